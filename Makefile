@@ -1,0 +1,29 @@
+# make demo   three models of real digits, side by side        make test   the tests        make lint   style and types
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/simulacra demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+lint: .venv/linted
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+clean:
+	rm -rf .venv
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "simulacra needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[eval,test]" -c constraints.txt
+	@touch $@
+
+.venv/linted: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[lint]" -c constraints.txt
+	@touch $@

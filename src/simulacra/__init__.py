@@ -1,0 +1,73 @@
+"""Simulacra: deep generative models under one vocabulary. Learn p(x), draw from it, score with it, edit through it.
+
+    import simulacra as sim
+
+    model = sim.fit("vae", "digits", minutes=1)
+    x = sim.sample(model, 64)                           # (64, 1, 8, 8) integers on the data grid
+    print(sim.score(model, sim.data.load("digits")))    # nats and bits/dim, exact or a bound, with standard error
+
+Everything here is loaded when it is first used: `import simulacra` itself imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulacra import data
+    from simulacra.errors import SimulacraError
+    from simulacra.evaluation import evaluate, score, score_items
+    from simulacra.exploration import encode, interpolate, reconstruct, sample
+    from simulacra.model import Model, load, save
+    from simulacra.registry import models
+    from simulacra.training import fit
+
+__version__ = "0.1.0"
+__all__ = [
+    "Model",
+    "SimulacraError",
+    "data",
+    "encode",
+    "evaluate",
+    "fit",
+    "interpolate",
+    "load",
+    "models",
+    "reconstruct",
+    "sample",
+    "save",
+    "score",
+    "score_items",
+]
+
+FAMILIES = ("autoregressive", "latent", "adversarial")
+_HOMES = {
+    "Model": "model",
+    "SimulacraError": "errors",
+    "encode": "exploration",
+    "evaluate": "evaluation",
+    "fit": "training",
+    "interpolate": "exploration",
+    "load": "model",
+    "models": "registry",
+    "reconstruct": "exploration",
+    "sample": "exploration",
+    "save": "model",
+    "score": "evaluation",
+    "score_items": "evaluation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "data":
+        return importlib.import_module("simulacra.data")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'simulacra' has no attribute {name!r}")
+    for family in FAMILIES:  # importing a family enters its models in the registry
+        importlib.import_module(f"simulacra.{family}")
+    return getattr(importlib.import_module(f"simulacra.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

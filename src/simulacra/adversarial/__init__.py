@@ -1,0 +1,5 @@
+"""Adversarial networks: a generator, a critic and a game between them."""
+
+from simulacra.adversarial.dcgan import DCGAN
+
+__all__ = ["DCGAN"]

@@ -1,0 +1,12 @@
+"""Data sets: one grid, three splits, a memory-mapped cache.
+
+digits = simulacra.data.load("digits")
+digits.spec.describe()                                    # 1×8×8, 17 levels, label: 10 classes
+digits.train.x[:64], digits.train.condition["label"][:64]
+"""
+
+from simulacra.data.dataset import Card, Dataset, Split, Unreadable
+from simulacra.data.loading import catalogue, load, names
+from simulacra.data.spec import ClassLabel, DataSpec
+
+__all__ = ["Card", "ClassLabel", "DataSpec", "Dataset", "Split", "Unreadable", "catalogue", "load", "names"]

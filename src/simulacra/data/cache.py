@@ -1,0 +1,137 @@
+"""Decode once: a folder in the user's cache holds a data set as arrays that are memory-mapped from then on.
+
+    <cache>/data/<key>/x.npy       (train | valid | test, *shape), contiguous
+                       label.npy   (train | valid | test,) int64, where there are labels
+                       meta.json   the spec, the counts, the card, the fingerprint
+
+A folder is written under a temporary name, synced and renamed, so that it is whole or absent whatever is killed and
+however many processes write it at once. Its key holds everything that the content depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulacra.data.build import build, sync
+from simulacra.data.dataset import Card, Dataset, Split, Unreadable
+from simulacra.data.source import Source
+from simulacra.data.spec import DataSpec
+from simulacra.data.splits import SPLITS
+from simulacra.errors import DataError
+
+VERSION = 1  # of the layout and of what `build` computes; a change makes every cache anew
+TEMPORARY = ".building-"
+STALE_SECONDS = 3600  # a builder writes all the time; one that has not for an hour is dead
+
+
+def cache_root() -> Path:
+    """$SIMULACRA_CACHE, else $XDG_CACHE_HOME/simulacra, else ~/.cache/simulacra."""
+    if own := os.environ.get("SIMULACRA_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "simulacra"
+
+
+def cached(source: Source) -> Dataset:
+    """The data set of a source, from its cache if that is whole, else read, split and cached first.
+
+    Raises DataError for bad content, and when the cache folder cannot be written or its disk is full.
+    """
+    root = cache_root() / "data"
+    folder = root / _key(source)
+    if (dataset := _open(folder)) is None:
+        _publish(source, root, folder)
+        dataset = _open(folder)
+    if dataset is None:
+        raise DataError(f"the cache {folder} does not stay as it was written; set $SIMULACRA_CACHE to another disk")
+    return dataset
+
+
+def _key(source: Source) -> str:
+    fractions = [source.fractions.valid, source.fractions.test]
+    what = [VERSION, source.name, source.state(), source.options, source.levels, fractions]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+
+
+def _open(folder: Path) -> Dataset | None:
+    """The data set in a folder of the cache, or None if it is missing, unfinished or truncated."""
+    try:
+        meta = json.loads((folder / "meta.json").read_bytes())
+        if any((folder / name).stat().st_size != size for name, size in meta["bytes"].items()):
+            return None
+        arrays = {Path(name).stem: np.load(folder / name, mmap_mode="r") for name in meta["bytes"]}
+        return _dataset(meta, arrays)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
+    ends = np.cumsum([0, *(meta["counts"][name] for name in SPLITS)])
+    x = arrays.pop("x")
+    splits = {
+        name: Split(x[start:end], {field: values[start:end] for field, values in arrays.items()}, name)
+        for name, start, end in zip(SPLITS, ends, ends[1:], strict=False)
+    }
+    return Dataset(
+        name=meta["name"],
+        spec=DataSpec.from_json(meta["spec"]),
+        **splits,
+        card=Card(**meta["card"]),
+        fingerprint=meta["fingerprint"],
+        unreadable=tuple(Unreadable(**entry) for entry in meta["unreadable"]),
+        duplicates=meta["duplicates"],
+    )
+
+
+def _publish(source: Source, root: Path, folder: Path) -> None:
+    """Builds in a temporary folder and renames it to `folder`; leaves nothing behind when it fails."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=root))
+        try:
+            meta = build(source, temporary)
+            with (temporary / "meta.json").open("w") as file:
+                json.dump(meta, file)
+                sync(file)
+            _rename(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"cannot write the cache in {root}: {reason}. Set $SIMULACRA_CACHE to another folder."
+        ) from error
+
+
+def _rename(temporary: Path, folder: Path) -> None:
+    """Makes the cache visible. Another process may have been faster (its folder is as good), or left a damaged one."""
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if _open(folder) is not None:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and needs no sync
+        descriptor = os.open(folder.parent, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def _sweep(root: Path) -> None:
+    """Removes temporary folders of builders that were killed."""
+    for folder in root.glob(f"{TEMPORARY}*"):
+        with suppress(OSError):  # its builder may just have renamed it
+            newest = max(path.stat().st_mtime for path in [folder, *folder.iterdir()])
+            if time.time() - newest > STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)

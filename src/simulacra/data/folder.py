@@ -1,0 +1,174 @@
+"""A folder of images: flat, or one sub-folder a class (if there are two or more), or train/ valid/ test/ of either.
+
+Files that are hidden or no images by their suffix are passed over. Files that claim to be images and cannot be read
+are listed with the reason; when they are more than 5 % something is wrong with the folder, and reading stops.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from simulacra.data.dataset import Card, Unreadable
+from simulacra.data.images import SUFFIXES, Header, Target, decode, read_header
+from simulacra.data.source import Batch, Source
+from simulacra.data.streams import CHUNK_BYTES
+from simulacra.errors import DataError
+
+PART_OF_FOLDER = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+MAX_UNREADABLE = 0.05
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image file: the part that it belongs to, and the name of its class if there are classes."""
+
+    path: Path
+    part: str
+    class_name: str | None
+
+
+def folder_source(root: Path, card: Card, resize: tuple[int, int] | None) -> Source:
+    """The images below `root`; `resize` is (H, W). Raises DataError for a folder that holds none."""
+    entries = _entries(root)
+    classes = tuple(sorted({entry.class_name for entry in entries if entry.class_name is not None}))
+    return Source(
+        name=root.name,
+        card=card,
+        count=len(entries),
+        batches=lambda: _batches(root, entries, classes, resize),
+        files=tuple(entry.path for entry in entries),
+        options=(f"resize={resize}",),
+        classes=classes or None,
+    )
+
+
+def _entries(root: Path) -> list[Entry]:
+    folders, images = _listing(root)
+    official = _official_folders(root, folders) if not images else {}
+    parts = official or {root: "train"}
+    entries = [entry for folder, part in parts.items() for entry in _part_entries(folder, part)]
+    if not entries:
+        raise DataError(f"{root} holds no {', '.join(SUFFIXES)} images{_what_else(root)}")
+    classes = {entry.class_name for entry in entries}
+    if len(classes) > 1 and None in classes:
+        raise DataError(f"{root}: some of train/ valid/ test/ have class sub-folders and others have none")
+    return entries if len(classes) > 1 else [replace(entry, class_name=None) for entry in entries]
+
+
+def _official_folders(root: Path, folders: list[Path]) -> dict[Path, str]:
+    """The folders that are named like splits, and the part that each is; {} where the names mean something else."""
+    official = {folder: part for folder in folders if (part := PART_OF_FOLDER.get(folder.name.lower()))}
+    if "train" not in official.values():
+        return {}
+    others = [folder for folder in folders if folder not in official and _images_below(folder)]
+    if others and set(official.values()) == {"train"}:
+        return {}  # a class, between "bus" and "tram"
+    if others:
+        raise DataError(f"{root} has train/ and other splits, and also {others[0].name}/, which is none. Move it away.")
+    return official
+
+
+def _part_entries(root: Path, part: str) -> list[Entry]:
+    """The images of one part, directly in its folder or in sub-folders that are classes."""
+    folders, images = _listing(root)
+    classed = [Entry(path, part, folder.name) for folder in folders for path in _images_below(folder)]
+    if images and classed:
+        raise DataError(
+            f"{root} holds images both directly (such as {images[0].name}) and in sub-folders "
+            f"(such as {classed[0].class_name}/). Move the ones or the others: sub-folders are read as classes."
+        )
+    return classed or [Entry(path, part, None) for path in images]
+
+
+def _listing(root: Path) -> tuple[list[Path], list[Path]]:
+    """The sub-folders and the images directly in a folder, sorted by name, hidden ones left out."""
+    try:
+        visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"cannot list {root}: {error.strerror}") from error
+    return [path for path in visible if path.is_dir()], [path for path in visible if _is_image(path)]
+
+
+def _images_below(root: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found += [Path(folder, name) for name in files if not name.startswith(".") and _is_image(Path(folder, name))]
+    return sorted(found)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _what_else(root: Path) -> str:
+    """`' (it holds 12 .gif, 1 .txt)'`: what a folder without images has instead."""
+    kinds = Counter(path.suffix or path.name for path in root.iterdir() if path.is_file())
+    listed = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(EXAMPLES))
+    return f" (it holds {listed})" if listed else ""
+
+
+def _batches(
+    root: Path, entries: list[Entry], classes: tuple[str, ...], resize: tuple[int, int] | None
+) -> Iterator[Batch]:
+    """Headers first, so that a mixture of sizes is told in seconds; then the pixels, a few megabytes at a time."""
+    headers = {entry.path: read_header(entry.path) for entry in entries}
+    bad = [header for header in headers.values() if isinstance(header, Unreadable)]
+    _stop_if_many(bad, root, len(entries))
+    target = _target(root, {path: header for path, header in headers.items() if isinstance(header, Header)}, resize)
+
+    entries = [entry for entry in entries if isinstance(headers[entry.path], Header)]
+    step = max(1, CHUNK_BYTES // math.prod(target.shape))
+    unreported = tuple(bad)
+    for part in dict.fromkeys(entry.part for entry in entries):
+        members = [entry for entry in entries if entry.part == part]
+        for start in range(0, len(members), step):
+            batch = _decode_batch(part, members[start : start + step], classes, target, unreported)
+            bad += batch.unreadable[len(unreported) :]
+            _stop_if_many(bad, root, len(headers))
+            yield batch
+            unreported = ()
+
+
+def _decode_batch(
+    part: str, entries: list[Entry], classes: tuple[str, ...], target: Target, unreadable: tuple[Unreadable, ...]
+) -> Batch:
+    """The images that can be decoded; the others join `unreadable`."""
+    decoded = [(entry, decode(entry.path, target)) for entry in entries]
+    good = [(entry, image) for entry, image in decoded if isinstance(image, np.ndarray)]
+    x = np.stack([image for _, image in good]) if good else np.empty((0, *target.shape), np.uint8)
+    label = np.array([classes.index(entry.class_name) for entry, _ in good if entry.class_name], np.int64)
+    bad = tuple(image for _, image in decoded if isinstance(image, Unreadable))
+    return Batch(part, x, label if classes else None, unreadable + bad)
+
+
+def _target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:
+    """What all images become; raises DataError with an example of each kind if they differ and must not be resized."""
+    example = {header: path for path, header in reversed(headers.items())}
+    grey = all(header.grey for header in example)
+    if resize is not None:
+        return Target(*resize, grey, resize=True)
+    if len(example) > 1:
+        kinds = Counter(headers.values()).most_common(EXAMPLES)
+        listed = ", ".join(f"{n} {kind.describe()} (such as {example[kind].relative_to(root)})" for kind, n in kinds)
+        side = min(min(header.height, header.width) for header in example)
+        raise DataError(f"{root} mixes kinds of images: {listed}.\nMake them alike with --resize {side}, for example.")
+    header = next(iter(example))
+    return Target(header.height, header.width, grey)
+
+
+def _stop_if_many(bad: list[Unreadable], root: Path, total: int) -> None:
+    if len(bad) > MAX_UNREADABLE * total:
+        listed = "; ".join(f"{Path(entry.path).relative_to(root)}: {entry.reason}" for entry in bad[:EXAMPLES])
+        raise DataError(
+            f"{root}: {len(bad)} of {total} images are unreadable, more than {MAX_UNREADABLE:.0%} ({listed}).\n"
+            "Repair or remove them."
+        )

@@ -1,0 +1,137 @@
+"""One image file, read safely: four formats, a cap on the pixels, upright, without transparency.
+
+Pillow is imported here only, and inside the functions, so that a listing of the data sets does not wait for it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simulacra.data.dataset import Unreadable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # few, because each decoder is one more way in for a hostile file
+MAX_PIXELS = 64_000_000
+
+GREY_MODES = ("1", "L", "LA")
+COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+ORIENTATION = 0x0112  # the EXIF tag; values 5 to 8 turn the image by a quarter
+QUARTER_TURNS = (5, 6, 7, 8)
+
+
+class UnreadableImage(Exception):
+    """The file is no image that we read; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image will be once decoded: its upright size and whether it is grey."""
+
+    height: int
+    width: int
+    grey: bool
+
+    def describe(self) -> str:
+        return f"{self.width}×{self.height} {'grey' if self.grey else 'colour'}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What every image of a set is made into. `resize`: shorter side to the target (antialiased), then centre crop."""
+
+    height: int
+    width: int
+    grey: bool
+    resize: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (1 if self.grey else 3, self.height, self.width)
+
+
+def read_header(path: Path) -> Header | Unreadable:
+    """Size and mode, without decoding the pixels."""
+    try:
+        with _opened(path) as image:
+            width, height = image.size
+            if _orientation(image) in QUARTER_TURNS:
+                width, height = height, width
+            return Header(height, width, image.mode in GREY_MODES)
+    except UnreadableImage as error:
+        return Unreadable(str(path), str(error))
+
+
+def decode(path: Path, target: Target) -> np.ndarray | Unreadable:
+    """The pixels (C, H, W) uint8 of `target.shape`, or why there are none."""
+    from PIL import Image, ImageOps
+
+    try:
+        with _opened(path) as image:
+            turned = _orientation(image) != 1
+            image.load()
+            upright = ImageOps.exif_transpose(image) if turned else image
+            opaque = _on_white(upright).convert("L" if target.grey else "RGB")
+            if target.resize:
+                opaque = ImageOps.fit(opaque, (target.width, target.height), Image.Resampling.BICUBIC)
+            if opaque.size != (target.width, target.height):
+                raise UnreadableImage("its size changed while the folder was read")
+            pixels = np.asarray(opaque)
+    except UnreadableImage as error:
+        return Unreadable(str(path), str(error))
+    return pixels[None] if target.grey else pixels.transpose(2, 0, 1)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    """The image with its header read; whatever goes wrong inside becomes an UnreadableImage with the reason."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            # Our cap, not Pillow's warning, decides on size; its other warnings (bad EXIF) are not worth a line.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                _check(image)
+                yield image
+    except UnreadableImage:
+        raise
+    except Image.UnidentifiedImageError as error:
+        empty = path.stat().st_size == 0
+        raise UnreadableImage("an empty file" if empty else f"not a {', '.join(FORMATS)} file") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes Pillow raise a dozen kinds, from SyntaxError to struct.error
+        raise UnreadableImage(str(error) or type(error).__name__) from error
+
+
+def _check(image: Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(f"{width}×{height} is more than {MAX_PIXELS // 10**6} megapixels")
+    if image.mode not in GREY_MODES + COLOUR_MODES:
+        raise UnreadableImage(f"mode {image.mode}, not 8 bits a channel; convert it first")
+
+
+def _orientation(image: Image) -> int:
+    # `getexif` on a PNG without this key would decode the whole image to look for it behind the pixels.
+    return image.getexif().get(ORIENTATION, 1) if "exif" in image.info else 1
+
+
+def _on_white(image: Image) -> Image:
+    """Transparent pixels laid over white; an opaque image as it is."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

@@ -1,0 +1,97 @@
+"""From what the user names, a set or a path, to a `Dataset`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from simulacra.data.arrays import npy_source, npz_source
+from simulacra.data.binarized_mnist import binarized_mnist_source
+from simulacra.data.cache import cached
+from simulacra.data.cifar10 import cifar10_source
+from simulacra.data.dataset import Card, Dataset
+from simulacra.data.folder import folder_source
+from simulacra.data.idx import idx_source, is_idx
+from simulacra.data.images import SUFFIXES
+from simulacra.data.mnist import fashion_mnist_source, mnist_source
+from simulacra.data.shipped import digits_source, grid_source, ring_source
+from simulacra.data.source import Source
+from simulacra.errors import DataError, UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    description: str
+    source: Callable[[], Source]
+
+
+NAMED = {
+    "digits": NamedSet("1,797 handwritten digits, 1×8×8, 17 levels; ships with the package", digits_source),
+    "ring": NamedSet("8 Gaussians on a circle, continuous, 2-D; ships with the package", ring_source),
+    "grid": NamedSet("25 Gaussians on a 5×5 grid, continuous, 2-D; ships with the package", grid_source),
+    "mnist": NamedSet("70,000 handwritten digits, 1×28×28, 256 levels", mnist_source),
+    "fashion-mnist": NamedSet("70,000 pictures of clothing, 1×28×28, 256 levels", fashion_mnist_source),
+    "binarized-mnist": NamedSet("the fixed binary MNIST of the NLL tables, 1×28×28, 2 levels", binarized_mnist_source),
+    "cifar10": NamedSet("60,000 photographs in ten classes, 3×32×32, 256 levels", cifar10_source),
+}
+
+
+def names() -> list[str]:
+    """The sets that `load` knows by name."""
+    return list(NAMED)
+
+
+def catalogue() -> dict[str, str]:
+    """Name -> one line on each named set."""
+    return {name: named.description for name, named in NAMED.items()}
+
+
+def load(
+    source: str | os.PathLike[str], *, resize: int | tuple[int, int] | None = None, levels: int | None = None
+) -> Dataset:
+    """A named set, a folder of images, or an idx, `.npy` or `.npz` file; read once, memory-mapped from then on.
+
+    source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
+    resize: of a folder of images; a side or (H, W): shorter side resized to fit (antialiased), centre cropped.
+    levels: the grid 0..levels-1 that the values are on; found from the values when left out.
+
+    Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
+    """
+    if levels is not None and not 2 <= levels <= 256:
+        raise UsageError(f"levels must be 2 to 256, not {levels}")
+    if isinstance(source, str) and source in NAMED:
+        found = NAMED[source].source()
+        if resize is not None:
+            raise UsageError(f"{source!r} has one size already; resize is for folders of images")
+    else:
+        found = _path_source(Path(source).expanduser(), _size(resize))
+    return cached(found if levels is None else replace(found, levels=levels))
+
+
+def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    size = (resize, resize) if isinstance(resize, int) else resize
+    if size is not None and not all(1 <= side <= 4096 for side in size):
+        raise UsageError(f"resize must be 1 to 4096 pixels, not {resize}")
+    return size
+
+
+def _path_source(path: Path, resize: tuple[int, int] | None) -> Source:
+    if not os.path.exists(path):  # not Path.exists, which raises for a name that is too long
+        raise UsageError(f"there is no data set and no file called {str(path)!r}.{did_you_mean(str(path), NAMED)}")
+    path = path.absolute()
+    card = Card(title=path.name, source=str(path), licence="not stated")
+    if path.is_dir():
+        return folder_source(path.resolve(), card, resize)
+    if resize is not None:
+        raise UsageError(f"{path} is not a folder of images, and only these are resized")
+    if path.suffix == ".npy":
+        return npy_source(path, card)
+    if path.suffix == ".npz":
+        return npz_source(path, card)
+    if path.suffix.lower() in SUFFIXES:
+        raise DataError(f"{path} is a single image; give the folder that holds the images")
+    if path.is_file() and is_idx(path):
+        return idx_source(path, card)
+    raise DataError(f"{path} is neither idx, .npy nor .npz, nor a folder of images")

@@ -1,0 +1,74 @@
+"""The sets that come with the package: real digits, and two mixtures of Gaussians in the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from simulacra.data.arrays import npz_source
+from simulacra.data.dataset import Card
+from simulacra.data.source import Batch, Source
+from simulacra.data.splits import Fractions
+
+DIGITS = Card(
+    title="UCI optical recognition of handwritten digits (its test set)",
+    source="https://archive.ics.uci.edu/dataset/80, as distributed with scikit-learn",
+    licence="CC BY 4.0",
+    reference="E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, "
+    "1998, doi:10.24432/C50P49",
+)
+SEED = 1
+COUNTS = {"train": 10_000, "valid": 2_000, "test": 2_000}
+
+
+def digits_source() -> Source:
+    """1,797 handwritten digits, 1×8×8 on 17 levels (the ink in each 4×4 block of a bitmap), 10 classes."""
+    source = npz_source(Path(__file__).parent / "digits.npz", DIGITS)
+    return replace(source, levels=17, classes=10, fractions=Fractions(valid=0.1, test=0.2))
+
+
+def ring_source() -> Source:
+    """8 Gaussians on a circle of radius 2, standard deviation 0.02; the label is the mode.
+
+    The setting of Metz et al. 2017, "Unrolled generative adversarial networks".
+    """
+    angle = np.arange(8) * (2 * np.pi / 8)
+    centres = 2.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return _mixture("ring", centres, 0.02, "Metz et al., Unrolled generative adversarial networks, ICLR 2017")
+
+
+def grid_source() -> Source:
+    """25 Gaussians at {-4, -2, 0, 2, 4}², standard deviation 0.05; the label is the mode.
+
+    The setting of Lin et al. 2018, "PacGAN: the power of two samples in generative adversarial networks".
+    """
+    side = np.arange(-4.0, 5.0, 2.0)
+    centres = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(25, 2)
+    return _mixture("grid", centres, 0.05, "Lin et al., PacGAN, NeurIPS 2018")
+
+
+def _mixture(name: str, centres: np.ndarray, std: float, reference: str) -> Source:
+    def batches() -> Iterator[Batch]:
+        # The legacy generator, because NumPy promises its stream for ever; that of `default_rng` may change.
+        random = np.random.RandomState(SEED)
+        for part, count in COUNTS.items():
+            label = random.randint(len(centres), size=count, dtype=np.int64)
+            x = centres[label] + std * random.standard_normal((count, 2))
+            yield Batch(part, x.astype(np.float32), label)
+
+    return Source(
+        name=name,
+        card=Card(
+            f"{len(centres)} Gaussians, standard deviation {std}",
+            "generated from a fixed seed",
+            "Apache-2.0",
+            reference,
+        ),
+        count=sum(COUNTS.values()),
+        batches=batches,
+        options=(f"modes={len(centres)}", f"std={std}"),
+        classes=len(centres),
+    )

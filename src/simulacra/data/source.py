@@ -1,0 +1,96 @@
+"""The one thing every reader returns: a `Source`, which says what data are and yields them in batches.
+
+A reader knows one format and nothing of splits or caches; the cache knows batches and no format.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from simulacra.data.dataset import Card, Unreadable
+from simulacra.data.splits import Fractions
+from simulacra.errors import DataError, SimulacraError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some consecutive items of one part of a source.
+
+    part:  "train", "valid" or "test". A source without official splits is all "train", and the rest is drawn from it.
+    x:     (n, *shape), uint8 on the grid or float32 when continuous.
+    label: (n,) int64, or None. All batches of a source have labels or none has.
+    """
+
+    part: str
+    x: np.ndarray
+    label: np.ndarray | None = None
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data that can be read, in order and more than once, by calling `batches`.
+
+    files:   what the content depends on; a change of path, size or time of any of them makes a new cache.
+    options: what else it depends on, in words, such as "resize=(32, 32)".
+    count:   the number of items; unreadable ones make it less, never more.
+    levels:  the grid; None lets the data tell (bits -> 2, other integers -> 256, real numbers -> continuous).
+    classes: the names of the classes, or their number; None lets the labels tell.
+    """
+
+    name: str
+    card: Card
+    count: int
+    batches: Callable[[], Iterator[Batch]]
+    files: tuple[Path, ...] = ()
+    options: tuple[str, ...] = ()
+    levels: int | None = None
+    classes: tuple[str, ...] | int | None = None
+    fractions: Fractions = field(default_factory=Fractions)
+
+    def state(self) -> list[list[str | int]]:
+        """[path, size, time] of every file: as long as this is the same, so is the content."""
+        return [_file_state(path) for path in self.files]
+
+    def sha256(self) -> str:
+        """The sha256 of the one file, or of the lines `sha256  name` when there are several; "" when there is none."""
+        if len(self.files) < 2:
+            return "".join(map(file_sha256, self.files))
+        lines = "".join(f"{file_sha256(path)}  {path.name}\n" for path in self.files)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _file_state(path: Path) -> list[str | int]:
+    with reading(path):
+        stat = path.stat()
+    return [str(path.absolute()), stat.st_size, stat.st_mtime_ns]
+
+
+def file_sha256(path: Path) -> str:
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns whatever a damaged file makes the standard decoders raise into a DataError that names the file."""
+    try:
+        yield
+    except SimulacraError:
+        raise
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise DataError(f"{path} is damaged: {error}. Copy or download it again.") from error
+    except (OSError, ValueError, struct.error, RuntimeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error

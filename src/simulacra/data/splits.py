@@ -1,0 +1,84 @@
+"""Which item goes where: a pure function of the items' bytes and a stored seed, never of their order.
+
+Every item has a 64-bit digest under the seed. Items of equal digest are a group, and the groups, in the order of
+their digests, fill test, then valid, then train. So shuffling or renaming the files changes nothing, and an exact
+duplicate never lies on both sides of a split. (Two different items that share a digest, 3 in 10^8 for a million
+items, would only be kept together needlessly.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from simulacra.errors import DataError
+
+SPLIT_SEED = 0
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Fractions:
+    """The share of the "train" part of a source that is drawn for a split it does not come with."""
+
+    valid: float = 0.1
+    test: float = 0.1
+
+
+def digests(x: np.ndarray) -> np.ndarray:
+    """x (n, ...) -> (n,) uint64, the keyed BLAKE2b of each item's bytes."""
+    key = SPLIT_SEED.to_bytes(8, "little")
+    size = x[0].nbytes if len(x) else 1
+    view = memoryview(x.tobytes())
+    joined = b"".join(blake2b(view[i : i + size], digest_size=8, key=key).digest() for i in range(0, len(view), size))
+    return np.frombuffer(joined, "<u8").astype(np.uint64)
+
+
+def draw(
+    parts: Mapping[str, np.ndarray], digest: np.ndarray, label: np.ndarray | None, fractions: Fractions
+) -> dict[str, np.ndarray]:
+    """The indices of the items of train, valid and test, in the order in which they are stored.
+
+    parts: the indices of each part that the source comes with; `digest`, `label`: (N,) over all of them. Official valid
+    and test parts stay as they are; what is missing is drawn from "train" by the fractions, to within one group of
+    duplicates. Raises DataError when "train" is missing or has too few distinct items to give each split one.
+    """
+    missing = [name for name in ("test", "valid") if name not in parts]
+    pool = parts.get("train", np.empty(0, np.int64))
+    if not missing and len(pool):
+        return {name: parts[name] for name in SPLITS}
+
+    # Equal items differ in nothing but their label, so ordering by it too leaves no trace of the files' order.
+    tie = digest if label is None else label
+    pool = pool[np.lexsort((tie[pool], digest[pool]))]
+    _, counts = np.unique(digest[pool], return_counts=True)
+    if len(counts) <= len(missing):
+        needed = len(missing) + 1
+        raise DataError(f"{len(counts)} distinct training items cannot be split: at least {needed} are needed")
+
+    targets = [round(getattr(fractions, name) * len(pool)) for name in missing]
+    pool, counts = _large_groups_last(pool, counts, limit=max(1, min(targets)))
+    ends = _boundaries(counts, targets)
+    drawn = dict(zip([*missing, "train"], np.split(pool, ends), strict=True))
+    return {name: drawn[name] if name in drawn else parts[name] for name in SPLITS}
+
+
+def _large_groups_last(pool: np.ndarray, counts: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Groups larger than a split that is drawn (half the images blank, say) go to the end, which is train."""
+    large = counts > limit
+    order = np.argsort(large, kind="stable")
+    return pool[np.argsort(np.repeat(large, counts), kind="stable")], counts[order]
+
+
+def _boundaries(counts: np.ndarray, targets: list[int]) -> list[int]:
+    """Where to cut the items: at the ends of groups, nearest above the targets, each piece at least one group."""
+    ends = np.cumsum(counts)
+    cuts: list[int] = []
+    for i, target in enumerate(np.cumsum(targets)):
+        first = cuts[-1] + 1 if cuts else 0
+        last = len(counts) - 1 - (len(targets) - i)  # leaves a group for every piece still to come
+        cuts.append(min(max(int(np.searchsorted(ends, target)), first), last))
+    return [int(ends[cut]) for cut in cuts]

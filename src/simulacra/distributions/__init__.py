@@ -1,0 +1,19 @@
+"""Distributions: what priors, encoders and decoders return, so that each likelihood, draw and KL is written once."""
+
+from simulacra.distributions.base import Distribution, GridDistribution
+from simulacra.distributions.categorical import Bernoulli, Categorical
+from simulacra.distributions.discretised import DiscretisedGaussian, DiscretisedLogisticMixture
+from simulacra.distributions.gaussian import DiagonalGaussian, PointMass
+from simulacra.distributions.kl import kl_divergence
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "DiagonalGaussian",
+    "DiscretisedGaussian",
+    "DiscretisedLogisticMixture",
+    "Distribution",
+    "GridDistribution",
+    "PointMass",
+    "kl_divergence",
+]

@@ -1,0 +1,86 @@
+"""What encoders, decoders and priors return: an object that knows its log-probability and how to draw from itself.
+
+A batch of N independent items; all axes after the first belong to one item. `log_prob` is (N,) nats and always at least
+float32, whatever precision the network ran in: bfloat16 likelihoods are off by hundreds of nats.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Generator, Tensor
+
+FAR = 1e4  # stands for infinity, whose gradients would be inf·0; 67 of the largest scales that a head may learn
+
+
+def at_least_float32(value: Tensor) -> Tensor:
+    """Half-precision network outputs become float32; float64 stays, so that tests can be sharp."""
+    return value if value.dtype in (torch.float32, torch.float64) else value.float()
+
+
+def log_sub_exp(a: Tensor, b: Tensor) -> Tensor:
+    """log(exp(a) - exp(b)) for a > b, exact in the tails where both exponentials round to 0 or 1."""
+    return a + torch.log(-torch.expm1((b - a).clamp(max=-torch.finfo(a.dtype).tiny)))
+
+
+class Distribution(ABC):
+    """p over N independent items."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x), (N,) nats: a mass for discrete x, a density for continuous x."""
+
+    @abstractmethod
+    def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
+        """One draw per item. Differentiable in the parameters where the distribution can be reparameterised."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """E[x], of the shape of x; for grid data a real number between the levels."""
+
+
+class GridDistribution(Distribution):
+    """Independent sub-pixels over the levels 0..levels-1, each with a probability mass."""
+
+    levels: int
+
+    @abstractmethod
+    def log_masses(self) -> Tensor:
+        """log p(level) for every level, (N, *shape, levels)."""
+
+    def log_mass(self, x: Tensor) -> Tensor:
+        """log p of each sub-pixel, of the shape of x (N, *shape), nats."""
+        return self.log_masses().gather(-1, x.long().unsqueeze(-1)).squeeze(-1)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.log_mass(x).flatten(1).sum(1)
+
+    def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        """Inverse distribution function: uniform noise u in [0, 1) of the shape of x -> levels (uint8).
+
+        One uniform number decides one sub-pixel, so two samplers that are given the same noise draw the same image.
+        `temperature` sharpens the masses to p^(1/temperature), renormalised.
+        """
+        masses = torch.softmax(self.log_masses() / temperature, dim=-1)
+        return (masses.cumsum(-1) <= u.unsqueeze(-1)).sum(-1).clamp(max=self.levels - 1).byte()
+
+    def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
+        masses = self.log_masses()
+        noise = torch.rand(masses.shape[:-1], generator=generator, device=masses.device, dtype=masses.dtype)
+        return self.quantile(noise, temperature)
+
+    @property
+    def mean(self) -> Tensor:
+        masses = self.log_masses().exp()
+        return masses @ torch.arange(self.levels, device=masses.device, dtype=masses.dtype)
+
+
+def bin_edges(levels: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower and upper edge of every level on the centred grid [-1, 1]; the outermost bins reach FAR beyond it."""
+    half = 1.0 / (levels - 1)
+    centres = torch.linspace(-1.0, 1.0, levels, device=like.device, dtype=like.dtype)
+    lower, upper = centres - half, centres + half
+    lower[0], upper[-1] = -FAR, FAR
+    return lower, upper

@@ -1,0 +1,55 @@
+"""Densities over codes z and continuous data."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from simulacra.distributions.base import Distribution, at_least_float32
+
+
+class DiagonalGaussian(Distribution):
+    """N(mean, diag(exp(2 log_scale))), parameters (N, *shape)."""
+
+    def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
+        self._mean = at_least_float32(mean)
+        self.log_scale = at_least_float32(log_scale)
+
+    @classmethod
+    def standard(cls, *shape: int, like: Tensor) -> DiagonalGaussian:
+        """N(0, I) on the device and in the precision of `like`."""
+        zeros = torch.zeros(shape, device=like.device, dtype=torch.promote_types(like.dtype, torch.float32))
+        return cls(zeros, zeros)
+
+    @property
+    def mean(self) -> Tensor:
+        return self._mean
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        standardised = (x - self._mean) * torch.exp(-self.log_scale)
+        return (-0.5 * standardised.square() - self.log_scale - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+
+    def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
+        noise = torch.randn(self._mean.shape, generator=generator, device=self._mean.device, dtype=self._mean.dtype)
+        return self._mean + noise * torch.exp(self.log_scale) * temperature
+
+
+class PointMass(Distribution):
+    """All mass on one value per item: what a deterministic encoder or a GAN's generator returns."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+    @property
+    def mean(self) -> Tensor:
+        return self.value
+
+    def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
+        return self.value
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """0 where x is the value, -inf elsewhere."""
+        hit = (x == self.value).flatten(1).all(1)
+        return torch.zeros(hit.shape, device=hit.device).masked_fill(~hit, -math.inf)

@@ -1,0 +1,162 @@
+"""`evaluate`: every metric that a model's abilities allow, each with its n, interval, floor and protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from simulacra.capabilities import Sampler, can
+from simulacra.data import Dataset
+from simulacra.errors import UsageError
+from simulacra.evaluation import fidelity
+from simulacra.evaluation.likelihood import has_likelihood, score
+from simulacra.evaluation.memorisation import NEAR, Neighbours, near_copies, nearest_training_items
+from simulacra.model import Model
+from simulacra.randomness import generator, mix
+
+LARGEST = 2000  # samples and held-out items compared
+RESAMPLED = 50  # bootstrap replicates behind an interval, and draws of real items behind a floor
+DRAWN_AT_ONCE = 250
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric. [low, high] is a 95 % interval; `floor` what real items score in the place of samples."""
+
+    value: float
+    low: float
+    high: float
+    floor: float | None
+    n: int
+    kind: str
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All metrics, and what the pictures of a report need: the samples and their nearest training items."""
+
+    measures: dict[str, Measure]
+    samples: np.ndarray | None
+    neighbours: Neighbours | None
+
+
+def evaluate(model: Model, data: Dataset, split: str = "test", seed: int = 0, samples: int = 1) -> dict[str, Measure]:
+    """Every metric that the model's abilities allow, by name; see `simulacra.evaluation.fidelity` for the mathematics.
+
+    `samples` is the number of draws in the importance-weighted bound of a latent-variable model.
+    Raises UsageError for data of another shape or grid.
+    """
+    return evaluate_fully(model, data, split, seed, samples).measures
+
+
+def evaluate_fully(model: Model, data: Dataset, split: str = "test", seed: int = 0, samples: int = 1) -> Evaluation:
+    """`evaluate`, with the samples that were drawn for it."""
+    if not model.spec.same_items(data.spec):
+        raise UsageError(f"the model is for {model.spec.describe()}, but {data.name} is {data.spec.describe()}")
+    measures = _likelihood(model, data, split, seed, samples) if has_likelihood(model) else {}
+    if not can(model, Sampler):
+        return Evaluation(measures, None, None)
+    n = min(LARGEST, len(data.split(split)), len(data.train))
+    drawn = draw(model, data, split, n, seed)
+    neighbours = nearest_training_items(drawn, data.train.x, data.spec.levels)
+    measures |= _fidelity(drawn, data, split, n, seed) | _memorisation(neighbours, data, split, n)
+    return Evaluation(measures, drawn, neighbours)
+
+
+def _likelihood(model: Model, data: Dataset, split: str, seed: int, samples: int) -> dict[str, Measure]:
+    scored = score(model, data, split, samples, seed=seed)
+    how = "" if scored.kind == "exact" else f", importance-weighted with K = {scored.samples}" * (samples > 1)
+    grid = "log mass on the grid" if data.spec.levels is not None else "log density"
+
+    def measure(value: float, half: float, unit: str) -> Measure:
+        protocol = f"negative {grid}, {unit}{how}, whole {split} split"
+        return Measure(value, value - half, value + half, None, scored.n, scored.kind, protocol)
+
+    half = 1.96 * scored.standard_error
+    bits = float(model.spec.bits_per_dim(half))
+    return {
+        "nats": measure(scored.nats, half, "nats per item"),
+        "bits_per_dim": measure(scored.bits_per_dim, bits, "bits per dimension"),
+    }
+
+
+@torch.no_grad()
+def draw(model: Model, data: Dataset, split: str, n: int, seed: int) -> np.ndarray:
+    """n samples on the grid; a conditional model is given the labels of the held-out items, so that classes match."""
+    assert isinstance(model, Sampler)
+    labels = {name: torch.from_numpy(np.array(data.split(split).field(name)[:n])) for name in model.spec.condition}
+    drawn = []
+    for start in range(0, n, DRAWN_AT_ONCE):
+        part = slice(start, min(start + DRAWN_AT_ONCE, n))
+        noise = generator(model.device, seed, "evaluate", start)
+        given = {name: values[part] for name, values in labels.items()}
+        drawn.append(model.sample(part.stop - start, given, generator=noise).cpu().numpy())
+    return np.concatenate(drawn)
+
+
+def _fidelity(drawn: np.ndarray, data: Dataset, split: str, n: int, seed: int) -> dict[str, Measure]:
+    """FD and MMD of samples against n held-out items; floor: of as many training items against the same."""
+    features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, fidelity.components_for(n, data.spec.dims))
+    real, fake = features(np.asarray(data.split(split).x[:n])), features(drawn)
+    rng = np.random.default_rng(mix(seed, "fidelity"))
+    width = fidelity.median_distance(real)
+    metrics: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+        "frechet_distance": fidelity.frechet_distance,
+        "kernel_mmd": lambda a, b: fidelity.kernel_mmd(a, b, width),
+    }
+    training = [
+        features(np.asarray(data.train.x[np.sort(rng.permutation(len(data.train))[:n])])) for _ in range(RESAMPLED)
+    ]
+    measures = {}
+    for name, metric in metrics.items():
+        value, floor = metric(fake, real), float(np.mean([metric(items, real) for items in training]))
+        low, high = _interval(metric, fake, real, value, rng)
+        protocol = f"{features.name}, {n} samples against the first {n} {split} items; floor: as many training items"
+        measures[name] = Measure(value, low, high, floor, n, "estimate", protocol)
+    return measures
+
+
+def _interval(
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    a: np.ndarray,
+    b: np.ndarray,
+    value: float,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """95 % interval from subsamples without replacement (repeated items would bias both metrics), scaled to n."""
+    half = len(a) // 2
+    parts = [metric(a[rng.permutation(len(a))[:half]], b[rng.permutation(len(b))[:half]]) for _ in range(RESAMPLED)]
+    spread = 1.96 * float(np.std(parts)) / np.sqrt(2)
+    return value - spread, value + spread
+
+
+def _memorisation(neighbours: Neighbours, data: Dataset, split: str, n: int) -> dict[str, Measure]:
+    held_out = nearest_training_items(np.asarray(data.split(split).x[:n]), data.train.x, data.spec.levels)
+    share = near_copies(neighbours, held_out)
+    wide = 1.96 * np.sqrt(max(share * (1 - share), 1 / n) / n)
+    protocol = f"nearest of {len(data.train)} training items, Euclidean over pixels in [0, 1]; floor: {split} items"
+    low, high = np.quantile(neighbours.distance, [0.025, 0.975])
+    return {
+        "neighbour_distance": Measure(
+            float(np.median(neighbours.distance)),
+            float(low),
+            float(high),
+            float(np.median(held_out.distance)),
+            n,
+            "estimate",
+            f"median distance to the {protocol}; the interval spans 95 % of the samples",
+        ),
+        "near_copies": Measure(
+            share,
+            max(0.0, share - wide),
+            min(1.0, share + wide),
+            NEAR,
+            n,
+            "estimate",
+            f"share of samples nearer than the nearest 1 % of {split} items are; {protocol}",
+        ),
+    }

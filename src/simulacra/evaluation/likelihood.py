@@ -1,0 +1,104 @@
+"""Likelihoods of held-out items: exact where the model has a density, a bound where it has one, else a refusal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from simulacra import registry
+from simulacra.capabilities import Bound, Density, Sampler, can
+from simulacra.data import Dataset, Split
+from simulacra.errors import NotSupported, UsageError
+from simulacra.feed import in_order
+from simulacra.model import Model
+from simulacra.randomness import seed_everything
+
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean negative log-likelihood of a split. `kind`: "exact" or "bound" (the true value is at most this high).
+
+    nats are per item, bits_per_dim = nats / (dims · ln 2), standard_error is that of the mean in nats, and `samples`
+    the number of draws in an importance-weighted bound (1: the plain bound; None: exact).
+    """
+
+    model: str
+    data: str
+    split: str
+    n: int
+    kind: str
+    nats: float
+    bits_per_dim: float
+    standard_error: float
+    samples: int | None
+
+
+def score(
+    model: Model, data: Dataset, split: str = "test", samples: int = 1, limit: int | None = None, seed: int = 0
+) -> Score:
+    """Score a split of a data set.
+
+    Args:
+        model: a model with a likelihood.
+        data: a data set of the same shape and levels.
+        split: "train", "valid" or "test".
+        samples: draws in the importance-weighted bound; exact likelihoods need none.
+        limit: score only the first so many items.
+        seed: of the draws.
+
+    Raises:
+        NotSupported: the model has no likelihood; the message says why and what to use instead.
+        UsageError: data of another shape or grid, or without labels that the model needs.
+    """
+    nats = score_items(model, data.split(split), samples, limit, seed)
+    kind = kind_of_likelihood(model)
+    return Score(
+        model=registry.name_of(type(model)),
+        data=data.name,
+        split=split,
+        n=len(nats),
+        kind=kind,
+        nats=float(nats.mean()),
+        bits_per_dim=float(model.spec.bits_per_dim(nats.mean())),
+        standard_error=float(nats.std(ddof=1) / math.sqrt(len(nats))) if len(nats) > 1 else math.nan,
+        samples=samples if kind == "bound" else None,
+    )
+
+
+@torch.no_grad()
+def score_items(model: Model, split: Split, samples: int = 1, limit: int | None = None, seed: int = 0) -> np.ndarray:
+    """Negative log-likelihood of every item, (N,) nats in float64; arguments and errors as in `score`."""
+    kind_of_likelihood(model)
+    if samples < 1:
+        raise UsageError(f"the bound needs at least one sample, not {samples}")
+    seed_everything(seed, "score")
+    nats = []
+    for x, condition in in_order(split, model.spec, model.device, BATCH, limit):
+        if isinstance(model, Density):
+            nats.append(-model.log_prob(x, condition))
+        elif isinstance(model, Bound):
+            nats.append(-(model.elbo(x, condition) if samples == 1 else model.log_prob_bound(x, condition, samples)))
+    return torch.cat(nats).double().cpu().numpy()
+
+
+def has_likelihood(model: Model) -> bool:
+    return can(model, Density) or can(model, Bound)
+
+
+def kind_of_likelihood(model: Model) -> str:
+    """ "exact" or "bound"; raises NotSupported for a model without a likelihood."""
+    if not has_likelihood(model):
+        name = registry.name_of(type(model))
+        instead = (
+            "`simulacra evaluate` measures its samples" if can(model, Sampler) else "`simulacra encode` gives its codes"
+        )
+        raise NotSupported(
+            f"{name} assigns no probability to an item, and a critic's output is no density, so there is no score. "
+            f"{instead}; for likelihoods fit gated-pixelcnn (exact) or vae (a bound)."
+        )
+    return "exact" if can(model, Density) else "bound"

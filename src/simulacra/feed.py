@@ -1,0 +1,37 @@
+"""From a split on disk to tensors for a model: only the items that are asked for are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulacra.data import DataSpec, Split
+from simulacra.errors import UsageError
+
+Items = tuple[Tensor, dict[str, Tensor]]
+
+
+def feed(split: Split, indices: np.ndarray | slice, spec: DataSpec, device: torch.device) -> Items:
+    """x (n, *shape) and the condition that `spec` asks for, on the device.
+
+    Raises UsageError for data of another shape, or without a field of the condition.
+    """
+    if split.x.shape[1:] != spec.shape:
+        raise UsageError(f"the model is for items of shape {spec.shape}, these have shape {split.x.shape[1:]}")
+    x = torch.from_numpy(np.array(split.x[indices]))
+    if spec.levels is not None and len(x) and int(x.max()) >= spec.levels:
+        raise UsageError(f"the model is for {spec.levels} levels, but these data reach {int(x.max())}")
+    condition = {name: torch.from_numpy(np.array(split.field(name)[indices])) for name in spec.condition}
+    return x.to(device), {name: values.to(device) for name, values in condition.items()}
+
+
+def in_order(
+    split: Split, spec: DataSpec, device: torch.device, batch: int, limit: int | None = None
+) -> Iterator[Items]:
+    """The items of a split, or its first `limit`, in batches and in order; the last batch may be smaller."""
+    n = len(split) if limit is None else min(limit, len(split))
+    for start in range(0, n, batch):
+        yield feed(split, slice(start, min(start + batch, n)), spec, device)

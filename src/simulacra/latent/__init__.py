@@ -1,0 +1,5 @@
+"""Latent-variable models, one idea per file."""
+
+from simulacra.latent.vae import VAE
+
+__all__ = ["VAE"]

@@ -1,0 +1,175 @@
+"""A model: a network, what it was constructed with, and how it wants to be trained.
+
+The typed constructor is the schema. Its call is recorded and becomes `config.json`, the flags of the command line and
+the arguments that a run is compared by; `load` replays it. A family adds the mathematics and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from simulacra import registry
+from simulacra.capabilities import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean
+from simulacra.weights import read_json, read_tensors, write_atomically, write_tensors
+
+FORMAT = 1
+MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One player's turn: `player` is improved on `loss(x, condition)`, a dict of named scalars whose sum is minimised.
+
+    A phase is due in every `every`-th step and then taken `repeat` times, each time on fresh data.
+    """
+
+    player: nn.Module
+    loss: Callable[[Tensor, Condition], dict[str, Tensor]]
+    every: int = 1
+    repeat: int = 1
+
+
+class _RecordedCall(ABCMeta):
+    """Remember the arguments of the constructor, defaults included, in `model.arguments`."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        model = super().__call__(*args, **kwargs)
+        call = inspect.signature(cls.__init__).bind(model, *args, **kwargs)
+        call.apply_defaults()
+        model.arguments = {name: call.arguments[name] for name in constructor_arguments(cls)}
+        return model
+
+
+def constructor_arguments(cls: type) -> dict[str, inspect.Parameter]:
+    """The arguments by which a class of models is configured: all of its constructor's but `spec`."""
+    own = inspect.signature(cls.__init__).parameters
+    return {name: parameter for name, parameter in own.items() if name not in ("self", "spec")}
+
+
+class Model(nn.Module, metaclass=_RecordedCall):
+    """Base of all models. A subclass takes `spec` first, then typed arguments that JSON can hold, all with defaults.
+
+    `defaults` are the training options that suit the family; whatever the user gives goes before them.
+    """
+
+    arguments: dict[str, Any]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    @abstractmethod
+    def phases(self) -> Sequence[Phase]:
+        """Whose turn it is, on which loss: one phase for a likelihood model, two for an adversarial game."""
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def conditioned(self, condition: Condition | None, n: int) -> dict[str, Tensor]:
+        """Check a condition and bring it to tensors of n items on the model's device.
+
+        One number or class name serves all n items. Raises UsageError for a field that is missing, or that the model
+        was not built with, and for a class that does not exist.
+        """
+        condition = condition or {}
+        for name in condition:
+            if name not in self.spec.condition:
+                known = f".{did_you_mean(name, self.spec.condition)}" if self.spec.condition else ""
+                raise UsageError(
+                    f"this model is not conditioned on {name!r}{known or '; fit it with --condition label'}"
+                )
+        resolved = {}
+        for name, label in self.spec.condition.items():
+            if name not in condition:
+                raise UsageError(f"this model is conditioned on {name!r}; give condition={{{name!r}: ...}}")
+            values = condition[name]
+            values = [values] if isinstance(values, int | str) else values
+            index = torch.as_tensor([label.index(v if isinstance(v, str) else int(v)) for v in values])
+            if len(index) not in (1, n):
+                raise UsageError(f"{name!r} has {len(index)} values for {n} items")
+            resolved[name] = index.expand(n).to(self.device)
+        return resolved
+
+    def every_class(self, n: int) -> dict[str, Tensor]:
+        """A condition for n items that shows all classes in turn; empty for an unconditional model."""
+        return {name: torch.arange(n) % label.count for name, label in self.spec.condition.items()}
+
+    def config(self) -> dict[str, Any]:
+        """Everything needed to construct the model again."""
+        return {
+            "format": FORMAT,
+            "type": registry.name_of(type(self)),
+            "spec": self.spec.to_json(),
+            "arguments": self.arguments,
+        }
+
+
+def save(model: Model, folder: Path, card: str | None = None) -> None:
+    """Write `config.json`, `weights.safetensors` and `card.md`; each file changes in one step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = json.dumps(model.config(), indent=2).encode()
+    if not (folder / "config.json").exists() or (folder / "config.json").read_bytes() != config:
+        write_atomically(folder / "config.json", config)
+    write_tensors(folder / "weights.safetensors", model.state_dict(), {"config": hashlib.sha256(config).hexdigest()})
+    if card is not None:
+        write_atomically(folder / "card.md", card.encode())
+
+
+def load(run: str | Path, device: str | torch.device = "cpu") -> Model:
+    """The model of a run folder (or of its `model/` folder), ready for use.
+
+    Nothing in the folder is trusted: `type` must be a registered name, the weights must have exactly the names, shapes
+    and types that the config implies, be finite and match their checksum. Raises ModelFileError with what is wrong.
+    """
+    folder = model_folder(Path(run))
+    with torch.device("meta"):  # shapes without memory: a config cannot ask for more than the weights file really holds
+        expected = _construct(folder / "config.json").state_dict()
+    tensors, metadata = read_tensors(folder / "weights.safetensors", expected)
+    if metadata.get("config") != hashlib.sha256((folder / "config.json").read_bytes()).hexdigest():
+        raise ModelFileError(f"{folder}: config.json is not the one that weights.safetensors was written with")
+    model = _construct(folder / "config.json")
+    model.load_state_dict(tensors)
+    return model.to(device).eval()
+
+
+def model_folder(run: Path) -> Path:
+    """Where the model of a run lies; raises UsageError when there is none."""
+    for folder in (run / "model", run):
+        if (folder / "config.json").exists():
+            return folder
+    if not run.exists():
+        raise UsageError(f"there is no run folder {run}; `simulacra fit MODEL DATA --out {run}` makes one")
+    raise UsageError(f"{run} holds no model (no model/config.json); is it a run folder?")
+
+
+def _construct(path: Path) -> Model:
+    record = read_json(path)
+    if record.get("format") != FORMAT or set(record) != {"format", "type", "spec", "arguments"}:
+        raise ModelFileError(f"{path} is not a model config of format {FORMAT}")
+    arguments = record["arguments"]
+    if not isinstance(arguments, dict) or not isinstance(record["type"], str):
+        raise ModelFileError(f"{path}: 'type' or 'arguments' is malformed")
+    for name, value in arguments.items():
+        for number in value if isinstance(value, list) else [value]:
+            if not isinstance(number, int | float | str | None) or (
+                isinstance(number, int | float) and not abs(number) <= MAX_SIZE_ARGUMENT
+            ):
+                raise ModelFileError(f"{path}: argument {name!r} is {value!r}, out of bounds")
+    try:
+        return registry.build(record["type"], DataSpec.from_json(record["spec"]), **arguments)
+    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError, SimulacraError) as error:
+        raise ModelFileError(f"{path} does not describe a model: {error}") from error

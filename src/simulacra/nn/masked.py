@@ -1,0 +1,37 @@
+"""Convolutions that see only what comes before."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def group_mask(out_channels: int, in_channels: int, groups: int, strict: bool, period: int | None = None) -> Tensor:
+    """(out, in) of 0 and 1: an output of group g sees inputs of groups up to g, or before g when `strict`.
+
+    Channels fall into `groups` equal runs (red, green, blue). With `period`, outputs repeat that pattern every
+    `period` channels: the two halves of a gate.
+    """
+    out_group = torch.arange(out_channels) % (period or out_channels) * groups // (period or out_channels)
+    in_group = torch.arange(in_channels) * groups // in_channels
+    before = in_group[None, :] < out_group[:, None]
+    return (before if strict else before | (in_group[None, :] == out_group[:, None])).float()
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution whose weight is multiplied by a fixed mask in every call, never erased in place.
+
+    The mask is no parameter and no part of the saved weights: it follows from the constructor.
+    """
+
+    mask: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: tuple[int, int], mask: Tensor) -> None:
+        super().__init__(in_channels, out_channels, kernel)
+        self.register_buffer("mask", mask.expand_as(self.weight).clone(), persistent=False)
+        with torch.no_grad():  # keep the variance of the outputs that a full kernel would have
+            self.weight.mul_(self.mask.mean().clamp(min=1e-3).rsqrt())
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight * self.mask, self.bias)

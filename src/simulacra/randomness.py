@@ -1,0 +1,32 @@
+"""Seeds for everything that is random, each a pure function of what it is for.
+
+No state of a generator is ever saved: the noise of a training step follows from (seed, step), that of a score from
+(seed, "score"), and so on, so that to repeat or resume takes integers that are known anyway.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import torch
+
+
+def mix(*parts: int | str) -> int:
+    """A 63-bit seed from several parts; neighbouring parts give unrelated seeds (the finaliser of splitmix64)."""
+    mixed = 0
+    for part in parts:
+        mixed = (mixed ^ (part if isinstance(part, int) else zlib.crc32(part.encode()))) + 0x9E3779B97F4A7C15
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) % (1 << 64)
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) % (1 << 64)
+        mixed ^= mixed >> 31
+    return mixed >> 1
+
+
+def seed_everything(*parts: int | str) -> None:
+    """Seed torch for a purpose, such as (seed, "score")."""
+    torch.manual_seed(mix(*parts))
+
+
+def generator(device: torch.device, *parts: int | str) -> torch.Generator:
+    """A generator of its own for a purpose."""
+    return torch.Generator(device).manual_seed(mix(*parts))

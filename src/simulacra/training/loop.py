@@ -1,0 +1,121 @@
+"""The one loop. It knows no loss; a loss knows no optimiser.
+
+A step takes every phase that is due: thaw its player and freeze the others, zero, sum the named loss terms, backward,
+average over the ranks, clip, update; and at the end of the step move the averaged weights. All randomness of a step
+follows from (seed, step), so the state of a run is the step number, the weights and the moments of the optimisers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from simulacra.errors import TrainingError
+from simulacra.model import Model, Phase
+from simulacra.randomness import seed_everything
+from simulacra.training.batches import Batches
+from simulacra.training.ema import AveragedModel
+from simulacra.training.options import Options
+from simulacra.training.runtime import Runtime
+
+
+class Loop:
+    """A model in training; `step(draws, progress)` advances it by one step."""
+
+    def __init__(self, model: Model, options: Options, runtime: Runtime) -> None:
+        self.model, self.options, self.runtime = model, options, runtime
+        self.phases = list(model.phases())
+        self.draws_per_step = max(phase.repeat for phase in self.phases)
+        self.optimisers = [_adam(phase, options, runtime) for phase in self.phases]
+        self.averaged = AveragedModel(model, options.ema)
+        self.steps = 0
+
+    def step(self, batches: Batches, done: float) -> dict[str, Tensor]:
+        """Take one step with `done` of the budget spent; returns the loss terms by name, detached.
+
+        Raises TrainingError, before the update, when a term is not finite; it names the phase, term and step.
+        """
+        self.model.train()
+        values: dict[str, Tensor] = {}
+        for number, (phase, optimiser) in enumerate(zip(self.phases, self.optimisers, strict=True)):
+            if self.steps % phase.every:
+                continue
+            for group in optimiser.param_groups:
+                group["lr"] = self._learning_rate(done)
+            for turn in range(phase.repeat):
+                x, condition = batches[self.steps * self.draws_per_step + turn]
+                seed_everything(self.options.seed, self.steps, number, turn, self.runtime.rank)
+                values |= self._turn(phase, optimiser, x, condition)
+        self.averaged.update(self.steps)
+        self.steps += 1
+        return values
+
+    def _turn(
+        self, phase: Phase, optimiser: torch.optim.Optimizer, x: Tensor, condition: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        self._thaw(phase)
+        optimiser.zero_grad(set_to_none=True)
+        with self.runtime.autocast():
+            terms = phase.loss(x, condition)
+        total = torch.stack(list(terms.values())).sum()
+        if not math.isfinite(total.item()):
+            self._refuse(phase, terms)
+        total.backward()
+        gradients = [p.grad for p in phase.player.parameters() if p.grad is not None]
+        self.runtime.average([*gradients, *(b for b in phase.player.buffers() if b.is_floating_point())])
+        if self.options.clip is not None:
+            torch.nn.utils.clip_grad_norm_(phase.player.parameters(), self.options.clip, error_if_nonfinite=True)
+        optimiser.step()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _thaw(self, phase: Phase) -> None:
+        if len(self.phases) > 1:
+            self.model.requires_grad_(False)
+            phase.player.requires_grad_(True)
+
+    def _refuse(self, phase: Phase, terms: Mapping[str, Tensor]) -> None:
+        bad = next((name for name, term in terms.items() if not torch.isfinite(term)), "the sum of the terms")
+        raise TrainingError(
+            f"the loss is not finite at step {self.steps}: term {bad!r} of {phase.loss.__name__}. The step was not "
+            "taken and the checkpoints before it are whole; try a smaller --learning-rate or set --clip."
+        )
+
+    def _learning_rate(self, done: float) -> float:
+        rise = min(1.0, (self.steps + 1) / self.options.warmup) if self.options.warmup else 1.0
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done))) if self.options.schedule == "cosine" else 1.0
+        return self.options.learning_rate * rise * fall
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a checkpoint must hold beside the step number."""
+        held = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        held |= {f"averaged.{name}": tensor for name, tensor in self.averaged.model.state_dict().items()}
+        return held | dict(self._moments())
+
+    def _moments(self) -> Iterator[tuple[str, Tensor]]:
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
+        for number, optimiser in enumerate(self.optimisers):
+            for parameter, state in optimiser.state.items():
+                for key, value in state.items():
+                    yield f"optimiser.{number}.{names[parameter]}.{key}", value
+
+    @torch.no_grad()
+    def restore(self, steps: int, tensors: Mapping[str, Tensor]) -> None:
+        """Continue as if this loop had just taken step number `steps`."""
+        for name, tensor in self.tensors().items():
+            tensor.copy_(tensors[name])
+        self.steps = steps
+
+
+def _adam(phase: Phase, options: Options, runtime: Runtime) -> torch.optim.Optimizer:
+    """Adam with decoupled weight decay, its moments laid out at once so that every checkpoint has the same tensors."""
+    fused = runtime.device.type in ("cpu", "cuda")
+    optimiser = torch.optim.AdamW(
+        phase.player.parameters(), options.learning_rate, options.betas, weight_decay=options.weight_decay, fused=fused
+    )
+    for parameter in phase.player.parameters():
+        zeros = {"exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+        optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device), **zeros}
+    return optimiser

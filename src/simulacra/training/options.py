@@ -1,0 +1,88 @@
+"""How to train: one flat record. A model brings its own defaults, and what the user gives goes before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from simulacra.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Options:
+    """Training options. A run that is continued may change its budget and device and nothing else.
+
+    Attributes:
+        steps: stop after this many steps.
+        epochs: stop after this many passes over the training split.
+        minutes: stop after this much time; of several budgets the first one spent ends the run.
+        batch: items in a step, over all processes together.
+        learning_rate: of Adam, reached after `warmup` steps.
+        betas: of Adam.
+        weight_decay: decoupled from the gradient (AdamW).
+        schedule: constant, or cosine: down to zero over the budget.
+        warmup: steps over which the learning rate rises.
+        clip: largest norm of the gradient of a phase, in units of its loss; none without it.
+        ema: decay per step of the averaged weights that are saved, sampled and scored; 0 keeps the raw ones.
+        every: steps between validations, each with a picture and a checkpoint; by default about one epoch.
+        patience: validations without a better likelihood before training stops early; 0 never stops.
+        seed: of the initial weights, the order of the items and all noise.
+        device: auto takes a GPU where there is one; else cpu, cuda, mps.
+        precision: of the networks: fp32 or bf16 (auto: bf16 on a GPU); likelihoods are always at least fp32.
+    """
+
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+    batch: int = 64
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = 100
+    clip: float | None = None
+    ema: float = 0.999
+    every: int | None = None
+    patience: int = 10
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "epochs", "minutes", "batch", "learning_rate", "clip", "every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} must be positive, not {value}")
+        if not 0 <= self.ema < 1:
+            raise UsageError(f"ema must be from 0 up to but not including 1, not {self.ema}")
+        if self.schedule not in ("constant", "cosine"):
+            raise UsageError(f"schedule must be constant or cosine, not {self.schedule!r}")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise UsageError(f"precision must be auto, fp32 or bf16, not {self.precision!r}")
+
+
+BUDGET = ("steps", "epochs", "minutes")
+FREE_TO_CHANGE = (*BUDGET, "device")  # everything else decides the weights, and must stay when a run is continued
+
+
+def resolve(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
+    """The model's defaults with the user's options over them; a budget that is given replaces the default budget whole.
+
+    Raises UsageError for an option that does not exist.
+    """
+    known = [field.name for field in fields(Options)]
+    for name in given:
+        if name not in known:
+            raise UsageError(f"there is no option {name!r}.{did_you_mean(name, known)}")
+    chosen = {name: value for name, value in given.items() if value is not None}
+    options = replace(Options(), **dict(defaults))
+    if any(name in chosen for name in BUDGET):
+        options = replace(options, **dict.fromkeys(BUDGET))
+    return replace(options, **chosen)
+
+
+def decisive(options: Options) -> dict[str, Any]:
+    """The options that decide the weights, JSON-ready: what a continued run must share with its beginning."""
+    record = asdict(options) | {"betas": list(options.betas)}
+    return {name: value for name, value in record.items() if name not in FREE_TO_CHANGE}

@@ -1,0 +1,95 @@
+"""What a call of `fit` comes down to: all names, options and folders resolved, all that can be refused refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from simulacra import data as datasets
+from simulacra import registry
+from simulacra.data import Dataset
+from simulacra.errors import UsageError, did_you_mean
+from simulacra.model import Model, constructor_arguments
+from simulacra.randomness import seed_everything
+from simulacra.training.options import Options, decisive, resolve
+from simulacra.training.run import RunFolder, unused
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model, data, options and a folder; `record` is what a run made by this plan is recognised by."""
+
+    model: Model
+    dataset: Dataset
+    options: Options
+    folder: RunFolder
+    record: dict[str, Any]
+
+    @property
+    def every(self) -> int:
+        """Steps between validations: about an epoch, but neither all the time nor hardly ever."""
+        an_epoch = len(self.dataset.train) // self.options.batch
+        return self.options.every or min(1000, max(200, an_epoch))
+
+    def spent(self, steps: int, seconds: float) -> float:
+        """Share of the budget that is spent: the largest over steps, epochs and minutes."""
+        options = self.options
+        epochs = steps * options.batch / len(self.dataset.train)
+        pairs = [(steps, options.steps), (epochs, options.epochs), (seconds / 60, options.minutes)]
+        return max(spent / budget for spent, budget in pairs if budget)
+
+    def card(self, best: float | None, step: int) -> str:
+        """What a stranger should know of the weights that lie beside it."""
+        source = self.dataset.card
+        figure = "none" if best is None else f"{best:.4f} bits/dim on the validation split at step {step}"
+        return (
+            f"# {self.record['model']['type']} on {self.dataset.name}\n\n"
+            f"- data: {self.dataset.spec.describe()}; {len(self.dataset.train)} training items\n"
+            f"- source of the data: {source.source}; licence: {source.licence}\n"
+            f"- fingerprint of the data: {self.dataset.fingerprint}\n"
+            f"- validation: {figure}\n"
+            f"- seed {self.options.seed}; weights averaged with decay {self.options.ema}\n"
+        )
+
+
+def make_plan(
+    model: str | Model,
+    data: str | os.PathLike[str] | Dataset,
+    out: str | os.PathLike[str] | None,
+    condition: Sequence[str] | str,
+    fresh: bool,
+    options: Mapping[str, Any],
+) -> Plan:
+    """Resolve the arguments of `fit`; raises UsageError for whatever does not exist or fit together."""
+    dataset = data if isinstance(data, Dataset) else datasets.load(data)
+    if isinstance(model, str):
+        cls = registry.find(model).model
+        arguments, given = _split(cls, options)
+        chosen = resolve(cls.defaults, given)
+        wanted = (condition,) if isinstance(condition, str) else tuple(condition)
+        seed_everything(chosen.seed, "weights")
+        model = cls(dataset.spec.conditioned_on(wanted), **arguments)
+    else:
+        chosen = resolve(model.defaults, options)
+    if not model.spec.same_items(dataset.spec):
+        raise UsageError(f"the model is for {model.spec.describe()}, but {dataset.name} is {dataset.spec.describe()}")
+    config = model.config()
+    folder = Path(out) if out is not None else Path("runs") / f"{config['type']}-{dataset.name}"
+    source = {"name": dataset.name, "fingerprint": dataset.fingerprint}
+    record = json.loads(json.dumps({"model": config, "data": source, "options": decisive(chosen)}))
+    return Plan(model, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record)
+
+
+def _split(cls: type[Model], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments of the model's constructor, and training options; raises UsageError for what is neither."""
+    own = constructor_arguments(cls)
+    known = [*own] + [field.name for field in fields(Options)]
+    for name in options:
+        if name not in known:
+            raise UsageError(f"{registry.name_of(cls)} has no option {name!r}.{did_you_mean(name, known)}")
+    arguments = {name: value for name, value in options.items() if name in own}
+    return arguments, {name: value for name, value in options.items() if name not in own}

@@ -1,0 +1,69 @@
+"""What a person sees while a model trains: a bar with the time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress(Protocol):
+    def update(self, done: float, step: int, values: Mapping[str, float]) -> None:
+        """`done`: share of the budget spent, 0 to 1; `values`: the newest figures."""
+        ...
+
+    def say(self, line: str) -> None: ...
+
+
+class Silent:
+    def update(self, done: float, step: int, values: Mapping[str, float]) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+
+class PlainLines:
+    def __init__(self) -> None:
+        self._last = self._start = time.monotonic()
+
+    def update(self, done: float, step: int, values: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            left = (now - self._start) * (1 - done) / done if done > 0 else 0
+            self.say(f"step {step}  {done:4.0%}  {told(values)}  about {left:.0f} s left")
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+def told(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+@contextlib.contextmanager
+def terminal() -> Iterator[Progress]:
+    """A bar where stderr is a terminal, plain lines where it is not."""
+    if not sys.stderr.isatty():
+        yield PlainLines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (BarColumn(24), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        class OnTerminal:
+            def update(self, done: float, step: int, values: Mapping[str, float]) -> None:
+                bar.update(task, completed=done, description=f"step {step}  {told(values)}")
+
+            def say(self, line: str) -> None:
+                console.print(line, highlight=False, markup=False)
+
+        yield OnTerminal()

@@ -1,0 +1,108 @@
+"""A run folder: everything that is known of one training, and the door that lets in one process at a time.
+
+runs/<name>/{run.json, metrics.jsonl, samples/, checkpoints/, model/}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from simulacra.errors import ModelFileError, TrainingError, UsageError
+from simulacra.weights import read_json, write_atomically
+
+
+class RunFolder:
+    """The files of a run. The methods write; only the leading process calls them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints, self.samples, self.model = path / "checkpoints", path / "samples", path / "model"
+
+    def record(self) -> dict[str, Any] | None:
+        """What `run.json` says; None for a run that has not begun."""
+        return read_json(self.path / "run.json") if (self.path / "run.json").exists() else None
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        write_atomically(self.path / "run.json", json.dumps(record, indent=2).encode())
+
+    def log(self, entry: Mapping[str, Any]) -> None:
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def forget_after(self, step: int) -> None:
+        """Drop what was logged after the checkpoint from which the run goes on: those steps will be taken again."""
+        path = self.path / "metrics.jsonl"
+        if path.exists():
+            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            write_atomically(path, "".join(line + "\n" for line in kept).encode())
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run folder; raises TrainingError at once when another living process holds it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise UsageError(
+                f"cannot use {self.path} as a run folder: {error.strerror}; choose another with --out"
+            ) from None
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TrainingError(
+                    f"another process is training in {self.path}; wait for it, or choose another folder with --out"
+                ) from None
+            yield
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # half a line, cut off by a crash
+
+
+def unused(path: Path) -> Path:
+    """`path` itself, or `path-2`, `path-3`, ... : the first that is not there or empty."""
+    candidate, number = path, 1
+    while candidate.exists() and any(candidate.iterdir()):
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def refuse_if_different(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise UsageError with the settings that differ between the run that lies in `path` and the one asked for."""
+    before, after = _flat(then), _flat(now)
+    differing = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    if differing:
+        told = ", ".join(f"{key} ({before.get(key)} there, {after.get(key)} now)" for key in differing[:6])
+        raise UsageError(
+            f"{path} holds a run made with other settings: {told}. "
+            "Use --fresh for a new folder beside it, another --out, or the settings it was made with."
+        )
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in record.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {f"{prefix}{key}": value}
+    return flat
+
+
+def begun(folder: RunFolder) -> dict[str, Any] | None:
+    """The record of the run in a folder; raises UsageError for a folder with other things in it."""
+    try:
+        record = folder.record()
+    except ModelFileError as error:
+        raise UsageError(f"{error}; choose another folder with --out") from None
+    foreign = record is None and any(item.name != ".lock" for item in folder.path.iterdir())
+    if foreign and not any(folder.path.glob("checkpoints/*")):
+        raise UsageError(f"{folder.path} holds other files and no run; choose an empty folder with --out")
+    return record

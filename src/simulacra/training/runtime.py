@@ -1,0 +1,122 @@
+"""Where training runs: device, precision, threads, processes and signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from simulacra.errors import UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto`: the GPU of this process where there is one; raises UsageError for a device that is not here."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return device
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One process of possibly many. Under `torchrun` the ranks share every batch and average their gradients."""
+
+    device: torch.device
+    bf16: bool
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    @torch.no_grad()
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by its mean over the ranks, in one message."""
+        if self.world == 1:
+            return
+        tensors = list(tensors)
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        flat /= self.world
+        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+    def agree(self, value: bool) -> bool:
+        """True on every rank if it is true on any: so that all of them stop at the same step."""
+        if self.world == 1:
+            return value
+        flag = torch.tensor(float(value), device=self.device)
+        dist.all_reduce(flag, dist.ReduceOp.MAX)
+        return bool(flag)
+
+    def leaders(self, value: float) -> float:
+        """The value that the leading rank has."""
+        if self.world == 1:
+            return value
+        held = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(held, src=0)
+        return held.item()
+
+    def wait(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+
+@contextlib.contextmanager
+def runtime(device: str, precision: str) -> Iterator[Runtime]:
+    """The runtime of this process; joins the process group that `torchrun` announces in the environment."""
+    chosen = choose_device(device)
+    bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda")
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Runtime(chosen, bf16)
+        return
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Runtime(chosen, bf16, dist.get_rank(), world)
+    finally:
+        dist.destroy_process_group()
+
+
+class StopSignal:
+    """Within the context the first SIGTERM or Ctrl-C only asks to stop (`asked`); the second one stops at once."""
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> StopSignal:
+        with contextlib.suppress(ValueError):  # signals can be caught in the main thread alone
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
+        self._before.clear()
+
+    def __exit__(self, *error: object) -> None:
+        self._restore()

@@ -1,0 +1,143 @@
+"""Tensors on disk: written so that a crash at any moment leaves the old file or the new one, read as if hostile.
+
+The format is safetensors, which holds no code. Its reader still accepts names given twice, headers that take minutes to
+parse, and weights that are NaN, so the header is read and compared with what the model needs before any tensor is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as serialise_tensors
+from torch import Tensor
+
+from simulacra.errors import ModelFileError
+
+MAX_HEADER = 8 << 20  # bytes; a model of 10,000 tensors has a header of about 1 MB
+MAX_JSON = 1 << 20
+_DTYPES = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+_DTYPES |= {"I64": torch.int64, "I32": torch.int32, "U8": torch.uint8, "BOOL": torch.bool}
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step that survives a crash: temporary file, fsync, rename, fsync."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ModelFileError(f"cannot write {path}: {error.strerror}; what was there before is untouched") from error
+    fsync_folder(path.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of at most 1 MB; raises ModelFileError for anything else."""
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise ModelFileError(f"{path} is larger than {MAX_JSON} bytes: not a file of ours")
+        record = json.loads(path.read_bytes(), object_pairs_hook=_unique_keys)
+    except FileNotFoundError:
+        raise ModelFileError(f"{path} does not exist") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} cannot be read: {error}") from error
+    if not isinstance(record, dict):
+        raise ModelFileError(f"{path} holds no JSON object")
+    return record
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise ValueError("a name is given twice")
+    return record
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over the names, types, shapes and bytes of the tensors, in the order of their names."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.flatten().view(torch.uint8).numpy().data if tensor.numel() else b"")
+    return total.hexdigest()
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> str:
+    """Write the tensors and, in the same file, their digest: file and checksum change together. Returns the digest."""
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    checksum = digest(held)
+    write_atomically(path, serialise_tensors(held, metadata={**(metadata or {}), "digest": checksum}))
+    return checksum
+
+
+def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file and its metadata.
+
+    `expected` holds a tensor (on the meta device, for all we care) of the same shape and type under every name. Raises
+    ModelFileError, before it allocates anything, when the header is too large or malformed or differs from that, and
+    after it when the digest or the finiteness of a number is wrong.
+    """
+    header = _read_header(path)
+    metadata = header.pop("__metadata__", {})
+    _compare(path, header, expected)
+    try:
+        tensors = parse_tensors(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(f"{path} is damaged: {error}") from error
+    if digest(tensors) != metadata.get("digest"):
+        raise ModelFileError(f"{path} does not match its own checksum: the file is damaged or was changed")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ModelFileError(f"{path}: tensor {name!r} holds numbers that are not finite")
+    return tensors, metadata
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if not 2 <= size <= min(MAX_HEADER, path.stat().st_size - 8):
+                raise ModelFileError(f"{path} claims a header of {size} bytes: damaged, or not a file of ours")
+            header = json.loads(file.read(size), object_pairs_hook=_unique_keys)
+    except FileNotFoundError:
+        raise ModelFileError(f"{path} does not exist") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} has a malformed header: {error}") from error
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ModelFileError(f"{path} has a malformed header: no table of tensors")
+    return header
+
+
+def _compare(path: Path, header: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
+    missing, foreign = sorted(expected.keys() - header.keys()), sorted(header.keys() - expected.keys())
+    if missing or foreign:
+        first = f"lacks {missing[0]!r}" if missing else f"holds {foreign[0]!r}, which the model does not have"
+        raise ModelFileError(f"{path} does not fit its config: it {first} ({len(missing) + len(foreign)} names differ)")
+    for name, tensor in expected.items():
+        entry = header[name] if isinstance(header[name], dict) else {}
+        shape, dtype = entry.get("shape"), entry.get("dtype")
+        if shape != list(tensor.shape) or not isinstance(dtype, str) or _DTYPES.get(dtype) != tensor.dtype:
+            wanted = f"{tensor.dtype} {list(tensor.shape)}"
+            raise ModelFileError(f"{path} does not fit its config: {name!r} is {dtype} {shape}, the model has {wanted}")

@@ -1,0 +1,80 @@
+import json
+
+import numpy as np
+import pytest
+
+import simulacra.data as data
+from simulacra.errors import UsageError
+
+
+def test_digits_are_the_uci_digits(everything):
+    sklearn = pytest.importorskip("sklearn.datasets").load_digits()
+    digits = data.load("digits")
+    expected = zip(sklearn.images.astype(np.uint8), sklearn.target, strict=True)
+    assert everything(digits) == sorted(((x.tobytes(), int(y)) for x, y in expected), key=str)
+    assert (digits.spec.shape, digits.spec.levels, digits.spec.condition["label"].count) == ((1, 8, 8), 17, 10)
+
+
+def test_digits_are_split_70_10_20():
+    digits = data.load("digits")
+    assert [len(split) for split in digits.splits] == pytest.approx([0.7 * 1797, 0.1 * 1797, 0.2 * 1797], abs=1)
+
+
+@pytest.mark.parametrize(("name", "modes", "std"), [("ring", 8, 0.02), ("grid", 25, 0.05)])
+def test_mixtures_have_their_modes_and_width(name, modes, std):
+    mixture = data.load(name)
+    assert mixture.spec.levels is None
+    assert [len(split) for split in mixture.splits] == [10_000, 2_000, 2_000]
+    x, label = mixture.train.x, mixture.train.condition["label"]
+    assert set(label) == set(range(modes))
+    for mode in range(modes):
+        assert x[label == mode].std(axis=0) == pytest.approx([std, std], rel=0.15)
+
+
+def test_ring_is_the_same_data_everywhere():
+    """The stream of the generator is fixed, so the data that runs are compared on must never change."""
+    assert data.load("ring").train.x[0] == pytest.approx([-1.392003, -1.399187], abs=1e-5)
+
+
+def test_the_same_data_have_the_same_fingerprint_in_another_cache(monkeypatch, tmp_path):
+    first = data.load("digits").fingerprint
+    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path))
+    assert data.load("digits").fingerprint == first
+    assert data.load("digits", levels=256).fingerprint != first  # the spec is part of it
+
+
+def test_summary_is_json_and_counts_every_item():
+    digits = data.load("digits")
+    summary = json.loads(json.dumps(digits.summary()))
+    assert summary["splits"] == {split.name: len(split) for split in digits.splits}
+    assert sum(row[split] for row in summary["classes"]["label"] for split in summary["splits"]) == 1797
+    assert len(summary["card"]["sha256"]) == 64
+    assert "CC BY 4.0" in summary["card"]["licence"]
+
+
+def test_a_wrong_name_gets_a_suggestion():
+    with pytest.raises(UsageError, match="Did you mean 'mnist'"):
+        data.load("mnits")
+    with pytest.raises(UsageError, match="Did you mean 'valid'"):
+        data.load("digits").split("vaild")
+    with pytest.raises(UsageError, match="no field 'lable'"):
+        data.load("digits").train.field("lable")
+
+
+def test_every_named_set_has_a_line_in_the_catalogue():
+    assert list(data.catalogue()) == data.names()
+    assert all(data.catalogue().values())
+
+
+def test_a_name_wins_over_a_folder_and_a_path_does_not(tmp_path, monkeypatch, write_images, pixels):
+    write_images(tmp_path / "digits", pixels)
+    monkeypatch.chdir(tmp_path)
+    assert data.load("digits").spec.shape == (1, 8, 8)
+    assert data.load("./digits").spec.shape == (1, 6, 5)
+
+
+def test_options_that_do_not_apply_are_refused():
+    with pytest.raises(UsageError, match="resize"):
+        data.load("digits", resize=16)
+    with pytest.raises(UsageError, match="levels"):
+        data.load("digits", levels=1)
