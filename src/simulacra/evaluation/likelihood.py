@@ -56,10 +56,15 @@ def score(
         UsageError: data of another shape or grid, or without labels that the model needs.
     """
     nats = score_items(model, data.split(split), samples, limit, seed)
+    return summarise(model, data.name, split, nats, samples)
+
+
+def summarise(model: Model, data: str, split: str, nats: np.ndarray, samples: int = 1) -> Score:
+    """The score of items whose negative log-likelihoods are `nats`."""
     kind = kind_of_likelihood(model)
     return Score(
         model=registry.name_of(type(model)),
-        data=data.name,
+        data=data,
         split=split,
         n=len(nats),
         kind=kind,

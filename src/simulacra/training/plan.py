@@ -72,16 +72,16 @@ def make_plan(
         chosen = resolve(cls.defaults, given)
         wanted = (condition,) if isinstance(condition, str) else tuple(condition)
         seed_everything(chosen.seed, "weights")
-        model = cls(dataset.spec.conditioned_on(wanted), **arguments)
+        built = cls(dataset.spec.conditioned_on(wanted), **arguments)
     else:
-        chosen = resolve(model.defaults, options)
-    if not model.spec.same_items(dataset.spec):
-        raise UsageError(f"the model is for {model.spec.describe()}, but {dataset.name} is {dataset.spec.describe()}")
-    config = model.config()
+        built, chosen = model, resolve(model.defaults, options)
+    if not built.spec.same_items(dataset.spec):
+        raise UsageError(f"the model is for {built.spec.describe()}, but {dataset.name} is {dataset.spec.describe()}")
+    config = built.config()
     folder = Path(out) if out is not None else Path("runs") / f"{config['type']}-{dataset.name}"
     source = {"name": dataset.name, "fingerprint": dataset.fingerprint}
     record = json.loads(json.dumps({"model": config, "data": source, "options": decisive(chosen)}))
-    return Plan(model, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record)
+    return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record)
 
 
 def _split(cls: type[Model], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,0 +1,89 @@
+"""The command line: thin doors. Each command is a record of its arguments that can be called; verbs do the work.
+
+Nothing heavy is imported before a command is chosen, so that `simulacra --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from simulacra.errors import SimulacraError, UsageError, did_you_mean
+
+COMMANDS = {
+    "demo": "the three families on real digits, side by side, with a report",
+    "models": "what models there are, and what each can do",
+    "data": "what data sets there are; what is understood of one",
+    "fit": "train a model; the same command again continues",
+    "sample": "draw new items",
+    "score": "likelihood of held-out items, in nats and bits/dim",
+    "evaluate": "every metric that the model's abilities allow",
+    "encode": "codes of items",
+    "reconstruct": "items beside what their codes preserve of them",
+    "interpolate": "walks from one code to another",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a wrong call, 1 for a failure, 128 + n after signal n."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    if words[0] == "--version":
+        from simulacra import __version__
+
+        print(f"simulacra {__version__}")
+        return 0
+    try:
+        return run(words[0], words[1:])
+    except Exception as error:
+        if debug:
+            raise
+        return explain(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def run(command: str, words: Sequence[str]) -> int:
+    if command not in COMMANDS:
+        raise UsageError(f"there is no command {command!r}.{did_you_mean(command, COMMANDS)}")
+    door = importlib.import_module(f"simulacra.cli.{command}")
+    door.main(words)
+    return 0
+
+
+def explain(error: Exception) -> int:
+    """One or two lines on stderr: what, where, how to mend; returns the exit code."""
+    if isinstance(error, BrokenPipeError):  # the reader has had enough, as in `simulacra models | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, SimulacraError):
+        print(f"simulacra: {error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, OSError):
+        print(f"simulacra: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    told = str(error).splitlines()[0] if str(error) else "no message"
+    print(f"simulacra: {type(error).__name__}: {told}\nThis is a bug; add --debug to see where.", file=sys.stderr)
+    return 1
+
+
+def overview() -> str:
+    lines = [f"  {name:<12} {told}" for name, told in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: simulacra COMMAND ... [--debug]",
+            "",
+            "Deep generative models under one vocabulary: learn p(x), draw from it, score with it, look inside it.",
+            "",
+            *lines,
+            "",
+            "simulacra COMMAND --help tells more of each. Start with: simulacra demo",
+        ]
+    )

@@ -1,0 +1,53 @@
+"""`simulacra evaluate`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import tyro
+
+from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, parse
+from simulacra.cli.table import print_table
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Every metric that the model's abilities allow, each with its 95 % interval and, for samples, the floor: what
+    real items score in their place."""
+
+    run: Run
+    data: Data
+    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
+    samples: Annotated[int, tyro.conf.arg(help="draws in the importance-weighted bound of a latent model")] = 1
+    seed: Seed = 0
+    resize: Resize = None
+    levels: Levels = None
+    json: Json = False
+
+    def __call__(self) -> None:
+        import simulacra
+
+        model, data = simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
+        measures = simulacra.evaluate(model, data, self.split, self.seed, self.samples)
+        if self.json:
+            print(as_json({name: asdict(measure) for name, measure in measures.items()}))
+            return
+        rows = [
+            [
+                name,
+                f"{m.value:.4g}",
+                f"{m.low:.4g} to {m.high:.4g}",
+                "" if m.floor is None else f"{m.floor:.4g}",
+                str(m.n),
+                m.kind,
+            ]
+            for name, m in measures.items()
+        ]
+        print_table(["metric", "value", "95 %", "floor", "n", "kind"], rows)
+        print("\n".join(f"{name}: {measure.protocol}" for name, measure in measures.items()))
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Evaluate, "evaluate", words)()

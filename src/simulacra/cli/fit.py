@@ -1,0 +1,108 @@
+"""`simulacra fit`: its flags are the arguments of the model and the training options, read from their signatures."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Sequence
+from dataclasses import field, fields, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+import simulacra
+from simulacra import registry
+from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, documented, load_data, parse
+from simulacra.errors import UsageError
+from simulacra.model import Model, constructor_arguments
+from simulacra.training import Options, Plan, carry_out, make_plan, rehearse
+from simulacra.training.options import resolve
+from simulacra.training.progress import terminal
+
+Field = tuple[str, Any, Any]
+
+_OWN: list[Field] = [
+    ("out", Annotated[Path | None, tyro.conf.arg(help="the run folder; by default runs/MODEL-DATA")], None),
+    ("condition", Annotated[tuple[str, ...], tyro.conf.arg(help="fields to condition on: --condition label")], ()),
+    ("fresh", Annotated[Flag, tyro.conf.arg(help="begin anew in a new folder instead of continuing")], False),
+    ("dry_run", Annotated[Flag, tyro.conf.arg(help="take one step, tell size, time and paths, write nothing")], False),
+    ("resize", Resize, None),
+    ("levels", Levels, None),
+    ("json", Json, False),
+]
+
+_USAGE = """usage: simulacra fit MODEL DATA [--out DIR] [--steps N | --epochs N | --minutes M] [options of the model]
+
+Train a model. The same command again continues where the last one stopped; Ctrl-C saves first.
+`simulacra fit MODEL --help` lists every option of a model with its default; MODEL is one of:
+"""
+
+
+def main(words: Sequence[str]) -> None:
+    simulacra.models()  # fills the registry
+    if not words or words[0] in ("-h", "--help"):
+        print(_USAGE + "\n".join(f"  {entry.name:<16} {entry.paper}" for entry in registry.models()))
+        return
+    if words[0].startswith("-"):
+        raise UsageError("the model comes first: `simulacra fit MODEL DATA [options]`. See `simulacra fit --help`.")
+    cls = registry.find(words[0]).model
+    asked = vars(parse(_command(cls), f"fit {words[0]}", words[1:]))
+    own = {name: asked.pop(name) for name, _, _ in _OWN}
+    dataset = load_data(asked.pop("data"), own["resize"], own["levels"])
+    given = {name: value for name, value in asked.items() if value is not None}
+    plan = make_plan(words[0], dataset, own["out"], own["condition"], own["fresh"], given)
+    if own["dry_run"]:
+        print("\n".join(rehearse(plan)))
+        return
+    with terminal() as progress:
+        progress.say(f"fitting {words[0]} to {dataset.name} ({dataset.spec.describe()}) in {plan.folder.path}")
+        model = carry_out(plan, progress)
+    tell(plan, model, own["json"])
+
+
+def _command(cls: type[Model]) -> type:
+    """A record with one field for everything that `fit` with this model can be told."""
+    data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA", help="a named data set or a path")]
+    listed: list[Field] = [("data", data, ...), *_model_fields(cls), *_option_fields(cls), *_OWN]
+    made = [(name, kind) if default is ... else (name, kind, field(default=default)) for name, kind, default in listed]
+    record = make_dataclass("Fit", made)
+    record.__doc__ = f"Train {registry.name_of(cls)} ({registry.find(registry.name_of(cls)).paper})."
+    return record
+
+
+def _model_fields(cls: type[Model]) -> list[Field]:
+    kinds, told = typing.get_type_hints(cls.__init__), documented(cls, "Args")
+    return [
+        (name, Annotated[kinds[name], tyro.conf.arg(help=told.get(name))], parameter.default)
+        for name, parameter in constructor_arguments(cls).items()
+    ]
+
+
+def _option_fields(cls: type[Model]) -> list[Field]:
+    """Options with the model's own defaults; budgets stay open, so that one which is given replaces the default one."""
+    kinds, told, suited = typing.get_type_hints(Options), documented(Options, "Attributes"), resolve(cls.defaults, {})
+    listed = []
+    for option in fields(Options):
+        default, text = getattr(suited, option.name), told[option.name]
+        if option.name in ("steps", "epochs", "minutes"):
+            text, default = text + (f" (without any budget: {default})" if default else ""), None
+        listed.append((option.name, Annotated[kinds[option.name], tyro.conf.arg(help=text)], default))
+    return listed
+
+
+def tell(plan: Plan, model: Model, as_object: bool) -> None:
+    """What came out, and what one may do with it."""
+    record = json.loads((plan.folder.path / "run.json").read_text())
+    if as_object:
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        print(as_json({"run": str(plan.folder.path), "parameters": parameters, **record["finished"]}))
+        return
+    ended = record["finished"]
+    bits = ended["valid_bits_per_dim"]
+    figure = f", {bits:.3f} bits/dim on the validation split" if bits is not None else ""
+    why = "no better for a while" if ended["stopped_by"] == "patience" else "budget spent"
+    print(
+        f"done: {ended['steps']} steps in {ended['seconds']:.0f} s ({why}); best at step {ended['best_step']}{figure}"
+    )
+    print(f"next: simulacra sample {plan.folder.path}   simulacra evaluate {plan.folder.path} {plan.dataset.name}")

@@ -1,0 +1,42 @@
+"""`simulacra reconstruct`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from simulacra.cli.arguments import Data, Levels, Resize, Run, load_data, parse
+from simulacra.cli.output import write_items
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Show items of a split, each above what is left of it after encoding and decoding."""
+
+    run: Run
+    data: Data
+    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 16
+    out: Annotated[Path | None, tyro.conf.arg(help=".png or .npz; by default RUN/reconstructions.png")] = None
+    resize: Resize = None
+    levels: Levels = None
+
+    def __call__(self) -> None:
+        import simulacra
+        from simulacra.feed import in_order
+
+        model, data = simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
+        x, condition = next(in_order(data.split(self.split), model.spec, model.device, self.n))
+        again = simulacra.reconstruct(model, x, condition)
+        pairs = np.concatenate([x.cpu().numpy(), again.cpu().numpy()])
+        path = write_items(self.out or self.run / "reconstructions.png", pairs, model.spec, {}, columns=len(x))
+        print(f"{len(x)} items above their reconstructions in {path}")
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Reconstruct, "reconstruct", words)()

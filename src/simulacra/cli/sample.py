@@ -1,0 +1,43 @@
+"""`simulacra sample`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from simulacra.cli.arguments import Json, Run, Seed, as_json, parse
+from simulacra.cli.output import write_items
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures."""
+
+    run: Run
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
+    label: Annotated[str | None, tyro.conf.arg(help="class to draw, by number or name; without it all in turn")] = None
+    temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
+    seed: Seed = 0
+    out: Annotated[Path | None, tyro.conf.arg(help=".png, .npz or a folder; by default RUN/samples.png")] = None
+    json: Json = False
+
+    def __call__(self) -> None:
+        import simulacra
+
+        model = simulacra.load(self.run)
+        condition = {} if self.label is None else {"label": self.label}
+        given = model.conditioned(condition or model.every_class(self.n), self.n)
+        items = simulacra.sample(model, self.n, temperature=self.temperature, seed=self.seed, **given)
+        fields = {name: values.numpy() for name, values in given.items()}
+        path = write_items(self.out or self.run / "samples.png", items, model.spec, fields)
+        print(
+            as_json({"n": self.n, "seed": self.seed, "out": str(path)}) if self.json else f"{self.n} samples in {path}"
+        )
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Sample, "sample", words)()
