@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from simulacra import registry
+
 if TYPE_CHECKING:
     from simulacra import data
     from simulacra.errors import SimulacraError
@@ -59,13 +61,19 @@ _HOMES = {
 }
 
 
+def _import_families() -> None:
+    for family in FAMILIES:
+        importlib.import_module(f"simulacra.{family}")
+
+
+registry.filled_by(_import_families)
+
+
 def __getattr__(name: str) -> Any:
     if name == "data":
         return importlib.import_module("simulacra.data")
     if name not in _HOMES:
         raise AttributeError(f"module 'simulacra' has no attribute {name!r}")
-    for family in FAMILIES:  # importing a family enters its models in the registry
-        importlib.import_module(f"simulacra.{family}")
     return getattr(importlib.import_module(f"simulacra.{_HOMES[name]}"), name)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
@@ -33,8 +35,6 @@ def save_picture(items: np.ndarray, spec: DataSpec, path: Path, columns: int | N
 
 
 def png(image: Image.Image) -> bytes:
-    import io
-
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
@@ -67,3 +67,17 @@ def _scatter(points: np.ndarray, side: int = 480) -> Image.Image:
     for x, y in (points / reach + 1) / 2 * side:
         draw.ellipse((x - 1.5, side - y - 1.5, x + 1.5, side - y + 1.5), fill=(30, 60, 140))
     return image
+
+
+def beside(sheets: Mapping[str, Image.Image], margin: int = 16) -> Image.Image:
+    """Pictures side by side, each under its name."""
+    font = ImageFont.load_default(size=24)
+    height = max(sheet.height for sheet in sheets.values())
+    width = sum(sheet.width for sheet in sheets.values()) + margin * (len(sheets) + 1)
+    whole = Image.new("RGB", (width, height + 3 * margin + 8), "white")
+    draw, left = ImageDraw.Draw(whole), margin
+    for name, sheet in sheets.items():
+        draw.text((left, margin // 2), name, fill="black", font=font)
+        whole.paste(sheet, (left, 2 * margin + 8))
+        left += sheet.width + margin
+    return whole

@@ -1,4 +1,7 @@
-"""name -> model. `@register` fills the table, `build` and the command line read it; no family is imported here."""
+"""name -> model. `@register` fills the table, `build` and the command line read it.
+
+No family is named here: the front door says how to import them (`filled_by`), done when the table is first read.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,18 @@ class Entry:
 
 
 _entries: dict[str, Entry] = {}
+_to_import: list[Callable[[], None]] = []
+
+
+def filled_by(import_families: Callable[[], None]) -> None:
+    """Call `import_families` before the table is read for the first time."""
+    _to_import.append(import_families)
+
+
+def _table() -> dict[str, Entry]:
+    while _to_import:
+        _to_import.pop()()
+    return _entries
 
 
 def register(name: str, paper: str) -> Callable[[M], M]:
@@ -44,19 +59,20 @@ def register(name: str, paper: str) -> Callable[[M], M]:
 
 def models() -> list[Entry]:
     """All registered models, by family in the order of their import and by name within it."""
-    return list(_entries.values())
+    return list(_table().values())
 
 
 def find(name: str) -> Entry:
     """The entry called `name`; raises UsageError with the nearest name."""
-    if name not in _entries:
-        raise UsageError(f"there is no model {name!r}.{did_you_mean(name, _entries)}")
-    return _entries[name]
+    table = _table()
+    if name not in table:
+        raise UsageError(f"there is no model {name!r}.{did_you_mean(name, table)}")
+    return table[name]
 
 
 def name_of(model: type[Model]) -> str:
     """The registered name of a class; raises UsageError for a class that was never registered."""
-    for entry in _entries.values():
+    for entry in models():
         if entry.model is model:
             return entry.name
     raise UsageError(f"{model.__qualname__} is not registered; put @register(name, paper) above the class")

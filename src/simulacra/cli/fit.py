@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import tyro
 
-import simulacra
 from simulacra import registry
 from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, documented, load_data, parse
 from simulacra.errors import UsageError
@@ -40,7 +39,6 @@ Train a model. The same command again continues where the last one stopped; Ctrl
 
 
 def main(words: Sequence[str]) -> None:
-    simulacra.models()  # fills the registry
     if not words or words[0] in ("-h", "--help"):
         print(_USAGE + "\n".join(f"  {entry.name:<16} {entry.paper}" for entry in registry.models()))
         return

@@ -7,6 +7,18 @@ digits.train.x[:64], digits.train.condition["label"][:64]
 
 from simulacra.data.dataset import Card, Dataset, Split, Unreadable
 from simulacra.data.loading import catalogue, load, names
+from simulacra.data.memory import from_arrays
 from simulacra.data.spec import ClassLabel, DataSpec
 
-__all__ = ["Card", "ClassLabel", "DataSpec", "Dataset", "Split", "Unreadable", "catalogue", "load", "names"]
+__all__ = [
+    "Card",
+    "ClassLabel",
+    "DataSpec",
+    "Dataset",
+    "Split",
+    "Unreadable",
+    "catalogue",
+    "from_arrays",
+    "load",
+    "names",
+]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -52,7 +53,11 @@ def suited(spec: DataSpec) -> str:
 
 
 def _bernoulli(spec: DataSpec) -> Likelihood:
-    return Likelihood(1, lambda raw: Bernoulli(raw.squeeze(-1)))
+    return Likelihood(1, _bernoulli_from)
+
+
+def _bernoulli_from(raw: Tensor) -> Distribution:
+    return Bernoulli(raw.squeeze(-1))
 
 
 def _categorical(spec: DataSpec) -> Likelihood:
@@ -60,21 +65,24 @@ def _categorical(spec: DataSpec) -> Likelihood:
 
 
 def _gaussian(spec: DataSpec) -> Likelihood:
+    return Likelihood(2, partial(_gaussian_from, levels=spec.levels))
+
+
+def _gaussian_from(raw: Tensor, levels: int | None) -> Distribution:
     """Mean and diagonal covariance, both learned."""
-    levels = spec.levels
-    if levels is None:
-        return Likelihood(2, lambda raw: DiagonalGaussian(*raw.unbind(-1)))
-    return Likelihood(2, lambda raw: DiscretisedGaussian(raw[..., 0], raw[..., 1] - 1.0, levels))
+    mean, log_scale = raw.unbind(-1)
+    return DiagonalGaussian(mean, log_scale) if levels is None else DiscretisedGaussian(mean, log_scale - 1.0, levels)
 
 
 def _logistic_mixture(spec: DataSpec) -> Likelihood:
-    def distribution(raw: Tensor) -> Distribution:
-        weights, means, log_scales = raw.chunk(3, dim=-1)
-        # spread the components over the grid at the start, so that they do not all learn the same mean
-        start = raw.new_tensor([2 * (k + 0.5) / COMPONENTS - 1 for k in range(COMPONENTS)])
-        return DiscretisedLogisticMixture(weights, means + start, log_scales - 2.0, spec.grid_levels)
+    return Likelihood(3 * COMPONENTS, partial(_logistic_mixture_from, levels=spec.grid_levels))
 
-    return Likelihood(3 * COMPONENTS, distribution)
+
+def _logistic_mixture_from(raw: Tensor, levels: int) -> Distribution:
+    weights, means, log_scales = raw.chunk(3, dim=-1)
+    # spread the components over the grid at the start, so that they do not all learn the same mean
+    start = raw.new_tensor([2 * (k + 0.5) / COMPONENTS - 1 for k in range(COMPONENTS)])
+    return DiscretisedLogisticMixture(weights, means + start, log_scales - 2.0, levels)
 
 
 _LIKELIHOODS: dict[str, Callable[[DataSpec], Likelihood]] = {

@@ -119,6 +119,7 @@ class _Run:
     def train(self) -> None:
         plan = self.plan
         batches = Batches(plan.dataset.train, plan.model.spec, plan.options.batch, plan.options.seed, self.where)
+        began, done_before = time.monotonic(), self._done()
         while (done := self._done()) < 1 and not self._out_of_patience():
             before = time.monotonic()
             values = self.loop.step(batches, done)
@@ -126,7 +127,10 @@ class _Run:
             asked = self.where.agree(self.stop.asked is not None)
             if self.loop.steps % LOGGED_EVERY == 0:
                 self._log({name: value.item() for name, value in values.items()})
-            self.progress.update(done, self.loop.steps, self.logged)
+            left = (
+                (time.monotonic() - began) * (1 - done) / max(done - done_before, 1e-9) if done > done_before else 0.0
+            )
+            self.progress.update(done, left, self.loop.steps, self.logged)
             if self.loop.steps % plan.every == 0 or self._done() >= 1:
                 self._validate()
             if asked:

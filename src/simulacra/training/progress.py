@@ -12,28 +12,27 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Protocol):
-    def update(self, done: float, step: int, values: Mapping[str, float]) -> None:
-        """`done`: share of the budget spent, 0 to 1; `values`: the newest figures."""
+    def update(self, done: float, left: float, step: int, values: Mapping[str, float]) -> None:
+        """`done`: share of the budget spent, 0 to 1; `left`: seconds to go; `values`: the newest figures."""
         ...
 
     def say(self, line: str) -> None: ...
 
 
 class Silent:
-    def update(self, done: float, step: int, values: Mapping[str, float]) -> None: ...
+    def update(self, done: float, left: float, step: int, values: Mapping[str, float]) -> None: ...
 
     def say(self, line: str) -> None: ...
 
 
 class PlainLines:
     def __init__(self) -> None:
-        self._last = self._start = time.monotonic()
+        self._last = time.monotonic()
 
-    def update(self, done: float, step: int, values: Mapping[str, float]) -> None:
+    def update(self, done: float, left: float, step: int, values: Mapping[str, float]) -> None:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
-            left = (now - self._start) * (1 - done) / done if done > 0 else 0
             self.say(f"step {step}  {done:4.0%}  {told(values)}  about {left:.0f} s left")
 
     def say(self, line: str) -> None:
@@ -51,17 +50,18 @@ def terminal() -> Iterator[Progress]:
         yield PlainLines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
-    columns = (BarColumn(24), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(24), TaskProgressColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=1.0)
 
         class OnTerminal:
-            def update(self, done: float, step: int, values: Mapping[str, float]) -> None:
-                bar.update(task, completed=done, description=f"step {step}  {told(values)}")
+            def update(self, done: float, left: float, step: int, values: Mapping[str, float]) -> None:
+                clock = f"{left // 60:.0f}:{left % 60:02.0f} left"
+                bar.update(task, completed=done, description=f"{clock}  step {step}  {told(values)}")
 
             def say(self, line: str) -> None:
                 console.print(line, highlight=False, markup=False)

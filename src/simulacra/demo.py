@@ -1,0 +1,104 @@
+"""The demo: one model of each family learns the same handwritten digits, and all are measured alike."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import simulacra
+from simulacra import registry
+from simulacra.capabilities import Encoder
+from simulacra.data import Dataset
+from simulacra.evaluation.evaluate import Evaluation, evaluate_fully
+from simulacra.evaluation.report import Chapter, write_report
+from simulacra.feed import in_order
+from simulacra.model import Model
+from simulacra.pictures import beside, picture, png
+from simulacra.training import carry_out, make_plan
+from simulacra.training.progress import Progress
+from simulacra.weights import write_atomically
+
+MODELS = ("gated-pixelcnn", "vae", "dcgan")
+SHOWN = 64
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model of the demo and all that was found out about it."""
+
+    name: str
+    model: Model
+    evaluation: Evaluation
+    samples: np.ndarray
+    seconds_to_sample: float
+    run: Path
+    record: Mapping[str, Any]
+
+    def row(self) -> dict[str, str]:
+        """Its line in the table."""
+        measures = self.evaluation.measures
+        bits, distance, copies = (measures.get(key) for key in ("bits_per_dim", "frechet_distance", "near_copies"))
+        return {
+            "model": self.name,
+            "family": registry.find(self.name).family,
+            "parameters": f"{sum(parameter.numel() for parameter in self.model.parameters()):,}",
+            "training": f"{self.record['finished']['seconds']:.0f} s",
+            "bits/dim": f"{bits.value:.3f} ({bits.kind})" if bits else "none",
+            "FD / floor": f"{distance.value / distance.floor:.2f}" if distance and distance.floor else "",
+            "near-copies": f"{copies.value:.1%}" if copies else "",
+            "64 samples": f"{self.seconds_to_sample:.3f} s",
+        }
+
+
+def demo(out: Path, progress: Progress, seed: int = 0, **options: Any) -> list[dict[str, str]]:
+    """Fit the three models on `digits`, write `report.html` and `samples.png` into `out`; returns the table's rows.
+
+    `options` are training options for all three; without any, each model trains as it does by default.
+    """
+    data = simulacra.data.load("digits")
+    trained = []
+    for name in MODELS:
+        progress.say(f"{name}: learning {len(data.train):,} digits")
+        plan = make_plan(name, data, out / name, (), False, {"seed": seed, **options})
+        model = carry_out(plan, progress)
+        trained.append(_look_at(name, model, data, plan.folder.path))
+    pictures = {"real digits": data.test.x[:SHOWN]} | {entry.name: entry.samples for entry in trained}
+    sheet = beside({name: picture(np.asarray(items), data.spec) for name, items in pictures.items()})
+    write_atomically(out / "samples.png", png(sheet))
+    rows = [entry.row() for entry in trained]
+    write_report(out / "report.html", data, rows, [_chapter(entry, data) for entry in trained])
+    return rows
+
+
+def _look_at(name: str, model: Model, data: Dataset, run: Path) -> Trained:
+    simulacra.sample(model, 1)  # the first draw also warms up
+    started = time.perf_counter()
+    samples = simulacra.sample(model, SHOWN)
+    seconds = time.perf_counter() - started
+    record = json.loads((run / "run.json").read_text())
+    return Trained(name, model, evaluate_fully(model, data), samples, seconds, run, record)
+
+
+def _chapter(entry: Trained, data: Dataset) -> Chapter:
+    """Its part of the report: samples beside their nearest training items, and what its codes can do."""
+    pictures = {"What it drew": picture(entry.samples, data.spec)}
+    drawn, neighbours = entry.evaluation.samples, entry.evaluation.neighbours
+    if drawn is not None and neighbours is not None:
+        pairs = np.concatenate([drawn[:16], np.asarray(data.train.x)[neighbours.index[:16]]])
+        pictures["Samples (above) and the nearest digit it was trained on (below)"] = picture(pairs, data.spec, 16)
+    if isinstance(entry.model, Encoder):
+        x, condition = next(in_order(data.test, data.spec.conditioned_on(()), entry.model.device, 16))
+        again = simulacra.reconstruct(entry.model, x, condition).cpu().numpy()
+        both = np.concatenate([x.cpu().numpy(), again])
+        pictures["Unseen digits (above) and their reconstructions (below)"] = picture(both, data.spec, 16)
+        walk = simulacra.interpolate(entry.model, 12, 4, data).cpu().numpy()
+        pictures["Walks between the codes of unseen digits"] = picture(walk, data.spec, 12)
+    curve = [json.loads(line) for line in (entry.run / "metrics.jsonl").read_text().splitlines()]
+    measures = entry.evaluation.measures
+    return Chapter(entry.name, registry.find(entry.name).paper, pictures, measures, curve)
