@@ -26,6 +26,7 @@ from simulacra.weights import write_atomically
 
 MODELS = ("gated-pixelcnn", "vae", "dcgan")
 SHOWN = 64
+IN_A_ROW = 10  # items side by side that a phone still shows well
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class Trained:
         bits, distance, copies = (measures.get(key) for key in ("bits_per_dim", "frechet_distance", "near_copies"))
         return {
             "model": self.name,
-            "family": registry.find(self.name).family,
-            "parameters": f"{sum(parameter.numel() for parameter in self.model.parameters()):,}",
-            "training": f"{self.record['finished']['seconds']:.0f} s",
             "bits/dim": f"{bits.value:.3f} ({bits.kind})" if bits else "none",
             "FD / floor": f"{distance.value / distance.floor:.2f}" if distance and distance.floor else "",
             "near-copies": f"{copies.value:.1%}" if copies else "",
             "64 samples": f"{self.seconds_to_sample:.3f} s",
+            "training": f"{self.record['finished']['seconds']:.0f} s",
+            "parameters": f"{sum(parameter.numel() for parameter in self.model.parameters()):,}",
+            "family": registry.find(self.name).family,
         }
 
 
@@ -90,15 +91,17 @@ def _chapter(entry: Trained, data: Dataset) -> Chapter:
     pictures = {"What it drew": picture(entry.samples, data.spec)}
     drawn, neighbours = entry.evaluation.samples, entry.evaluation.neighbours
     if drawn is not None and neighbours is not None:
-        pairs = np.concatenate([drawn[:16], np.asarray(data.train.x)[neighbours.index[:16]]])
-        pictures["Samples (above) and the nearest digit it was trained on (below)"] = picture(pairs, data.spec, 16)
+        pairs = np.concatenate([drawn[:IN_A_ROW], np.asarray(data.train.x)[neighbours.index[:IN_A_ROW]]])
+        pictures["Samples (above) and the nearest digit it was trained on (below)"] = picture(
+            pairs, data.spec, IN_A_ROW
+        )
     if isinstance(entry.model, Encoder):
-        x, condition = next(in_order(data.test, data.spec.conditioned_on(()), entry.model.device, 16))
+        x, condition = next(in_order(data.test, data.spec.conditioned_on(()), entry.model.device, IN_A_ROW))
         again = simulacra.reconstruct(entry.model, x, condition).cpu().numpy()
         both = np.concatenate([x.cpu().numpy(), again])
-        pictures["Unseen digits (above) and their reconstructions (below)"] = picture(both, data.spec, 16)
-        walk = simulacra.interpolate(entry.model, 12, 4, data).cpu().numpy()
-        pictures["Walks between the codes of unseen digits"] = picture(walk, data.spec, 12)
+        pictures["Unseen digits (above) and their reconstructions (below)"] = picture(both, data.spec, IN_A_ROW)
+        walk = simulacra.interpolate(entry.model, IN_A_ROW, 4, data).cpu().numpy()
+        pictures["Walks between the codes of unseen digits"] = picture(walk, data.spec, IN_A_ROW)
     curve = [json.loads(line) for line in (entry.run / "metrics.jsonl").read_text().splitlines()]
     measures = entry.evaluation.measures
     return Chapter(entry.name, registry.find(entry.name).paper, pictures, measures, curve)

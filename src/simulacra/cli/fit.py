@@ -17,7 +17,8 @@ from simulacra.errors import UsageError
 from simulacra.model import Model, constructor_arguments
 from simulacra.training import Options, Plan, carry_out, make_plan, rehearse
 from simulacra.training.options import resolve
-from simulacra.training.progress import terminal
+from simulacra.training.progress import Silent, terminal
+from simulacra.training.runtime import leads
 
 Field = tuple[str, Any, Any]
 
@@ -52,6 +53,9 @@ def main(words: Sequence[str]) -> None:
     plan = make_plan(words[0], dataset, own["out"], own["condition"], own["fresh"], given)
     if own["dry_run"]:
         print("\n".join(rehearse(plan)))
+        return
+    if not leads():
+        carry_out(plan, Silent())
         return
     with terminal() as progress:
         progress.say(f"fitting {words[0]} to {dataset.name} ({dataset.spec.describe()}) in {plan.folder.path}")

@@ -125,7 +125,7 @@ class _Run:
             values = self.loop.step(batches, done)
             self.seconds += time.monotonic() - before
             asked = self.where.agree(self.stop.asked is not None)
-            if self.loop.steps % LOGGED_EVERY == 0:
+            if self.loop.steps % LOGGED_EVERY == 0 or self.loop.steps == 1:
                 self._log({name: value.item() for name, value in values.items()})
             left = (
                 (time.monotonic() - began) * (1 - done) / max(done - done_before, 1e-9) if done > done_before else 0.0

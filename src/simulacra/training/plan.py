@@ -17,6 +17,7 @@ from simulacra.model import Model, constructor_arguments
 from simulacra.randomness import seed_everything
 from simulacra.training.options import Options, decisive, resolve
 from simulacra.training.run import RunFolder, unused
+from simulacra.training.runtime import world_size
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def make_plan(
     options: Mapping[str, Any],
 ) -> Plan:
     """Resolve the arguments of `fit`; raises UsageError for whatever does not exist or fit together."""
+    if fresh and world_size() > 1:
+        raise UsageError("several processes cannot agree on a new name for --fresh; give a new folder with --out")
     dataset = data if isinstance(data, Dataset) else datasets.load(data)
     if isinstance(model, str):
         cls = registry.find(model).model

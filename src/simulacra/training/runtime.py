@@ -30,6 +30,16 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def world_size() -> int:
+    """How many processes `torchrun` started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def leads() -> bool:
+    """Whether this process is the one, of those that `torchrun` started, that talks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @dataclass(frozen=True)
 class Runtime:
     """One process of possibly many. Under `torchrun` the ranks share every batch and average their gradients."""
@@ -85,13 +95,12 @@ def runtime(device: str, precision: str) -> Iterator[Runtime]:
     """The runtime of this process; joins the process group that `torchrun` announces in the environment."""
     chosen = choose_device(device)
     bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda")
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    if world_size() == 1:
         yield Runtime(chosen, bf16)
         return
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield Runtime(chosen, bf16, dist.get_rank(), world)
+        yield Runtime(chosen, bf16, dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
 

@@ -1,0 +1,156 @@
+"""What the commands print and write: the JSON is a contract, the files are what they claim to be."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simulacra import data
+from simulacra.cli import COMMANDS, main
+
+
+def test_help_lists_every_command(printed):
+    told = printed("--help")
+    assert all(command in told for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with contextlib.suppress(SystemExit):
+        main([command, "--help"])
+    assert "usage: simulacra " + command in capsys.readouterr().out
+
+
+def test_help_of_fit_is_the_schema_of_the_model(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "vae", "--help"])
+    told = capsys.readouterr().out
+    assert "--latent INT" in told
+    assert "numbers in a code z (default: 20)" in told
+
+
+def test_models_as_json(printed):
+    rows = {row["name"]: row for row in json.loads(printed("models", "--json"))}
+    assert {"name", "family", "abilities", "paper"} == set(rows["vae"])
+    assert rows["vae"]["abilities"] == ["Bound", "Sampler", "Encoder", "Decoder"]
+    assert rows["gated-pixelcnn"]["family"] == "autoregressive"
+
+
+def test_data_tells_what_was_understood(printed):
+    told = json.loads(printed("data", "digits", "--json"))
+    assert told["shape"] == [1, 8, 8]
+    assert told["levels"] == 17
+    assert sum(told["splits"].values()) == 1797
+    assert "17 levels" in printed("data", "digits")
+
+
+def test_score_of_a_density_is_exact_and_of_a_vae_a_bound(printed, runs):
+    exact = json.loads(printed("score", runs["gated-pixelcnn"], "digits", "--json"))
+    bound = json.loads(printed("score", runs["vae"], "digits", "--samples", "3", "--json"))
+    assert set(exact) == {
+        "model", "data", "split", "n", "kind", "nats", "bits_per_dim", "standard_error", "samples"
+    }  # fmt: skip
+    assert (exact["kind"], exact["samples"], exact["n"]) == ("exact", None, 359)
+    assert (bound["kind"], bound["samples"]) == ("bound", 3)
+    assert exact["bits_per_dim"] == pytest.approx(exact["nats"] / (64 * np.log(2)))
+
+
+def test_per_item_scores_average_to_the_score(printed, runs, tmp_path):
+    scored = json.loads(printed("score", runs["vae"], "digits", "--per-item", tmp_path / "new" / "items.csv", "--json"))
+    items = np.genfromtxt(tmp_path / "new" / "items.csv", delimiter=",", names=True)
+    assert len(items) == scored["n"]
+    assert items["nats"].mean() == pytest.approx(scored["nats"], abs=1e-4)
+
+
+def test_evaluate_gives_each_figure_its_interval_floor_and_protocol(printed, runs):
+    measures = json.loads(printed("evaluate", runs["dcgan"], "digits", "--json"))
+    assert set(measures) == {"frechet_distance", "kernel_mmd", "neighbour_distance", "near_copies"}
+    for measure in measures.values():
+        assert set(measure) == {"value", "low", "high", "floor", "n", "kind", "protocol"}
+    distance = measures["frechet_distance"]
+    assert distance["low"] < distance["value"] < distance["high"]
+    assert 0 < distance["floor"] < distance["value"]  # three steps of training are worse than real digits
+
+
+def test_samples_as_picture_array_and_folder(printed, runs, tmp_path):
+    for out in ("grid.png", "x.npz", "folder"):
+        printed("sample", runs["gated-pixelcnn"], "-n", "12", "--label", "3", "--out", tmp_path / out)
+    arrays = np.load(tmp_path / "x.npz", allow_pickle=False)
+    assert (arrays["x"].shape, arrays["x"].dtype) == ((12, 1, 8, 8), np.uint8)
+    assert arrays["x"].max() <= 16
+    assert (arrays["label"] == 3).all()
+    singles = sorted((tmp_path / "folder").glob("*.png"))
+    assert len(singles) == 12
+    with Image.open(singles[0]) as single:
+        assert np.array_equal(np.asarray(single), np.rint(arrays["x"][0, 0] * (255 / 16)))
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.format == "PNG"
+
+
+def test_what_sample_writes_is_a_data_set(printed, runs, tmp_path):
+    printed("sample", runs["gated-pixelcnn"], "-n", "40", "--out", tmp_path / "x.npz")
+    again = data.load(tmp_path / "x.npz", levels=17)
+    assert again.spec.shape == (1, 8, 8)
+    assert again.spec.condition["label"].count == 10  # without --label all classes in turn
+
+
+def test_codes_reconstructions_and_walks(printed, runs, tmp_path):
+    printed("encode", runs["vae"], "digits", "--out", tmp_path / "codes.npz")
+    codes = np.load(tmp_path / "codes.npz", allow_pickle=False)
+    assert codes["z"].shape == codes["mean"].shape == (359, 2)
+    assert np.array_equal(codes["label"], data.load("digits").test.condition["label"])
+    printed("reconstruct", runs["vae"], "digits", "-n", "5", "--out", tmp_path / "again.npz")
+    pairs = np.load(tmp_path / "again.npz")["x"]
+    assert np.array_equal(pairs[:5], data.load("digits").test.x[:5])
+    printed("interpolate", runs["dcgan"], "--rows", "2", "--steps", "5", "--out", tmp_path / "walk.npz")
+    assert np.load(tmp_path / "walk.npz")["x"].shape == (10, 1, 8, 8)
+
+
+def test_the_same_fit_again_is_finished_already(printed, runs):
+    words = [
+        "fit",
+        "dcgan",
+        "digits",
+        "--steps",
+        "3",
+        "--out",
+        runs["dcgan"],
+        "--width",
+        "4",
+        "--latent",
+        "4",
+        "--json",
+    ]
+    before = (runs["dcgan"] / "model" / "weights.safetensors").read_bytes()
+    assert json.loads(printed(*words))["steps"] == 3
+    assert (runs["dcgan"] / "model" / "weights.safetensors").read_bytes() == before
+
+
+def test_fresh_leaves_the_old_run_alone(printed, runs):
+    words = ["fit", "dcgan", "digits", "--steps", "2", "--out", runs["dcgan"], "--width", "4", "--latent", "4"]
+    before = (runs["dcgan"] / "run.json").read_bytes()
+    assert json.loads(printed(*words, "--fresh", "--json"))["run"].endswith("dcgan-2")
+    assert (runs["dcgan"] / "run.json").read_bytes() == before
+
+
+def test_dry_run_writes_nothing(printed, tmp_path):
+    told = printed("fit", "vae", "digits", "--dry-run", "--out", tmp_path / "run")
+    assert "parameters" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_compares_three_models_and_writes_a_report(printed, tmp_path):
+    rows = json.loads(printed("demo", "--steps", "2", "--out", tmp_path, "--json"))
+    assert [row["model"] for row in rows] == ["gated-pixelcnn", "vae", "dcgan"]
+    assert [row["bits/dim"].split(" ")[-1] for row in rows] == ["(exact)", "(bound)", "none"]
+    report = (tmp_path / "report.html").read_text()
+    assert "width=device-width" in report
+    assert report.count("data:image/png;base64,") >= 8
+    assert "http-equiv" not in report
+    assert "src='http" not in report
+    with Image.open(tmp_path / "samples.png") as sheet:
+        assert sheet.width > 1000

@@ -1,0 +1,103 @@
+"""Bad input: one or two clear lines that name what is wrong and how to mend it, and nothing that was there is lost."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simulacra.cli import main
+
+
+def test_unknown_names_suggest_the_nearest(refused):
+    assert "'evaluate'" in refused("evalute", "run")
+    assert "'vae'" in refused("fit", "vea", "digits")
+    assert "'digits'" in refused("fit", "vae", "digit")
+    assert "--latnt" in refused("fit", "vae", "digits", "--latnt", "3")
+
+
+def test_a_call_without_its_arguments(refused):
+    assert "DATA" in refused("fit", "vae")
+    assert "RUN" in refused("sample")
+    assert "the model comes first" in refused("fit", "--steps", "3")
+
+
+def test_options_out_of_range(refused, tmp_path):
+    for words in (["--steps", "0"], ["--latent", "0"], ["--ema", "1.5"], ["--batch", "-1"], ["--latent", "x"]):
+        assert words[0].strip("-") in refused("fit", "vae", "digits", "--out", tmp_path / "run", *words)
+    assert "cuda:9" in refused("fit", "vae", "digits", "--device", "cuda:9", "--out", tmp_path / "run")
+    assert "9.5" in refused("fit", "vae", "digits", "--likelihood", "9.5", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_not_there_or_is_something_else(refused, tmp_path):
+    assert "simulacra fit" in refused("sample", tmp_path / "nothing")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("two years of work")
+    assert "is it a run folder?" in refused("sample", tmp_path / "mine")
+    assert "other files" in refused("fit", "vae", "digits", "--out", tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "two years of work"
+
+
+def test_a_run_made_with_other_settings_lists_the_keys(refused, runs):
+    told = refused("fit", "vae", "digits", "--steps", "3", "--out", runs["vae"], "--hidden", "9", "--latent", "2")
+    assert "model.arguments.hidden (8 there, 9 now)" in told
+    assert "latent" not in told
+    assert "--fresh" in told
+
+
+def test_score_of_a_gan_says_why_and_what_instead(refused, runs):
+    told = refused("score", runs["dcgan"], "digits")
+    assert "no probability" in told
+    assert "evaluate" in told
+
+
+def test_verbs_without_the_ability(refused, runs):
+    assert "no encoder" in refused("encode", runs["dcgan"], "digits")
+    assert "no decoder" in refused("interpolate", runs["gated-pixelcnn"])
+    assert "no encoder" in refused("interpolate", runs["dcgan"], "digits")
+
+
+def test_labels_that_do_not_exist(refused, runs):
+    assert "0 to 9" in refused("sample", runs["gated-pixelcnn"], "--label", "10")
+    assert "not conditioned" in refused("sample", runs["vae"], "--label", "1")
+    assert "label" in refused("fit", "vae", "digits", "--condition", "colour")
+
+
+def test_data_that_do_not_fit_the_model(refused, runs, tmp_path):
+    np.save(tmp_path / "wide.npy", np.random.default_rng(0).integers(0, 17, (30, 8, 9), dtype=np.uint8))
+    assert "(1, 8, 9)" in refused("score", runs["vae"], tmp_path / "wide.npy", "--levels", "17")
+    np.save(tmp_path / "bright.npy", np.random.default_rng(0).integers(0, 256, (30, 8, 8), dtype=np.uint8))
+    assert "17 levels" in refused("score", runs["vae"], tmp_path / "bright.npy")
+    assert "levels" in refused("data", tmp_path / "bright.npy", "--levels", "17", code=1)
+    assert "split" in refused("score", runs["vae"], "digits", "--split", "tset")
+    assert "images (C, H, W)" in refused("fit", "gated-pixelcnn", "ring", "--out", tmp_path / "run")
+    assert "sample" in refused("score", runs["vae"], "digits", "--samples", "0")
+
+
+def test_a_folder_of_mixed_sizes_offers_resize(refused, printed, tmp_path):
+    for i in range(12):
+        side = 8 if i else 10
+        pixels = np.random.default_rng(i).integers(0, 256, (side, side), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    told = refused("fit", "vae", tmp_path, "--out", tmp_path / "run", code=1)
+    assert "0.png" in told
+    assert "--resize" in told
+    assert json.loads(printed("data", tmp_path, "--resize", "8", "--json"))["shape"] == [1, 8, 8]
+
+
+def test_an_output_that_cannot_be_written(refused, runs, tmp_path):
+    assert ".png" in refused("sample", runs["vae"], "--out", tmp_path / "x.jpeg")
+    (tmp_path / "file").write_text("mine")
+    refused("sample", runs["vae"], "--out", tmp_path / "file" / "x.png", code=1)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_bug_is_one_line_and_debug_shows_where(capsys, monkeypatch):
+    monkeypatch.setattr("simulacra.cli.run", lambda command, words: 1 / 0)
+    assert main(["models"]) == 1
+    assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+    with pytest.raises(ZeroDivisionError):
+        main(["models", "--debug"])
