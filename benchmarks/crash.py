@@ -9,7 +9,8 @@ end, and `model/weights.safetensors` must equal that of a run that was never int
     loads                       kills after which the model loads
     unloadable                  kills after which `load` failed though weights had been saved; target 0
     refused_to_continue         lives that ended by an error instead of training on; target 0
-    bitwise_equal               finished runs that equal the uninterrupted one; target: all
+    equal_weights               finished runs with every bit of every tensor of the uninterrupted one; target: all
+    bitwise_equal               finished runs whose whole weights file equals its; target: all
     leftover_files              temporary files that dead processes left in the five finished folders
 
 Children are forked from a parent that has imported everything and uses one thread, so that a life costs no start-up.
@@ -32,6 +33,7 @@ import torch
 from record import conclude, parser
 
 import simulacra as sim
+from simulacra.weights import digest
 
 RUNS, KILLS, SEED = 5, 10, 0
 OPTIONS: dict[str, Any] = {"steps": 400, "every": 5, "patience": 0}
@@ -45,8 +47,8 @@ def main() -> None:
     data = sim.data.load("digits")
     runs, kills, options = (2, 4, OPTIONS | {"steps": 60}) if smoke else (RUNS, KILLS, OPTIONS)
     rng = random.Random(SEED)
-    counted = ("kills", "loads", "before_first_save", "unloadable", "refused_to_continue", "bitwise_equal")
-    figures = dict.fromkeys(counted, 0)
+    counted = ("kills", "loads", "before_first_save", "unloadable", "refused_to_continue")
+    figures = dict.fromkeys((*counted, "equal_weights", "bitwise_equal"), 0)
     with tempfile.TemporaryDirectory() as scratch:
         calm, began = Path(scratch) / "calm", time.perf_counter()
         assert ended(begin(calm, data, options))
@@ -61,7 +63,8 @@ def main() -> None:
                 figures["kills"] += 1
                 figures[what_is_left(run)] += 1
             if ended(begin(run, data, options)):
-                figures["bitwise_equal"] += weights(run) == weights(calm)
+                figures["bitwise_equal"] += file_of(run).read_bytes() == file_of(calm).read_bytes()
+                figures["equal_weights"] += digest(sim.load(run).state_dict()) == digest(sim.load(calm).state_dict())
             else:
                 figures["refused_to_continue"] += 1
         leftover = [path for path in Path(scratch).rglob(".*") if path.name != ".lock"]
@@ -97,15 +100,15 @@ def what_is_left(run: Path) -> str:
     try:
         sim.load(run)
     except Exception as error:
-        early = isinstance(error, sim.SimulacraError) and not (run / "model" / "weights.safetensors").exists()
+        early = isinstance(error, sim.SimulacraError) and not file_of(run).exists()
         if not early:
             traceback.print_exc()
         return "before_first_save" if early else "unloadable"
     return "loads"
 
 
-def weights(run: Path) -> bytes:
-    return (run / "model" / "weights.safetensors").read_bytes()
+def file_of(run: Path) -> Path:
+    return run / "model" / "weights.safetensors"
 
 
 if __name__ == "__main__":

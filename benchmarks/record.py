@@ -24,6 +24,14 @@ RESULTS = HERE / "results"
 BEGAN = time.perf_counter()
 
 
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
+
+
+COMMIT = _git("rev-parse", "--short", "HEAD")  # now: the tree may have moved on when a long run ends
+DIRTY = bool(_git("status", "--porcelain", "--", "../src", ".", ":!results"))
+
+
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with `--smoke`; the script's docstring is its help."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -49,8 +57,8 @@ def conclude(
     record = {
         "name": name,
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
-        "commit": _git("rev-parse", "--short", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", "../src", ".", ":!results")),
+        "commit": COMMIT,
+        "dirty": DIRTY,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": hardware(),
         "data": data,
@@ -85,10 +93,6 @@ def hardware() -> dict[str, Any]:
         "torch": str(torch.__version__),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _tidy(value: Any) -> Any:

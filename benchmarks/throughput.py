@@ -40,7 +40,7 @@ from simulacra.training.batches import Batches
 from simulacra.training.fit import LOGGED_EVERY
 from simulacra.training.loop import Loop
 from simulacra.training.plan import make_plan
-from simulacra.training.runtime import runtime
+from simulacra.training.runtime import Runtime
 
 PIXELS, HIDDEN, LATENT, BATCH, RATE = 784, 512, 20, 128, 1e-3
 ROUNDS = 7
@@ -109,9 +109,9 @@ def simulacra(data: sim.data.Dataset, folder: Path, steps: int) -> Round:
     options = {"hidden": HIDDEN, "latent": LATENT, "likelihood": "bernoulli", "dropout": 0.0}
     plan = make_plan("vae", data, folder, (), False, options | {"batch": BATCH, "learning_rate": RATE, "minutes": 60})
     folder.mkdir()
-    with runtime("cpu", "fp32") as where:
-        loop = Loop(plan.model, plan.options, where)
-        batches = Batches(data.train, plan.model.spec, BATCH, plan.options.seed, where)
+    where = Runtime(torch.device("cpu"), bf16=False)
+    loop = Loop(plan.model, plan.options, where)
+    batches = Batches(data.train, plan.model.spec, BATCH, plan.options.seed, where)
 
     def epoch() -> int:
         for _ in range(steps):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
@@ -71,7 +72,9 @@ def all_items(spec: DataSpec) -> Tensor:
     return torch.tensor(table, dtype=torch.uint8).view(-1, *spec.shape)
 
 
-def dataset(spec: DataSpec, counts: tuple[int, int, int] = (40, 10, 12), name: str = "made-up", seed: int = 0) -> Dataset:
+def dataset(
+    spec: DataSpec, counts: tuple[int, int, int] = (40, 10, 12), name: str = "made-up", seed: int = 0
+) -> Dataset:
     """Random items as a data set in memory, with labels where the spec has them."""
     splits = {}
     for i, (part, n) in enumerate(zip(("train", "valid", "test"), counts, strict=True)):
@@ -98,5 +101,5 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def model_bytes(run: Path) -> bytes:
-    return (run / "model" / "weights.safetensors").read_bytes()
+def saved_weights(run: Path) -> dict[str, Tensor]:
+    return load_file(run / "model" / "weights.safetensors")

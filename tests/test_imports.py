@@ -10,7 +10,19 @@ import pytest
 import simulacra
 
 HOME = Path(simulacra.__file__).parent
-BASE = "errors weights randomness feed pictures distributions nn data capabilities registry model".split()
+BASE = [
+    "errors",
+    "weights",
+    "randomness",
+    "feed",
+    "pictures",
+    "distributions",
+    "nn",
+    "data",
+    "capabilities",
+    "registry",
+    "model",
+]
 FLOORS = [
     BASE,
     ["autoregressive"],
@@ -75,7 +87,10 @@ def test_the_walk_finds_imports():
 
 def test_distributions_and_blocks_stand_alone():
     for path, name in imports_of("distributions", "nn"):
-        assert room(name) == part_of(path) or name.startswith(("simulacra.data.spec.", "simulacra.errors.")), (path, name)
+        assert room(name) == part_of(path) or name.startswith(("simulacra.data.spec.", "simulacra.errors.")), (
+            path,
+            name,
+        )
 
 
 def test_families_know_the_spec_and_no_data():

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from simulacra import registry
 from simulacra.capabilities import Condition
-from simulacra.data.spec import DataSpec
+from simulacra.data.spec import ClassLabel, DataSpec
 from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean
 from simulacra.weights import read_json, read_tensors, write_atomically, write_tensors
 
@@ -96,9 +96,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
         for name, label in self.spec.condition.items():
             if name not in condition:
                 raise UsageError(f"this model is conditioned on {name!r}; give condition={{{name!r}: ...}}")
-            values = condition[name]
-            values = [values] if isinstance(values, int | str) else values
-            index = torch.as_tensor([label.index(v if isinstance(v, str) else int(v)) for v in values])
+            index = _class_indices(label, condition[name])
             if len(index) not in (1, n):
                 raise UsageError(f"{name!r} has {len(index)} values for {n} items")
             resolved[name] = index.expand(n).to(self.device)
@@ -116,6 +114,18 @@ class Model(nn.Module, metaclass=_RecordedCall):
             "spec": self.spec.to_json(),
             "arguments": self.arguments,
         }
+
+
+def _class_indices(label: ClassLabel, values: Any) -> Tensor:
+    """A class, several of them by number or name, or a tensor of numbers -> (n,) integers, all of them checked."""
+    if not isinstance(values, Tensor):
+        return torch.as_tensor(
+            [label.index(value) for value in ([values] if isinstance(values, int | str) else values)]
+        )
+    beyond = (values < 0) | (values >= label.count)
+    if beyond.any():
+        label.index(int(values[beyond][0]))  # raises, and says which labels there are
+    return values.reshape(-1).long()
 
 
 def save(model: Model, folder: Path, card: str | None = None) -> None:

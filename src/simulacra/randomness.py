@@ -23,8 +23,16 @@ def mix(*parts: int | str) -> int:
 
 
 def seed_everything(*parts: int | str) -> None:
-    """Seed torch for a purpose, such as (seed, "score")."""
-    torch.manual_seed(mix(*parts))
+    """Seed torch for a purpose, such as (seed, "score"); devices that are not in use yet are left alone.
+
+    The same as torch.manual_seed, which spends 0.1 ms a call on a message for devices that are not there.
+    """
+    seed = mix(*parts)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
 
 
 def generator(device: torch.device, *parts: int | str) -> torch.Generator:

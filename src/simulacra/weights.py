@@ -87,11 +87,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """Write the tensors and, in the same file, their digest: file and checksum change together. Returns the digest."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     checksum = digest(held)
-    write_atomically(path, serialise_tensors(held, metadata={**(metadata or {}), "digest": checksum}))
+    # one entry, because the order in which safetensors writes several of them is not reproducible
+    told = json.dumps({**(metadata or {}), "digest": checksum}, sort_keys=True)
+    write_atomically(path, serialise_tensors(held, metadata={"simulacra": told}))
     return checksum
 
 
-def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a file and its metadata.
 
     `expected` holds a tensor (on the meta device, for all we care) of the same shape and type under every name. Raises
@@ -99,7 +101,7 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, 
     after it when the digest or the finiteness of a number is wrong.
     """
     header = _read_header(path)
-    metadata = header.pop("__metadata__", {})
+    metadata = _metadata(path, header.pop("__metadata__", None))
     _compare(path, header, expected)
     try:
         tensors = parse_tensors(path.read_bytes())
@@ -124,10 +126,18 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise ModelFileError(f"{path} does not exist") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} has a malformed header: {error}") from error
-    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+    if not isinstance(header, dict):
         raise ModelFileError(f"{path} has a malformed header: no table of tensors")
     return header
+
+
+def _metadata(path: Path, entry: Any) -> dict[str, Any]:
+    """What `write_tensors` noted beside the tensors; raises ModelFileError for a file that it did not write."""
+    try:
+        told = json.loads(entry["simulacra"], object_pairs_hook=_unique_keys)
+        return {"digest": told["digest"], **told}
+    except (TypeError, KeyError, ValueError, RecursionError):
+        raise ModelFileError(f"{path} was not written by simulacra: it has no checksum") from None
 
 
 def _compare(path: Path, header: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:

@@ -16,7 +16,9 @@ LEVELS = [2, 3, 16, 17, 255, 256]
 
 def mesh(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
     """Every mean with every log-scale, (1, means, scales) each."""
-    means, scales = torch.meshgrid(torch.tensor(MEANS, dtype=dtype), torch.tensor(LOG_SCALES, dtype=dtype), indexing="ij")
+    means, scales = torch.meshgrid(
+        torch.tensor(MEANS, dtype=dtype), torch.tensor(LOG_SCALES, dtype=dtype), indexing="ij"
+    )
     return means[None], scales[None]
 
 

@@ -1,4 +1,4 @@
-"""With a linear decoder and Gaussian noise log p(x) is known: every bound lies below it, and meets it where it should."""
+"""With a linear decoder and Gaussian noise log p(x) is known: bounds lie below it, and meet it where they should."""
 
 import math
 

@@ -37,8 +37,13 @@ def model(spec: DataSpec, latent: int = 1, likelihood: str = "auto", scale: floa
 @pytest.mark.parametrize("latent", [1, 2])
 @pytest.mark.parametrize(
     ("spec", "likelihood"),
-    [(BINARY, "bernoulli"), (BINARY, "categorical"), (TERNARY, "categorical")]
-    + [(TERNARY, "gaussian"), (TERNARY, "logistic-mixture")],
+    [
+        (BINARY, "bernoulli"),
+        (BINARY, "categorical"),
+        (TERNARY, "categorical"),
+        (TERNARY, "gaussian"),
+        (TERNARY, "logistic-mixture"),
+    ],
 )
 def test_probabilities_of_all_items_add_up_to_one(spec, likelihood, latent):
     log_probs = log_p(model(spec, latent, likelihood), all_items(spec))

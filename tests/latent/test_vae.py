@@ -1,4 +1,4 @@
-"""What a VAE promises beyond its mathematics: per-item terms, chunks that change nothing, likelihoods that fit the data."""
+"""What a VAE promises beyond its mathematics: per-item terms, harmless chunks, likelihoods that fit the data."""
 
 import pytest
 import torch

@@ -16,7 +16,7 @@ from simulacra.feed import in_order
 from simulacra.model import Model
 from simulacra.randomness import seed_everything
 
-BATCH = 250
+BATCH = 64  # the activations of a convolutional model then fit the cache of a CPU: twice as fast as 250
 
 
 @dataclass(frozen=True)

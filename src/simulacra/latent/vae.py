@@ -65,7 +65,7 @@ class VAE(Model):
         hidden: int = 400,
         likelihood: str = "auto",
         beta: float = 1.0,
-        dropout: float = 0.2,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__(spec)
         if latent < 1 or hidden < 1 or beta < 0:

@@ -71,11 +71,8 @@ def fit(
 
 def carry_out(plan: Plan, progress: Progress) -> Model:
     """Begin or continue the run that a plan describes; returns its best model."""
-    with (
-        runtime(plan.options.device, plan.options.precision) as where,
-        plan.folder.locked() if where.leads else contextlib.nullcontext(),
-        StopSignal() as stop,
-    ):
+    where = runtime(plan.options.device, plan.options.precision)
+    with plan.folder.locked() if where.leads else contextlib.nullcontext(), StopSignal() as stop:
         record = begun(plan.folder) if where.leads else None
         if record is not None:
             refuse_if_different(plan.folder.path, {key: record.get(key) for key in plan.record}, plan.record)
@@ -119,11 +116,10 @@ class _Run:
     def train(self) -> None:
         plan = self.plan
         batches = Batches(plan.dataset.train, plan.model.spec, plan.options.batch, plan.options.seed, self.where)
-        began, done_before = time.monotonic(), self._done()
+        began, spent_before, done_before = time.monotonic(), self.seconds, self._done()
         while (done := self._done()) < 1 and not self._out_of_patience():
-            before = time.monotonic()
             values = self.loop.step(batches, done)
-            self.seconds += time.monotonic() - before
+            self.seconds = spent_before + time.monotonic() - began
             asked = self.where.agree(self.stop.asked is not None)
             if self.loop.steps % LOGGED_EVERY == 0 or self.loop.steps == 1:
                 self._log({name: value.item() for name, value in values.items()})

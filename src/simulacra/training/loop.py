@@ -65,7 +65,8 @@ class Loop:
             self._refuse(phase, terms)
         total.backward()
         gradients = [p.grad for p in phase.player.parameters() if p.grad is not None]
-        self.runtime.average([*gradients, *(b for b in phase.player.buffers() if b.is_floating_point())])
+        statistics = [buffer for buffer in phase.player.buffers() if buffer.is_floating_point()]
+        self.runtime.average([*gradients, *statistics], share=len(x) / self.options.batch)
         if self.options.clip is not None:
             torch.nn.utils.clip_grad_norm_(phase.player.parameters(), self.options.clip, error_if_nonfinite=True)
         optimiser.step()

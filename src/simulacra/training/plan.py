@@ -80,6 +80,10 @@ def make_plan(
         built, chosen = model, resolve(model.defaults, options)
     if not built.spec.same_items(dataset.spec):
         raise UsageError(f"the model is for {built.spec.describe()}, but {dataset.name} is {dataset.spec.describe()}")
+    if chosen.batch < world_size():
+        raise UsageError(
+            f"a batch of {chosen.batch} cannot be shared by {world_size()} processes; use a larger --batch"
+        )
     config = built.config()
     folder = Path(out) if out is not None else Path("runs") / f"{config['type']}-{dataset.name}"
     source = {"name": dataset.name, "fingerprint": dataset.fingerprint}

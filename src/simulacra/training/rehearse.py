@@ -15,13 +15,13 @@ from simulacra.training.runtime import runtime
 def rehearse(plan: Plan) -> list[str]:
     """What a run by this plan would do and cost, in lines; writes nothing."""
     options, n = plan.options, len(plan.dataset.train)
-    with runtime(options.device, options.precision) as where:
-        loop = Loop(plan.model.to(where.device), options, where)
-        batches = Batches(plan.dataset.train, plan.model.spec, options.batch, options.seed, where)
-        loop.step(batches, 0.0)  # the first step also warms up
-        started = time.monotonic()
-        terms = {name: value.item() for name, value in loop.step(batches, 0.0).items()}
-        seconds = time.monotonic() - started
+    where = runtime(options.device, options.precision)
+    loop = Loop(plan.model.to(where.device), options, where)
+    batches = Batches(plan.dataset.train, plan.model.spec, options.batch, options.seed, where)
+    loop.step(batches, 0.0)  # the first step also warms up
+    started = time.monotonic()
+    terms = {name: value.item() for name, value in loop.step(batches, 0.0).items()}
+    seconds = time.monotonic() - started
     budgets = [options.steps, options.epochs and options.epochs * n / options.batch]
     budgets += [options.minutes and options.minutes * 60 / seconds]
     steps = min(budget for budget in budgets if budget)

@@ -102,6 +102,10 @@ def begun(folder: RunFolder) -> dict[str, Any] | None:
         record = folder.record()
     except ModelFileError as error:
         raise UsageError(f"{error}; choose another folder with --out") from None
+    for leftover in folder.path.rglob(
+        ".*.tmp"
+    ):  # of a write that was cut off; nobody else is writing: we hold the lock
+        leftover.unlink(missing_ok=True)
     foreign = record is None and any(item.name != ".lock" for item in folder.path.iterdir())
     if foreign and not any(folder.path.glob("checkpoints/*")):
         raise UsageError(f"{folder.path} holds other files and no run; choose an empty folder with --out")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import FrameType
 
@@ -58,14 +59,13 @@ class Runtime:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     @torch.no_grad()
-    def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its mean over the ranks, in one message."""
+    def average(self, tensors: Iterable[Tensor], share: float) -> None:
+        """Replace each tensor by its mean over the ranks, this one weighted by its share of the items; one message."""
         if self.world == 1:
             return
         tensors = list(tensors)
-        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        flat = share * torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(flat)
-        flat /= self.world
         for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
 
@@ -90,19 +90,19 @@ class Runtime:
             dist.barrier()
 
 
-@contextlib.contextmanager
-def runtime(device: str, precision: str) -> Iterator[Runtime]:
-    """The runtime of this process; joins the process group that `torchrun` announces in the environment."""
+def runtime(device: str, precision: str) -> Runtime:
+    """The runtime of this process, which joins the group that `torchrun` announces in the environment.
+
+    The group lasts until the process ends: one that is left and joined again can wait for messages of the first.
+    """
     chosen = choose_device(device)
     bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda")
     if world_size() == 1:
-        yield Runtime(chosen, bf16)
-        return
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    try:
-        yield Runtime(chosen, bf16, dist.get_rank(), dist.get_world_size())
-    finally:
-        dist.destroy_process_group()
+        return Runtime(chosen, bf16)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)
+    return Runtime(chosen, bf16, dist.get_rank(), dist.get_world_size())
 
 
 class StopSignal:

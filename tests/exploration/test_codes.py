@@ -1,0 +1,174 @@
+"""The verbs on codes: repeatable, true to the model, and clear about what a model cannot do."""
+
+import numpy as np
+import pytest
+import torch
+from small import SPECS, condition_of, dataset, items, randomise, small_model
+
+import simulacra as sim
+from simulacra import registry
+from simulacra.errors import NotSupported, UsageError
+from simulacra.exploration import codes
+
+EVERY_ENTRY = pytest.mark.parametrize("entry", registry.models(), ids=lambda entry: entry.name)
+
+
+def model(name: str = "vae", spec: str = "grey-labelled"):
+    return randomise(small_model(registry.find(name), SPECS[spec]), 0.4).eval()
+
+
+# sample
+
+
+@EVERY_ENTRY
+def test_the_same_seed_gives_the_same_items(entry):
+    made = model(entry.name)
+    one = sim.sample(made, 6, seed=1)
+    assert isinstance(one, np.ndarray)
+    assert one.dtype == np.uint8
+    assert (one == sim.sample(made, 6, seed=1)).all()
+    assert (one != sim.sample(made, 6, seed=2)).any()
+
+
+def test_without_a_label_all_classes_take_turns_and_with_one_it_is_that(monkeypatch):
+    made, seen = model(), []
+    draw = made.sample
+    made.sample = lambda n, condition, **rest: seen.append(condition["label"].tolist()) or draw(n, condition, **rest)
+    sim.sample(made, 5)
+    sim.sample(made, 3, label="c")
+    sim.sample(made, 3, label=[2, 0, 1])
+    assert seen == [[0, 1, 2, 0, 1], [2, 2, 2], [2, 0, 1]]
+
+
+def test_many_items_are_drawn_in_batches_that_differ(monkeypatch):
+    monkeypatch.setattr(codes, "BATCH", 4)
+    x = sim.sample(model(), 10, label=1)
+    assert x.shape == (10, 1, 8, 8)
+    assert len({item.tobytes() for item in x}) == 10
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n": 0}, "n >= 1"),
+        ({"temperature": 0.0}, "temperature > 0"),
+        ({"temperature": -1.0}, "temperature > 0"),
+        ({"temperature": float("nan")}, "temperature > 0"),
+        ({"label": 3}, "label 3 does not exist"),
+        ({"labl": 1}, "Did you mean 'label'"),
+    ],
+)
+def test_a_wrong_draw_is_refused(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        sim.sample(model(), **({"n": 2} | wrong))
+
+
+# encode and reconstruct
+
+
+def test_codes_follow_from_the_seed(monkeypatch):
+    made, split = model(), dataset(SPECS["grey-labelled"]).test
+    one = sim.encode(made, split, seed=3)
+    torch.manual_seed(77)
+    again, other = sim.encode(made, split, seed=3), sim.encode(made, split, seed=4)
+    assert (one["z"] == again["z"]).all()
+    assert (one["z"] != other["z"]).any()
+    assert (one["mean"] == other["mean"]).all()
+    assert (one["label"] == split.condition["label"]).all()
+
+
+def test_codes_are_draws_and_means_of_the_encoder_in_order(monkeypatch):
+    made, split = model(), dataset(SPECS["grey-labelled"]).test
+    q = made.encode(torch.from_numpy(split.x), {"label": torch.from_numpy(split.condition["label"])})
+    monkeypatch.setattr(codes, "BATCH", 5)
+    found = sim.encode(made, split, limit=11)
+    assert len(found["z"]) == len(found["mean"]) == len(found["label"]) == 11
+    np.testing.assert_allclose(found["mean"], q.mean.detach().numpy()[:11], rtol=1e-4, atol=1e-5)
+    gap = np.abs(found["z"] - found["mean"]) / q.log_scale.exp().detach().numpy()[:11]
+    assert 0.4 < gap.mean() < 1.3  # of a standard normal: 0.8
+
+
+def test_a_reconstruction_is_the_mean_at_the_mean():
+    made, x, given = model(), items(SPECS["grey-labelled"], 4), condition_of(SPECS["grey-labelled"], 4)
+    mean = made.decode(made.encode(x, given).mean, given).mean
+    found = sim.reconstruct(made, x, given)
+    assert found.dtype == torch.uint8
+    assert torch.equal(found, mean.round().byte())
+    assert torch.equal(sim.reconstruct(made, x, given), found)
+
+
+def test_continuous_items_are_reconstructed_as_numbers():
+    made = model(spec="continuous")
+    found = sim.reconstruct(made, items(SPECS["continuous"], 4))
+    assert found.is_floating_point()
+    assert found.shape == (4, 2)
+
+
+# interpolate
+
+
+def test_rows_begin_and_end_at_the_decoded_codes_of_items():
+    made, data = model(), dataset(SPECS["grey-labelled"])
+    found = sim.interpolate(made, steps=5, rows=3, data=data).view(3, 5, 1, 8, 8)
+    x, label = torch.from_numpy(data.test.x[:6]), torch.from_numpy(data.test.condition["label"][:6])
+    z = made.encode(x, {"label": label}).mean
+    begins = made.decode(z[:3], {"label": label[:3]}).mean.round().byte()
+    ends = made.decode(z[3:], {"label": label[:3]}).mean.round().byte()  # the class is that of the first item
+    assert torch.equal(found[:, 0], begins)
+    assert torch.equal(found[:, -1], ends)
+    assert not torch.equal(found[:, 0], found[:, -1])
+
+
+@pytest.mark.parametrize("name", ["vae", "dcgan"])
+def test_without_data_rows_join_draws_of_the_prior(name):
+    made = model(name)
+    found = sim.interpolate(made, steps=4, rows=3, seed=2)
+    assert found.shape == (12, 1, 8, 8)
+    assert torch.equal(found, sim.interpolate(made, steps=4, rows=3, seed=2))
+    assert not torch.equal(found, sim.interpolate(made, steps=4, rows=3, seed=3))
+    rows = found.view(3, 4, 1, 8, 8)
+    assert not torch.equal(rows[:, 0], rows[:, -1])
+    short = sim.interpolate(made, steps=2, rows=3, seed=2).view(3, 2, 1, 8, 8)
+    assert torch.equal(short, rows[:, [0, -1]])  # the ends do not depend on the steps between
+
+
+def test_a_row_keeps_its_class():
+    made = model()
+    assert torch.equal(
+        sim.interpolate(made, steps=3, rows=2, label=1), sim.interpolate(made, steps=3, rows=2, label="b")
+    )
+    one, other = (sim.interpolate(made, steps=3, rows=2, label=label) for label in (1, 2))
+    assert not torch.equal(one, other)
+
+
+# Refusals
+
+
+def test_what_a_model_cannot_do_is_said_with_what_can():
+    data = dataset(SPECS["grey-labelled"])
+    pixelcnn, dcgan, x = model("gated-pixelcnn"), model("dcgan"), items(SPECS["grey-labelled"], 2)
+    with pytest.raises(NotSupported, match=r"gated-pixelcnn has no encoder.*fit a vae"):
+        sim.encode(pixelcnn, data.test)
+    with pytest.raises(NotSupported, match=r"dcgan has no encoder.*draws of its prior"):
+        sim.encode(dcgan, data.test)
+    with pytest.raises(NotSupported, match=r"dcgan has no encoder"):
+        sim.reconstruct(dcgan, x, {"label": 0})
+    with pytest.raises(NotSupported, match=r"dcgan has no encoder"):
+        sim.interpolate(dcgan, rows=2, data=data)
+    with pytest.raises(NotSupported, match=r"gated-pixelcnn has no decoder.*vae or a dcgan"):
+        sim.interpolate(pixelcnn)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"steps": 1}, "steps >= 2"),
+        ({"rows": 0}, "rows >= 1"),
+        ({"rows": 7, "data": dataset(SPECS["grey-labelled"])}, "7 rows need 14 test items, made-up has 12"),
+        ({"data": dataset(SPECS["binary-labelled"], (4, 4, 40))}, "the model is for"),
+        ({"data": dataset(SPECS["vector"], (4, 4, 40))}, "the model is for items of shape"),
+    ],
+)
+def test_a_wrong_walk_is_refused(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        sim.interpolate(model(), **wrong)
