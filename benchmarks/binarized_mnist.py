@@ -67,7 +67,7 @@ def main() -> None:
         data={"name": data.name, "split": "test", "n": len(data.test), "fingerprint": data.fingerprint},
         seeds=[0],
         notes="validation: nats of the first 1,000 validation items (the VAE: its ELBO) at each validation; "
-        "training_seconds: with the validations; fit_seconds: wall time of the last `simulacra fit`, its start included",
+        "training_seconds: with the validations; fit_seconds: wall time of the last `simulacra fit`, start included",
     )
 
 

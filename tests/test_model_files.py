@@ -18,7 +18,7 @@ from small import labels
 from simulacra import registry
 from simulacra.autoregressive import GatedPixelCNN
 from simulacra.data import DataSpec
-from simulacra.errors import ModelFileError, UsageError
+from simulacra.errors import ModelFileError, UsageError, WriteError
 from simulacra.latent import VAE
 from simulacra.model import load, save
 from simulacra.weights import digest, read_tensors, write_tensors
@@ -417,7 +417,7 @@ def test_a_full_disk_leaves_the_old_model(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("simulacra.weights.os.fsync", full)
-    with pytest.raises(ModelFileError, match=r"No space left on device.*untouched"):
+    with pytest.raises(WriteError, match=r"No space left on device.*untouched"):
         save(VAE(SPEC, latent=3, hidden=5), folder, card="another card")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     monkeypatch.undo()

@@ -30,6 +30,10 @@ class ModelFileError(SimulacraError):
     """A model folder or checkpoint is damaged, foreign or hostile; nothing of it was loaded."""
 
 
+class WriteError(SimulacraError):
+    """Something cannot be written; what was there before is untouched."""
+
+
 class TrainingError(SimulacraError):
     """Training cannot go on; what was saved before stays."""
 

@@ -21,6 +21,8 @@ def feed(split: Split, indices: np.ndarray | slice, spec: DataSpec, device: torc
     """
     if split.x.shape[1:] != spec.shape:
         raise UsageError(f"the model is for items of shape {spec.shape}, these have shape {split.x.shape[1:]}")
+    if (split.x.dtype == np.uint8) != (spec.levels is not None):
+        raise UsageError(f"the model is for {spec.describe()}, these data are {split.x.dtype}")
     x = torch.from_numpy(np.array(split.x[indices]))
     if spec.levels is not None and len(x) and int(x.max()) >= spec.levels:
         raise UsageError(f"the model is for {spec.levels} levels, but these data reach {int(x.max())}")

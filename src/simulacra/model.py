@@ -10,19 +10,21 @@ import hashlib
 import inspect
 import json
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from simulacra import registry
 from simulacra.capabilities import Condition
 from simulacra.data.spec import ClassLabel, DataSpec
 from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean
-from simulacra.weights import read_json, read_tensors, write_atomically, write_tensors
+from simulacra.weights import read_json, read_tensors, tensors_in, write_atomically, write_tensors
 
 FORMAT = 1
 MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
@@ -119,13 +121,15 @@ class Model(nn.Module, metaclass=_RecordedCall):
 def _class_indices(label: ClassLabel, values: Any) -> Tensor:
     """A class, several of them by number or name, or a tensor of numbers -> (n,) integers, all of them checked."""
     if not isinstance(values, Tensor):
-        return torch.as_tensor(
-            [label.index(value) for value in ([values] if isinstance(values, int | str) else values)]
-        )
+        listed = [values] if isinstance(values, str) or not hasattr(values, "__len__") else list(values)
+        return torch.as_tensor([label.index(value) for value in listed])
+    values = values.reshape(-1)
+    if values.is_floating_point() or values.is_complex():
+        raise UsageError(f"labels are integers, not {values.dtype}")
     beyond = (values < 0) | (values >= label.count)
     if beyond.any():
         label.index(int(values[beyond][0]))  # raises, and says which labels there are
-    return values.reshape(-1).long()
+    return values.long()
 
 
 def save(model: Model, folder: Path, card: str | None = None) -> None:
@@ -146,7 +150,8 @@ def load(run: str | Path, device: str | torch.device = "cpu") -> Model:
     and types that the config implies, be finite and match their checksum. Raises ModelFileError with what is wrong.
     """
     folder = model_folder(Path(run))
-    with torch.device("meta"):  # shapes without memory: a config cannot ask for more than the weights file really holds
+    # Shapes without memory, and no more of them than the file has: a config cannot ask for what the weights lack.
+    with torch.device("meta"), _as_many_as(folder / "weights.safetensors"):
         expected = _construct(folder / "config.json").state_dict()
     tensors, metadata = read_tensors(folder / "weights.safetensors", expected)
     if metadata.get("config") != hashlib.sha256((folder / "config.json").read_bytes()).hexdigest():
@@ -166,6 +171,36 @@ def model_folder(run: Path) -> Path:
     raise UsageError(f"{run} holds no model (no model/config.json); is it a run folder?")
 
 
+@contextmanager
+def _as_many_as(weights: Path) -> Iterator[None]:
+    """Within the context a constructor that makes more parameters than the file holds is stopped by a ModelFileError."""
+    count, made = tensors_in(weights), 0
+
+    def tally(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal made
+        made += parameter is not None
+        if made > count:
+            raise ModelFileError(f"{weights} does not fit its config, which asks for more tensors than its {count}")
+
+    hook = register_module_parameter_registration_hook(tally)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """No dropout, no gradients and fixed statistics within the context; the model's mode is restored after it."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
 def _construct(path: Path) -> Model:
     record = read_json(path)
     if record.get("format") != FORMAT or set(record) != {"format", "type", "spec", "arguments"}:
@@ -181,5 +216,7 @@ def _construct(path: Path) -> Model:
                 raise ModelFileError(f"{path}: argument {name!r} is {value!r}, out of bounds")
     try:
         return registry.build(record["type"], DataSpec.from_json(record["spec"]), **arguments)
-    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError, SimulacraError) as error:
+    except ModelFileError:
+        raise
+    except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RuntimeError, SimulacraError) as error:
         raise ModelFileError(f"{path} does not describe a model: {error}") from error

@@ -6,6 +6,7 @@ parse, and weights that are NaN, so the header is read and compared with what th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 from torch import Tensor
 
-from simulacra.errors import ModelFileError
+from simulacra.errors import ModelFileError, WriteError
 
 MAX_HEADER = 8 << 20  # bytes; a model of 10,000 tensors has a header of about 1 MB
 MAX_JSON = 1 << 20
@@ -36,10 +37,11 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        fsync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ModelFileError(f"cannot write {path}: {error.strerror}; what was there before is untouched") from error
-    fsync_folder(path.parent)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise WriteError(f"cannot write {path}: {error.strerror}; what was there before is untouched") from error
 
 
 def fsync_folder(folder: Path) -> None:
@@ -113,6 +115,11 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, 
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ModelFileError(f"{path}: tensor {name!r} holds numbers that are not finite")
     return tensors, metadata
+
+
+def tensors_in(path: Path) -> int:
+    """How many tensors a file holds, by its header; raises ModelFileError as `read_tensors` does."""
+    return len(_read_header(path).keys() - {"__metadata__"})
 
 
 def _read_header(path: Path) -> dict[str, Any]:

@@ -68,9 +68,9 @@ def test_labels_that_do_not_exist(refused, runs):
 
 def test_data_that_do_not_fit_the_model(refused, runs, tmp_path):
     np.save(tmp_path / "wide.npy", np.random.default_rng(0).integers(0, 17, (30, 8, 9), dtype=np.uint8))
-    assert "(1, 8, 9)" in refused("score", runs["vae"], tmp_path / "wide.npy", "--levels", "17")
+    assert "1×8×9" in refused("score", runs["vae"], tmp_path / "wide.npy", "--levels", "17")
     np.save(tmp_path / "bright.npy", np.random.default_rng(0).integers(0, 256, (30, 8, 8), dtype=np.uint8))
-    assert "17 levels" in refused("score", runs["vae"], tmp_path / "bright.npy")
+    assert "--levels" in refused("score", runs["vae"], tmp_path / "bright.npy")
     assert "levels" in refused("data", tmp_path / "bright.npy", "--levels", "17", code=1)
     assert "split" in refused("score", runs["vae"], "digits", "--split", "tset")
     assert "images (C, H, W)" in refused("fit", "gated-pixelcnn", "ring", "--out", tmp_path / "run")

@@ -125,5 +125,5 @@ def test_a_conditional_model_needs_labels_that_it_knows():
 
 
 def test_no_draws_are_no_bound():
-    with pytest.raises(UsageError, match=r"at least one sample, not 0"):
+    with pytest.raises(UsageError, match=r"samples >= 1"):
         sim.score(bounded(), dataset(SPECS["grey"]), samples=0)

@@ -166,7 +166,7 @@ def test_what_a_model_cannot_do_is_said_with_what_can():
         ({"rows": 0}, "rows >= 1"),
         ({"rows": 7, "data": dataset(SPECS["grey-labelled"])}, "7 rows need 14 test items, made-up has 12"),
         ({"data": dataset(SPECS["binary-labelled"], (4, 4, 40))}, "the model is for"),
-        ({"data": dataset(SPECS["vector"], (4, 4, 40))}, "the model is for items of shape"),
+        ({"data": dataset(SPECS["vector"], (4, 4, 40))}, "the model is for 1×8×8.*made-up is 5"),
     ],
 )
 def test_a_wrong_walk_is_refused(wrong, message):

@@ -33,10 +33,23 @@ def gate(h: Tensor) -> Tensor:
 
 
 class GatedLayer(nn.Module):
-    """One layer of both stacks. `first`: the input is the image, so the current sub-pixel itself is hidden."""
+    """One layer of both stacks.
+
+    `first`: its input is the image, so the current sub-pixel itself is hidden. `last`: no layer follows that would read
+    its horizontal features, so only its contribution to the output is computed.
+    """
 
     def __init__(
-        self, inputs: int, width: int, kernel: int, groups: int, first: bool, classes: dict[str, int], dropout: float
+        self,
+        inputs: int,
+        width: int,
+        kernel: int,
+        groups: int,
+        classes: dict[str, int],
+        dropout: float,
+        *,
+        first: bool,
+        last: bool,
     ) -> None:
         super().__init__()
         self.inputs, self.first = inputs, first
@@ -48,7 +61,7 @@ class GatedLayer(nn.Module):
         mask[..., -1] = group_mask(2 * width, inputs, groups, strict=first, period=width)[:, :, None]
         self.horizontal = MaskedConv2d(inputs, 2 * width, (1, self.reach + 1), mask)
         within = group_mask(width, width, groups, strict=False)[:, :, None, None]
-        self.residual = MaskedConv2d(width, width, (1, 1), within)
+        self.residual = None if last else MaskedConv2d(width, width, (1, 1), within)
         self.skip = MaskedConv2d(width, width, (1, 1), within)
         self.condition = AddCondition(classes, 2 * width)
         self.dropout = nn.Dropout(dropout)
@@ -61,12 +74,14 @@ class GatedLayer(nn.Module):
         v = self.condition(self.vertical(F.pad(v, (self.reach, self.reach, 0, 0))), condition)
         return gate(v), self.vertical_to_horizontal(v)
 
-    def look_left(self, h: Tensor, told: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
+    def look_left(self, h: Tensor, told: Tensor, condition: Condition) -> tuple[Tensor | None, Tensor]:
         """The horizontal stack over `reach` columns of context and then the columns wanted: h (N, C, R, reach + W).
 
-        Returns its new features and its contribution to the output, both (N, p, R, W).
+        Returns its new features (none of the last layer) and its contribution to the output, both (N, p, R, W).
         """
         gated = self.dropout(gate(self.condition(self.horizontal(h) + told, condition)))
+        if self.residual is None:
+            return None, self.skip(gated)
         passed = self.residual(gated)
         return passed if self.first else passed + h[..., self.reach :], self.skip(gated)
 
@@ -105,18 +120,11 @@ class GatedPixelCNN(Model):
         if width < 1 or layers < 1:
             raise UsageError(f"gated-pixelcnn needs width >= {channels} and at least one layer")
         classes = {name: label.count for name, label in spec.condition.items()}
-        self.stack = nn.ModuleList(
-            GatedLayer(
-                channels if i == 0 else width,
-                width,
-                kernel if i == 0 else inner_kernel,
-                channels,
-                i == 0,
-                classes,
-                dropout,
-            )
-            for i in range(layers)
-        )
+        self.stack = nn.ModuleList()
+        for i in range(layers):
+            first, last = i == 0, i == layers - 1
+            inputs, side = (channels, kernel) if first else (width, inner_kernel)
+            self.stack.append(GatedLayer(inputs, width, side, channels, classes, dropout, first=first, last=last))
         within = group_mask(width, width, channels, strict=False)[:, :, None, None]
         out = group_mask(levels * channels, width, channels, strict=False)[:, :, None, None]
         self.head = nn.Sequential(
@@ -140,10 +148,12 @@ class GatedPixelCNN(Model):
         """All p(x_i | x_<i) at once; those of sub-pixel i read nothing at or after i."""
         given = self.conditioned(condition, len(x))
         image = self._centred(x)
-        v, h = F.pad(image, (0, 0, 1, 0))[:, :, :-1], image  # row r of the vertical stack has seen rows before r only
+        v = F.pad(image, (0, 0, 1, 0))[:, :, :-1]  # row r of the vertical stack has seen rows before r only
+        h: Tensor | None = image
         output = torch.zeros((), device=x.device)
         for layer in self.layers:
             v, told = layer.look_up(F.pad(v, (0, 0, layer.rows - 1, 0)), given)
+            assert h is not None
             h, skip = layer.look_left(F.pad(h, (layer.reach, 0)), told, given)
             output = output + skip
         return self._head(output)
@@ -221,7 +231,7 @@ class GatedPixelCNN(Model):
         for i, layer in enumerate(layers):
             window = left[i][..., column : column + layer.reach + 1]
             h, skip = layer.look_left(window, told[i][..., column : column + 1], given)
-            if i + 1 < len(layers):
+            if h is not None:
                 left[i + 1][..., layers[i + 1].reach + column] = h[..., 0]
             output = output + skip
         return self._head(output)

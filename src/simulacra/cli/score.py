@@ -29,11 +29,10 @@ class Score:
 
     def __call__(self) -> None:
         import simulacra
-        from simulacra.evaluation.likelihood import score_items, summarise
+        from simulacra.evaluation.likelihood import score_fully
 
         model, data = simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
-        nats = score_items(model, data.split(self.split), self.samples, self.limit, self.seed)
-        scored = summarise(model, data.name, self.split, nats, self.samples)
+        scored, nats = score_fully(model, data, self.split, self.samples, self.limit, self.seed)
         if self.per_item is not None:
             bits = model.spec.bits_per_dim(nats)
             lines = [f"{i},{n:.6f},{b:.6f}" for i, (n, b) in enumerate(zip(nats, bits, strict=True))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, TypeVar
 
 from simulacra.errors import DataError, UsageError, did_you_mean
@@ -29,14 +30,15 @@ class ClassLabel:
         if self.names and len(self.names) != self.count:
             raise DataError(f"a label field with {self.count} classes has {len(self.names)} names")
 
-    def index(self, label: int | str) -> int:
+    def index(self, label: Any) -> int:
         """The integer for a class given by number or name; raises UsageError for a class that does not exist."""
         if isinstance(label, str) and label in self.names:
             return self.names.index(label)
         if isinstance(label, str) and not label.lstrip("-").isdigit():
-            raise UsageError(
-                f"there is no class {label!r}.{did_you_mean(label, self.names or map(str, range(self.count)))}"
-            )
+            known = self.names or map(str, range(self.count))
+            raise UsageError(f"there is no class {label!r}.{did_you_mean(label, known)}")
+        if not isinstance(label, str | Integral):
+            raise UsageError(f"a label is an integer or a name, not {label!r}")
         if not 0 <= int(label) < self.count:
             raise UsageError(f"label {label} does not exist: the labels are 0 to {self.count - 1}")
         return int(label)
@@ -87,9 +89,11 @@ class DataSpec:
         """nats of one item -> bits per sub-pixel: nats / (C·H·W·ln 2)."""
         return nats / (self.dims * math.log(2.0))
 
-    def same_items(self, other: DataSpec) -> bool:
-        """Whether both describe the same kind of x, whatever it may be conditioned on."""
-        return (self.shape, self.levels) == (other.shape, other.levels)
+    def expect(self, other: DataSpec, name: str) -> None:
+        """Raise UsageError unless data of spec `other`, called `name`, have the x that a model of this spec is for."""
+        if (self.shape, self.levels) != (other.shape, other.levels):
+            mend = " (give --levels)" if self.shape == other.shape and other.levels == 256 and self.levels else ""
+            raise UsageError(f"the model is for {self.describe()}, but {name} is {other.describe()}{mend}")
 
     def conditioned_on(self, fields: tuple[str, ...]) -> DataSpec:
         """The same x with only these condition fields: what a model is asked to condition on."""

@@ -79,8 +79,6 @@ class GridDistribution(Distribution):
 
 def bin_edges(levels: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Lower and upper edge of every level on the centred grid [-1, 1]; the outermost bins reach FAR beyond it."""
-    half = 1.0 / (levels - 1)
-    centres = torch.linspace(-1.0, 1.0, levels, device=like.device, dtype=like.dtype)
-    lower, upper = centres - half, centres + half
-    lower[0], upper[-1] = -FAR, FAR
-    return lower, upper
+    edges = (2 * torch.arange(levels + 1, device=like.device, dtype=like.dtype) - levels) / (levels - 1)
+    edges[0], edges[-1] = -FAR, FAR
+    return edges[:-1], edges[1:]  # one list of edges: neighbours share theirs to the last bit, so nothing is lost

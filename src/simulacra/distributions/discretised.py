@@ -17,6 +17,7 @@ from torch.autograd.function import Function, FunctionCtx, once_differentiable
 from simulacra.distributions.base import GridDistribution, at_least_float32, bin_edges, log_sub_exp
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 5.0  # from a quarter of an 8-bit bin's half width to a flat line over the grid
+MAX_MEAN = 1e3  # of a component, on a grid that ends at 1
 
 
 def _log_logistic_mass(lower: Tensor, upper: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ class DiscretisedGaussian(GridDistribution):
     """N(mean, exp(log_scale)²) on the centred grid [-1, 1], gathered into `levels` bins; parameters (N, *shape)."""
 
     def __init__(self, mean: Tensor, log_scale: Tensor, levels: int) -> None:
-        self.location = at_least_float32(mean)
+        self.location = at_least_float32(mean).clamp(-MAX_MEAN, MAX_MEAN)
         self.inverse_scale = torch.exp(-at_least_float32(log_scale).clamp(MIN_LOG_SCALE, MAX_LOG_SCALE))
         self.levels = levels
 
@@ -79,7 +80,7 @@ class DiscretisedLogisticMixture(GridDistribution):
 
     def __init__(self, weights: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> None:
         self.log_weights = at_least_float32(weights).log_softmax(-1)
-        self.means = at_least_float32(means)
+        self.means = at_least_float32(means).clamp(-MAX_MEAN, MAX_MEAN)
         self.inverse_scales = torch.exp(-at_least_float32(log_scales).clamp(MIN_LOG_SCALE, MAX_LOG_SCALE))
         self.levels = levels
 

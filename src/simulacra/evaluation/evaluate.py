@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,11 +11,10 @@ import torch
 
 from simulacra.capabilities import Sampler, can
 from simulacra.data import Dataset
-from simulacra.errors import UsageError
 from simulacra.evaluation import fidelity
 from simulacra.evaluation.likelihood import has_likelihood, score
 from simulacra.evaluation.memorisation import NEAR, Neighbours, near_copies, nearest_training_items
-from simulacra.model import Model
+from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, mix
 
 LARGEST = 2000  # samples and held-out items compared
@@ -55,8 +55,7 @@ def evaluate(model: Model, data: Dataset, split: str = "test", seed: int = 0, sa
 
 def evaluate_fully(model: Model, data: Dataset, split: str = "test", seed: int = 0, samples: int = 1) -> Evaluation:
     """`evaluate`, with the samples that were drawn for it."""
-    if not model.spec.same_items(data.spec):
-        raise UsageError(f"the model is for {model.spec.describe()}, but {data.name} is {data.spec.describe()}")
+    model.spec.expect(data.spec, data.name)
     measures = _likelihood(model, data, split, seed, samples) if has_likelihood(model) else {}
     if not can(model, Sampler):
         return Evaluation(measures, None, None)
@@ -84,7 +83,6 @@ def _likelihood(model: Model, data: Dataset, split: str, seed: int, samples: int
     }
 
 
-@torch.no_grad()
 def draw(model: Model, data: Dataset, split: str, n: int, seed: int) -> np.ndarray:
     """n samples on the grid; a conditional model is given the labels of the held-out items, so that classes match."""
     assert isinstance(model, Sampler)
@@ -94,7 +92,8 @@ def draw(model: Model, data: Dataset, split: str, n: int, seed: int) -> np.ndarr
         part = slice(start, min(start + DRAWN_AT_ONCE, n))
         noise = generator(model.device, seed, "evaluate", start)
         given = {name: values[part] for name, values in labels.items()}
-        drawn.append(model.sample(part.stop - start, given, generator=noise).cpu().numpy())
+        with evaluating(model):
+            drawn.append(model.sample(part.stop - start, given, generator=noise).cpu().numpy())
     return np.concatenate(drawn)
 
 
@@ -130,14 +129,14 @@ def _interval(
     """95 % interval from subsamples without replacement (repeated items would bias both metrics), scaled to n."""
     half = len(a) // 2
     parts = [metric(a[rng.permutation(len(a))[:half]], b[rng.permutation(len(b))[:half]]) for _ in range(RESAMPLED)]
-    spread = 1.96 * float(np.std(parts)) / np.sqrt(2)
+    spread = 1.96 * float(np.std(parts)) / math.sqrt(2)
     return value - spread, value + spread
 
 
 def _memorisation(neighbours: Neighbours, data: Dataset, split: str, n: int) -> dict[str, Measure]:
     held_out = nearest_training_items(np.asarray(data.split(split).x[:n]), data.train.x, data.spec.levels)
     share = near_copies(neighbours, held_out)
-    wide = 1.96 * np.sqrt(max(share * (1 - share), 1 / n) / n)
+    wide = 1.96 * math.sqrt(max(share * (1 - share), 1 / n) / n)
     protocol = f"nearest of {len(data.train)} training items, Euclidean over pixels in [0, 1]; floor: {split} items"
     low, high = np.quantile(neighbours.distance, [0.025, 0.975])
     return {

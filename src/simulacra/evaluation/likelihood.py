@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from simulacra import registry
-from simulacra.capabilities import Bound, Density, Sampler, can
+from simulacra.capabilities import Bound, Condition, Density, Sampler, can
 from simulacra.data import Dataset, Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.feed import in_order
-from simulacra.model import Model
+from simulacra.model import Model, evaluating
 from simulacra.randomness import seed_everything
 
 BATCH = 64  # the activations of a convolutional model then fit the cache of a CPU: twice as fast as 250
@@ -55,16 +56,19 @@ def score(
         NotSupported: the model has no likelihood; the message says why and what to use instead.
         UsageError: data of another shape or grid, or without labels that the model needs.
     """
-    nats = score_items(model, data.split(split), samples, limit, seed)
-    return summarise(model, data.name, split, nats, samples)
+    return score_fully(model, data, split, samples, limit, seed)[0]
 
 
-def summarise(model: Model, data: str, split: str, nats: np.ndarray, samples: int = 1) -> Score:
-    """The score of items whose negative log-likelihoods are `nats`."""
+def score_fully(
+    model: Model, data: Dataset, split: str = "test", samples: int = 1, limit: int | None = None, seed: int = 0
+) -> tuple[Score, np.ndarray]:
+    """`score`, with the negative log-likelihood of every item, (N,) nats."""
     kind = kind_of_likelihood(model)
-    return Score(
+    model.spec.expect(data.spec, data.name)
+    nats = score_items(model, data.split(split), samples, limit, seed)
+    scored = Score(
         model=registry.name_of(type(model)),
-        data=data,
+        data=data.name,
         split=split,
         n=len(nats),
         kind=kind,
@@ -73,22 +77,26 @@ def summarise(model: Model, data: str, split: str, nats: np.ndarray, samples: in
         standard_error=float(nats.std(ddof=1) / math.sqrt(len(nats))) if len(nats) > 1 else math.nan,
         samples=samples if kind == "bound" else None,
     )
+    return scored, nats
 
 
-@torch.no_grad()
 def score_items(model: Model, split: Split, samples: int = 1, limit: int | None = None, seed: int = 0) -> np.ndarray:
     """Negative log-likelihood of every item, (N,) nats in float64; arguments and errors as in `score`."""
     kind_of_likelihood(model)
-    if samples < 1:
-        raise UsageError(f"the bound needs at least one sample, not {samples}")
+    if samples < 1 or (limit is not None and limit < 1):
+        raise UsageError(f"a score needs samples >= 1 and limit >= 1, not samples = {samples} and limit = {limit}")
     seed_everything(seed, "score")
-    nats = []
-    for x, condition in in_order(split, model.spec, model.device, BATCH, limit):
-        if isinstance(model, Density):
-            nats.append(-model.log_prob(x, condition))
-        elif isinstance(model, Bound):
-            nats.append(-(model.elbo(x, condition) if samples == 1 else model.log_prob_bound(x, condition, samples)))
+    with evaluating(model):
+        batches = in_order(split, model.spec, model.device, BATCH, limit)
+        nats = [-_log_likelihood(model, x, condition, samples) for x, condition in batches]
     return torch.cat(nats).double().cpu().numpy()
+
+
+def _log_likelihood(model: Model, x: Tensor, condition: Condition, samples: int) -> Tensor:
+    if isinstance(model, Density):
+        return model.log_prob(x, condition)
+    assert isinstance(model, Bound)
+    return model.elbo(x, condition) if samples == 1 else model.log_prob_bound(x, condition, samples)
 
 
 def has_likelihood(model: Model) -> bool:

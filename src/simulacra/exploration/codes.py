@@ -16,7 +16,7 @@ from simulacra.distributions import Distribution
 from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration.paths import walk
 from simulacra.feed import in_order
-from simulacra.model import Model
+from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, seed_everything
 
 BATCH = 250
@@ -47,11 +47,12 @@ def sample(model: Model, n: int = 64, *, temperature: float = 1.0, seed: int = 0
     while start < n:
         part = slice(start, start := min(start + BATCH, n))
         some = {name: values[part] for name, values in given.items()}
-        drawn.append(model.sample(part.stop - part.start, some, temperature=temperature, generator=noise).cpu().numpy())
+        with evaluating(model):
+            items = model.sample(part.stop - part.start, some, temperature=temperature, generator=noise)
+        drawn.append(items.cpu().numpy())
     return np.concatenate(drawn)
 
 
-@torch.no_grad()
 def encode(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
     """Codes of the items of a split: `z` (N, ...) one draw each, `mean` (N, ...), and the fields of the condition.
 
@@ -60,25 +61,26 @@ def encode(model: Model, split: Split, limit: int | None = None, seed: int = 0) 
     encoder = _encoder(model)
     seed_everything(seed, "encode")
     draws, means = [], []
-    for x, condition in in_order(split, model.spec, model.device, BATCH, limit):
-        q = encoder.encode(x, condition)
-        draws.append(q.sample())
-        means.append(q.mean)
+    with evaluating(model):
+        for x, condition in in_order(split, model.spec, model.device, BATCH, limit):
+            q = encoder.encode(x, condition)
+            draws.append(q.sample())
+            means.append(q.mean)
     z, mean = (torch.cat(parts).cpu().numpy() for parts in (draws, means))
     return {"z": z, "mean": mean} | {name: np.array(values[: len(z)]) for name, values in split.condition.items()}
 
 
-@torch.no_grad()
 def reconstruct(model: Model, x: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
     """x -> the mean of p(x|z) at the mean of q(z|x), on the data grid.
 
     Raises NotSupported for a model that lacks an encoder or a decoder.
     """
-    q = _encoder(model).encode(x.to(model.device), condition)
-    return shown(model, _decoder(model).decode(q.mean, condition))
+    encoder, decoder = _encoder(model), _decoder(model)
+    with evaluating(model):
+        q = encoder.encode(x.to(model.device), condition)
+        return shown(model, decoder.decode(q.mean, condition))
 
 
-@torch.no_grad()
 def interpolate(
     model: Model, steps: int = 8, rows: int = 8, data: Dataset | None = None, seed: int = 0, **condition: Any
 ) -> Tensor:
@@ -96,13 +98,17 @@ def interpolate(
         ends = decoder.prior(2 * rows, None).sample(generator(model.device, seed, "interpolate"))
         z, given = walk(ends[:rows], ends[rows:], steps, spherical=True), _repeat(given, steps)
     else:
+        model.spec.expect(data.spec, data.name)
         x, fields = next(in_order(data.test, model.spec, model.device, 2 * rows))
         if len(x) < 2 * rows:
             raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
-        ends = _encoder(model).encode(x, fields).mean
+        encoder = _encoder(model)
+        with evaluating(model):
+            ends = encoder.encode(x, fields).mean
         z = walk(ends[:rows], ends[rows:], steps, spherical=False)
         given = _repeat({name: values[:rows] for name, values in fields.items()}, steps)
-    return shown(model, decoder.decode(z.flatten(0, 1), given))
+    with evaluating(model):
+        return shown(model, decoder.decode(z.flatten(0, 1), given))
 
 
 def shown(model: Model, p: Distribution) -> Tensor:

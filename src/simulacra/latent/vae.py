@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.distributions import DiagonalGaussian, Distribution, kl_divergence
+from simulacra.distributions import DiagonalGaussian, Distribution, at_least_float32, kl_divergence
 from simulacra.errors import UsageError
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
 from simulacra.model import Model, Phase
@@ -92,7 +92,7 @@ class VAE(Model):
     def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""
         given = self.conditioned(condition, len(z))
-        raw = self.decoder(z, given)
+        raw = at_least_float32(self.decoder(z, given))
         return self.likelihood.distribution(raw.unflatten(1, (*self.spec.shape, self.likelihood.parameters)))
 
     def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:

@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from simulacra.errors import ModelFileError, TrainingError
+from simulacra.errors import ModelFileError, TrainingError, WriteError
 from simulacra.weights import fsync_folder, read_json, read_tensors, write_atomically, write_tensors
 
 KEPT = 2  # the newest, and the one before it in case the newest is damaged later
@@ -45,7 +45,7 @@ def save(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str
         temporary.rename(folder / name)
         fsync_folder(folder)
         write_atomically(folder / "latest", name.encode())
-    except (OSError, ModelFileError) as error:
+    except (OSError, WriteError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise TrainingError(f"cannot write a checkpoint in {folder}: {error}; older ones are kept") from error
     for old in _names(folder)[KEPT:]:

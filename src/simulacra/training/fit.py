@@ -13,7 +13,7 @@ import torch
 
 from simulacra.capabilities import Sampler
 from simulacra.data import Dataset
-from simulacra.errors import SimulacraError
+from simulacra.errors import SimulacraError, TrainingError, WriteError
 from simulacra.evaluation.likelihood import has_likelihood, score_items
 from simulacra.model import Model, load, save
 from simulacra.pictures import has_picture, save_picture
@@ -23,7 +23,7 @@ from simulacra.training.batches import Batches
 from simulacra.training.loop import Loop
 from simulacra.training.plan import Plan, make_plan
 from simulacra.training.progress import Progress, Silent
-from simulacra.training.run import begun, refuse_if_different
+from simulacra.training.run import refuse_if_different
 from simulacra.training.runtime import Runtime, StopSignal, runtime
 
 VALIDATED = 1000  # items of the validation split that early stopping looks at
@@ -73,14 +73,17 @@ def carry_out(plan: Plan, progress: Progress) -> Model:
     """Begin or continue the run that a plan describes; returns its best model."""
     where = runtime(plan.options.device, plan.options.precision)
     with plan.folder.locked() if where.leads else contextlib.nullcontext(), StopSignal() as stop:
-        record = begun(plan.folder) if where.leads else None
+        record = plan.folder.record() if where.leads else None
         if record is not None:
             refuse_if_different(plan.folder.path, {key: record.get(key) for key in plan.record}, plan.record)
             torch.set_num_threads(record["threads"])  # the same sums in the same order: resuming is bitwise
         run = _Run(plan, where, stop, progress if where.leads else Silent())
-        run.open(record)
-        run.train()
-        return run.finish()
+        try:
+            run.open(record)
+            run.train()
+            return run.finish()
+        except (OSError, WriteError) as error:
+            raise TrainingError(f"training in {plan.folder.path} stopped: {error}; its checkpoints are kept") from error
 
 
 class _Run:
@@ -147,6 +150,7 @@ class _Run:
 
     def _validate(self) -> None:
         """Score, draw and save: with the averaged weights, and from seeds of their own."""
+        self.loop.refuse_unless_finite()
         model, value = self.loop.averaged.model, None
         if has_likelihood(model):
             nats = score_items(model, self.plan.dataset.valid, limit=VALIDATED, seed=self.plan.options.seed)
@@ -177,6 +181,7 @@ class _Run:
         checkpoint.save(self.folder.checkpoints, self.loop.steps, state, self.loop.tensors())
 
     def _interrupt(self) -> None:
+        self.loop.refuse_unless_finite()
         if self.where.leads:
             self._save_checkpoint()
         number = self.stop.asked or signal.SIGTERM

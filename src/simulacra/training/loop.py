@@ -68,7 +68,9 @@ class Loop:
         statistics = [buffer for buffer in phase.player.buffers() if buffer.is_floating_point()]
         self.runtime.average([*gradients, *statistics], share=len(x) / self.options.batch)
         if self.options.clip is not None:
-            torch.nn.utils.clip_grad_norm_(phase.player.parameters(), self.options.clip, error_if_nonfinite=True)
+            norm = torch.nn.utils.clip_grad_norm_(phase.player.parameters(), self.options.clip)
+            if not math.isfinite(norm.item()):
+                self._refuse(phase, {"gradient": norm})
         optimiser.step()
         return {name: term.detach() for name, term in terms.items()}
 
@@ -83,6 +85,15 @@ class Loop:
             f"the loss is not finite at step {self.steps}: term {bad!r} of {phase.loss.__name__}. The step was not "
             "taken and the checkpoints before it are whole; try a smaller --learning-rate or set --clip."
         )
+
+    def refuse_unless_finite(self) -> None:
+        """Raise TrainingError when weights are not finite, as a broken gradient of a finite loss can leave them."""
+        for name, tensor in self.averaged.model.state_dict().items():
+            if not torch.isfinite(tensor).all():
+                raise TrainingError(
+                    f"the weights {name!r} are not finite at step {self.steps}. Nothing was saved of them and the "
+                    "checkpoints before are whole; try a smaller --learning-rate or set --clip."
+                )
 
     def _learning_rate(self, done: float) -> float:
         rise = min(1.0, (self.steps + 1) / self.options.warmup) if self.options.warmup else 1.0

@@ -78,8 +78,7 @@ def make_plan(
         built = cls(dataset.spec.conditioned_on(wanted), **arguments)
     else:
         built, chosen = model, resolve(model.defaults, options)
-    if not built.spec.same_items(dataset.spec):
-        raise UsageError(f"the model is for {built.spec.describe()}, but {dataset.name} is {dataset.spec.describe()}")
+    built.spec.expect(dataset.spec, dataset.name)
     if chosen.batch < world_size():
         raise UsageError(
             f"a batch of {chosen.batch} cannot be shared by {world_size()} processes; use a larger --batch"

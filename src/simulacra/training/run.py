@@ -24,8 +24,11 @@ class RunFolder:
         self.checkpoints, self.samples, self.model = path / "checkpoints", path / "samples", path / "model"
 
     def record(self) -> dict[str, Any] | None:
-        """What `run.json` says; None for a run that has not begun."""
-        return read_json(self.path / "run.json") if (self.path / "run.json").exists() else None
+        """What `run.json` says, None for a run that has not begun; raises UsageError when it is damaged."""
+        try:
+            return read_json(self.path / "run.json") if (self.path / "run.json").exists() else None
+        except ModelFileError as error:
+            raise UsageError(f"{error}; choose another folder with --out") from None
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         write_atomically(self.path / "run.json", json.dumps(record, indent=2).encode())
@@ -43,7 +46,12 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run folder; raises TrainingError at once when another living process holds it."""
+        """Hold the run folder, and sweep what a crash left in it.
+
+        Raises UsageError for a folder with other things in it, which stays as it is, and TrainingError at once when
+        another living process holds it.
+        """
+        self._refuse_if_foreign()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = (self.path / ".lock").open("w")
@@ -58,7 +66,14 @@ class RunFolder:
                 raise TrainingError(
                     f"another process is training in {self.path}; wait for it, or choose another folder with --out"
                 ) from None
+            for leftover in self.path.rglob(".*.tmp"):  # of a write that was cut off
+                leftover.unlink(missing_ok=True)
             yield
+
+    def _refuse_if_foreign(self) -> None:
+        ours = not self.path.is_dir() or (self.path / "run.json").exists()
+        if not ours and any(item.name != ".lock" and item.suffix != ".tmp" for item in self.path.iterdir()):
+            raise UsageError(f"{self.path} holds other files and no run; choose an empty folder with --out")
 
 
 def _step_of(line: str) -> float:
@@ -80,7 +95,8 @@ def unused(path: Path) -> Path:
 def refuse_if_different(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise UsageError with the settings that differ between the run that lies in `path` and the one asked for."""
     before, after = _flat(then), _flat(now)
-    differing = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    keys = sorted(before.keys() | after.keys(), key=lambda key: (key != "model.type", key))
+    differing = [key for key in keys if before.get(key) != after.get(key)]
     if differing:
         told = ", ".join(f"{key} ({before.get(key)} there, {after.get(key)} now)" for key in differing[:6])
         raise UsageError(
@@ -94,19 +110,3 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in record.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {f"{prefix}{key}": value}
     return flat
-
-
-def begun(folder: RunFolder) -> dict[str, Any] | None:
-    """The record of the run in a folder; raises UsageError for a folder with other things in it."""
-    try:
-        record = folder.record()
-    except ModelFileError as error:
-        raise UsageError(f"{error}; choose another folder with --out") from None
-    for leftover in folder.path.rglob(
-        ".*.tmp"
-    ):  # of a write that was cut off; nobody else is writing: we hold the lock
-        leftover.unlink(missing_ok=True)
-    foreign = record is None and any(item.name != ".lock" for item in folder.path.iterdir())
-    if foreign and not any(folder.path.glob("checkpoints/*")):
-        raise UsageError(f"{folder.path} holds other files and no run; choose an empty folder with --out")
-    return record
