@@ -173,7 +173,7 @@ def model_folder(run: Path) -> Path:
 
 @contextmanager
 def _as_many_as(weights: Path) -> Iterator[None]:
-    """Within the context a constructor that makes more parameters than the file holds is stopped by a ModelFileError."""
+    """Within the context, a constructor that makes more parameters than the file holds raises ModelFileError."""
     count, made = tensors_in(weights), 0
 
     def tally(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
