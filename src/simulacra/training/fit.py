@@ -76,7 +76,9 @@ def carry_out(plan: Plan, progress: Progress) -> Model:
         record = plan.folder.record() if where.leads else None
         if record is not None:
             refuse_if_different(plan.folder.path, {key: record.get(key) for key in plan.record}, plan.record)
-            torch.set_num_threads(record["threads"])  # the same sums in the same order: resuming is bitwise
+            torch.set_num_threads(
+                record.get("threads", torch.get_num_threads())
+            )  # the same sums in the same order: resuming is bitwise
         run = _Run(plan, where, stop, progress if where.leads else Silent())
         try:
             run.open(record)
@@ -126,9 +128,8 @@ class _Run:
             asked = self.where.agree(self.stop.asked is not None)
             if self.loop.steps % LOGGED_EVERY == 0 or self.loop.steps == 1:
                 self._log({name: value.item() for name, value in values.items()})
-            left = (
-                (time.monotonic() - began) * (1 - done) / max(done - done_before, 1e-9) if done > done_before else 0.0
-            )
+            gained = done - done_before
+            left = (self.seconds - spent_before) * (1 - done) / gained if gained > 0 else 0.0
             self.progress.update(done, left, self.loop.steps, self.logged)
             if self.loop.steps % plan.every == 0 or self._done() >= 1:
                 self._validate()
@@ -190,11 +191,13 @@ class _Run:
     def finish(self) -> Model:
         """Note how the run ended; returns the model as it was saved."""
         if self.where.leads:
-            ended = {"steps": self.loop.steps, "seconds": round(self.seconds, 3), "best_step": self.best_step}
-            ended |= {
-                "stopped_by": "patience" if self._out_of_patience() else "budget",
-                "valid_bits_per_dim": self.best,
+            ended: dict[str, Any] = {
+                "steps": self.loop.steps,
+                "seconds": round(self.seconds, 3),
+                "best_step": self.best_step,
             }
+            ended["stopped_by"] = "patience" if self._out_of_patience() else "budget"
+            ended["valid_bits_per_dim"] = self.best
             self.folder.write_record((self.folder.record() or {}) | {"finished": ended})
         self.where.wait()
         return load(self.folder.path, self.where.device)
