@@ -161,6 +161,15 @@ def load(run: str | Path, device: str | torch.device = "cpu") -> Model:
     return model.to(device).eval()
 
 
+def as_model(model: Model | str | Path) -> Model:
+    """A model itself, or the one that lies in a run folder; raises UsageError for anything else."""
+    if isinstance(model, str | Path):
+        return load(model)
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"a model or its run folder is needed, not {type(model).__name__}; see simulacra.load")
+    return model
+
+
 def model_folder(run: Path) -> Path:
     """Where the model of a run lies; raises UsageError when there is none."""
     for folder in (run / "model", run):

@@ -14,6 +14,7 @@ import simulacra
 from simulacra.data import Split, from_arrays
 from simulacra.errors import UsageError
 from simulacra.evaluation.likelihood import has_likelihood, kind_of_likelihood, score_items
+from simulacra.exploration.codes import encode_items
 
 
 class GenerativeModel(TransformerMixin, DensityMixin, BaseEstimator):
@@ -82,7 +83,7 @@ class GenerativeModel(TransformerMixin, DensityMixin, BaseEstimator):
 
     def transform(self, X: Any) -> np.ndarray:
         """The mean code of every row, (n, latent); raises simulacra.errors.NotSupported without an encoder."""
-        codes = simulacra.encode(self.model_, self._split(X), seed=self.random_state)["mean"]
+        codes = encode_items(self.model_, self._split(X), seed=self.random_state)["mean"]
         return codes.reshape(len(codes), -1).astype(np.float64)
 
     def _split(self, X: Any) -> Split:

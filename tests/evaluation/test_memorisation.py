@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulacra.evaluation import memorisation
-from simulacra.evaluation.memorisation import Neighbours, near_copies, nearest_training_items
+from simulacra.evaluation.memorisation import near_copies, nearest_items
 
 
 def pixels(n: int, seed: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def brute_force(x: np.ndarray, train: np.ndarray, scale: float) -> tuple[np.ndar
 
 def test_the_nearest_item_is_that_of_a_full_search():
     x, train = pixels(30, 0), pixels(200, 1)
-    found = nearest_training_items(x, train, 17)
+    found = nearest_items(x, train, 17)
     distance, _ = brute_force(x, train, 1 / 16)
     np.testing.assert_allclose(found.distance, distance, atol=1e-5)
     own = np.sqrt((((x - train[found.index].astype(float)) / 16) ** 2).sum((1, 2, 3)))
@@ -29,7 +29,7 @@ def test_the_nearest_item_is_that_of_a_full_search():
 def test_continuous_items_are_not_scaled():
     rng = np.random.default_rng(0)
     x, train = rng.normal(size=(20, 2)).astype(np.float32), rng.normal(size=(100, 2)).astype(np.float32)
-    found = nearest_training_items(x, train, None)
+    found = nearest_items(x, train, None)
     distance, index = brute_force(x, train, 1.0)
     np.testing.assert_allclose(found.distance, distance, atol=1e-3)
     assert (found.index == index).all()
@@ -38,33 +38,63 @@ def test_continuous_items_are_not_scaled():
 @pytest.mark.parametrize("chunk", [1, 7, 50, 199, 200])
 def test_chunks_change_nothing(monkeypatch, chunk):
     x, train = pixels(30, 0), pixels(200, 1)
-    whole = nearest_training_items(x, train, 17)
+    whole = nearest_items(x, train, 17)
     monkeypatch.setattr(memorisation, "CHUNK", chunk)
-    parts = nearest_training_items(x, train, 17)
+    parts = nearest_items(x, train, 17)
     np.testing.assert_allclose(parts.distance, whole.distance, atol=1e-6)
     assert (parts.index == whole.index).all()  # the first of equals, whatever the chunk
 
 
-def test_copies_are_flagged_each_with_its_original(digits):
-    train, held_out = np.asarray(digits.train.x), np.asarray(digits.test.x)
-    copies = nearest_training_items(train[100:200], train, 17)
-    assert copies.distance.max() < 1e-3
-    np.testing.assert_array_equal(train[copies.index], train[100:200])
-    assert near_copies(copies, nearest_training_items(held_out, train, 17)) == 1
+def test_left_out_no_item_is_its_own_neighbour(monkeypatch):
+    x = pixels(60, 0)
+    monkeypatch.setattr(memorisation, "CHUNK", 7)
+    found = nearest_items(x, x, 17, leave_one_out=True)
+    assert (found.index != np.arange(60)).all()
+    for i in range(60):
+        others = np.delete(x, i, axis=0)
+        assert found.distance[i] == pytest.approx(brute_force(x[i : i + 1], others, 1 / 16)[0][0], abs=1e-5)
 
 
-def test_a_share_of_copies_is_found_to_be_that_share(digits):
-    train, held_out = np.asarray(digits.train.x), np.asarray(digits.test.x)
-    floor = nearest_training_items(held_out, train, 17)
-    mixed = np.concatenate([train[:50], np.asarray(digits.valid.x)[:150]])
-    assert near_copies(nearest_training_items(mixed, train, 17), floor) == pytest.approx(0.25, abs=0.05)
+@pytest.fixture
+def parts(digits) -> dict[str, np.ndarray]:
+    """Real digits: what was trained on, what was held out, and others that neither contains."""
+    return {split.name: np.asarray(split.x) for split in digits.splits}
 
 
-def test_held_out_items_are_near_copies_of_themselves_in_one_case_of_a_hundred(digits):
-    found = nearest_training_items(np.asarray(digits.test.x), np.asarray(digits.train.x), 17)
-    assert near_copies(found, found) == pytest.approx(0.01, abs=0.006)
+def share(parts: dict[str, np.ndarray], samples: np.ndarray) -> float:
+    return near_copies(samples, parts["train"], parts["test"], 17)
 
 
-def test_items_far_from_everything_are_no_copies():
-    held_out = Neighbours(np.linspace(1, 2, 100), np.zeros(100, int))
-    assert near_copies(Neighbours(np.full(10, 5.0), np.zeros(10, int)), held_out) == 0
+def test_every_copy_is_flagged_and_has_its_original(parts):
+    copies = parts["train"][100:200]
+    np.testing.assert_array_equal(parts["train"][nearest_items(copies, parts["train"], 17).index], copies)
+    assert share(parts, copies) == 1
+
+
+def test_copies_with_a_little_noise_are_flagged_too(parts):
+    noisy = parts["train"][:100].copy()
+    noisy[:, 0, 3, 3] ^= 1
+    assert share(parts, noisy) > 0.95
+
+
+def test_a_share_of_copies_is_found_to_be_that_share(parts):
+    mixed = np.concatenate([parts["train"][:45], parts["valid"][:135]])
+    assert share(parts, mixed) == pytest.approx(0.25, abs=0.05)
+
+
+def test_fresh_real_items_are_hardly_ever_flagged(parts):
+    assert share(parts, parts["valid"]) < 0.05
+
+
+def test_a_blur_is_near_to_everything_and_a_copy_of_nothing():
+    """Around the mean of items without structure: nearer to a training item than real ones are, repeating none."""
+    train, held_out = pixels(400, 0), pixels(100, 1)
+    blurred = np.random.default_rng(2).integers(7, 10, (100, 1, 4, 4)).astype(np.uint8)
+    usual = nearest_items(held_out, train, 17).distance
+    assert np.median(nearest_items(blurred, train, 17).distance) < np.median(usual) - 0.1
+    assert near_copies(blurred, train, held_out, 17) < 0.05
+
+
+def test_items_far_from_everything_are_no_copies(parts):
+    noise = np.random.default_rng(0).integers(0, 17, (50, 1, 8, 8)).astype(np.uint8)
+    assert share(parts, noise) < 0.05

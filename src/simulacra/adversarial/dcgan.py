@@ -7,6 +7,9 @@ Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolution
 
 from __future__ import annotations
 
+from typing import cast
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,10 +18,10 @@ from simulacra.adversarial.gan import GAN
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
-from simulacra.nn import AddCondition
 from simulacra.registry import register
 
 SMALLEST = 4  # side of the coarsest feature map, at least
+LABEL_SCALE = 0.1  # of a label's row beside z ~ N(0, I): rows as large as z leave little variety within a class
 
 
 class DCGenerator(nn.Module):
@@ -29,8 +32,9 @@ class DCGenerator(nn.Module):
         channels, *self.size = shape
         doublings, self.coarsest = _pyramid(shape)
         widest = width * 2 ** (doublings - 1)
-        self.project = nn.Linear(latent, widest * self.coarsest[0] * self.coarsest[1], bias=False)
-        self.condition = AddCondition(classes, widest)
+        self.classes = nn.ModuleDict({name: nn.Embedding(count, latent) for name, count in classes.items()})
+        codes = latent * (1 + len(classes))
+        self.project = nn.Linear(codes, widest * self.coarsest[0] * self.coarsest[1], bias=False)
         self.enter = nn.Sequential(nn.BatchNorm2d(widest), nn.ReLU())
         self.up = nn.Sequential(
             *(_up(width * 2 ** (i + 1), width * 2**i) for i in reversed(range(doublings - 1))),
@@ -39,8 +43,8 @@ class DCGenerator(nn.Module):
         )
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
-        h = self.project(z).unflatten(1, (-1, *self.coarsest))
-        x = self.up(self.enter(self.condition(h, condition)))
+        z = torch.cat([z, *(table(condition[name]) for name, table in self.classes.items())], dim=1)
+        x = self.up(self.enter(self.project(z).unflatten(1, (-1, *self.coarsest))))
         return x[..., : self.size[0], : self.size[1]]
 
 
@@ -61,14 +65,15 @@ class DCCritic(nn.Module):
             nn.LeakyReLU(0.2),
             *(_down(width * 2**i, width * 2 ** (i + 1)) for i in range(doublings - 1)),
         )
-        self.score = nn.Linear(widest * coarsest[0] * coarsest[1], 1)
-        self.classes = nn.ModuleDict({name: nn.Embedding(count, widest) for name, count in classes.items()})
+        features = widest * coarsest[0] * coarsest[1]
+        self.score = nn.Linear(features, 1)
+        self.classes = nn.ModuleDict({name: nn.Embedding(count, features) for name, count in classes.items()})
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        h = self.down(F.pad(x, self.padding))
-        score = self.score(h.flatten(1)).squeeze(1)
+        h = self.down(F.pad(x, self.padding)).flatten(1)
+        score = self.score(h).squeeze(1)
         for name, table in self.classes.items():
-            score = score + (table(condition[name]) * h.mean((2, 3))).sum(1)
+            score = score + (table(condition[name]) * h).sum(1)
         return score
 
 
@@ -94,7 +99,7 @@ def _down(inputs: int, outputs: int) -> nn.Module:
 
 def _initialise(module: nn.Module) -> None:
     """Convolutions and linear maps from N(0, 0.02²), batch norm gains from N(1, 0.02²): section 4 of the paper."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
@@ -122,3 +127,6 @@ class DCGAN(GAN):
         critic = DCCritic(spec.shape, width, classes)
         super().__init__(spec, generator, critic, NonSaturating(), latent)
         self.apply(_initialise)
+        for tables, scale in ((generator.classes, LABEL_SCALE), (critic.classes, 0.02)):
+            for table in tables.values():
+                nn.init.normal_(cast(nn.Embedding, table).weight, 0.0, scale)

@@ -117,8 +117,8 @@ class GatedPixelCNN(Model):
         if kernel % 2 == 0 or inner_kernel % 2 == 0:
             raise UsageError(f"kernels have an odd side, not {kernel} and {inner_kernel}")
         width = width // channels * channels  # equal shares of the features for red, green and blue
-        if width < 1 or layers < 1:
-            raise UsageError(f"gated-pixelcnn needs width >= {channels} and at least one layer")
+        if width < 1 or layers < 1 or not 0 <= dropout < 1:
+            raise UsageError(f"gated-pixelcnn needs width >= {channels}, at least one layer and dropout from 0 up to 1")
         classes = {name: label.count for name, label in spec.condition.items()}
         self.stack = nn.ModuleList()
         for i in range(layers):

@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from simulacra.data import Dataset
 
 T = TypeVar("T")
+
+
+def optional(metavar: str, help: str, **more: Any) -> Any:
+    """An argument that may be left out: described as what it is when it is given."""
+    return tyro.conf.arg(metavar=metavar, help=help, help_behavior_hint="", **more)
+
+
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder that `fit` made")]
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA", help="a named data set or a path")]
 Seed = Annotated[int, tyro.conf.arg(help="of all noise: the same seed gives the same result")]
 Json = Annotated[Flag, tyro.conf.arg(help="print one JSON object on stdout and nothing else")]
-Resize = Annotated[
-    int | None, tyro.conf.arg(help="bring a folder of images to this side: shorter side, then centre crop")
-]
-Levels = Annotated[int | None, tyro.conf.arg(help="levels of the grid of an array: 2 = binary, 256 = 8 bit")]
+Resize = Annotated[int | None, optional("INT", "bring a folder of images to this side: shorter side, centre crop")]
+Levels = Annotated[int | None, optional("INT", "levels of the grid of an array: 2 = binary, 256 = 8 bit")]
 
 
 def parse(command: type[T], name: str, words: Sequence[str]) -> T:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Json, Levels, Resize, as_json, load_data, parse
+from simulacra.cli.arguments import Json, Levels, Resize, as_json, load_data, optional, parse
 from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue
 
@@ -20,7 +20,7 @@ class Data:
     data: Annotated[
         str | None,
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="DATA", help="a named set, a folder of images, an idx, .npy or .npz file"),
+        optional("[DATA]", "a named set, a folder of images, an idx, .npy or .npz file"),
     ] = None
     resize: Resize = None
     levels: Levels = None

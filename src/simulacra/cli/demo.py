@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Json, Seed, as_json, parse
+from simulacra.cli.arguments import Json, Seed, as_json, optional, parse
 from simulacra.cli.table import print_table
 
 
@@ -18,7 +18,7 @@ class Demo:
     """Fit one model of each family to 1,797 handwritten digits and compare them: a table, a picture and a report."""
 
     out: Annotated[Path, tyro.conf.arg(help="where the runs, samples.png and report.html go")] = Path("runs/demo")
-    steps: Annotated[int | None, tyro.conf.arg(help="train each model so many steps instead of its default")] = None
+    steps: Annotated[int | None, optional("INT", "train each model so many steps instead of its default")] = None
     seed: Seed = 0
     json: Json = False
 

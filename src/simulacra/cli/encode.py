@@ -9,8 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, parse
+from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, optional, parse
 from simulacra.cli.output import write_arrays
+from simulacra.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Encode:
     run: Run
     data: Data
     split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
-    out: Annotated[Path | None, tyro.conf.arg(help="a .npz file; by default RUN/codes.npz")] = None
+    out: Annotated[Path | None, optional("PATH", "a .npz file; by default RUN/codes.npz")] = None
     seed: Seed = 0
     resize: Resize = None
     levels: Levels = None
@@ -30,8 +31,10 @@ class Encode:
         import simulacra
 
         model, data = simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
-        codes = simulacra.encode(model, data.split(self.split), seed=self.seed)
-        path = (self.out or self.run / "codes.npz").with_suffix(".npz")
+        path = self.out or self.run / "codes.npz"
+        if path.suffix != ".npz":
+            raise UsageError(f"codes are arrays: cannot write {path}, use a .npz file")
+        codes = simulacra.encode(model, data, self.split, seed=self.seed)
         write_arrays(path, codes)
         shape = list(codes["z"].shape)
         print(as_json({"out": str(path), "shape": shape}) if self.json else f"codes of shape {shape} in {path}")

@@ -11,6 +11,8 @@ import tyro
 from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, parse
 from simulacra.cli.table import print_table
 
+FEW = 50  # items, below which a metric says little
+
 
 @dataclass(frozen=True)
 class Evaluate:
@@ -47,6 +49,9 @@ class Evaluate:
         ]
         print_table(["metric", "value", "95 %", "floor", "n", "kind"], rows)
         print("\n".join(f"{name}: {measure.protocol}" for name, measure in measures.items()))
+        smallest = min(measure.n for measure in measures.values())
+        if smallest < FEW:
+            print(f"note: {smallest} items are too few to tell; read these figures as a hint")
 
 
 def main(words: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import typing
 from collections.abc import Sequence
 from dataclasses import field, fields, make_dataclass
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from simulacra import registry
-from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, documented, load_data, parse
+from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, documented, load_data, optional, parse
 from simulacra.errors import UsageError
 from simulacra.model import Model, constructor_arguments
 from simulacra.training import Options, Plan, carry_out, make_plan, rehearse
@@ -23,7 +24,7 @@ from simulacra.training.runtime import leads
 Field = tuple[str, Any, Any]
 
 _OWN: list[Field] = [
-    ("out", Annotated[Path | None, tyro.conf.arg(help="the run folder; by default runs/MODEL-DATA")], None),
+    ("out", Annotated[Path | None, optional("PATH", "the run folder; by default runs/MODEL-DATA")], None),
     ("condition", Annotated[tuple[str, ...], tyro.conf.arg(help="fields to condition on: --condition label")], ()),
     ("fresh", Annotated[Flag, tyro.conf.arg(help="begin anew in a new folder instead of continuing")], False),
     ("dry_run", Annotated[Flag, tyro.conf.arg(help="take one step, tell size, time and paths, write nothing")], False),
@@ -48,19 +49,21 @@ def main(words: Sequence[str]) -> None:
     cls = registry.find(words[0]).model
     asked = vars(parse(_command(cls), f"fit {words[0]}", words[1:]))
     own = {name: asked.pop(name) for name, _, _ in _OWN}
-    dataset = load_data(asked.pop("data"), own["resize"], own["levels"])
+    source = asked.pop("data")
+    dataset = load_data(source, own["resize"], own["levels"])
     given = {name: value for name, value in asked.items() if value is not None}
     plan = make_plan(words[0], dataset, own["out"], own["condition"], own["fresh"], given)
     if own["dry_run"]:
-        print("\n".join(rehearse(plan)))
+        told = rehearse(plan)
+        print(as_json(told) if own["json"] else "\n".join(f"{name:<12} {text}" for name, text in told.items()))
         return
     if not leads():
         carry_out(plan, Silent())
         return
     with terminal() as progress:
-        progress.say(f"fitting {words[0]} to {dataset.name} ({dataset.spec.describe()}) in {plan.folder.path}")
         model = carry_out(plan, progress)
-    tell(plan, model, own["json"])
+    same_data = [source, *(f"--{name} {own[name]}" for name in ("resize", "levels") if own[name] is not None)]
+    tell(plan, model, " ".join([shlex.quote(same_data[0]), *same_data[1:]]), own["json"])
 
 
 def _command(cls: type[Model]) -> type:
@@ -89,12 +92,13 @@ def _option_fields(cls: type[Model]) -> list[Field]:
         default, text = getattr(suited, option.name), told[option.name]
         if option.name in ("steps", "epochs", "minutes"):
             text, default = text + (f" (without any budget: {default})" if default else ""), None
-        listed.append((option.name, Annotated[kinds[option.name], tyro.conf.arg(help=text)], default))
+        shown = optional("NUMBER", text) if default is None else tyro.conf.arg(help=text)
+        listed.append((option.name, Annotated[kinds[option.name], shown], default))
     return listed
 
 
-def tell(plan: Plan, model: Model, as_object: bool) -> None:
-    """What came out, and what one may do with it."""
+def tell(plan: Plan, model: Model, data: str, as_object: bool) -> None:
+    """What came out, and what one may do with it; `data` are the words that name the data."""
     record = json.loads((plan.folder.path / "run.json").read_text())
     if as_object:
         parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -107,4 +111,5 @@ def tell(plan: Plan, model: Model, as_object: bool) -> None:
     print(
         f"done: {ended['steps']} steps in {ended['seconds']:.0f} s ({why}); best at step {ended['best_step']}{figure}"
     )
-    print(f"next: simulacra sample {plan.folder.path}   simulacra evaluate {plan.folder.path} {plan.dataset.name}")
+    run = shlex.quote(str(plan.folder.path))
+    print(f"next: simulacra sample {run}   simulacra evaluate {run} {data}")

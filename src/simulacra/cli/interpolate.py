@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Levels, Resize, Run, Seed, load_data, parse
+from simulacra.cli.arguments import Levels, Resize, Run, Seed, load_data, optional, parse
 from simulacra.cli.output import write_items
 
 
@@ -21,13 +21,13 @@ class Interpolate:
     data: Annotated[
         str | None,
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="DATA", help="whose test items are the ends of the rows"),
+        optional("[DATA]", "whose test items are the ends of the rows"),
     ] = None
     rows: Annotated[int, tyro.conf.arg(help="walks")] = 8
     steps: Annotated[int, tyro.conf.arg(help="items in a walk, both ends included")] = 10
-    label: Annotated[str | None, tyro.conf.arg(help="class to walk in, without DATA")] = None
+    label: Annotated[str | None, optional("CLASS", "class to walk in, without DATA")] = None
     seed: Seed = 0
-    out: Annotated[Path | None, tyro.conf.arg(help=".png or .npz; by default RUN/interpolation.png")] = None
+    out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/interpolation.png")] = None
     resize: Resize = None
     levels: Levels = None
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Data, Levels, Resize, Run, load_data, parse
+from simulacra.cli.arguments import Data, Levels, Resize, Run, load_data, optional, parse
 from simulacra.cli.output import write_items
 
 
@@ -22,7 +22,7 @@ class Reconstruct:
     data: Data
     split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 16
-    out: Annotated[Path | None, tyro.conf.arg(help=".png or .npz; by default RUN/reconstructions.png")] = None
+    out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/reconstructions.png")] = None
     resize: Resize = None
     levels: Levels = None
 

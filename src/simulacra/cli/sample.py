@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Json, Run, Seed, as_json, parse
+from simulacra.cli.arguments import Json, Run, Seed, as_json, optional, parse
 from simulacra.cli.output import write_items
 
 
@@ -19,10 +19,10 @@ class Sample:
 
     run: Run
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
-    label: Annotated[str | None, tyro.conf.arg(help="class to draw, by number or name; without it all in turn")] = None
+    label: Annotated[str | None, optional("CLASS", "class to draw, by number or name; without it all in turn")] = None
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     seed: Seed = 0
-    out: Annotated[Path | None, tyro.conf.arg(help=".png, .npz or a folder; by default RUN/samples.png")] = None
+    out: Annotated[Path | None, optional("PATH", ".png, .npz or a folder; by default RUN/samples.png")] = None
     json: Json = False
 
     def __call__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, parse
+from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, optional, parse
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Score:
     data: Data
     split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
     samples: Annotated[int, tyro.conf.arg(help="draws in the importance-weighted bound of a latent model")] = 1
-    limit: Annotated[int | None, tyro.conf.arg(help="only the first so many items")] = None
-    per_item: Annotated[Path | None, tyro.conf.arg(metavar="FILE.csv", help="also write the nats of every item")] = None
+    limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
+    per_item: Annotated[Path | None, optional("FILE.csv", "also write the nats of every item")] = None
     seed: Seed = 0
     resize: Resize = None
     levels: Levels = None

@@ -6,7 +6,7 @@ digits.train.x[:64], digits.train.condition["label"][:64]
 """
 
 from simulacra.data.dataset import Card, Dataset, Split, Unreadable
-from simulacra.data.loading import catalogue, load, names
+from simulacra.data.loading import as_dataset, catalogue, load, names
 from simulacra.data.memory import from_arrays
 from simulacra.data.spec import ClassLabel, DataSpec
 
@@ -17,6 +17,7 @@ __all__ = [
     "Dataset",
     "Split",
     "Unreadable",
+    "as_dataset",
     "catalogue",
     "from_arrays",
     "load",

@@ -70,6 +70,15 @@ def load(
     return cached(found if levels is None else replace(found, levels=levels))
 
 
+def as_dataset(data: Dataset | str | os.PathLike[str]) -> Dataset:
+    """A data set itself, or the one that a name or path stands for; raises UsageError for anything else."""
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, str | os.PathLike):
+        return load(data)
+    raise UsageError(f"a data set, its name or its path is needed, not {type(data).__name__}; see simulacra.data.load")
+
+
 def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:
     size = (resize, resize) if isinstance(resize, int) else resize
     if size is not None and not all(1 <= side <= 4096 for side in size):

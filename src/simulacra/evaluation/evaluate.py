@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from simulacra.capabilities import Sampler, can
-from simulacra.data import Dataset
+from simulacra.data import Dataset, as_dataset
 from simulacra.evaluation import fidelity
 from simulacra.evaluation.likelihood import has_likelihood, score
-from simulacra.evaluation.memorisation import NEAR, Neighbours, near_copies, nearest_training_items
-from simulacra.model import Model, evaluating
+from simulacra.evaluation.memorisation import NEAR, Neighbours, near_copies, nearest_items
+from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator, mix
 
 LARGEST = 2000  # samples and held-out items compared
@@ -44,13 +45,15 @@ class Evaluation:
     neighbours: Neighbours | None
 
 
-def evaluate(model: Model, data: Dataset, split: str = "test", seed: int = 0, samples: int = 1) -> dict[str, Measure]:
+def evaluate(
+    model: Model | str | Path, data: Dataset | str | Path, split: str = "test", seed: int = 0, samples: int = 1
+) -> dict[str, Measure]:
     """Every metric that the model's abilities allow, by name; see `simulacra.evaluation.fidelity` for the mathematics.
 
     `samples` is the number of draws in the importance-weighted bound of a latent-variable model.
     Raises UsageError for data of another shape or grid.
     """
-    return evaluate_fully(model, data, split, seed, samples).measures
+    return evaluate_fully(as_model(model), as_dataset(data), split, seed, samples).measures
 
 
 def evaluate_fully(model: Model, data: Dataset, split: str = "test", seed: int = 0, samples: int = 1) -> Evaluation:
@@ -61,8 +64,8 @@ def evaluate_fully(model: Model, data: Dataset, split: str = "test", seed: int =
         return Evaluation(measures, None, None)
     n = min(LARGEST, len(data.split(split)), len(data.train))
     drawn = draw(model, data, split, n, seed)
-    neighbours = nearest_training_items(drawn, data.train.x, data.spec.levels)
-    measures |= _fidelity(drawn, data, split, n, seed) | _memorisation(neighbours, data, split, n)
+    neighbours = nearest_items(drawn, data.train.x, data.spec.levels)
+    measures |= _fidelity(drawn, data, split, n, seed) | _memorisation(drawn, neighbours, data, split)
     return Evaluation(measures, drawn, neighbours)
 
 
@@ -133,29 +136,26 @@ def _interval(
     return value - spread, value + spread
 
 
-def _memorisation(neighbours: Neighbours, data: Dataset, split: str, n: int) -> dict[str, Measure]:
-    held_out = nearest_training_items(np.asarray(data.split(split).x[:n]), data.train.x, data.spec.levels)
-    share = near_copies(neighbours, held_out)
+def _memorisation(drawn: np.ndarray, nearest: Neighbours, data: Dataset, split: str) -> dict[str, Measure]:
+    n, levels = len(drawn), data.spec.levels
+    held_out = np.asarray(data.split(split).x[:n])
+    usual = float(np.median(nearest_items(held_out, data.train.x, levels).distance))
+    share = near_copies(drawn, data.train.x, held_out, levels)
     wide = 1.96 * math.sqrt(max(share * (1 - share), 1 / n) / n)
-    protocol = f"nearest of {len(data.train)} training items, Euclidean over pixels in [0, 1]; floor: {split} items"
-    low, high = np.quantile(neighbours.distance, [0.025, 0.975])
+    low, high = np.quantile(nearest.distance, [0.025, 0.975])
+    unit = "Euclidean" if levels is None else "Euclidean over pixels in [0, 1]"
+    distance = f"median {unit} distance to the nearest of {len(data.train)} training items; floor: of {split} items"
+    copies = f"share of samples whose nearest training item is nearer, relative to the nearest of {n} {split} items, "
+    copies += f"than it is for all but 1 % of those {split} items"
     return {
         "neighbour_distance": Measure(
-            float(np.median(neighbours.distance)),
+            float(np.median(nearest.distance)),
             float(low),
             float(high),
-            float(np.median(held_out.distance)),
+            usual,
             n,
             "estimate",
-            f"median distance to the {protocol}; the interval spans 95 % of the samples",
+            f"{distance}; the interval spans 95 % of the samples",
         ),
-        "near_copies": Measure(
-            share,
-            max(0.0, share - wide),
-            min(1.0, share + wide),
-            NEAR,
-            n,
-            "estimate",
-            f"share of samples nearer than the nearest 1 % of {split} items are; {protocol}",
-        ),
+        "near_copies": Measure(share, max(0.0, share - wide), min(1.0, share + wide), NEAR, n, "estimate", copies),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor
 
 from simulacra import registry
 from simulacra.capabilities import Bound, Condition, Density, Sampler, can
-from simulacra.data import Dataset, Split
+from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.feed import in_order
-from simulacra.model import Model, evaluating
+from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import seed_everything
 
 BATCH = 64  # the activations of a convolutional model then fit the cache of a CPU: twice as fast as 250
@@ -40,13 +41,18 @@ class Score:
 
 
 def score(
-    model: Model, data: Dataset, split: str = "test", samples: int = 1, limit: int | None = None, seed: int = 0
+    model: Model | str | Path,
+    data: Dataset | str | Path,
+    split: str = "test",
+    samples: int = 1,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> Score:
     """Score a split of a data set.
 
     Args:
-        model: a model with a likelihood.
-        data: a data set of the same shape and levels.
+        model: a model with a likelihood, or its run folder.
+        data: a data set of the same shape and levels, or its name or path.
         split: "train", "valid" or "test".
         samples: draws in the importance-weighted bound; exact likelihoods need none.
         limit: score only the first so many items.
@@ -56,7 +62,7 @@ def score(
         NotSupported: the model has no likelihood; the message says why and what to use instead.
         UsageError: data of another shape or grid, or without labels that the model needs.
     """
-    return score_fully(model, data, split, samples, limit, seed)[0]
+    return score_fully(as_model(model), as_dataset(data), split, samples, limit, seed)[0]
 
 
 def score_fully(

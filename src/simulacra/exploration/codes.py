@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,24 @@ from torch import Tensor
 
 from simulacra import registry
 from simulacra.capabilities import Decoder, Encoder, Sampler
-from simulacra.data import Dataset, Split
+from simulacra.data import Dataset, Split, as_dataset
 from simulacra.distributions import Distribution
 from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration.paths import walk
 from simulacra.feed import in_order
-from simulacra.model import Model, evaluating
+from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator, seed_everything
 
 BATCH = 250
 
 
-def sample(model: Model, n: int = 64, *, temperature: float = 1.0, seed: int = 0, **condition: Any) -> np.ndarray:
+def sample(
+    model: Model | str | Path, n: int = 64, *, temperature: float = 1.0, seed: int = 0, **condition: Any
+) -> np.ndarray:
     """n new items, (n, *shape) on the data grid.
 
     Args:
-        model: a model that can sample.
+        model: a model that can sample, or its run folder.
         n: how many.
         temperature: 1 draws from the model; below 1 the draws are more typical and less varied.
         seed: of the noise: the same seed gives the same items.
@@ -37,6 +40,7 @@ def sample(model: Model, n: int = 64, *, temperature: float = 1.0, seed: int = 0
         NotSupported: the model cannot sample.
         UsageError: n < 1, a temperature that is not positive, a class that does not exist.
     """
+    model = as_model(model)
     if not isinstance(model, Sampler):
         raise NotSupported(f"{_name(model)} cannot sample: it has no distribution to draw from; fit a vae or a dcgan")
     if n < 1 or not temperature > 0:
@@ -53,11 +57,25 @@ def sample(model: Model, n: int = 64, *, temperature: float = 1.0, seed: int = 0
     return np.concatenate(drawn)
 
 
-def encode(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+def encode(
+    model: Model | str | Path,
+    data: Dataset | str | Path,
+    split: str = "test",
+    limit: int | None = None,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
     """Codes of the items of a split: `z` (N, ...) one draw each, `mean` (N, ...), and the fields of the condition.
 
-    Raises NotSupported for a model without an encoder.
+    Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid.
     """
+    model, data = as_model(model), as_dataset(data)
+    _encoder(model)
+    model.spec.expect(data.spec, data.name)
+    return encode_items(model, data.split(split), limit, seed)
+
+
+def encode_items(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+    """`encode` for items that are no part of a data set."""
     encoder = _encoder(model)
     seed_everything(seed, "encode")
     draws, means = [], []

@@ -68,8 +68,8 @@ class VAE(Model):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(spec)
-        if latent < 1 or hidden < 1 or beta < 0:
-            raise UsageError("vae needs latent >= 1, hidden >= 1 and beta >= 0")
+        if latent < 1 or hidden < 1 or beta < 0 or not 0 <= dropout < 1:
+            raise UsageError("vae needs latent >= 1, hidden >= 1, beta >= 0 and dropout from 0 up to 1")
         self.latent, self.beta = latent, beta
         self.likelihood = choose_likelihood(likelihood, spec)
         classes = {name: label.count for name, label in spec.condition.items()}

@@ -13,7 +13,7 @@ import torch
 
 from simulacra.capabilities import Sampler
 from simulacra.data import Dataset
-from simulacra.errors import SimulacraError, TrainingError, WriteError
+from simulacra.errors import SimulacraError, TrainingError, UsageError, WriteError
 from simulacra.evaluation.likelihood import has_likelihood, score_items
 from simulacra.model import Model, load, save
 from simulacra.pictures import has_picture, save_picture
@@ -103,20 +103,34 @@ class _Run:
     def open(self, record: dict[str, Any] | None) -> None:
         """Take up the newest checkpoint; a new folder is made loadable and resumable before the first step."""
         found = checkpoint.newest(self.folder.checkpoints, self.loop.tensors())
+        self.where.wait()  # every rank has read before the first one writes
         if found is not None:
             state, tensors = found
             self.loop.restore(state["steps"], tensors)
             self.best, self.best_step, self.waited = state["best"], state["best_step"], state["waited"]
             self.seconds = state["seconds"]
-            self.progress.say(f"continuing {self.folder.path} at step {self.loop.steps}")
         if self.where.leads:
+            self._announce(resumed=found is not None, record=record)
             self.folder.forget_after(self.loop.steps)
             here = {"threads": torch.get_num_threads(), "world_size": self.where.world, "torch": str(torch.__version__)}
             self.folder.write_record(here | (record or {}) | self.plan.record)
-            if found is None:
+            if found is None or not (self.folder.model / "weights.safetensors").exists():
                 self._save_model()
+            if found is None:
                 self._save_checkpoint()
         self.where.wait()
+
+    def _announce(self, resumed: bool, record: dict[str, Any] | None) -> None:
+        """Say what is about to happen; raises UsageError rather than train a finished run again from nothing."""
+        path, data = self.folder.path, self.plan.dataset
+        if not resumed and record is not None and "finished" in record:
+            raise UsageError(f"the run in {path} is finished, but its checkpoints are gone; use --fresh to train anew")
+        if resumed:
+            over = self._done() >= 1 or self._out_of_patience()
+            self.progress.say(f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}")
+            return
+        left_out = f"; {len(data.unreadable)} unreadable files left out" if data.unreadable else ""
+        self.progress.say(f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}")
 
     def train(self) -> None:
         plan = self.plan

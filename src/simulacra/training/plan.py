@@ -50,6 +50,7 @@ class Plan:
         return (
             f"# {self.record['model']['type']} on {self.dataset.name}\n\n"
             f"- data: {self.dataset.spec.describe()}; {len(self.dataset.train)} training items\n"
+            f"- files left out because they could not be read: {len(self.dataset.unreadable)}\n"
             f"- source of the data: {source.source}; licence: {source.licence}\n"
             f"- fingerprint of the data: {self.dataset.fingerprint}\n"
             f"- validation: {figure}\n"
@@ -68,7 +69,7 @@ def make_plan(
     """Resolve the arguments of `fit`; raises UsageError for whatever does not exist or fit together."""
     if fresh and world_size() > 1:
         raise UsageError("several processes cannot agree on a new name for --fresh; give a new folder with --out")
-    dataset = data if isinstance(data, Dataset) else datasets.load(data)
+    dataset = datasets.as_dataset(data)
     if isinstance(model, str):
         cls = registry.find(model).model
         arguments, given = _split(cls, options)
@@ -84,7 +85,8 @@ def make_plan(
             f"a batch of {chosen.batch} cannot be shared by {world_size()} processes; use a larger --batch"
         )
     config = built.config()
-    folder = Path(out) if out is not None else Path("runs") / f"{config['type']}-{dataset.name}"
+    name = "-".join([config["type"], dataset.name, *built.spec.condition])
+    folder = Path(out) if out is not None else Path("runs") / name
     source = {"name": dataset.name, "fingerprint": dataset.fingerprint}
     record = json.loads(json.dumps({"model": config, "data": source, "options": decisive(chosen)}))
     return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record)

@@ -12,8 +12,8 @@ from simulacra.training.plan import Plan
 from simulacra.training.runtime import runtime
 
 
-def rehearse(plan: Plan) -> list[str]:
-    """What a run by this plan would do and cost, in lines; writes nothing."""
+def rehearse(plan: Plan) -> dict[str, str]:
+    """What a run by this plan would do and cost, in words; writes nothing."""
     options, n = plan.options, len(plan.dataset.train)
     where = runtime(options.device, options.precision)
     loop = Loop(plan.model.to(where.device), options, where)
@@ -26,11 +26,11 @@ def rehearse(plan: Plan) -> list[str]:
     budgets += [options.minutes and options.minutes * 60 / seconds]
     steps = min(budget for budget in budgets if budget)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-    return [
-        f"model       {plan.record['model']['type']}, {sum(p.numel() for p in plan.model.parameters()):,} parameters",
-        f"data        {plan.dataset.name}: {plan.model.spec.describe()}, {n:,} training items",
-        f"first loss  {', '.join(f'{name} {value:.4g}' for name, value in terms.items())}",
-        f"a step      {seconds * 1000:.0f} ms on {where.device}; peak memory {peak:,.0f} MB",
-        f"the run     about {steps * seconds / 60:.1f} minutes for {steps:,.0f} steps, validated every {plan.every}",
-        f"would write {plan.folder.path}",
-    ]
+    return {
+        "model": f"{plan.record['model']['type']}, {sum(p.numel() for p in plan.model.parameters()):,} parameters",
+        "data": f"{plan.dataset.name}: {plan.model.spec.describe()}, {n:,} training items",
+        "first loss": ", ".join(f"{name} {value:.4g}" for name, value in terms.items()),
+        "a step": f"{seconds * 1000:.0f} ms on {where.device}; peak memory {peak:,.0f} MB",
+        "the run": f"about {steps * seconds / 60:.1f} minutes for {steps:,.0f} steps, validated every {plan.every}",
+        "would write": str(plan.folder.path),
+    }

@@ -25,7 +25,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
+        why = "it is no device" if "device type" in str(error) else str(error).splitlines()[0]
+        raise UsageError(f"device {name!r} cannot be used here: {why}; use auto, cpu, cuda or mps") from None
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return device
