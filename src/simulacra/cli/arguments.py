@@ -7,6 +7,7 @@ import inspect
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -16,6 +17,7 @@ from simulacra.errors import UsageError
 
 if TYPE_CHECKING:
     from simulacra.data import Dataset
+    from simulacra.model import Model
 
 T = TypeVar("T")
 
@@ -32,6 +34,22 @@ Seed = Annotated[int, tyro.conf.arg(help="of all noise: the same seed gives the 
 Json = Annotated[Flag, tyro.conf.arg(help="print one JSON object on stdout and nothing else")]
 Resize = Annotated[int | None, optional("INT", "bring a folder of images to this side: shorter side, centre crop")]
 Levels = Annotated[int | None, optional("INT", "levels of the grid of an array: 2 = binary, 256 = 8 bit")]
+
+
+@dataclass(frozen=True)
+class OnData:
+    """The arguments of every command about a run and a split of some data."""
+
+    run: Run
+    data: Data
+    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
+    resize: Resize = None
+    levels: Levels = None
+
+    def loaded(self) -> tuple[Model, Dataset]:
+        import simulacra
+
+        return simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
 
 
 def parse(command: type[T], name: str, words: Sequence[str]) -> T:

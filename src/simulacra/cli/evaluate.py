@@ -8,30 +8,25 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, parse
+from simulacra.cli.arguments import Json, OnData, Seed, as_json, parse
 from simulacra.cli.table import print_table
 
 FEW = 50  # items, below which a metric says little
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(OnData):
     """Every metric that the model's abilities allow, each with its 95 % interval and, for samples, the floor: what
     real items score in their place."""
 
-    run: Run
-    data: Data
-    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
     samples: Annotated[int, tyro.conf.arg(help="draws in the importance-weighted bound of a latent model")] = 1
     seed: Seed = 0
-    resize: Resize = None
-    levels: Levels = None
     json: Json = False
 
     def __call__(self) -> None:
         import simulacra
 
-        model, data = simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
+        model, data = self.loaded()
         measures = simulacra.evaluate(model, data, self.split, self.seed, self.samples)
         if self.json:
             print(as_json({name: asdict(measure) for name, measure in measures.items()}))

@@ -10,27 +10,22 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Data, Levels, Resize, Run, load_data, optional, parse
+from simulacra.cli.arguments import OnData, optional, parse
 from simulacra.cli.output import write_items
 
 
 @dataclass(frozen=True)
-class Reconstruct:
+class Reconstruct(OnData):
     """Show items of a split, each above what is left of it after encoding and decoding."""
 
-    run: Run
-    data: Data
-    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 16
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/reconstructions.png")] = None
-    resize: Resize = None
-    levels: Levels = None
 
     def __call__(self) -> None:
         import simulacra
         from simulacra.feed import in_order
 
-        model, data = simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
+        model, data = self.loaded()
         x, condition = next(in_order(data.split(self.split), model.spec, model.device, self.n))
         again = simulacra.reconstruct(model, x, condition)
         pairs = np.concatenate([x.cpu().numpy(), again.cpu().numpy()])

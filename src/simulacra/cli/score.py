@@ -9,29 +9,23 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, optional, parse
+from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(OnData):
     """Negative log-likelihood of held-out items: exact where the model has a density, else a bound; it says which."""
 
-    run: Run
-    data: Data
-    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
     samples: Annotated[int, tyro.conf.arg(help="draws in the importance-weighted bound of a latent model")] = 1
     limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
     per_item: Annotated[Path | None, optional("FILE.csv", "also write the nats of every item")] = None
     seed: Seed = 0
-    resize: Resize = None
-    levels: Levels = None
     json: Json = False
 
     def __call__(self) -> None:
-        import simulacra
         from simulacra.evaluation.likelihood import score_fully
 
-        model, data = simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
+        model, data = self.loaded()
         scored, nats = score_fully(model, data, self.split, self.samples, self.limit, self.seed)
         if self.per_item is not None:
             bits = model.spec.bits_per_dim(nats)
