@@ -29,6 +29,15 @@ import simulacra as sim
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "gated-pixelcnn": {"layers": 6, "dropout": 0.0, "batch": 16, "precision": "bf16", "minutes": 15, "patience": 0},
+    "pixelcnn": {
+        "layers": 7,
+        "dropout": 0.0,
+        "learning_rate": 3e-3,
+        "batch": 16,
+        "precision": "bf16",
+        "minutes": 100,
+        "patience": 0,
+    },
     "vae": {"dropout": 0.0, "schedule": "cosine", "minutes": 15, "patience": 0},
 }
 DRAWS = 1000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from simulacra.distributions import Distribution
+    from simulacra.distributions import Distribution, Factorised
 
 Condition = Mapping[str, Any]
 
@@ -76,12 +76,65 @@ class Decoder(Protocol):
         ...
 
 
+class Steps(Protocol):
+    """A walk along a chain, one coordinate of n items at a time: `look` at the next one, `put` its value, and again.
+
+    The walk is deterministic: the same values put give the same distributions, bit for bit, wherever they come from.
+    """
+
+    def look(self) -> Factorised:
+        """p(x_i | what was put before), of the next coordinate of every item, (n,)."""
+        ...
+
+    def put(self, value: Tensor) -> None:
+        """The value of that coordinate, (n,) on the data grid; every `put` follows a `look`."""
+        ...
+
+
+@runtime_checkable
+class Chain(Protocol):
+    """An exact density that is a product of conditionals, p(x) = Π_i p(x_o(i) | x_o(1), ..., x_o(i-1)).
+
+    An order o is a (dims,) tensor of places in `x.flatten(1)`; None stands for the model's own, `order()`.
+    """
+
+    def order(self, unknown: Tensor | None = None) -> Tensor:
+        """The order in which coordinates are told; where some (*shape) are `unknown`, the order that suits this best."""
+        ...
+
+    def log_each(self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None) -> Tensor:
+        """log p(x_i | those before it), nats, of the shape of x."""
+        ...
+
+    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> Steps:
+        """Walk along the chain with every activation computed once."""
+        ...
+
+
+@runtime_checkable
+class Completer(Protocol):
+    """Fills the unknown part of an item."""
+
+    def complete(
+        self,
+        x: Tensor,
+        unknown: Tensor,
+        condition: Condition | None = None,
+        temperature: float = 1.0,
+        generator: Generator | None = None,
+    ) -> Tensor:
+        """x (N, *shape) with its `unknown` coordinates, True in (*shape) or (N, *shape), drawn anew."""
+        ...
+
+
 ABILITIES: dict[str, type] = {
     "Density": Density,
     "Bound": Bound,
     "Sampler": Sampler,
     "Encoder": Encoder,
     "Decoder": Decoder,
+    "Chain": Chain,
+    "Completer": Completer,
 }
 
 

@@ -76,8 +76,12 @@ class DataSpec:
         return self.levels
 
     def centred(self, x: Any) -> Any:
-        """Grid 0..levels-1 -> real numbers in [-1, 1] (float32); continuous data pass through."""
-        return x.float() if self.levels is None else x.float() * (2.0 / (self.levels - 1)) - 1.0
+        """Grid 0..levels-1 -> real numbers in [-1, 1]: float32, or of the precision of x where x is real already.
+
+        Continuous data pass through.
+        """
+        real = x if x.is_floating_point() else x.float()
+        return real if self.levels is None else real * (2.0 / (self.levels - 1)) - 1.0
 
     def on_grid(self, value: Any) -> Any:
         """Real numbers in [-1, 1] -> the nearest grid point (uint8); continuous data pass through."""

@@ -1,6 +1,6 @@
 """Distributions: what priors, encoders and decoders return, so that each likelihood, draw and KL is written once."""
 
-from simulacra.distributions.base import Distribution, GridDistribution, at_least_float32
+from simulacra.distributions.base import Distribution, Factorised, GridDistribution, at_least_float32
 from simulacra.distributions.categorical import Bernoulli, Categorical
 from simulacra.distributions.discretised import DiscretisedGaussian, DiscretisedLogisticMixture
 from simulacra.distributions.gaussian import DiagonalGaussian, PointMass
@@ -13,6 +13,7 @@ __all__ = [
     "DiscretisedGaussian",
     "DiscretisedLogisticMixture",
     "Distribution",
+    "Factorised",
     "GridDistribution",
     "PointMass",
     "at_least_float32",

@@ -6,7 +6,9 @@ float32, whatever precision the network ran in: bfloat16 likelihoods are off by 
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import torch
 from torch import Generator, Tensor
@@ -41,7 +43,33 @@ class Distribution(ABC):
         """E[x], of the shape of x; for grid data a real number between the levels."""
 
 
-class GridDistribution(Distribution):
+class Factorised(Distribution):
+    """Independent coordinates: p(x) = Π_i p_i(x_i). The parameters are tensors whose first axes are those of x."""
+
+    @abstractmethod
+    def log_each(self, x: Tensor) -> Tensor:
+        """log p_i(x_i), nats, of the shape of x (N, *shape): masses for discrete x, densities for continuous x."""
+
+    @abstractmethod
+    def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        """Uniform noise u in [0, 1) of the shape of x -> x, one number for one coordinate.
+
+        Two samplers that are given the same noise therefore draw the same item.
+        """
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.log_each(x).flatten(1).sum(1)
+
+    def __getitem__(self, index: Any) -> Self:
+        """The distribution of some of the coordinates: `index` picks them from (N, *shape)."""
+        part = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(part, name, value[index])
+        return part
+
+
+class GridDistribution(Factorised):
     """Independent sub-pixels over the levels 0..levels-1, each with a probability mass."""
 
     levels: int
@@ -50,17 +78,12 @@ class GridDistribution(Distribution):
     def log_masses(self) -> Tensor:
         """log p(level) for every level, (N, *shape, levels)."""
 
-    def log_mass(self, x: Tensor) -> Tensor:
-        """log p of each sub-pixel, of the shape of x (N, *shape), nats."""
+    def log_each(self, x: Tensor) -> Tensor:
         return self.log_masses().gather(-1, x.long().unsqueeze(-1)).squeeze(-1)
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        return self.log_mass(x).flatten(1).sum(1)
-
     def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
-        """Inverse distribution function: uniform noise u in [0, 1) of the shape of x -> levels (uint8).
+        """The inverse distribution function: levels as uint8.
 
-        One uniform number decides one sub-pixel, so two samplers that are given the same noise draw the same image.
         `temperature` sharpens the masses to p^(1/temperature), renormalised.
         """
         masses = torch.softmax(self.log_masses() / temperature, dim=-1)

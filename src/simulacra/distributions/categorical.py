@@ -20,9 +20,12 @@ class Bernoulli(GridDistribution):
     def log_masses(self) -> Tensor:
         return F.logsigmoid(torch.stack((-self.logits, self.logits), dim=-1))
 
-    def log_mass(self, x: Tensor) -> Tensor:
+    def log_each(self, x: Tensor) -> Tensor:
         # log sigma(l) = l - softplus(l), log sigma(-l) = -softplus(l): one fused kernel for both levels
         return -F.binary_cross_entropy_with_logits(self.logits, x.to(self.logits.dtype), reduction="none")
+
+    def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        return (u >= torch.sigmoid(self.logits / -temperature)).byte()
 
     @property
     def mean(self) -> Tensor:

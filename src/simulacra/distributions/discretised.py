@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import Function, FunctionCtx, once_differentiable
 
-from simulacra.distributions.base import GridDistribution, at_least_float32, bin_edges, log_sub_exp
+from simulacra.distributions.base import FAR, GridDistribution, at_least_float32, bin_edges, log_sub_exp
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 5.0  # from a quarter of an 8-bit bin's half width to a flat line over the grid
 MAX_MEAN = 1e3  # of a component, on a grid that ends at 1
+ALL_LEVELS_AT_ONCE = 1 << 24  # numbers in a table of masses; beyond it one level after the other, to spare memory
 
 
 def _log_logistic_mass(lower: Tensor, upper: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ class DiscretisedGaussian(GridDistribution):
         location, inverse = (p[(...,) + (None,) * extra] for p in (self.location, self.inverse_scale))
         return _log_gaussian_mass((lower - location) * inverse, (upper - location) * inverse)
 
-    def log_mass(self, x: Tensor) -> Tensor:
+    def log_each(self, x: Tensor) -> Tensor:
         lower, upper = (edge[x.long()] for edge in bin_edges(self.levels, self.location))
         return self._log_mass_between(lower, upper)
 
@@ -91,10 +92,42 @@ class DiscretisedLogisticMixture(GridDistribution):
         )
         return torch.logsumexp(self.log_weights + components, dim=-1)
 
-    def log_mass(self, x: Tensor) -> Tensor:
+    def log_each(self, x: Tensor) -> Tensor:
         lower, upper = (edge[x.long()].unsqueeze(-1) for edge in bin_edges(self.levels, self.means))
         return self._log_mass_between(lower, upper)
 
     def log_masses(self) -> Tensor:
-        edges = zip(*bin_edges(self.levels, self.means), strict=True)
-        return torch.stack([self._log_mass_between(lower, upper) for lower, upper in edges], dim=-1)
+        if self.means.numel() * self.levels > ALL_LEVELS_AT_ONCE:
+            edges = zip(*bin_edges(self.levels, self.means), strict=True)
+            return torch.stack([self._log_mass_between(lower, upper) for lower, upper in edges], dim=-1)
+        lower, upper = (edge[:, None] for edge in bin_edges(self.levels, self.means))
+        components = _log_logistic_mass(
+            (lower - self.means.unsqueeze(-2)) * self.inverse_scales.unsqueeze(-2),
+            (upper - self.means.unsqueeze(-2)) * self.inverse_scales.unsqueeze(-2),
+        )
+        return torch.logsumexp(self.log_weights.unsqueeze(-2) + components, dim=-1)
+
+    def log_joint(self, value: Tensor) -> Tensor:
+        """log of weight × mass, for each component: value (N, *shape) real numbers on the centred grid -> (..., K)."""
+        half = 1 / (self.levels - 1)
+        lower = torch.where(value < half - 1, -FAR, value - half).unsqueeze(-1)
+        upper = torch.where(value > 1 - half, FAR, value + half).unsqueeze(-1)
+        return self.log_weights + _log_logistic_mass(
+            (lower - self.means) * self.inverse_scales, (upper - self.means) * self.inverse_scales
+        )
+
+    def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        """The inverse distribution function. At temperature 1 the level is found from F at its edges: first among
+        every `step`-th edge, then among those between, so that 256 levels take 32 values of F instead of 256."""
+        if temperature != 1:
+            return super().quantile(u, temperature)
+        edges, step = bin_edges(self.levels, self.means)[1], math.isqrt(self.levels - 1) + 1
+        level = step * self._count_below(edges[step - 1 : -1 : step], u)
+        near = (level.unsqueeze(-1) + torch.arange(step - 1, device=u.device)).clamp(max=self.levels - 1)
+        return (level + self._count_below(edges[near], u)).clamp(max=self.levels - 1).byte()
+
+    def _count_below(self, edges: Tensor, u: Tensor) -> Tensor:
+        """How many of the edges, (E,) or (N, *shape, E), have F(edge) <= u."""
+        scaled = (edges.unsqueeze(-1) - self.means.unsqueeze(-2)) * self.inverse_scales.unsqueeze(-2)
+        below = (torch.sigmoid(scaled) * self.log_weights.exp().unsqueeze(-2)).sum(-1)
+        return (below <= u.unsqueeze(-1)).sum(-1)

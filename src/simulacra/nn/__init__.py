@@ -1,6 +1,7 @@
 """Blocks that know no probability."""
 
+from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
 from simulacra.nn.embed import AddCondition
-from simulacra.nn.masked import MaskedConv2d, group_mask
+from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 
-__all__ = ["AddCondition", "MaskedConv2d", "group_mask"]
+__all__ = ["AddCondition", "DownConv2d", "MaskedConv2d", "Memory", "RightConv2d", "group_mask", "groups_of"]

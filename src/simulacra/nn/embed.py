@@ -19,7 +19,10 @@ class AddCondition(nn.Module):
 
     def forward(self, h: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         """h (N, width, ...), condition {field: (N,)} -> (N, width, ...)"""
-        for name, table in self.tables.items():
-            row = table(condition[name])
-            h = h + row.reshape(row.shape + (1,) * (h.dim() - 2))
-        return h
+        row = self.row(condition)
+        return h if row is None else h + row.reshape(row.shape + (1,) * (h.dim() - 2))
+
+    def row(self, condition: Mapping[str, Tensor]) -> Tensor | None:
+        """What is added, (N, width); None where there is no field."""
+        rows = [table(condition[name]) for name, table in self.tables.items()]
+        return sum(rows[1:], rows[0]) if rows else None

@@ -7,14 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def group_mask(out_channels: int, in_channels: int, groups: int, strict: bool, period: int | None = None) -> Tensor:
-    """(out, in) of 0 and 1: an output of group g sees inputs of groups up to g, or before g when `strict`.
+def groups_of(channels: int, groups: int, period: int | None = None) -> Tensor:
+    """(channels,) the group of each: equal runs (red, green, blue), repeated every `period` channels (a gate's halves)."""
+    period = period or channels
+    return torch.arange(channels) % period * groups // period
 
-    Channels fall into `groups` equal runs (red, green, blue). With `period`, outputs repeat that pattern every
-    `period` channels: the two halves of a gate.
-    """
-    out_group = torch.arange(out_channels) % (period or out_channels) * groups // (period or out_channels)
-    in_group = torch.arange(in_channels) * groups // in_channels
+
+def group_mask(out_channels: int, in_channels: int, groups: int, strict: bool, period: int | None = None) -> Tensor:
+    """(out, in) of 0 and 1: an output of group g sees inputs of groups up to g, or before g when `strict`."""
+    out_group, in_group = groups_of(out_channels, groups, period), groups_of(in_channels, groups)
     before = in_group[None, :] < out_group[:, None]
     return (before if strict else before | (in_group[None, :] == out_group[:, None])).float()
 

@@ -1,0 +1,172 @@
+r"""The chain rule: p(x) = Π_i p(x_o(i) | x_o(1), ..., x_o(i-1)) for any order o of the coordinates, exactly.
+
+A model of the family says two things, `conditionals` (all factors at once) and `steps` (one factor after the other,
+every activation computed once); likelihood, sampling, completion and coding are made of these here and elsewhere.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from simulacra.autoregressive.samplers import SAMPLERS, Known, Progress
+from simulacra.capabilities import Condition, Steps
+from simulacra.data.spec import DataSpec
+from simulacra.distributions import Factorised
+from simulacra.errors import UsageError
+from simulacra.model import Model, Phase
+
+Draw = Callable[[Tensor, dict[str, Tensor], Tensor], Tensor]
+
+
+def raster(shape: Sequence[int]) -> Tensor:
+    """(dims,) places in the flattened item: row by row, column by column, red before green before blue."""
+    places = torch.arange(int(torch.tensor(shape).prod()))
+    return places if len(shape) == 1 else places.view(*shape).permute(1, 2, 0).flatten()
+
+
+class Autoregressive(Model):
+    """Base of the family. `conditionals` and `steps` are the mathematics; the rest follows from the chain rule."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self._raster = raster(spec.shape)
+
+    @abstractmethod
+    def conditionals(
+        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+    ) -> Factorised:
+        """All p(x_i | those before it in `order`) at once, of the shape of x; that of x_i reads nothing at or after i.
+
+        x is (N, *shape) on the data grid, as integers or as real numbers (which have derivatives).
+        """
+
+    @abstractmethod
+    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> Steps:
+        """The same factors one after the other, every activation computed once; see `simulacra.capabilities.Steps`."""
+
+    def order(self, unknown: Tensor | None = None) -> Tensor:
+        """The order of the chain, (dims,): raster, whatever is unknown, unless a model knows better."""
+        return self._raster.to(self.device)
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(self, self.loss)]
+
+    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+        return {"nats": -self.log_prob(x, condition).mean()}
+
+    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """log p(x | condition), exact, (N,) nats; x (N, *shape) on the data grid."""
+        return self.conditionals(x, condition).log_prob(x)
+
+    def log_each(self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None) -> Tensor:
+        """log p(x_i | those before it), nats, of the shape of x: where an item is surprising."""
+        return self.conditionals(x, condition, order).log_each(x)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        temperature: float = 1.0,
+        generator: Generator | None = None,
+        sampler: str = "cached",
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """(n, *shape) draws.
+
+        Args:
+            n: how many.
+            condition: one value for all, or one for each.
+            temperature: every factor is sharpened to p^(1/temperature).
+            generator: of the noise, one uniform number for each coordinate.
+            sampler: "cached" computes every activation once; "naive" runs the whole model for every coordinate and is
+                the reference; "fixed-point" guesses all coordinates and corrects them in parallel until nothing
+                changes. All three turn the same noise into the same items.
+            progress: called with the items so far, the number of coordinates that are final, and of all.
+        """
+        unknown = torch.ones(self.spec.shape, dtype=torch.bool, device=self.device)
+        blank = torch.zeros((n, *self.spec.shape), dtype=self._dtype, device=self.device)
+        return self._fill(blank, unknown, self.conditioned(condition, n), temperature, generator, sampler, progress)
+
+    @torch.no_grad()
+    def complete(
+        self,
+        x: Tensor,
+        unknown: Tensor,
+        condition: Condition | None = None,
+        temperature: float = 1.0,
+        generator: Generator | None = None,
+        sampler: str = "cached",
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """x with its unknown coordinates drawn from p(unknown | the known ones that precede them in the order).
+
+        A chain in a fixed order cannot look ahead: what is known after an unknown coordinate is kept but not seen.
+
+        Args:
+            x: (N, *shape) on the data grid; the values at unknown places do not matter.
+            unknown: (*shape) or (N, *shape), True where a value is wanted.
+            condition, temperature, generator, sampler, progress: as in `sample`.
+
+        Raises:
+            UsageError: items or a mask of another shape, or nothing unknown.
+        """
+        x, unknown = self._checked(x, unknown)
+        given, result = self.conditioned(condition, len(x)), x.clone()
+        masks, which = unknown.expand(x.shape).unique(dim=0, return_inverse=True)
+        if torch.equal(self.order(masks[0]), self.order()):  # the order does not follow the mask: one walk for all
+            return self._fill(x, unknown, given, temperature, generator, sampler, progress)
+        for number, mask in enumerate(masks):
+            own = which == number
+            some = {name: values[own] for name, values in given.items()}
+            result[own] = self._fill(x[own], mask, some, temperature, generator, sampler, progress)
+        return result
+
+    def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: Condition | None = None) -> Tensor:
+        """log p(the unknown coordinates | the known ones that `complete` looks at), (N,) nats."""
+        x, unknown = self._checked(x, unknown)
+        masks, which = unknown.expand(x.shape).unique(dim=0, return_inverse=True)
+        given, result = self.conditioned(condition, len(x)), torch.zeros(len(x), device=x.device)
+        for number, mask in enumerate(masks):
+            own = which == number
+            some = {name: values[own] for name, values in given.items()}
+            each = self.log_each(x[own], some, self.order(mask))
+            result[own] = each.flatten(1)[:, mask.flatten()].sum(1).to(result.dtype)
+        return result
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.float32 if self.spec.levels is None else torch.uint8
+
+    def _checked(self, x: Tensor, unknown: Tensor) -> tuple[Tensor, Tensor]:
+        if x.shape[1:] != self.spec.shape:
+            raise UsageError(f"the model is for items of shape {self.spec.shape}, not {tuple(x.shape[1:])}")
+        if unknown.shape not in (x.shape, x.shape[1:]):
+            raise UsageError(
+                f"a mask of unknown values has the shape of the items, {self.spec.shape}, not {tuple(unknown.shape)}"
+            )
+        if not unknown.any():
+            raise UsageError("nothing is unknown: the mask marks no place to fill")
+        return x.to(self.device), unknown.bool().to(self.device)
+
+    def _fill(
+        self,
+        x: Tensor,
+        unknown: Tensor,
+        given: dict[str, Tensor],
+        temperature: float,
+        generator: Generator | None,
+        sampler: str,
+        progress: Progress | None,
+    ) -> Tensor:
+        """Draw the unknown coordinates in the order that suits a mask (*shape), or any masks (N, *shape)."""
+        if sampler not in SAMPLERS:
+            raise UsageError(f"there is no sampler {sampler!r}: use one of {', '.join(SAMPLERS)}")
+        noise = torch.rand(x.shape, generator=generator, device=self.device)
+        order = self.order(unknown if unknown.shape == self.spec.shape else None)
+        known = Known(x, ~unknown.expand(x.shape))
+        return SAMPLERS[sampler](self, order, noise, given, temperature, known, progress)

@@ -1,0 +1,97 @@
+"""Images as chains in raster order: what all networks over pixels share.
+
+Such a network has two passes. `above` looks at the rows above and is run once a row in sampling; `beside` looks at the
+pixels to the left, is told what the first pass found, and is run once a pixel. Both are written once, for whole images
+and for a walk that keeps what it has seen (`simulacra.nn.causal`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from simulacra.autoregressive.chain import Autoregressive
+from simulacra.autoregressive.heads import Head
+from simulacra.capabilities import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.distributions import GridDistribution
+from simulacra.errors import UsageError
+from simulacra.nn import Memory
+
+
+class Raster(Autoregressive):
+    """Base of the networks over pixels. A subclass sets `head` and writes the two passes."""
+
+    head: Head
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        if not spec.is_image:
+            raise UsageError(f"this model is for images (C, H, W), not vectors of shape {spec.shape}; try made or nade")
+        _ = spec.grid_levels  # refuses continuous data
+        self.classes = {name: label.count for name, label in spec.condition.items()}
+
+    @abstractmethod
+    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> Any:
+        """What the rows above say: image (N, C, H, W) in [-1, 1], shifted down by one row, or one row of it."""
+
+    @abstractmethod
+    def beside(self, image: Tensor, told: Any, memory: Memory | None = None) -> Tensor:
+        """The outputs for `head`: image (N, C, H, W), or the pixel (N, C) that the memory stands at as far as known."""
+
+    def conditionals(
+        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+    ) -> GridDistribution:
+        given, image = self.conditioned(condition, len(x)), self.real(x)
+        told = self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], given)
+        return self.head.everywhere(self.beside(image, told), image)
+
+    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> RasterSteps:
+        return RasterSteps(self, n, self.conditioned(condition, n))
+
+    def real(self, x: Tensor) -> Tensor:
+        """Levels -> [-1, 1] in the precision of the network."""
+        return self.spec.centred(x).to(next(self.parameters()).dtype)
+
+    def groups(self, width: int) -> int:
+        """`width` rounded down to equal shares for red, green and blue; raises UsageError if nothing is left."""
+        channels = self.spec.shape[0]
+        if width < channels:
+            raise UsageError(f"a width of at least {channels} is needed for {channels} channels, not {width}")
+        return width // channels * channels
+
+
+class RasterSteps:
+    """`Steps` of a network over pixels: `above` once a row, `beside` once a pixel (or sub-pixel, as the head says)."""
+
+    def __init__(self, model: Raster, n: int, given: Condition) -> None:
+        self.model, self.given = model, given
+        channels, height, width = model.spec.shape
+        like = next(model.parameters()).detach()
+        self.memory = Memory(n, (channels, height, width), like)
+        self.row = like.new_zeros(n, channels, 1, width)
+        self.pixel = like.new_zeros(n, channels)
+        self.told: Any = None
+        self.output = self.pixel
+
+    @torch.no_grad()
+    def look(self) -> GridDistribution:
+        memory, model = self.memory, self.model
+        if memory.channel == 0 and memory.column == 0:
+            self.told = model.above(self.row, self.given, memory)
+        if memory.channel == 0 or model.head.per_channel:
+            self.output = model.beside(self.pixel, self.told, memory)
+        return model.head.here(self.output, self.pixel, memory.channel)
+
+    def put(self, value: Tensor) -> None:
+        memory = self.memory
+        self.pixel[:, memory.channel] = self.model.real(value)
+        if memory.channel == memory.channels - 1:
+            self.row[:, :, 0, memory.column] = self.pixel
+            memory.previous.copy_(self.pixel)
+            self.pixel.zero_()
+        memory.advance()

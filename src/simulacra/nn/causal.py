@@ -1,0 +1,170 @@
+"""Convolutions over an image that is read in raster order, in two modes that share one set of weights.
+
+*Everywhere* (training, scoring): a tensor (N, C, H, W) goes through at once. *Here* (sampling, coding): a `Memory` says
+where the walk stands and keeps what each layer has seen, so that every activation is computed once; a vertical layer
+then takes one row (N, C, 1, W), a horizontal one a single pixel (N, C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
+
+T = TypeVar("T")
+
+
+class Memory:
+    """Where a walk over n images of height × width stands, and what every layer keeps of what it has seen.
+
+    Attributes:
+        row, column, channel: of the sub-pixel that is computed now.
+        previous: the pixel before it, complete, (n, C); zeros before the first.
+    """
+
+    def __init__(self, n: int, shape: tuple[int, int, int], like: Tensor) -> None:
+        self.n, (self.channels, self.height, self.width), self.like = n, shape, like
+        self.row = self.column = self.channel = 0
+        self.previous = like.new_zeros(n, self.channels)
+        self._kept: dict[nn.Module, object] = {}
+
+    def keep(self, owner: nn.Module, make: Callable[[], T]) -> T:
+        """What `owner` has kept so far; `make` says what it keeps at first."""
+        if owner not in self._kept:
+            self._kept[owner] = make()
+        return cast(T, self._kept[owner])
+
+    def advance(self) -> None:
+        """To the next sub-pixel in raster order."""
+        self.channel += 1
+        if self.channel == self.channels:
+            self.channel, self.column = 0, self.column + 1
+        if self.column == self.width:
+            self.column, self.row = 0, self.row + 1
+
+
+class DownConv2d(nn.Conv2d):
+    """Row r of the output reads rows r - rows + 1 .. r of the input, and columns up to `reach` away on both sides.
+
+    Shift the input down by one row, and the output knows the rows above and nothing else.
+    """
+
+    def __init__(self, inputs: int, outputs: int, rows: int = 1, reach: int = 0) -> None:
+        super().__init__(inputs, outputs, (rows, 2 * reach + 1))
+        self.rows, self.reach = rows, reach
+
+    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
+        """(N, C, H, W) -> (N, C', H, W), or with a memory the next row (N, C, 1, W) -> (N, C', 1, W)."""
+        if memory is None:
+            return super().forward(F.pad(input, (self.reach, self.reach, self.rows - 1, 0)))
+        if self.rows > 1:
+            kept = memory.keep(self, lambda: input.new_zeros(*input.shape[:2], self.rows, input.shape[3]))
+            kept[:, :, :-1] = kept[:, :, 1:].clone()
+            kept[:, :, -1:] = input
+            input = kept
+        return super().forward(F.pad(input, (self.reach, self.reach)))
+
+
+class RightConv2d(MaskedConv2d):
+    """The pixel at (r, c) reads columns c - left .. c of its row, and c - left .. c + right of `above` rows above.
+
+    Of its own pixel it reads the channel groups up to its own, or those before its own when `strict` (the image itself:
+    red for green, red and green for blue). With one group, `strict` leaves its own pixel out.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        above: int = 0,
+        left: int = 0,
+        right: int = 0,
+        groups: int = 1,
+        strict: bool = False,
+        period: int | None = None,
+    ) -> None:
+        mask = torch.ones(outputs, inputs, above + 1, left + 1 + right)
+        mask[:, :, -1, left + 1 :] = 0
+        mask[:, :, -1, left] = group_mask(outputs, inputs, groups, strict, period)
+        super().__init__(inputs, outputs, (above + 1, left + 1 + right), mask)
+        self.above, self.left, self.right = above, left, right
+        self.groups_of_features, self.strict, self.period = groups, strict, period
+
+    def forward(self, input: Tensor, told: Tensor | None = None, memory: Memory | None = None) -> Tensor:
+        """(N, C, H, W) -> (N, C', H, W), or with a memory the pixel it stands at, (N, C) -> (N, C').
+
+        `told` (N, C', H or 1, W or 1) is added: what is known of a row before its first pixel. With several groups a
+        walk computes the group of the current channel only: (N, C'/groups), from the group's share of the input or,
+        in the first layer, from the whole pixel as far as it is known.
+        """
+        if memory is not None:
+            return memory.keep(self, lambda: _Kept(self, memory)).step(input, told, memory)
+        output = super().forward(F.pad(input, (self.left, self.right, self.above, 0)))
+        return output if told is None else output + told
+
+
+class _Kept:
+    """What a `RightConv2d` keeps: the rows above and the current one, in static buffers, with its weights as matrices.
+
+    The rows above and all that is told contribute to a whole row at once; a pixel then takes one matrix product, of
+    the window on its left and the weights. All windows are views made beforehand.
+    """
+
+    def __init__(self, conv: RightConv2d, memory: Memory) -> None:
+        width, groups = memory.width, conv.groups_of_features
+        self.conv = conv
+        weight = (conv.weight * conv.mask).detach()
+        seen = conv.left + (0 if conv.strict and groups == 1 else 1)  # columns of the window
+        outputs = groups_of(conv.out_channels, groups, conv.period)
+        self.members = [(outputs == g).nonzero()[:, 0].to(weight.device) for g in range(groups)]
+        here = weight[:, :, -1, :seen].permute(2, 1, 0).flatten(0, 1)  # (columns · inputs, outputs)
+        self.matrices = [here[:, rows].contiguous() for rows in self.members]
+        self.weight_above = weight[:, :, :-1]
+        bias = cast(Tensor, conv.bias).detach()
+        self.before = [[bias[rows]] * width for rows in self.members]
+        self.alone = conv.left == 0 and not conv.above and groups == 1 and not conv.strict  # needs no memory at all
+        if self.alone:
+            return
+        self.rows = bias.new_zeros(memory.n, conv.in_channels, conv.above, conv.left + width + conv.right)
+        current = bias.new_zeros(memory.n, conv.left + width, conv.in_channels)
+        self.row = current[:, conv.left :]
+        self.slots = self.row.unbind(1)
+        inputs = groups_of(conv.in_channels, groups)
+        parts = [slice(int((inputs < g).sum()), int((inputs <= g).sum())) for g in range(groups)]
+        self.parts = [[slot[:, part] for slot in self.slots] for part in parts]
+        self.windows = [current[:, c : c + seen].flatten(1) for c in range(width)]
+
+    def step(self, pixel: Tensor, told: Tensor | None, memory: Memory) -> Tensor:
+        column, conv = memory.column, self.conv
+        group = memory.channel if conv.groups_of_features > 1 else 0
+        if conv.strict and memory.channel == 0:  # the image: its last pixel was incomplete when it was last read
+            self.slots[column - 1].copy_(memory.previous)
+        if column == 0 and memory.channel == 0:
+            self._begin_row(told, memory)
+        if self.alone:
+            return torch.addmm(self.before[0][column], pixel, self.matrices[0])
+        if pixel.shape[1] == conv.in_channels:
+            self.slots[column].copy_(pixel)
+        else:
+            self.parts[group][column].copy_(pixel)
+        return torch.addmm(self.before[group][column], self.windows[column], self.matrices[group])
+
+    def _begin_row(self, told: Tensor | None, memory: Memory) -> None:
+        conv = self.conv
+        if told is None and not conv.above:
+            return
+        row = cast(Tensor, conv.bias).detach()[:, None, None]
+        if conv.above and memory.row:
+            left = conv.left
+            self.rows[:, :, :-1] = self.rows[:, :, 1:].clone()
+            self.rows[:, :, -1, left : left + memory.width] = self.row.transpose(1, 2)
+            row = F.conv2d(self.rows, self.weight_above, conv.bias)
+        if told is not None:
+            row = row + told
+        row = row.expand(memory.n, -1, 1, memory.width)[:, :, 0].permute(2, 0, 1)  # (width, n, outputs)
+        self.before = [list(row[..., rows].contiguous().unbind(0)) for rows in self.members]
