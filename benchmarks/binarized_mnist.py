@@ -38,6 +38,26 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "minutes": 100,
         "patience": 0,
     },
+    "nade": {"hidden": 500, "learning_rate": 2e-3, "batch": 100, "minutes": 30, "patience": 0},
+    "made": {"hidden": 2000, "dropout": 0.5, "learning_rate": 2e-3, "batch": 100, "minutes": 15, "patience": 0},
+    "pixelrnn-row": {
+        "layers": 5,
+        "dropout": 0.0,
+        "learning_rate": 4e-3,
+        "batch": 16,
+        "precision": "bf16",
+        "minutes": 15,
+        "patience": 0,
+    },
+    "pixelrnn-diagonal": {
+        "layers": 4,
+        "dropout": 0.0,
+        "learning_rate": 4e-3,
+        "batch": 16,
+        "precision": "bf16",
+        "minutes": 15,
+        "patience": 0,
+    },
     "vae": {"dropout": 0.0, "schedule": "cosine", "minutes": 15, "patience": 0},
 }
 DRAWS = 1000

@@ -12,11 +12,22 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from simulacra import registry
+from simulacra.capabilities import ClosedForm, can
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
 from simulacra.model import Model, constructor_arguments
 from simulacra.registry import Entry
 
-SMALL = {"width": 6, "layers": 3, "kernel": 3, "hidden": 16, "latent": 3}  # whichever of them a model has
+SMALL = {  # whichever of them a model has
+    "width": 6,
+    "layers": 3,
+    "kernel": 3,
+    "hidden": 16,
+    "latent": 3,
+    "blocks": 1,
+    "scales": 2,
+    "components": 2,
+}
 
 
 def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:
@@ -33,6 +44,11 @@ SPECS = {
 SPECS |= {f"{name}-labelled": DataSpec(s.shape, s.levels, labels(3, "a", "b", "c")) for name, s in SPECS.items()}
 
 
+def trained_in_steps() -> list[Entry]:
+    """All registered models but those in closed form."""
+    return [entry for entry in registry.models() if not can(entry.model, ClosedForm)]
+
+
 def small_arguments(entry: Entry) -> dict[str, Any]:
     """The arguments that make a registered model small."""
     return {name: value for name, value in SMALL.items() if name in constructor_arguments(entry.model)}
@@ -44,12 +60,15 @@ def small_model(entry: Entry, spec: DataSpec, seed: int = 0) -> Model:
 
 
 def randomise(model: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> torch.nn.Module:
-    """Every parameter, biases too, drawn from N(0, scale²): nothing is zero by accident."""
+    """Every parameter, biases too, drawn from N(0, scale²): nothing is zero by accident. Tables count a few items."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter.copy_(scale * noise)
+    if isinstance(model, Model) and isinstance(model, ClosedForm):
+        some = items(model.spec, 12, seed).repeat(20, *[1] * len(model.spec.shape))
+        model.estimate([(some, condition_of(model.spec, len(some)))])
     return model
 
 

@@ -11,7 +11,19 @@ from small import SPECS, condition_of, items, randomise, same, small_arguments, 
 from torch import Tensor
 
 from simulacra import registry
-from simulacra.capabilities import ABILITIES, Bound, Decoder, Density, Encoder, Sampler, abilities, can
+from simulacra.capabilities import (
+    ABILITIES,
+    Bound,
+    Chain,
+    ClosedForm,
+    Completer,
+    Decoder,
+    Density,
+    Encoder,
+    Sampler,
+    abilities,
+    can,
+)
 from simulacra.errors import UsageError
 from simulacra.model import Model, constructor_arguments, load, save
 
@@ -21,6 +33,9 @@ METHODS = {
     "Sampler": ["sample"],
     "Encoder": ["encode"],
     "Decoder": ["prior", "decode"],
+    "Chain": ["order", "log_each", "steps"],
+    "Completer": ["complete"],
+    "ClosedForm": ["estimate"],
 }
 
 
@@ -43,7 +58,7 @@ labelled = pytest.mark.parametrize(("entry", "spec"), [case for case in CASES if
 
 
 def lively(entry, spec) -> Model:
-    """A small model with weights so large that its samples differ."""
+    """A small model with weights so large, or counts so unequal, that its samples differ."""
     return randomise(small_model(entry, spec), 0.4, seed=2).eval()
 
 
@@ -138,6 +153,7 @@ def test_likelihoods_are_one_finite_number_an_item(entry, spec):
 @every_model
 def test_loss_terms_are_named_finite_float32_scalars_whatever_the_precision(entry, spec):
     model = small_model(entry, spec).train()
+    assert bool(model.phases()) != can(model, ClosedForm)  # there is one way to fit it
     for enabled in (False, True):
         for phase in model.phases():
             with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
@@ -205,12 +221,25 @@ def test_a_phase_reaches_every_parameter_of_its_player_and_no_other(entry, spec)
 @every_model
 def test_copies_are_equal_and_their_own(entry, spec):
     model = lively(entry, spec)
-    torch.stack(list(model.phases()[0].loss(items(spec, 4), condition_of(spec, 4)).values())).sum().backward()
+    for phase in model.phases()[:1]:
+        torch.stack(list(phase.loss(items(spec, 4), condition_of(spec, 4)).values())).sum().backward()
     before, other = weights(model), copy.deepcopy(model)
     assert torch.equal(draw(other), draw(model))
     randomise(other, 1.0, seed=9)
     assert same(weights(model), before)
     assert other.arguments == model.arguments
+
+
+@every_model
+def test_a_parameter_that_can_be_reached_is_free(entry, spec):
+    """A weight under a mask has no gradient and is not counted; many of the others have one at random weights."""
+    model, reached = randomise(small_model(entry, spec)).eval(), 0
+    for phase in model.phases():
+        model.zero_grad(set_to_none=True)
+        torch.stack(list(phase.loss(items(spec, 24), condition_of(spec, 24)).values())).sum().backward()
+        reached += sum(int((parameter.grad != 0).sum()) for parameter in phase.player.parameters())
+    assert reached <= model.free_parameters()
+    assert reached > 0.25 * model.free_parameters() or can(model, ClosedForm)
 
 
 @every_model
@@ -243,6 +272,13 @@ def conditional_calls(model: Model):
         yield lambda c, n=2: model.sample(n, c)
     if can(model, Density):
         yield lambda c, n=2: model.log_prob(items(spec, n), c)
+    if can(model, Chain):
+        yield lambda c, n=2: model.log_each(items(spec, n), c)
+        yield lambda c, n=2: model.steps(n, c)
+    if can(model, Completer):
+        yield lambda c, n=2: model.complete(items(spec, n), torch.ones(spec.shape, dtype=torch.bool), c)
+    if can(model, ClosedForm):
+        yield lambda c, n=2: model.estimate([(items(spec, n), c)])
     if can(model, Bound):
         yield lambda c, n=2: model.elbo(items(spec, n), c)
         yield lambda c, n=2: model.log_prob_bound(items(spec, n), c, samples=2)

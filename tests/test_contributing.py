@@ -16,14 +16,14 @@ DOCUMENT = Path(__file__).parents[1] / "CONTRIBUTING.md"
 USE = """
 import json, sys
 import numpy as np
-import independent
+import marginals
 import simulacra as sim
 from simulacra.errors import UsageError
 
 data = sim.data.load("digits")
-model = sim.fit("independent", data, sys.argv[1], steps=400, learning_rate=0.1)
+model = sim.fit("marginals", data, sys.argv[1], steps=400, learning_rate=0.1)
 refused = []
-for wrong in (lambda: sim.fit("independent", data, condition="label"), lambda: sim.sample(model, 2, label=3)):
+for wrong in (lambda: sim.fit("marginals", data, condition="label"), lambda: sim.sample(model, 2, label=3)):
     try:
         wrong()
     except UsageError as error:
@@ -42,7 +42,7 @@ print(json.dumps({
 def outcome(tmp_path_factory, own_cache) -> dict:
     folder = tmp_path_factory.mktemp("contributing")
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    (folder / "independent.py").write_text(example)
+    (folder / "marginals.py").write_text(example)
     environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-c", USE, str(folder / "run")]
     done = subprocess.run(words, env=environment, capture_output=True, text=True)

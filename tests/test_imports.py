@@ -30,7 +30,7 @@ FLOORS = [
     ["adversarial"],
     ["structured"],
     ["evaluation", "exploration", "training", "compression"],
-    ["__init__", "demo", "sklearn"],
+    ["__init__", "demo", "sklearn", "checks"],
     ["cli", "studio", "__main__"],
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

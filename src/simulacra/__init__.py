@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from simulacra import registry
 
 if TYPE_CHECKING:
-    from simulacra import data
+    from simulacra import checks, data
+    from simulacra.compression import compress, decompress
     from simulacra.errors import SimulacraError
-    from simulacra.evaluation import evaluate, score, score_items
-    from simulacra.exploration import encode, interpolate, reconstruct, sample
+    from simulacra.evaluation import classify, evaluate, score, score_items, surprise
+    from simulacra.exploration import complete, encode, interpolate, reconstruct, sample
     from simulacra.model import Model, load, save
     from simulacra.registry import models
     from simulacra.training import fit
@@ -29,7 +30,12 @@ __version__ = "0.1.0"
 __all__ = [
     "Model",
     "SimulacraError",
+    "checks",
+    "classify",
+    "complete",
+    "compress",
     "data",
+    "decompress",
     "encode",
     "evaluate",
     "fit",
@@ -41,12 +47,17 @@ __all__ = [
     "save",
     "score",
     "score_items",
+    "surprise",
 ]
 
 FAMILIES = ("autoregressive", "latent", "adversarial")
 _HOMES = {
     "Model": "model",
     "SimulacraError": "errors",
+    "classify": "evaluation",
+    "complete": "exploration",
+    "compress": "compression",
+    "decompress": "compression",
     "encode": "exploration",
     "evaluate": "evaluation",
     "fit": "training",
@@ -58,6 +69,7 @@ _HOMES = {
     "save": "model",
     "score": "evaluation",
     "score_items": "evaluation",
+    "surprise": "evaluation",
 }
 
 
@@ -70,8 +82,8 @@ registry.filled_by(_import_families)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "data":
-        return importlib.import_module("simulacra.data")
+    if name in ("checks", "data"):
+        return importlib.import_module(f"simulacra.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'simulacra' has no attribute {name!r}")
     return getattr(importlib.import_module(f"simulacra.{_HOMES[name]}"), name)

@@ -6,7 +6,7 @@ item.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Chain(Protocol):
     """
 
     def order(self, unknown: Tensor | None = None) -> Tensor:
-        """The order in which coordinates are told; where some (*shape) are `unknown`, the order that suits this best."""
+        """The order in which coordinates are told; where some (*shape) are `unknown`, the one that suits this best."""
         ...
 
     def log_each(self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None) -> Tensor:
@@ -127,6 +127,15 @@ class Completer(Protocol):
         ...
 
 
+@runtime_checkable
+class ClosedForm(Protocol):
+    """Fitted without steps: what it learns follows from one pass over the training items."""
+
+    def estimate(self, batches: Iterable[tuple[Tensor, Condition]]) -> None:
+        """Learn from all items, each told once as (x, condition); what was learnt before is forgotten."""
+        ...
+
+
 ABILITIES: dict[str, type] = {
     "Density": Density,
     "Bound": Bound,
@@ -135,6 +144,7 @@ ABILITIES: dict[str, type] = {
     "Decoder": Decoder,
     "Chain": Chain,
     "Completer": Completer,
+    "ClosedForm": ClosedForm,
 }
 
 

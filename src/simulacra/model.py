@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import itertools
 import json
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,11 +76,23 @@ class Model(nn.Module, metaclass=_RecordedCall):
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
-        """Whose turn it is, on which loss: one phase for a likelihood model, two for an adversarial game."""
+        """Whose turn it is, on which loss: one phase for a likelihood model, two for an adversarial game.
+
+        None at all for a model that is fitted in closed form.
+        """
 
     @property
     def device(self) -> torch.device:
-        return next(self.parameters()).device
+        return next(itertools.chain(self.parameters(), self.buffers())).device
+
+    def free_parameters(self) -> int:
+        """How many numbers can vary: all parameters, but for the weights under the `mask` of a masked module."""
+        hidden = 0
+        for module in self.modules():
+            weight, mask = getattr(module, "weight", None), getattr(module, "mask", None)
+            if isinstance(weight, nn.Parameter) and isinstance(mask, Tensor) and mask.shape == weight.shape:
+                hidden += int((mask == 0).sum())
+        return sum(parameter.numel() for parameter in self.parameters()) - hidden
 
     def conditioned(self, condition: Condition | None, n: int) -> dict[str, Tensor]:
         """Check a condition and bring it to tensors of n items on the model's device.

@@ -1,10 +1,10 @@
-"""Items as pictures: one PNG grid for images, a scatter plot for points of the plane."""
+"""Items as pictures: one PNG grid for images, a scatter plot for points of the plane; completions, and heat maps."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,9 @@ from simulacra.errors import UsageError
 from simulacra.weights import write_atomically
 
 SMALL, LARGE = 96, 1200  # pixels: items are enlarged until one has SMALL, unless the grid would then exceed LARGE
+UNKNOWN = (70, 110, 190)  # a blue that no grey picture has
+HEAT = ((8, 8, 24), (70, 20, 110), (190, 45, 85), (248, 140, 35), (252, 250, 190))  # dark to bright, evenly spaced
+PAIRS = 5  # items and their maps to a row
 
 
 def has_picture(spec: DataSpec) -> bool:
@@ -29,9 +32,14 @@ def picture(items: np.ndarray, spec: DataSpec, columns: int | None = None) -> Im
 
 
 def save_picture(items: np.ndarray, spec: DataSpec, path: Path, columns: int | None = None) -> None:
-    """Write the picture as PNG, whole or not at all."""
+    """Write the picture of items as PNG, whole or not at all."""
+    save_image(picture(items, spec, columns), path)
+
+
+def save_image(image: Image.Image, path: Path) -> None:
+    """Write any picture as PNG, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, png(picture(items, spec, columns)))
+    write_atomically(path, png(image))
 
 
 def png(image: Image.Image) -> bytes:
@@ -48,15 +56,20 @@ def pixels(items: np.ndarray, spec: DataSpec) -> np.ndarray:
 
 
 def _grid(items: np.ndarray, spec: DataSpec, columns: int | None) -> Image.Image:
-    n, height, width = len(items), *spec.shape[1:]
-    columns = min(n, columns or math.ceil(math.sqrt(n)))
+    columns = min(len(items), columns or math.ceil(math.sqrt(len(items))))
+    return sheet(pixels(items, spec), columns)
+
+
+def sheet(tiles: np.ndarray, columns: int, scale: int | None = None) -> Image.Image:
+    """Tiles (N, H, W, 3), `columns` to a row with a grey line between them, each pixel `scale` wide."""
+    n, height, width = tiles.shape[:3]
     rows = -(-n // columns)
-    sheet = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 128, np.uint8)
-    for i, tile in enumerate(pixels(items, spec)):
+    canvas = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 128, np.uint8)
+    for i, tile in enumerate(tiles):
         top, left = i // columns * (height + 1) + 1, i % columns * (width + 1) + 1
-        sheet[top : top + height, left : left + width] = tile
-    scale = max(1, min(SMALL // max(height, width), LARGE // max(sheet.shape[:2])))
-    image = Image.fromarray(sheet)
+        canvas[top : top + height, left : left + width] = tile
+    scale = scale or max(1, min(SMALL // max(height, width), LARGE // max(canvas.shape[:2])))
+    image = Image.fromarray(canvas)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
@@ -69,9 +82,9 @@ def _scatter(points: np.ndarray, side: int = 480) -> Image.Image:
     return image
 
 
-def beside(sheets: Mapping[str, Image.Image], margin: int = 16) -> Image.Image:
-    """Pictures side by side, each under its name."""
-    font = ImageFont.load_default(size=24)
+def beside(sheets: Mapping[str, Image.Image], margin: int = 16, size: int = 24) -> Image.Image:
+    """Pictures side by side, each under its name in letters of `size`."""
+    font = ImageFont.load_default(size=size)
     height = max(sheet.height for sheet in sheets.values())
     width = sum(sheet.width for sheet in sheets.values()) + margin * (len(sheets) + 1)
     whole = Image.new("RGB", (width, height + 3 * margin + 8), "white")
@@ -81,3 +94,53 @@ def beside(sheets: Mapping[str, Image.Image], margin: int = 16) -> Image.Image:
         whole.paste(sheet, (left, 2 * margin + 8))
         left += sheet.width + margin
     return whole
+
+
+def completions_picture(x: np.ndarray, unknown: np.ndarray, completed: np.ndarray, spec: DataSpec) -> Image.Image:
+    """A row an item: itself, what is known of it (the unknown part blue), and its completions.
+
+    x (N, C, H, W), unknown (N, C, H, W) or (C, H, W), completed (N, samples, C, H, W).
+    """
+    if not spec.is_image:
+        raise UsageError(f"completions of items of shape {spec.shape} have no picture; write a .npz file instead")
+    height, width = spec.shape[1:]
+    known = pixels(x, spec).copy()
+    known[np.broadcast_to(unknown, x.shape).any(1)] = UNKNOWN
+    drawn = pixels(completed.reshape(-1, *spec.shape), spec)
+    longest = max(len(x) * (height + 1), completed.shape[1] * (width + 1)) + 1
+    scale = max(1, min(SMALL // max(height, width), LARGE // longest))
+    columns = {"item": (pixels(x, spec), 1), "known": (known, 1), "completions": (drawn, completed.shape[1])}
+    return beside({name: sheet(tiles, across, scale) for name, (tiles, across) in columns.items()}, size=16)
+
+
+def surprise_picture(x: np.ndarray, bits: np.ndarray, captions: Sequence[str], spec: DataSpec) -> Image.Image:
+    """Items, each beside the heat map of its bits per pixel, with a caption under both and one scale for all.
+
+    x (N, C, H, W); bits (N, C, H, W), of which a pixel's is the sum over its channels. The few pixels beyond the 99.5 %
+    quantile are drawn like it, so that one odd pixel does not darken all others.
+    """
+    if not spec.is_image:
+        raise UsageError(f"data of shape {spec.shape} have no map; `--per-item FILE.csv` tells the nats of each item")
+    heat = bits.sum(axis=1)
+    top = max(float(np.quantile(heat, 0.995)), 1e-6)
+    pairs = [sheet(np.stack(pair), columns=2) for pair in zip(pixels(x, spec), _heat(heat / top), strict=True)]
+    width, height, line = pairs[0].width + 8, pairs[0].height + 20, 30
+    across = min(PAIRS, len(pairs))
+    whole = Image.new("RGB", (max(across * width, 340) + 8, -(-len(pairs) // across) * height + line + 8), "white")
+    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(size=12)
+    for i, (pair, caption) in enumerate(zip(pairs, captions, strict=True)):
+        left, above = 8 + i % across * width, line + 8 + i // across * height
+        whole.paste(pair, (left, above))
+        draw.text((left, above + pair.height + 1), caption, fill="black", font=font)
+    ramp = np.linspace(0, 1, 150)[None, :].repeat(14, axis=0)
+    whole.paste(Image.fromarray(_heat(ramp)), (26, 12))
+    draw.text((10, 12), "0", fill="black", font=font)
+    draw.text((184, 12), f"{top:.1f} bits per pixel, or more", fill="black", font=font)
+    return whole
+
+
+def _heat(share: np.ndarray) -> np.ndarray:
+    """Numbers in [0, 1] (...) -> colours (..., 3), from dark to bright."""
+    stops = np.linspace(0, 1, len(HEAT))
+    colours = [np.interp(share, stops, channel) for channel in np.array(HEAT, np.float64).T]
+    return np.rint(np.stack(colours, axis=-1)).astype(np.uint8)

@@ -1,59 +1,94 @@
-"""Every sampler turns the same noise into the same image; only the time differs."""
+"""What each sampler computes; that all of them draw the same is one of the laws of the family."""
 
 import pytest
 import torch
-from small import condition_of, labels, randomise
+from small import labels, randomise
 
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import GatedPixelCNN, Independent, PixelCNN
+from simulacra.autoregressive.chain import raster
 from simulacra.data import DataSpec
-from simulacra.errors import UsageError
+from simulacra.nn import DownConv2d, RightConv2d
 
-SHAPES = [(1, 5, 5), (1, 3, 6), (1, 6, 3), (1, 1, 5), (1, 5, 1), (3, 4, 3), (2, 3, 3)]
+SPEC = DataSpec((2, 4, 3), 5)
 
 
-def draw(model, sampler: str, n: int = 6, **arguments) -> torch.Tensor:
+def pixels(cls, spec: DataSpec = SPEC, scale: float = 0.3):
+    return randomise(cls(spec, width=16, layers=2, kernel=3).double().eval(), scale)
+
+
+def draw(model, sampler: str = "cached", n: int = 6, **arguments) -> torch.Tensor:
     return model.sample(n, sampler=sampler, generator=torch.Generator().manual_seed(3), **arguments)
 
 
-def double(shape, condition=None, **arguments) -> GatedPixelCNN:
-    spec = DataSpec(shape, 5, condition or {})
-    return randomise(GatedPixelCNN(spec, **({"width": 6, "layers": 3} | arguments)).double().eval())
+def counted(monkeypatch, model, method: str) -> list[int]:
+    """A list that grows by one with every call of a method of the model."""
+    calls, original = [], getattr(model, method)
+    monkeypatch.setattr(model, method, lambda *args: calls.append(1) or original(*args))
+    return calls
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.6])
-@pytest.mark.parametrize("labelled", [False, True])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_cached_is_naive(shape, labelled, temperature):
-    model = double(shape, labels(3) if labelled else None)
-    given = {"condition": condition_of(model.spec, 6), "temperature": temperature}
-    cached, naive = draw(model, "cached", **given), draw(model, "naive", **given)
-    assert torch.equal(cached, naive)
-    assert len(cached.unique()) > 2  # of 5 levels: not all of one colour
+def test_raster_order_goes_by_rows_columns_and_channels():
+    x = torch.arange(24).view(2, 4, 3)  # (C, H, W)
+    told = x.flatten()[raster((2, 4, 3))]
+    assert told.tolist() == [x[c, row, column] for row in range(4) for column in range(3) for c in range(2)]
+    assert raster((5,)).tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
-    "network", [{"layers": 1}, {"kernel": 1}, {"kernel": 3, "inner_kernel": 5}, {"kernel": 9, "layers": 2}], ids=str
-)
-def test_cached_is_naive_for_every_window(network):
-    model = double((1, 5, 4), **network)
-    assert torch.equal(draw(model, "cached"), draw(model, "naive"))
+def test_naive_runs_the_whole_model_for_every_coordinate_and_cached_never(monkeypatch):
+    model = pixels(GatedPixelCNN)
+    calls = counted(monkeypatch, model, "conditionals")
+    draw(model, "naive")
+    assert len(calls) == SPEC.dims
+    draw(model, "cached")
+    assert len(calls) == SPEC.dims
+
+
+@pytest.mark.parametrize("cls", [GatedPixelCNN, PixelCNN])
+def test_cached_runs_every_layer_once_a_row_or_once_a_sub_pixel(cls):
+    model, calls = pixels(cls), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, DownConv2d | RightConv2d):
+            layer.register_forward_hook(lambda layer, *_, name=name: calls.update({name: calls.get(name, 0) + 1}))
+    draw(model)
+    assert len(calls) > 5
+    for name, times in calls.items():
+        assert times == (4 if isinstance(model.get_submodule(name), DownConv2d) else SPEC.dims)
+
+
+def test_fixed_point_takes_a_sweep_for_each_link_of_the_longest_chain_and_one_to_see_that_nothing_changes(monkeypatch):
+    free, bound = randomise(Independent(SPEC)), pixels(GatedPixelCNN, scale=1.0)
+    sweeps = counted(monkeypatch, free, "conditionals")
+    draw(free, "fixed-point")
+    assert len(sweeps) == 2
+    sweeps = counted(monkeypatch, bound, "conditionals")
+    draw(bound, "fixed-point")
+    assert 2 < len(sweeps) <= SPEC.dims + 1
+
+
+def test_fixed_point_tells_how_many_coordinates_are_final():
+    told = []
+    draw(pixels(GatedPixelCNN, scale=1.0), "fixed-point", progress=lambda x, done, total: told.append((done, total)))
+    assert told[-1] == (24, 24)
+    assert all(done >= sweep for sweep, (done, _) in enumerate(told))  # after i sweeps, i coordinates at least
+
+
+def test_rows_are_told_as_they_are_drawn():
+    told = []
+    draw(pixels(GatedPixelCNN), progress=lambda x, done, total: told.append((done, total, int((x != 0).sum()))))
+    assert [done for done, _, _ in told] == [6, 12, 18, 24]
+    assert [drawn for _, _, drawn in told] == sorted(drawn for _, _, drawn in told)
 
 
 def test_temperature_goes_to_the_most_likely_image():
-    model = double((1, 4, 4))
-    cold = draw(model, "cached", temperature=1e-6)
+    model = pixels(GatedPixelCNN)
+    cold = draw(model, temperature=1e-6)
     assert torch.equal(cold, cold[:1].expand_as(cold))
-    assert not torch.equal(draw(model, "cached")[0], draw(model, "cached")[1])
+    assert not torch.equal(draw(model)[0], draw(model)[1])
 
 
 def test_a_draw_does_not_depend_on_the_labels_of_the_others():
-    model = double((1, 4, 4), labels(3))
-    mixed = draw(model, "cached", condition={"label": torch.tensor([1, 0, 2, 2, 0, 1])})
-    others = draw(model, "cached", condition={"label": torch.tensor([1, 2, 2, 1, 1, 0])})
+    model = pixels(GatedPixelCNN, DataSpec((1, 4, 4), 5, labels(3)))
+    mixed = draw(model, condition={"label": torch.tensor([1, 0, 2, 2, 0, 1])})
+    others = draw(model, condition={"label": torch.tensor([1, 2, 2, 1, 1, 0])})
     assert torch.equal(mixed[[0, 2]], others[[0, 2]])
     assert not torch.equal(mixed[[1, 3, 4, 5]], others[[1, 3, 4, 5]])
-
-
-def test_an_unknown_sampler_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="cached, naive"):
-        draw(double((1, 2, 2)), "quick")

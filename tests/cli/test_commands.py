@@ -33,13 +33,6 @@ def test_help_of_fit_is_the_schema_of_the_model(capsys):
     assert "numbers in a code z (default: 20)" in told
 
 
-def test_models_as_json(printed):
-    rows = {row["name"]: row for row in json.loads(printed("models", "--json"))}
-    assert {"name", "family", "abilities", "paper"} == set(rows["vae"])
-    assert rows["vae"]["abilities"] == ["Bound", "Sampler", "Encoder", "Decoder"]
-    assert rows["gated-pixelcnn"]["family"] == "autoregressive"
-
-
 def test_data_tells_what_was_understood(printed):
     told = json.loads(printed("data", "digits", "--json"))
     assert told["shape"] == [1, 8, 8]

@@ -68,14 +68,14 @@ def test_log_mass_is_the_entry_of_log_masses(head, levels):
     log_masses = p.log_masses()
     for level in {0, 1, levels // 2, levels - 1}:
         x = torch.full(log_masses.shape[:-1], level, dtype=torch.uint8)
-        torch.testing.assert_close(p.log_mass(x), log_masses[..., level], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(p.log_each(x), log_masses[..., level], rtol=1e-9, atol=1e-9)
 
 
 @heads
 def test_log_prob_adds_up_the_sub_pixels_of_one_item_only(head, levels):
     p = head(levels)
     x = torch.randint(levels, p.log_masses().shape[:-1], dtype=torch.uint8)
-    expected = torch.stack([row.sum() for row in p.log_mass(x)])
+    expected = torch.stack([row.sum() for row in p.log_each(x)])
     torch.testing.assert_close(p.log_prob(x), expected)
 
 
@@ -142,7 +142,7 @@ def test_gradients_are_finite_everywhere(levels, dtype, kind):
         p = DiscretisedLogisticMixture(weights, means.unsqueeze(-1), scales.unsqueeze(-1), levels)
     for level in {0, 1, levels // 2, levels - 1}:
         x = torch.full(means.shape, level, dtype=torch.uint8)
-        for gradient in torch.autograd.grad(p.log_mass(x).sum(), (means, scales), retain_graph=True):
+        for gradient in torch.autograd.grad(p.log_each(x).sum(), (means, scales), retain_graph=True):
             assert torch.isfinite(gradient).all()
 
 
@@ -152,8 +152,8 @@ def test_gradients_are_those_of_the_mass(kind):
 
     def total(means, scales):
         if kind == "gaussian":
-            return DiscretisedGaussian(means, scales, 16).log_mass(x)
-        return DiscretisedLogisticMixture(means[..., None], means[..., None], scales[..., None], 16).log_mass(x)
+            return DiscretisedGaussian(means, scales, 16).log_each(x)
+        return DiscretisedLogisticMixture(means[..., None], means[..., None], scales[..., None], 16).log_each(x)
 
     x = torch.arange(16, dtype=torch.uint8)[None].repeat(2, 1)
     means = torch.linspace(-2.5, 2.5, 16, dtype=torch.float64)[None].repeat(2, 1).requires_grad_()

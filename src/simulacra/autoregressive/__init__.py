@@ -1,6 +1,27 @@
 """Explicit densities by the chain rule, one idea per file."""
 
 from simulacra.autoregressive.gated_pixelcnn import GatedPixelCNN
+from simulacra.autoregressive.independent import Independent
+from simulacra.autoregressive.made import MADE
+from simulacra.autoregressive.markov import Markov
+from simulacra.autoregressive.multiscale_pixelrnn import MultiscalePixelRNN
+from simulacra.autoregressive.nade import NADE
 from simulacra.autoregressive.pixelcnn import PixelCNN
+from simulacra.autoregressive.pixelcnn_plus_plus import PixelCNNPlusPlus
+from simulacra.autoregressive.pixelcnn_plus_plus import PixelCNNPlusPlus
+from simulacra.autoregressive.pixelrnn_diagonal import DiagonalPixelRNN
+from simulacra.autoregressive.pixelrnn_row import RowPixelRNN
 
-__all__ = ["GatedPixelCNN", "PixelCNN"]
+__all__ = [
+    "MADE",
+    "NADE",
+    "DiagonalPixelRNN",
+    "GatedPixelCNN",
+    "Independent",
+    "Markov",
+    "MultiscalePixelRNN",
+    "PixelCNN",
+    "PixelCNNPlusPlus",
+    "PixelCNNPlusPlus",
+    "RowPixelRNN",
+]

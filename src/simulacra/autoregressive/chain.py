@@ -6,8 +6,9 @@ every activation computed once); likelihood, sampling, completion and coding are
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -19,12 +20,10 @@ from simulacra.distributions import Factorised
 from simulacra.errors import UsageError
 from simulacra.model import Model, Phase
 
-Draw = Callable[[Tensor, dict[str, Tensor], Tensor], Tensor]
-
 
 def raster(shape: Sequence[int]) -> Tensor:
     """(dims,) places in the flattened item: row by row, column by column, red before green before blue."""
-    places = torch.arange(int(torch.tensor(shape).prod()))
+    places = torch.arange(math.prod(shape), device="cpu")  # real numbers also where shapes alone are asked for (meta)
     return places if len(shape) == 1 else places.view(*shape).permute(1, 2, 0).flatten()
 
 
@@ -36,9 +35,7 @@ class Autoregressive(Model):
         self._raster = raster(spec.shape)
 
     @abstractmethod
-    def conditionals(
-        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
-    ) -> Factorised:
+    def conditionals(self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None) -> Factorised:
         """All p(x_i | those before it in `order`) at once, of the shape of x; that of x_i reads nothing at or after i.
 
         x is (N, *shape) on the data grid, as integers or as real numbers (which have derivatives).
@@ -89,8 +86,10 @@ class Autoregressive(Model):
             progress: called with the items so far, the number of coordinates that are final, and of all.
         """
         unknown = torch.ones(self.spec.shape, dtype=torch.bool, device=self.device)
-        blank = torch.zeros((n, *self.spec.shape), dtype=self._dtype, device=self.device)
-        return self._fill(blank, unknown, self.conditioned(condition, n), temperature, generator, sampler, progress)
+        dtype = torch.float32 if self.spec.levels is None else torch.uint8
+        blank = torch.zeros((n, *self.spec.shape), dtype=dtype, device=self.device)
+        given = self.conditioned(condition, n)
+        return self._fill(blank, unknown, self.order(), given, temperature, generator, sampler, progress)
 
     @torch.no_grad()
     def complete(
@@ -117,30 +116,28 @@ class Autoregressive(Model):
         """
         x, unknown = self._checked(x, unknown)
         given, result = self.conditioned(condition, len(x)), x.clone()
-        masks, which = unknown.expand(x.shape).unique(dim=0, return_inverse=True)
-        if torch.equal(self.order(masks[0]), self.order()):  # the order does not follow the mask: one walk for all
-            return self._fill(x, unknown, given, temperature, generator, sampler, progress)
-        for number, mask in enumerate(masks):
-            own = which == number
+        for order, own in self._by_order(unknown.expand(x.shape)):
             some = {name: values[own] for name, values in given.items()}
-            result[own] = self._fill(x[own], mask, some, temperature, generator, sampler, progress)
+            mask = unknown.expand(x.shape)[own]
+            result[own] = self._fill(x[own], mask, order, some, temperature, generator, sampler, progress)
         return result
 
     def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: Condition | None = None) -> Tensor:
         """log p(the unknown coordinates | the known ones that `complete` looks at), (N,) nats."""
         x, unknown = self._checked(x, unknown)
-        masks, which = unknown.expand(x.shape).unique(dim=0, return_inverse=True)
-        given, result = self.conditioned(condition, len(x)), torch.zeros(len(x), device=x.device)
-        for number, mask in enumerate(masks):
-            own = which == number
+        given, each = self.conditioned(condition, len(x)), []
+        for order, own in self._by_order(unknown.expand(x.shape)):
             some = {name: values[own] for name, values in given.items()}
-            each = self.log_each(x[own], some, self.order(mask))
-            result[own] = each.flatten(1)[:, mask.flatten()].sum(1).to(result.dtype)
-        return result
+            log_each = self.log_each(x[own], some, order)
+            each.append((own, log_each.masked_fill(~unknown.expand(x.shape)[own], 0).flatten(1).sum(1)))
+        places = torch.cat([own.nonzero()[:, 0] for own, _ in each])
+        return torch.cat([nats for _, nats in each])[places.argsort()]
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return torch.float32 if self.spec.levels is None else torch.uint8
+    def _by_order(self, unknown: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The orders that masks (N, *shape) ask for, each with the items (N,) that are told in it."""
+        masks, which = unknown.unique(dim=0, return_inverse=True)
+        orders, kinds = torch.stack([self.order(mask) for mask in masks]).unique(dim=0, return_inverse=True)
+        return [(order, kinds[which] == kind) for kind, order in enumerate(orders)]
 
     def _checked(self, x: Tensor, unknown: Tensor) -> tuple[Tensor, Tensor]:
         if x.shape[1:] != self.spec.shape:
@@ -157,16 +154,16 @@ class Autoregressive(Model):
         self,
         x: Tensor,
         unknown: Tensor,
+        order: Tensor,
         given: dict[str, Tensor],
         temperature: float,
         generator: Generator | None,
         sampler: str,
         progress: Progress | None,
     ) -> Tensor:
-        """Draw the unknown coordinates in the order that suits a mask (*shape), or any masks (N, *shape)."""
+        """Draw the unknown coordinates, in one order for all items."""
         if sampler not in SAMPLERS:
             raise UsageError(f"there is no sampler {sampler!r}: use one of {', '.join(SAMPLERS)}")
         noise = torch.rand(x.shape, generator=generator, device=self.device)
-        order = self.order(unknown if unknown.shape == self.spec.shape else None)
         known = Known(x, ~unknown.expand(x.shape))
         return SAMPLERS[sampler](self, order, noise, given, temperature, known, progress)

@@ -54,9 +54,7 @@ class PixelCNN(Raster):
 
     defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
 
-    def __init__(
-        self, spec: DataSpec, width: int = 32, layers: int = 5, kernel: int = 7, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, spec: DataSpec, width: int = 32, layers: int = 5, kernel: int = 7, dropout: float = 0.2) -> None:
         super().__init__(spec)
         if kernel % 2 == 0 or layers < 1 or not 0 <= dropout < 1:
             raise UsageError("pixelcnn needs an odd kernel, at least one layer and dropout from 0 up to 1")

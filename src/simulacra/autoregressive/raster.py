@@ -30,9 +30,10 @@ class Raster(Autoregressive):
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__(spec)
+        if spec.levels is None:
+            raise UsageError(f"this model is for images on a grid of levels, not {spec.describe()}; try rnade")
         if not spec.is_image:
             raise UsageError(f"this model is for images (C, H, W), not vectors of shape {spec.shape}; try made or nade")
-        _ = spec.grid_levels  # refuses continuous data
         self.classes = {name: label.count for name, label in spec.condition.items()}
 
     @abstractmethod
@@ -46,9 +47,12 @@ class Raster(Autoregressive):
     def conditionals(
         self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given, image = self.conditioned(condition, len(x)), self.real(x)
-        told = self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], given)
-        return self.head.everywhere(self.beside(image, told), image)
+        image = self.real(x)
+        return self.head.everywhere(self.output(image, self.conditioned(condition, len(x))), image)
+
+    def output(self, image: Tensor, given: Condition) -> Tensor:
+        """Both passes over whole images: (N, C, H, W) in [-1, 1] -> (N, head.outputs, H, W)."""
+        return self.beside(image, self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], given))
 
     def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> RasterSteps:
         return RasterSteps(self, n, self.conditioned(condition, n))

@@ -31,6 +31,11 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder that `fit` made")]
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA", help="a named data set or a path")]
 Seed = Annotated[int, tyro.conf.arg(help="of all noise: the same seed gives the same result")]
+Sampler = Annotated[
+    str | None,
+    optional("NAME", "how a chain draws: cached (each activation once), naive or fixed-point; all draw the same"),
+]
+Watch = Annotated[Flag, tyro.conf.arg(help="show the items in the terminal while they are drawn")]
 Json = Annotated[Flag, tyro.conf.arg(help="print one JSON object on stdout and nothing else")]
 Resize = Annotated[int | None, optional("INT", "bring a folder of images to this side: shorter side, centre crop")]
 Levels = Annotated[int | None, optional("INT", "levels of the grid of an array: 2 = binary, 256 = 8 bit")]

@@ -18,6 +18,7 @@ from simulacra.errors import UsageError
 from simulacra.model import Model, constructor_arguments
 from simulacra.training import Options, Plan, carry_out, make_plan, rehearse
 from simulacra.training.options import resolve
+from simulacra.training.plan import refuse_what_has_no_meaning, training_options
 from simulacra.training.progress import Silent, terminal
 from simulacra.training.runtime import leads
 
@@ -47,6 +48,8 @@ def main(words: Sequence[str]) -> None:
     if words[0].startswith("-"):
         raise UsageError("the model comes first: `simulacra fit MODEL DATA [options]`. See `simulacra fit --help`.")
     cls = registry.find(words[0]).model
+    flags = [word[2:].partition("=")[0].replace("-", "_") for word in words if word.startswith("--")]
+    refuse_what_has_no_meaning(cls, flags)
     asked = vars(parse(_command(cls), f"fit {words[0]}", words[1:]))
     own = {name: asked.pop(name) for name, _, _ in _OWN}
     source = asked.pop("data")
@@ -87,8 +90,8 @@ def _model_fields(cls: type[Model]) -> list[Field]:
 def _option_fields(cls: type[Model]) -> list[Field]:
     """Options with the model's own defaults; budgets stay open, so that one which is given replaces the default one."""
     kinds, told, suited = typing.get_type_hints(Options), documented(Options, "Attributes"), resolve(cls.defaults, {})
-    listed = []
-    for option in fields(Options):
+    listed, known = [], training_options(cls)
+    for option in (option for option in fields(Options) if option.name in known):
         default, text = getattr(suited, option.name), told[option.name]
         if option.name in ("steps", "epochs", "minutes"):
             text, default = text + (f" (without any budget: {default})" if default else ""), None
@@ -101,15 +104,17 @@ def tell(plan: Plan, model: Model, data: str, as_object: bool) -> None:
     """What came out, and what one may do with it; `data` are the words that name the data."""
     record = json.loads((plan.folder.path / "run.json").read_text())
     if as_object:
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        print(as_json({"run": str(plan.folder.path), "parameters": parameters, **record["finished"]}))
+        told = {"run": str(plan.folder.path), "parameters": model.free_parameters()}
+        print(as_json(told | record["finished"]))
         return
     ended = record["finished"]
     bits = ended["valid_bits_per_dim"]
     figure = f", {bits:.3f} bits/dim on the validation split" if bits is not None else ""
-    why = "no better for a while" if ended["stopped_by"] == "patience" else "budget spent"
-    print(
-        f"done: {ended['steps']} steps in {ended['seconds']:.0f} s ({why}); best at step {ended['best_step']}{figure}"
-    )
+    if plan.closed_form:
+        print(f"done: one pass over the training split in {ended['seconds']:.1f} s{figure}")
+    else:
+        why = "no better for a while" if ended["stopped_by"] == "patience" else "budget spent"
+        steps = f"{ended['steps']} steps in {ended['seconds']:.0f} s ({why})"
+        print(f"done: {steps}; best at step {ended['best_step']}{figure}")
     run = shlex.quote(str(plan.folder.path))
     print(f"next: simulacra sample {run}   simulacra evaluate {run} {data}")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Json, Run, Seed, as_json, optional, parse
+from simulacra.cli.arguments import Json, Run, Sampler, Seed, Watch, as_json, optional, parse
 from simulacra.cli.output import write_items
 
 
@@ -21,17 +21,29 @@ class Sample:
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
     label: Annotated[str | None, optional("CLASS", "class to draw, by number or name; without it all in turn")] = None
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
+    sampler: Sampler = None
     seed: Seed = 0
+    watch: Watch = False
     out: Annotated[Path | None, optional("PATH", ".png, .npz or a folder; by default RUN/samples.png")] = None
     json: Json = False
 
     def __call__(self) -> None:
         import simulacra
+        from simulacra.cli.watch import watching
 
         model = simulacra.load(self.run)
         condition = {} if self.label is None else {"label": self.label}
         given = model.conditioned(condition or model.every_class(self.n), self.n)
-        items = simulacra.sample(model, self.n, temperature=self.temperature, seed=self.seed, **given)
+        with watching(model.spec, self.watch) as progress:
+            items = simulacra.sample(
+                model,
+                self.n,
+                temperature=self.temperature,
+                seed=self.seed,
+                sampler=self.sampler,
+                progress=progress,
+                **given,
+            )
         fields = {name: values.numpy() for name, values in given.items()}
         path = write_items(self.out or self.run / "samples.png", items, model.spec, fields)
         print(

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import tyro
 
 from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
+from simulacra.errors import UsageError
+
+if TYPE_CHECKING:
+    from simulacra.data import Split
+    from simulacra.model import Model
+
+SHOWN = 40  # items on a map
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,7 @@ class Score(OnData):
     samples: Annotated[int, tyro.conf.arg(help="draws in the importance-weighted bound of a latent model")] = 1
     limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
     per_item: Annotated[Path | None, optional("FILE.csv", "also write the nats of every item")] = None
+    map: Annotated[Path | None, optional("FILE.png", "also draw where the most surprising items are so")] = None
     seed: Seed = 0
     json: Json = False
 
@@ -26,12 +35,16 @@ class Score(OnData):
         from simulacra.evaluation.likelihood import score_fully
 
         model, data = self.loaded()
+        if self.map is not None:
+            _check_map(self.map, model)
         scored, nats = score_fully(model, data, self.split, self.samples, self.limit, self.seed)
         if self.per_item is not None:
             bits = model.spec.bits_per_dim(nats)
             lines = [f"{i},{n:.6f},{b:.6f}" for i, (n, b) in enumerate(zip(nats, bits, strict=True))]
             self.per_item.parent.mkdir(parents=True, exist_ok=True)
             self.per_item.write_text("\n".join(["index,nats,bits_per_dim", *lines]) + "\n")
+        if self.map is not None:
+            _draw_map(self.map, model, data.split(self.split), nats)
         if self.json:
             print(as_json(asdict(scored)))
             return
@@ -39,6 +52,36 @@ class Score(OnData):
         print(f"{scored.bits_per_dim:.4f} bits/dim ({how})")
         items = f"{scored.n:,} {scored.split} items of {data.name}"
         print(f"{scored.nats:.3f} ± {scored.standard_error:.3f} nats per item, {items}")
+        if self.map is not None:
+            shown = min(SHOWN, scored.n)
+            print(
+                f"the {shown} most surprising of them, each beside its bits per pixel given what precedes: {self.map}"
+            )
+
+
+def _check_map(path: Path, model: Model) -> None:
+    """Refuse before anything is scored."""
+    from simulacra.evaluation.likelihood import chain_of
+
+    chain_of(model)
+    if path.suffix != ".png":
+        raise UsageError(f"a map is a picture: cannot write {path}, use a .png")
+    if not model.spec.is_image:
+        shape = model.spec.shape
+        raise UsageError(f"items of shape {shape} have no map; --per-item FILE.csv tells how surprising each is")
+
+
+def _draw_map(path: Path, model: Model, split: Split, nats: np.ndarray) -> None:
+    """The most surprising items in the order of their nats."""
+    from simulacra.evaluation import surprise
+    from simulacra.feed import feed
+    from simulacra.pictures import save_image, surprise_picture
+
+    worst = (-nats).argsort(kind="stable")[:SHOWN]
+    x, condition = feed(split, worst, model.spec, model.device)
+    bits = surprise(model, x, condition)
+    captions = [f"item {i}: {model.spec.bits_per_dim(nats[i]):.3f} bits/dim" for i in worst]
+    save_image(surprise_picture(x.cpu().numpy(), bits, captions, model.spec), path)
 
 
 def main(words: Sequence[str]) -> None:

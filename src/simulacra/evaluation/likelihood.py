@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from simulacra import registry
-from simulacra.capabilities import Bound, Condition, Density, Sampler, can
+from simulacra.capabilities import Bound, Chain, Condition, Density, Sampler, can
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.feed import in_order
@@ -96,6 +98,42 @@ def score_items(model: Model, split: Split, samples: int = 1, limit: int | None 
         batches = in_order(split, model.spec, model.device, BATCH, limit)
         nats = [-_log_likelihood(model, x, condition, samples) for x, condition in batches]
     return torch.cat(nats).double().cpu().numpy()
+
+
+def surprise(
+    model: Model | str | Path, x: Tensor | np.ndarray, condition: Mapping[str, Any] | None = None
+) -> np.ndarray:
+    """Bits of every coordinate, -log2 p(x_i | those before it), (N, *shape): where items (N, *shape) are surprising.
+
+    They are told in the model's own order, and those of an item add up to -log2 p(item) in this order. Continuous
+    coordinates have densities, whose bits may be negative.
+
+    Raises:
+        NotSupported: the model is no chain of conditionals and cannot tell where.
+        UsageError: items of another shape, a condition that the model needs and does not get.
+    """
+    model = as_model(model)
+    chain, x = chain_of(model), x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+    if x.shape[1:] != model.spec.shape:
+        raise UsageError(f"the model is for items of shape {model.spec.shape}, (N, *shape), not {tuple(x.shape)}")
+    given, bits = model.conditioned(condition, len(x)), np.empty(x.shape)
+    with evaluating(model):
+        for start in range(0, len(x), BATCH):
+            part = slice(start, start + BATCH)
+            some = {name: values[part] for name, values in given.items()}
+            nats = -chain.log_each(x[part].to(model.device), some)
+            bits[part] = nats.double().cpu().numpy() / math.log(2)
+    return bits
+
+
+def chain_of(model: Model) -> Chain:
+    """The model itself as a chain; raises NotSupported for a model that gives an item one number and not a map."""
+    if not isinstance(model, Chain):
+        raise NotSupported(
+            f"{registry.name_of(type(model))} cannot tell where an item is surprising: its likelihood, if any, is one "
+            "number for all of it; fit gated-pixelcnn or another chain of conditionals"
+        )
+    return model
 
 
 def _log_likelihood(model: Model, x: Tensor, condition: Condition, samples: int) -> Tensor:

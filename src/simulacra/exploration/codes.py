@@ -15,6 +15,7 @@ from simulacra.capabilities import Decoder, Encoder, Sampler
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.distributions import Distribution
 from simulacra.errors import NotSupported, UsageError
+from simulacra.exploration.drawing import Progress, blank, draw_into
 from simulacra.exploration.paths import walk
 from simulacra.feed import in_order
 from simulacra.model import Model, as_model, evaluating
@@ -24,7 +25,14 @@ BATCH = 250
 
 
 def sample(
-    model: Model | str | Path, n: int = 64, *, temperature: float = 1.0, seed: int = 0, **condition: Any
+    model: Model | str | Path,
+    n: int = 64,
+    *,
+    temperature: float = 1.0,
+    seed: int = 0,
+    sampler: str | None = None,
+    progress: Progress | None = None,
+    **condition: Any,
 ) -> np.ndarray:
     """n new items, (n, *shape) on the data grid.
 
@@ -33,12 +41,16 @@ def sample(
         n: how many.
         temperature: 1 draws from the model; below 1 the draws are more typical and less varied.
         seed: of the noise: the same seed gives the same items.
+        sampler: of a chain: "cached", which computes every activation once and is the default, "naive" or
+            "fixed-point"; the same items, in another time.
+        progress: called as items come, with all of them (n, *shape), those not drawn yet blank, the number of
+            coordinates that are final, and the number of all.
         condition: fields of the condition, one value for all items or one for each: `label=3`. A conditional model
             without it shows all classes in turn.
 
     Raises:
-        NotSupported: the model cannot sample.
-        UsageError: n < 1, a temperature that is not positive, a class that does not exist.
+        NotSupported: the model cannot sample, or has no choice of samplers.
+        UsageError: n < 1, a temperature that is not positive, a class or a sampler that does not exist.
     """
     model = as_model(model)
     if not isinstance(model, Sampler):
@@ -46,15 +58,14 @@ def sample(
     if n < 1 or not temperature > 0:
         raise UsageError(f"sample needs n >= 1 and temperature > 0, not n = {n} and temperature = {temperature}")
     given = model.conditioned(condition or model.every_class(n), n)
-    noise = generator(model.device, seed, "sample")
-    drawn, start = [], 0
-    while start < n:
-        part = slice(start, start := min(start + BATCH, n))
+    noise, items = generator(model.device, seed, "sample"), blank(model, n)
+
+    def draw(part: slice, **options: Any) -> Tensor:
         some = {name: values[part] for name, values in given.items()}
-        with evaluating(model):
-            items = model.sample(part.stop - part.start, some, temperature=temperature, generator=noise)
-        drawn.append(items.cpu().numpy())
-    return np.concatenate(drawn)
+        return model.sample(part.stop - part.start, some, temperature=temperature, generator=noise, **options)
+
+    draw_into(items, BATCH, draw, model, sampler, progress)
+    return items
 
 
 def encode(

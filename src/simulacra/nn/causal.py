@@ -32,12 +32,21 @@ class Memory:
         self.row = self.column = self.channel = 0
         self.previous = like.new_zeros(n, self.channels)
         self._kept: dict[nn.Module, object] = {}
+        self._halved: Memory | None = None
 
     def keep(self, owner: nn.Module, make: Callable[[], T]) -> T:
         """What `owner` has kept so far; `make` says what it keeps at first."""
         if owner not in self._kept:
             self._kept[owner] = make()
         return cast(T, self._kept[owner])
+
+    def halved(self) -> Memory:
+        """That of the layers at half the resolution: it follows this one on every second row and column."""
+        if self._halved is None:
+            height, width = (self.height + 1) // 2, (self.width + 1) // 2
+            self._halved = Memory(self.n, (self.channels, height, width), self.like)
+            self._halved._follow(self)
+        return self._halved
 
     def advance(self) -> None:
         """To the next sub-pixel in raster order."""
@@ -46,6 +55,13 @@ class Memory:
             self.channel, self.column = 0, self.column + 1
         if self.column == self.width:
             self.column, self.row = 0, self.row + 1
+        if self._halved is not None:
+            self._halved._follow(self)
+
+    def _follow(self, finer: Memory) -> None:
+        self.row, self.column = finer.row // 2, finer.column // 2
+        if self._halved is not None:
+            self._halved._follow(self)
 
 
 class DownConv2d(nn.Conv2d):

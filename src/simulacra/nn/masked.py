@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def groups_of(channels: int, groups: int, period: int | None = None) -> Tensor:
-    """(channels,) the group of each: equal runs (red, green, blue), repeated every `period` channels (a gate's halves)."""
+    """(channels,) the group of each: equal runs (red, green, blue), repeated every `period` channels for a gate."""
     period = period or channels
     return torch.arange(channels) % period * groups // period
 

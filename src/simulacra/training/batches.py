@@ -6,10 +6,12 @@ is dropped, and every rank of a distributed run computes the same sequence and t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from simulacra.data import DataSpec, Split
-from simulacra.feed import Items, feed
+from simulacra.feed import Items, feed, in_order
 from simulacra.training.runtime import Runtime
 
 
@@ -23,6 +25,10 @@ class Batches:
 
     def __getitem__(self, draw: int) -> Items:
         return feed(self.split, self.indices(draw)[self.share], self.spec, self.device)
+
+    def once(self) -> Iterator[Items]:
+        """Every item of the split once, in its order, whatever the rank."""
+        return in_order(self.split, self.spec, self.device, self.batch)
 
     def indices(self, draw: int) -> np.ndarray:
         """All items of draw d, over all ranks."""

@@ -21,6 +21,7 @@ from simulacra.randomness import generator
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
 from simulacra.training.loop import Loop
+from simulacra.training.onepass import OnePass
 from simulacra.training.plan import Plan, make_plan
 from simulacra.training.progress import Progress, Silent
 from simulacra.training.run import refuse_if_different
@@ -94,7 +95,8 @@ class _Run:
     def __init__(self, plan: Plan, where: Runtime, stop: StopSignal, progress: Progress) -> None:
         self.plan, self.where, self.stop, self.progress = plan, where, stop, progress
         self.folder = plan.folder
-        self.loop = Loop(plan.model.to(where.device), plan.options, where)
+        model = plan.model.to(where.device)
+        self.loop = OnePass(model) if plan.closed_form else Loop(model, plan.options, where)
         self.best: float | None = None
         self.best_step = self.waited = 0
         self.seconds = 0.0
@@ -140,7 +142,7 @@ class _Run:
             values = self.loop.step(batches, done)
             self.seconds = spent_before + time.monotonic() - began
             asked = self.where.agree(self.stop.asked is not None)
-            if self.loop.steps % LOGGED_EVERY == 0 or self.loop.steps == 1:
+            if values and (self.loop.steps % LOGGED_EVERY == 0 or self.loop.steps == 1):
                 self._log({name: value.item() for name, value in values.items()})
             gained = done - done_before
             left = (self.seconds - spent_before) * (1 - done) / gained if gained > 0 else 0.0
@@ -157,16 +159,21 @@ class _Run:
     def _out_of_patience(self) -> bool:
         return 0 < self.plan.options.patience <= self.waited
 
+    def _why_it_ended(self) -> str:
+        if self.plan.closed_form:
+            return "closed form"
+        return "patience" if self._out_of_patience() else "budget"
+
     def _log(self, values: dict[str, float]) -> None:
         self.logged |= values
         if self.where.leads:
-            epoch = self.loop.steps * self.plan.options.batch / len(self.plan.dataset.train)
-            self.folder.log({"step": self.loop.steps, "epoch": epoch, "seconds": round(self.seconds, 3)} | values)
+            where = {"step": self.loop.steps, "epoch": self.plan.epochs(self.loop.steps)}
+            self.folder.log(where | {"seconds": round(self.seconds, 3)} | values)
 
     def _validate(self) -> None:
         """Score, draw and save: with the averaged weights, and from seeds of their own."""
         self.loop.refuse_unless_finite()
-        model, value = self.loop.averaged.model, None
+        model, value = self.loop.fitted, None
         if has_likelihood(model):
             nats = score_items(model, self.plan.dataset.valid, limit=VALIDATED, seed=self.plan.options.seed)
             value = float(model.spec.bits_per_dim(nats.mean()))
@@ -188,7 +195,7 @@ class _Run:
             save_picture(items.cpu().numpy(), model.spec, self.folder.samples / f"step-{self.loop.steps:08d}.png")
 
     def _save_model(self) -> None:
-        save(self.loop.averaged.model, self.folder.model, self.plan.card(self.best, self.best_step))
+        save(self.loop.fitted, self.folder.model, self.plan.card(self.best, self.best_step))
 
     def _save_checkpoint(self) -> None:
         state = {"steps": self.loop.steps, "seconds": self.seconds, "waited": self.waited}
@@ -210,7 +217,7 @@ class _Run:
                 "seconds": round(self.seconds, 3),
                 "best_step": self.best_step,
             }
-            ended["stopped_by"] = "patience" if self._out_of_patience() else "budget"
+            ended["stopped_by"] = self._why_it_ended()
             ended["valid_bits_per_dim"] = self.best
             self.folder.write_record((self.folder.record() or {}) | {"finished": ended})
         self.where.wait()

@@ -86,6 +86,11 @@ class Loop:
             "taken and the checkpoints before it are whole; try a smaller --learning-rate or set --clip."
         )
 
+    @property
+    def fitted(self) -> Model:
+        """What is saved, sampled and scored: the model with its averaged weights."""
+        return self.averaged.model
+
     def refuse_unless_finite(self) -> None:
         """Raise TrainingError when weights are not finite, as a broken gradient of a finite loss can leave them."""
         for name, tensor in self.averaged.model.state_dict().items():

@@ -64,6 +64,7 @@ class Options:
 
 BUDGET = ("steps", "epochs", "minutes")
 FREE_TO_CHANGE = (*BUDGET, "device")  # everything else decides the weights, and must stay when a run is continued
+OF_ONE_PASS = ("batch", "seed", "device")  # what remains to be said where nothing is optimised
 
 
 def resolve(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from simulacra import data as datasets
 from simulacra import registry
+from simulacra.capabilities import ClosedForm, can
 from simulacra.data import Dataset
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.model import Model, constructor_arguments
 from simulacra.randomness import seed_everything
-from simulacra.training.options import Options, decisive, resolve
+from simulacra.training.options import OF_ONE_PASS, Options, decisive, resolve
 from simulacra.training.run import RunFolder, unused
 from simulacra.training.runtime import world_size
 
@@ -31,21 +32,32 @@ class Plan:
     record: dict[str, Any]
 
     @property
+    def closed_form(self) -> bool:
+        """Whether one pass over the training split, which then counts as one step, is all there is to do."""
+        return can(self.model, ClosedForm)
+
+    @property
     def every(self) -> int:
         """Steps between validations: about an epoch, but neither all the time nor hardly ever."""
         an_epoch = len(self.dataset.train) // self.options.batch
         return self.options.every or min(1000, max(200, an_epoch))
 
+    def epochs(self, steps: int) -> float:
+        """Passes over the training split that so many steps are."""
+        return float(steps) if self.closed_form else steps * self.options.batch / len(self.dataset.train)
+
     def spent(self, steps: int, seconds: float) -> float:
         """Share of the budget that is spent: the largest over steps, epochs and minutes."""
+        if self.closed_form:
+            return float(steps)
         options = self.options
-        epochs = steps * options.batch / len(self.dataset.train)
-        pairs = [(steps, options.steps), (epochs, options.epochs), (seconds / 60, options.minutes)]
+        pairs = [(steps, options.steps), (self.epochs(steps), options.epochs), (seconds / 60, options.minutes)]
         return max(spent / budget for spent, budget in pairs if budget)
 
     def card(self, best: float | None, step: int) -> str:
         """What a stranger should know of the weights that lie beside it."""
         source = self.dataset.card
+        averaged = f"weights averaged with decay {self.options.ema}"
         figure = "none" if best is None else f"{best:.4f} bits/dim on the validation split at step {step}"
         return (
             f"# {self.record['model']['type']} on {self.dataset.name}\n\n"
@@ -54,7 +66,7 @@ class Plan:
             f"- source of the data: {source.source}; licence: {source.licence}\n"
             f"- fingerprint of the data: {self.dataset.fingerprint}\n"
             f"- validation: {figure}\n"
-            f"- seed {self.options.seed}; weights averaged with decay {self.options.ema}\n"
+            f"- seed {self.options.seed}; {'estimated in closed form' if self.closed_form else averaged}\n"
         )
 
 
@@ -73,12 +85,12 @@ def make_plan(
     if isinstance(model, str):
         cls = registry.find(model).model
         arguments, given = _split(cls, options)
-        chosen = resolve(cls.defaults, given)
+        chosen = _chosen(cls, given)
         wanted = (condition,) if isinstance(condition, str) else tuple(condition)
         seed_everything(chosen.seed, "weights")
         built = cls(dataset.spec.conditioned_on(wanted), **arguments)
     else:
-        built, chosen = model, resolve(model.defaults, options)
+        built, chosen = model, _chosen(type(model), options)
     built.spec.expect(dataset.spec, dataset.name)
     if chosen.batch < world_size():
         raise UsageError(
@@ -88,8 +100,30 @@ def make_plan(
     name = "-".join([config["type"], dataset.name, *built.spec.condition])
     folder = Path(out) if out is not None else Path("runs") / name
     source = {"name": dataset.name, "fingerprint": dataset.fingerprint}
-    record = json.loads(json.dumps({"model": config, "data": source, "options": decisive(chosen)}))
+    deciding = {"seed": chosen.seed} if can(built, ClosedForm) else decisive(chosen)
+    record = json.loads(json.dumps({"model": config, "data": source, "options": deciding}))
     return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record)
+
+
+def training_options(cls: type[Model]) -> list[str]:
+    """The names of the options by which a model of this class can be trained: few, where it is in closed form."""
+    return list(OF_ONE_PASS) if can(cls, ClosedForm) else [field.name for field in fields(Options)]
+
+
+def refuse_what_has_no_meaning(cls: type[Model], names: Iterable[str]) -> None:
+    """Raise UsageError if a training option is among the names that cannot change how such a model is fitted."""
+    known = [*training_options(cls), *constructor_arguments(cls)]
+    for name in names:
+        if name in Options.__dataclass_fields__ and name not in known:
+            raise UsageError(
+                f"{registry.name_of(cls)} is fitted in closed form, in one pass over the training split; "
+                f"{name!r} would change nothing: leave it out"
+            )
+
+
+def _chosen(cls: type[Model], given: Mapping[str, Any]) -> Options:
+    refuse_what_has_no_meaning(cls, (name for name, value in given.items() if value is not None))
+    return resolve(cls.defaults, given)
 
 
 def _split(cls: type[Model], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,0 +1,23 @@
+r"""Independent coordinates: p(x) = Π_i p_i(x_i), a table of n (L - 1) free parameters; n for binary data.
+
+The baseline that says how much of p(x) lies in the coordinates one by one. What a model gains on it is structure.
+"""
+
+from __future__ import annotations
+
+from simulacra.autoregressive.tables import Tables
+from simulacra.data.spec import DataSpec
+from simulacra.registry import register
+
+
+@register("independent", paper="the chain rule without memory")
+class Independent(Tables):
+    """p_i(x) = (n_i(x) + α p̄(x)) / (N + α), with p̄ the masses over all coordinates together; for each class its own.
+
+    Args:
+        spec: what x is; with a condition field, p(x | label).
+        smoothing: α, the items that p̄ is worth.
+    """
+
+    def __init__(self, spec: DataSpec, smoothing: float = 5.0) -> None:
+        super().__init__(spec, 0, smoothing)

@@ -1,0 +1,82 @@
+r"""Several orders of the chain rule, as one density: p(x) = 1/K Σ_k p_k(x), where p_k tells x in the order o_k.
+
+It is the probabilities of whole items that are averaged. The mean of the logits over orders, or of the conditionals
+coordinate by coordinate, adds up to something else than one and is no density.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from simulacra.autoregressive.samplers import Progress
+from simulacra.autoregressive.vector import Discrete
+from simulacra.capabilities import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
+
+SEED = 20_150_208  # of the random orders: they follow from the constructor's arguments and are not saved
+
+
+class MixtureOfOrders(Discrete):
+    """Base of the models that can tell an item in any order. Where no order is named, conditionals, steps and
+    `log_each` go by the first one; `log_prob` and `sample` are those of the mixture."""
+
+    orders: Tensor
+
+    def __init__(self, spec: DataSpec, orders: int) -> None:
+        super().__init__(spec)
+        if orders < 1:
+            raise UsageError(f"at least one order is needed, not {orders}")
+        generator = torch.Generator("cpu").manual_seed(SEED)
+        others = [torch.randperm(spec.dims, generator=generator, device="cpu") for _ in range(orders - 1)]
+        self.register_buffer("orders", torch.stack([self._raster, *others]), persistent=False)
+
+    def order(self, unknown: Tensor | None = None) -> Tensor:
+        """The first order; where some coordinates are unknown, the one by which they see most of what is known."""
+        if unknown is None or len(self.orders) == 1:
+            return self.orders[0]
+        asked = unknown.flatten()[self.orders].long()  # (K, dims), in the order of each chain
+        seen = ((1 - asked).cumsum(1) * asked).sum(1)
+        return self.orders[int(seen.argmax())]
+
+    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """log 1/K Σ_k p_k(x | condition), exact, (N,) nats; x (N, *shape) on the data grid."""
+        each = [self.conditionals(x, condition, order).log_prob(x) for order in self.orders]
+        return torch.logsumexp(torch.stack(each), dim=0) - math.log(len(each)) if len(each) > 1 else each[0]
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        temperature: float = 1.0,
+        generator: Generator | None = None,
+        sampler: str = "cached",
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """(n, *shape) draws: of each item first its order, then the item; arguments as in `Autoregressive.sample`."""
+        if len(self.orders) == 1:
+            return super().sample(n, condition, temperature, generator, sampler, progress)
+        given = self.conditioned(condition, n)
+        unknown = torch.ones(self.spec.shape, dtype=torch.bool, device=self.device)
+        x = torch.zeros((n, *self.spec.shape), dtype=torch.uint8, device=self.device)
+        which = torch.randint(len(self.orders), (n,), generator=generator, device=self.device)
+        for k, order in enumerate(self.orders):
+            own = (which == k).nonzero()[:, 0]
+            some = {name: values[own] for name, values in given.items()}
+            told = None if progress is None else _among(x, own, int((which < k).sum()), progress)
+            x[own] = self._fill(x[own], unknown, order, some, temperature, generator, sampler, told)
+        return x
+
+
+def _among(x: Tensor, own: Tensor, finished: int, progress: Progress) -> Progress:
+    """Progress of the items `own`, told as progress of all of x, of which some are finished and some not begun."""
+
+    def tell(part: Tensor, done: int, total: int) -> None:
+        x[own] = part
+        progress(x, (finished * total + len(own) * done) // len(x), total)
+
+    return tell

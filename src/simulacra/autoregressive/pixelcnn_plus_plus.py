@@ -1,0 +1,195 @@
+r"""PixelCNN++: log p(x) = Σ_pixels log p(x_rc | pixels before it), a mixture of logistics over all channels of a pixel.
+
+Two streams run side by side, at three resolutions. The *vertical* one, v, knows the rows above; the *horizontal* one,
+h, knows all that precedes and is told what v found. Both are made of gated residual blocks,
+
+    h <- h + a ⊙ σ(b),    (a, b) = W_2 * φ(W_1 * φ(h) + U φ(v) + S φ(shortcut)) + V c,    φ(h) = elu([h, -h]),
+
+shrink twice by a stride of 2, and grow again with a short-cut to every block from its mirror image on the way down.
+Salimans, Karpathy, Chen & Kingma 2017, "PixelCNN++", section 2.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from simulacra.autoregressive.heads import MixtureHead, pixel_head
+from simulacra.autoregressive.raster import Raster
+from simulacra.capabilities import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
+from simulacra.nn import AddCondition, DownConv2d, Grow, Memory, RightConv2d, ShrinkDown, ShrinkRight
+from simulacra.registry import register
+
+
+def concat_elu(h: Tensor) -> Tensor:
+    """φ: (N, p, ...) -> (N, 2p, ...)"""
+    return F.elu(torch.cat((h, -h), dim=1), inplace=True)
+
+
+class Features(NamedTuple):
+    """h (N, p, ...) and φ(h) (N, 2p, ...), which several layers read."""
+
+    h: Tensor
+    phi: Tensor
+
+
+def features(h: Tensor) -> Features:
+    return Features(h, concat_elu(h))
+
+
+class Word(NamedTuple):
+    """What a block of the vertical stream tells that of the horizontal one, and the condition tells both."""
+
+    features: Tensor
+    condition: Tensor | None
+
+
+class Words(NamedTuple):
+    """All that the vertical stream tells at one resolution: on the way down, at the resolutions below, on the way up."""
+
+    down: list[Word]
+    below: Words | None
+    up: list[Word]
+
+
+class Block(nn.Module):
+    """A gated residual block of both streams."""
+
+    def __init__(self, width: int, classes: dict[str, int], dropout: float, shortcut: bool) -> None:
+        super().__init__()
+        self.vertical = DownConv2d(2 * width, width, rows=2, reach=1)
+        self.vertical_gate = DownConv2d(2 * width, 2 * width, rows=2, reach=1)
+        self.vertical_to_horizontal = DownConv2d(2 * width, width)
+        self.horizontal = RightConv2d(2 * width, width, above=1, left=1)
+        self.horizontal_gate = RightConv2d(2 * width, 2 * width, above=1, left=1)
+        self.vertical_shortcut = DownConv2d(2 * width, width) if shortcut else None
+        self.horizontal_shortcut = RightConv2d(2 * width, width) if shortcut else None
+        self.to_vertical = AddCondition(classes, 2 * width)
+        self.to_horizontal = AddCondition(classes, 2 * width)
+        self.dropout = nn.Dropout(dropout)
+
+    def look_up(
+        self, v: Features, shortcut: Features | None, given: Condition, memory: Memory | None
+    ) -> tuple[Features, Word]:
+        """The vertical stream, (N, p, H, W) or one row: its new features and what it tells the horizontal one."""
+        found = self.vertical(v.phi, memory)
+        if self.vertical_shortcut is not None and shortcut is not None:
+            found = found + self.vertical_shortcut(shortcut.phi, memory)
+        gated = self.to_vertical(self.vertical_gate(concat_elu(self.dropout(found)), memory), given)
+        v, row = features(v.h + F.glu(gated, dim=1)), self.to_horizontal.row(given)
+        return v, Word(self.vertical_to_horizontal(v.phi, memory), None if row is None else row[:, :, None, None])
+
+    def look_left(self, h: Features, shortcut: Features | None, word: Word, memory: Memory | None) -> Features:
+        """The horizontal stream, (N, p, H, W) or one pixel (N, p): its new features."""
+        found = self.horizontal(h.phi, word.features, memory)
+        if self.horizontal_shortcut is not None and shortcut is not None:
+            found = found + self.horizontal_shortcut(shortcut.phi, memory=memory)
+        gated = self.horizontal_gate(concat_elu(self.dropout(found)), word.condition, memory)
+        return features(h.h + F.glu(gated, dim=1))
+
+
+class Level(nn.Module):
+    """Both streams at one resolution: blocks, a level at half the resolution, and blocks with short-cuts."""
+
+    def __init__(
+        self, width: int, blocks: int, classes: dict[str, int], dropout: float, size: tuple[int, int], scales: int
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.down = nn.ModuleList(Block(width, classes, dropout, shortcut=False) for _ in range(blocks))
+        self.below = None
+        if scales == 1 or max(size) == 1:
+            return
+        self.shrink_down, self.shrink_right = ShrinkDown(width), ShrinkRight(width)
+        half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        self.below = Level(width, blocks, classes, dropout, half, scales - 1)
+        self.grow_down, self.grow_right = Grow(width), Grow(width)
+        self.up = nn.ModuleList(Block(width, classes, dropout, shortcut=True) for _ in range(blocks))
+
+    def look_up(self, v: Features, given: Condition, memory: Memory | None) -> tuple[Features, Words]:
+        """The vertical stream, (N, p, H, W) or one row."""
+        shortcuts, down, up, words = [], [], [], None
+        for block in cast(list[Block], self.down):
+            v, word = block.look_up(v, None, given, memory)
+            shortcuts.append(v)
+            down.append(word)
+        if self.below is None:
+            return v, Words(down, None, [])
+        small = self.shrink_down(v.h, memory)
+        if small is not None:
+            inner, words = self.below.look_up(features(small), given, memory and memory.halved())
+            small = inner.h
+        v = features(self.grow_down(small, *self.size) if memory is None else self.grow_down.row(small, memory))
+        for block in cast(list[Block], self.up):
+            v, word = block.look_up(v, shortcuts.pop(), given, memory)
+            up.append(word)
+        return v, Words(down, words, up)
+
+    def look_left(self, h: Features, words: Words, memory: Memory | None) -> Features:
+        """The horizontal stream, (N, p, H, W) or one pixel (N, p)."""
+        shortcuts = []
+        for block, word in zip(cast(list[Block], self.down), words.down, strict=True):
+            h = block.look_left(h, None, word, memory)
+            shortcuts.append(h)
+        if self.below is None:
+            return h
+        small = self.shrink_right(h.h, memory)
+        if small is not None:
+            assert words.below is not None
+            small = self.below.look_left(features(small), words.below, memory and memory.halved()).h
+        h = features(self.grow_right(small, *self.size) if memory is None else self.grow_right.pixel(small, memory))
+        for block, word in zip(cast(list[Block], self.up), words.up, strict=True):
+            h = block.look_left(h, shortcuts.pop(), word, memory)
+        return h
+
+
+@register("pixelcnn++", paper="Salimans et al. 2017, PixelCNN++")
+class PixelCNNPlusPlus(Raster):
+    r"""log p(x|c) = Σ_pixels log Σ_k π_k Π_channels L(x_channel; μ_k, s_k): exact, for images of any size and depth.
+
+    Args:
+        spec: what x is; with a condition field, p(x | label).
+        width: features of each stream.
+        blocks: gated residual blocks of each stream at each resolution, on the way down and again on the way up.
+        scales: resolutions, each half of the one before; no more of them than the image has.
+        components: of the mixture of logistics; a binary image of one channel has a Bernoulli instead.
+        dropout: share of the features within a block that is dropped in training.
+    """
+
+    defaults = {"learning_rate": 2e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        width: int = 32,
+        blocks: int = 2,
+        scales: int = 3,
+        components: int = 5,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__(spec)
+        if min(width, blocks, scales, components) < 1 or not 0 <= dropout < 1:
+            raise UsageError("pixelcnn++ needs at least one of each thing and dropout from 0 up to 1")
+        channels, height, across = spec.shape
+        self.head = pixel_head(spec, components)
+        self.vertical = DownConv2d(channels, width, rows=2, reach=1)
+        self.vertical_to_horizontal = DownConv2d(channels, width, reach=1)
+        self.horizontal = RightConv2d(channels, width, above=1, left=1, strict=True)
+        self.level = Level(width, blocks, self.classes, dropout, (height, across), scales)
+        self.tell = RightConv2d(2 * width, self.head.outputs)
+        if isinstance(self.head, MixtureHead):
+            self.head.spread(cast(Tensor, self.tell.bias))
+
+    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> tuple[Tensor, Words]:
+        v = features(self.vertical(image, memory))
+        return self.vertical_to_horizontal(image, memory), self.level.look_up(v, given, memory)[1]
+
+    def beside(self, image: Tensor, told: tuple[Tensor, Words], memory: Memory | None = None) -> Tensor:
+        word, words = told
+        h = features(self.horizontal(image, word, memory))
+        return self.tell(self.level.look_left(h, words, memory).phi, memory=memory)

@@ -1,0 +1,52 @@
+"""Items as plain sequences of coordinates: what all models share that know nothing of rows and columns.
+
+A network reads numbers in [-1, 1] and gives for every coordinate one logit where there are two levels, else one for
+each level.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from simulacra.autoregressive.chain import Autoregressive
+from simulacra.data.spec import DataSpec
+from simulacra.distributions import Bernoulli, Categorical, GridDistribution
+from simulacra.errors import UsageError
+
+
+class Discrete(Autoregressive):
+    """Base of the models over vectors, and over images flattened, on a grid.
+
+    Attributes:
+        logits: numbers that the network gives for one coordinate.
+        classes: how many values each field of the condition has.
+    """
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        if spec.levels is None:
+            raise UsageError("these data are continuous and this model is for levels on a grid; use rnade")
+        self.logits = 1 if spec.levels == 2 else spec.levels
+        self.classes = {name: label.count for name, label in spec.condition.items()}
+
+    def numbers(self, x: Tensor) -> Tensor:
+        """Levels (N, *shape) -> (N, dims) in [-1, 1], in the precision of the network."""
+        return self.spec.centred(x).flatten(1).to(next(self.parameters()).dtype)
+
+    def everywhere(self, output: Tensor) -> GridDistribution:
+        """output (N, dims, logits), coordinates in their places -> all conditionals, (N, *shape)."""
+        if self.logits == 1:
+            return Bernoulli(output.squeeze(-1).unflatten(1, self.spec.shape))
+        return Categorical(output.unflatten(1, self.spec.shape))
+
+    def here(self, output: Tensor) -> GridDistribution:
+        """output (N, logits) -> the conditional of one coordinate, (N,)."""
+        return Bernoulli(output.squeeze(-1)) if self.logits == 1 else Categorical(output)
+
+    def own(self, order: Tensor | None) -> Tensor:
+        """The one order of a model that knows no other; raises UsageError where another one is asked for."""
+        own = self.order()
+        if order is not None and not torch.equal(order, own):
+            raise UsageError("this model tells the coordinates in raster order only; made and orderless-nade take any")
+        return own

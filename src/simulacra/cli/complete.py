@@ -1,0 +1,114 @@
+"""`simulacra complete`"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import tyro
+
+from simulacra.cli.arguments import Json, OnData, Sampler, Seed, Watch, as_json, optional, parse
+from simulacra.cli.output import write_arrays
+from simulacra.errors import UsageError
+
+if TYPE_CHECKING:
+    from simulacra.data import DataSpec
+
+MASK = "what is unknown: top, bottom, left, right, centre, random:SHARE, or a file: .png (white: unknown) or .npy"
+
+
+@dataclass(frozen=True)
+class Complete(OnData):
+    """Fill the unknown part of items several times, and say how probable the completions and the truth are."""
+
+    mask: Annotated[str, tyro.conf.arg(metavar="MASK", help=MASK)] = "bottom"
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many items")] = 8
+    samples: Annotated[int, tyro.conf.arg(help="completions of each item")] = 4
+    temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
+    sampler: Sampler = None
+    seed: Seed = 0
+    watch: Watch = False
+    out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/completions.png")] = None
+    json: Json = False
+
+    def __call__(self) -> None:
+        import simulacra
+        from simulacra.cli.watch import watching
+        from simulacra.exploration import completion_nats, mask_of
+        from simulacra.feed import in_order
+
+        model, data = self.loaded()
+        path = _path(self.out, self.run, model.spec)
+        model.spec.expect(data.spec, data.name)
+        x, condition = next(in_order(data.split(self.split), model.spec, model.device, self.n))
+        unknown = mask_of(self.mask, model.spec, self.seed)
+        with watching(model.spec, self.watch) as progress:
+            found = simulacra.complete(
+                model,
+                x,
+                unknown,
+                self.samples,
+                condition=condition,
+                temperature=self.temperature,
+                seed=self.seed,
+                sampler=self.sampler,
+                progress=progress,
+            )
+        items, truth = x.cpu().numpy(), completion_nats(model, x, unknown, condition)
+        arrays = {"x": items, "completed": found.completed, "mask": unknown}
+        arrays |= {} if found.nats is None or truth is None else {"nats": found.nats, "nats_truth": truth}
+        _write(path, arrays, model.spec)
+        told = {
+            "n": len(items),
+            "samples": self.samples,
+            "mask": self.mask,
+            "unknown": int(unknown.sum()),
+            "known": int((~unknown).sum()),
+            "unseen": int(found.unseen[0]),
+            "nats": None if found.nats is None else float(found.nats.mean()),
+            "nats_truth": None if truth is None else float(truth.mean()),
+            "out": str(path),
+        }
+        print(as_json(told) if self.json else "\n".join(_lines(told)))
+
+
+def _lines(told: dict[str, Any]) -> list[str]:
+    lines = [f"{told['n']} items, {told['samples']} completions of each, in {told['out']}"]
+    if told["nats"] is not None:
+        bits = 1 / (told["unknown"] * math.log(2))
+        lines += [
+            f"-log p(unknown | seen), mean: {name} {nats:.2f} nats, {nats * bits:.3f} bits per unknown value"
+            for name, nats in (("completions", told["nats"]), ("the truth", told["nats_truth"]))
+        ]
+    if told["unseen"]:
+        share = told["unseen"] / told["known"]
+        lines.append(
+            f"a chain sees what precedes: {told['unseen']:,} of {told['known']:,} known values ({share:.0%}) lie after "
+            "an unknown one in its order and were not seen by it; orderless-nade would see all of them"
+        )
+    return lines
+
+
+def _path(out: Path | None, run: Path, spec: DataSpec) -> Path:
+    """Where to write; before anything is drawn, raises UsageError where that cannot be."""
+    path = out or run / f"completions.{'png' if spec.is_image else 'npz'}"
+    if path.suffix == ".npz" or (path.suffix == ".png" and spec.is_image):
+        return path
+    raise UsageError(f"cannot write {path}: use a .npz file{' or a .png' if spec.is_image else ''}")
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray], spec: DataSpec) -> None:
+    from simulacra.pictures import completions_picture, save_image
+
+    if path.suffix == ".npz":
+        write_arrays(path, arrays)
+    else:
+        save_image(completions_picture(arrays["x"], arrays["mask"], arrays["completed"], spec), path)
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Complete, "complete", words)()

@@ -1,0 +1,6 @@
+"""Items as bytes and back, without loss: -log2 p(x) bits each, by any model that is a chain of conditionals."""
+
+from simulacra.compression.codec import compress, decompress
+from simulacra.compression.files import compress_file, decompress_file
+
+__all__ = ["compress", "compress_file", "decompress", "decompress_file"]

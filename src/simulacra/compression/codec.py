@@ -1,0 +1,183 @@
+"""Arrays of items as bytes and back: a header, and the items by the chain rule at -log2 p(x | condition) bits each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from simulacra import registry
+from simulacra.capabilities import Bound, Chain, Condition, Density
+from simulacra.compression.coder import Reader, Writer
+from simulacra.compression.container import (
+    MAX_THREADS,
+    Header,
+    Surroundings,
+    items_digest,
+    model_digest,
+    pack,
+    unpack,
+)
+from simulacra.compression.walk import ChainModel, reproducibly, walk
+from simulacra.errors import DataError, NotSupported, UsageError
+from simulacra.model import Model, as_model, evaluating
+from simulacra.weights import write_atomically
+
+BATCH = 256  # items that walk together; a power of two
+
+
+def compress(
+    model: Model | str | Path, x: Any, out: str | Path | None = None, condition: Condition | None = None
+) -> bytes:
+    """Items as bytes, without loss: about Σ -log2 p(x | condition) bits and 31 bytes more.
+
+    A conditional model codes the condition with the items, uniformly. Where none is given it takes for every item the
+    class under which the item is most likely; such a class is needed for decoding, and is not told after it.
+
+    Args:
+        model: an autoregressive model of data on a grid, or its run folder.
+        x: (N, *shape) integers on the grid, an array or a tensor.
+        out: a file to write the bytes to, replaced in one step.
+        condition: fields of the condition, one value for all items or one for each.
+
+    Raises:
+        NotSupported: the model is no chain of conditional masses; the message says why.
+        UsageError: items of another shape or off the grid, classes that do not exist, no package `constriction`.
+    """
+    data = encode(as_model(model), x, condition)
+    if out is not None:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(Path(out), data)
+    return data
+
+
+def decompress(model: Model | str | Path, data: bytes | str | Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What `compress` was given: x (N, *shape) uint8 and the fields of the condition, {} where none was given.
+
+    `data` are the bytes or the file. They are decoded on the machine, or one like it, that coded them: a network whose
+    sums round otherwise is another model. This is found out by a checksum, and no wrong item is ever returned.
+
+    Raises:
+        UsageError: the bytes were made with another model, or there is no such file.
+        DataError: the bytes are no such file or are damaged, or the items differ from those that were coded.
+    """
+    x, condition, _ = decode(as_model(model), *read(data))
+    return x, condition
+
+
+def read(data: bytes | str | Path) -> tuple[bytes, str]:
+    """The bytes and what to call them; raises UsageError where there is no such file."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data), "these bytes"
+    if not Path(data).is_file():
+        raise UsageError(f"there is no file {data} to decompress")
+    return Path(data).read_bytes(), str(data)
+
+
+def encode(model: Model, x: Any, condition: Condition | None = None, notes: Mapping[str, Any] | None = None) -> bytes:
+    """`compress`, with notes that are kept beside the items."""
+    chain, x = as_chain(model), on_grid(model, x)
+    labelled = bool(condition)
+    with evaluating(model):
+        fields = _known_fields(model, condition, len(x)) if labelled else _likeliest_fields(model, x)
+        batch = min(BATCH, 1 << (len(x) - 1).bit_length())
+        threads, writer = min(torch.get_num_threads(), MAX_THREADS), Writer()
+        with reproducibly(threads):
+            walk(chain, x.reshape(len(x), -1).copy(), fields, batch, writer)
+    header = Header(
+        model=model_digest(model),
+        items=items_digest(x, fields),
+        n=len(x),
+        shape=model.spec.shape,
+        levels=model.spec.grid_levels,
+        batch=batch,
+        surroundings=Surroundings.here(model.device, threads),
+        labelled=labelled,
+        notes=notes or {},
+    )
+    return pack(header, writer.bytes())
+
+
+def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Any]]:
+    """The items, the condition where one was given, and the notes of bytes called `name`; errors as in `decompress`."""
+    chain, (header, payload) = as_chain(model), unpack(data, name)
+    if header.model != (own := model_digest(model)):
+        raise UsageError(
+            f"{name} ({header.describe()}) was made with model {header.model.hex()}, and this is model {own.hex()}; "
+            "give the run that it was made with"
+        )
+    x = np.zeros((header.n, model.spec.dims), np.uint8)
+    fields = {field: np.zeros(header.n, np.int64) for field in model.spec.condition}
+    around = header.surroundings
+    here = Surroundings.here(model.device, around.threads)
+    try:
+        with evaluating(model), reproducibly(max(1, around.threads)):
+            walk(chain, x, fields, header.batch, Reader(payload))
+        right = items_digest(x, fields) == header.items
+    except DataError:
+        right = False
+    if not right:
+        raise DataError(
+            f"{name} cannot be decoded here: the items differ from those that were coded, and nothing is written. "
+            f"It was made by {around.describe()}; this is {here.describe()}, and its sums round otherwise"
+        )
+    return x.reshape(header.n, *model.spec.shape), fields if header.labelled else {}, dict(header.notes)
+
+
+def as_chain(model: Model) -> ChainModel:
+    """The model as one that can code; raises NotSupported with the reason where it cannot."""
+    name = registry.name_of(type(model))
+    if isinstance(model, Chain) and model.spec.levels is not None:
+        return model
+    if isinstance(model, Chain):
+        why = "its data are continuous: they have densities, and only masses can be coded"
+    elif isinstance(model, Density):
+        why = "its density is not a product of conditionals, so there is nothing to code one value after the other"
+    elif isinstance(model, Bound):
+        why = "its likelihood is a bound, and coding at a bound takes bits-back coding, which it does not have yet"
+    else:
+        why = "it assigns no probability to an item, and a code is as long as -log2 p"
+    raise NotSupported(f"{name} cannot compress: {why}; fit gated-pixelcnn on data with levels")
+
+
+def on_grid(model: Model, x: Any) -> np.ndarray:
+    """x as (N, *shape) uint8; raises UsageError for another shape, for no items and for values off the model's grid."""
+    spec, values = model.spec, np.asarray(x.cpu() if isinstance(x, torch.Tensor) else x)
+    if values.shape[1:] != spec.shape or values.ndim == 0:
+        raise UsageError(f"the model is for items of shape {spec.shape}, not for an array of shape {values.shape}")
+    if not len(values):
+        raise UsageError("there are no items to compress")
+    if values.dtype.kind not in "biu":
+        raise UsageError(f"the model is for {spec.describe()}: integers are needed, not {values.dtype}")
+    if values.min() < 0 or values.max() >= spec.grid_levels:
+        reach = f"{values.min()} to {values.max()}"
+        raise UsageError(
+            f"the model is for the levels 0 to {spec.grid_levels - 1}, and these values reach from {reach}"
+        )
+    return np.ascontiguousarray(values, np.uint8)
+
+
+def _known_fields(model: Model, condition: Condition | None, n: int) -> dict[str, np.ndarray]:
+    return {name: values.cpu().numpy().copy() for name, values in model.conditioned(condition, n).items()}
+
+
+def _likeliest_fields(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
+    """For every item the classes y under which p(x | y) is largest, (N,) each; {} for an unconditional model."""
+    assert isinstance(model, Chain)
+    names, best = list(model.spec.condition), np.full(len(x), -np.inf)
+    fields = {name: np.zeros(len(x), np.int64) for name in names}
+    if not names:
+        return fields
+    for classes in itertools.product(*(range(label.count) for label in model.spec.condition.values())):
+        given = dict(zip(names, classes, strict=True))
+        parts = [torch.from_numpy(x[i : i + BATCH]).to(model.device) for i in range(0, len(x), BATCH)]
+        likely = [model.log_each(part, model.conditioned(given, len(part))).flatten(1).sum(1) for part in parts]
+        nats = torch.cat(likely).double().cpu().numpy()
+        for name in names:
+            fields[name][nats > best] = given[name]
+        best = np.maximum(best, nats)
+    return fields

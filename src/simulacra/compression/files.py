@@ -1,0 +1,147 @@
+"""From what the user names to bytes, and from bytes to what it was: a data set's split, pictures, or arrays.
+
+Of a path everything is taken, in order: nothing is drawn, split or left out. What its items were called, and how their
+values were stored, is noted beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simulacra.compression.arrays import as_stored, read_arrays, write_arrays
+from simulacra.compression.codec import as_chain, decode, encode, read
+from simulacra.compression.container import unpack
+from simulacra.compression.contents import Contents
+from simulacra.compression.pictures import is_one_picture, names_in, read_pictures, write_pictures
+from simulacra.data import Card, Dataset, DataSpec, as_dataset, names
+from simulacra.data.idx import idx_source, is_idx
+from simulacra.data.images import SUFFIXES
+from simulacra.errors import UsageError
+from simulacra.model import Model, as_model
+from simulacra.weights import write_atomically
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What `compress_file` made: the file, its items, its size, and that as bits a sub-pixel, header included.
+
+    `left_out`: names of what lies in the source too and is not in the file.
+    """
+
+    out: str
+    n: int
+    bytes: int
+    bits_per_dim: float
+    left_out: tuple[str, ...]
+
+
+def compress_file(
+    model: Model | str | Path,
+    source: Dataset | str | Path,
+    out: str | Path,
+    split: str | None = None,
+    limit: int | None = None,
+) -> Compressed:
+    """Write a data set, pictures or an array to a `.sim` file.
+
+    Args:
+        model: an autoregressive model of data on a grid, or its run folder.
+        source: a data set or its name; or the path of a folder of pictures, of one picture, or of an idx, `.npy` or
+            `.npz` file.
+        out: the file, replaced in one step.
+        split: of a data set: "train", "valid", "test" (which is also what None means) or "all".
+        limit: only the first so many items.
+
+    Raises:
+        NotSupported: the model is no chain of conditional masses.
+        UsageError: items that are not of the model's kind, a source that is not there, an `out` of another ending.
+        DataError: a source that cannot be read.
+    """
+    model, out = as_model(model), Path(out)
+    if out.suffix != ".sim":
+        raise UsageError(f"compressed items go to a .sim file, not to {out}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"at least one item is needed, not limit = {limit}")
+    as_chain(model)
+    found = contents(source, model.spec, split, limit)
+    complete = len(found.fields) == len(model.spec.condition)
+    data = encode(model, found.x, found.fields if complete else None, found.notes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, data)
+    bits = 8 * len(data) / (len(found.x) * model.spec.dims)
+    return Compressed(str(out), len(found.x), len(data), bits, tuple(found.left_out))
+
+
+def decompress_file(model: Model | str | Path, path: str | Path, out: str | Path) -> int:
+    """Write what a `.sim` file holds; returns the number of items.
+
+    Args:
+        model: the one that it was made with, or its run folder.
+        path: the `.sim` file.
+        out: a folder for pictures, which must be new or empty, or a `.png` for a single one; a `.npz` for arrays (`x`
+            and the fields of the condition) or pictures (as levels), or a `.npy` for items without a condition.
+
+    Raises:
+        UsageError: another model, no such file, or an `out` that does not suit what the file holds.
+        DataError: the file is damaged, or cannot be decoded on this machine. Nothing is written then.
+    """
+    model, out, (data, where) = as_model(model), Path(out), read(path)
+    header, _ = unpack(data, where)
+    called = names_in(dict(header.notes), header.n, where)
+    _check_place(out, called, header.labelled, where)
+    x, fields, notes = decode(model, data, where)
+    if out.suffix in (".npy", ".npz"):
+        write_arrays(as_stored(x, notes, where), fields, out)
+    else:
+        write_pictures(x, called, notes, model.spec, out)
+    return header.n
+
+
+def contents(source: Dataset | str | Path, spec: DataSpec, split: str | None, limit: int | None) -> Contents:
+    """The items that are meant; raises UsageError or DataError as `compress_file` does."""
+    if isinstance(source, Dataset) or (isinstance(source, str) and source in names()):
+        return _of_data_set(as_dataset(source), spec, split or "test", limit)
+    path = Path(source).expanduser()
+    if not path.exists():
+        as_dataset(source)  # raises, and says what there is
+    if split is not None:
+        raise UsageError(f"{path} is taken whole: --split is for data sets that have a name")
+    if path.is_dir() or path.suffix.lower() in SUFFIXES:
+        return read_pictures(path, spec, limit)
+    if path.suffix not in (".npy", ".npz") and is_idx(path):
+        return _of_idx(path, spec).first(limit)
+    if path.suffix not in (".npy", ".npz"):
+        raise UsageError(f"{path} is neither a picture, idx, .npy nor .npz, nor a folder of pictures")
+    return read_arrays(path, spec).first(limit)
+
+
+def _of_data_set(data: Dataset, spec: DataSpec, split: str, limit: int | None) -> Contents:
+    spec.expect(data.spec, data.name)
+    parts = data.splits if split == "all" else (data.split(split),)
+    present = [name for name in spec.condition if all(name in part.condition for part in parts)]
+    fields = {name: np.concatenate([part.condition[name][:limit] for part in parts]) for name in present}
+    return Contents(np.concatenate([part.x[:limit] for part in parts]), fields).first(limit)
+
+
+def _of_idx(path: Path, spec: DataSpec) -> Contents:
+    batches = list(idx_source(path, Card(path.name, str(path), "not stated")).batches())
+    labels = [batch.label for batch in batches if batch.label is not None]
+    fields = {"label": np.concatenate(labels)} if labels and "label" in spec.condition else {}
+    return Contents(np.concatenate([batch.x for batch in batches]), fields)
+
+
+def _check_place(out: Path, called: list[str], labelled: bool, where: str) -> None:
+    """Before anything is decoded: whether the items can go there."""
+    if out.suffix == ".npy" and labelled:
+        raise UsageError(f"{where} holds a condition beside the items: write both to a .npz file, not to {out}")
+    if out.suffix in (".npy", ".npz") or is_one_picture(out, called):
+        return
+    if not called:
+        raise UsageError(f"{where} holds arrays: write them to a .npz or .npy file, not to {out}")
+    if out.suffix.lower() in SUFFIXES:
+        raise UsageError(f"{where} holds {len(called):,} pictures: name a folder for them, not {out}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} is there already and is not empty: name another folder for the pictures")

@@ -1,0 +1,132 @@
+"""Picture files as items and back, under their names, with equal pixels.
+
+Every picture becomes a PNG: `a.png` keeps its name, `b.jpg` comes back as `b.jpg.png`. What a PNG of the model's kind
+cannot hold (transparency, several frames, another size, colour for a grey model) is refused, not lost.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from simulacra.compression.contents import Contents
+from simulacra.data.dataset import Unreadable
+from simulacra.data.images import FORMATS, SUFFIXES, Target, decode, read_header
+from simulacra.data.spec import DataSpec
+from simulacra.errors import DataError, UsageError, WriteError
+from simulacra.pictures import png
+from simulacra.weights import fsync_folder, write_atomically
+
+BRIGHTEST = 255
+
+
+def read_pictures(path: Path, spec: DataSpec, limit: int | None = None) -> Contents:
+    """A picture, or those of a folder and of all folders in it, sorted by name; hidden files do not count.
+
+    Raises UsageError for a picture that is not of the model's kind, DataError for one that cannot be read.
+    """
+    if not spec.is_image or spec.shape[0] not in (1, 3):
+        raise UsageError(f"the model is for {spec.describe()}, which are no pictures: give a .npy or .npz file")
+    files, others = ([path], []) if path.is_file() else _listing(path)
+    root = path if path.is_dir() else path.parent
+    names = [file.relative_to(root).as_posix() for file in files[:limit]]
+    names = [name if name.lower().endswith(".png") else f"{name}.png" for name in names]
+    if len(set(names)) < len(names):
+        twice = next(name for name, times in Counter(names).items() if times > 1)
+        raise UsageError(f"two pictures of {path} would come back as {twice}: rename one")
+    read = [_read(file, spec) for file in files[:limit]]
+    x, notes = _levels(np.stack([pixels for pixels, _ in read]), spec, path)
+    bilevel = {"mode": "1"} if all(mode == "1" for _, mode in read) else {}
+    return Contents(x, {}, {"names": names, **notes, **bilevel}, others)
+
+
+def _listing(folder: Path) -> tuple[list[Path], list[str]]:
+    """The pictures below a folder and the names of the other files; raises UsageError where there are no pictures."""
+    below = {file.relative_to(folder): file for file in sorted(folder.rglob("*")) if file.is_file()}
+    visible = {name: file for name, file in below.items() if not any(part.startswith(".") for part in name.parts)}
+    pictures = [file for file in visible.values() if file.suffix.lower() in SUFFIXES]
+    if not pictures:
+        raise UsageError(f"{folder} holds no {', '.join(SUFFIXES)} pictures")
+    return pictures, [name.as_posix() for name, file in visible.items() if file.suffix.lower() not in SUFFIXES]
+
+
+def _read(file: Path, spec: DataSpec) -> tuple[np.ndarray, str]:
+    """The pixels (C, H, W) of one file, and Pillow's name for their kind."""
+    channels, height, width = spec.shape
+    header, target = read_header(file), Target(height, width, grey=channels == 1)
+    if isinstance(header, Unreadable):
+        raise DataError(f"{file} cannot be read: {header.reason}")
+    if (header.height, header.width, header.grey) != (height, width, target.grey):
+        wanted = f"{width}×{height} {'grey' if target.grey else 'colour'}"
+        raise UsageError(f"the model is for {wanted} pictures, and {file} is {header.describe()}")
+    pixels = decode(file, target)
+    if isinstance(pixels, Unreadable):
+        raise DataError(f"{file} cannot be read: {pixels.reason}")
+    with Image.open(file, formats=FORMATS) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise UsageError(f"{file} has several frames, and only the first could be kept")
+        if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < BRIGHTEST:
+            raise UsageError(f"{file} is partly transparent, which the model knows nothing of; make it opaque")
+        return pixels, image.mode
+
+
+def _levels(pixels: np.ndarray, spec: DataSpec, root: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """8-bit pixels as levels: as they are, or spread over 0..255 as `simulacra sample` writes them."""
+    if pixels.max() < spec.grid_levels:
+        return pixels, {}
+    x = np.rint(pixels * ((spec.grid_levels - 1) / BRIGHTEST)).astype(np.uint8)
+    if not np.array_equal(_spread(x, spec), pixels):
+        raise UsageError(f"{root} holds pixels that are none of the model's {spec.grid_levels} levels")
+    return x, {"spread": True}
+
+
+def _spread(x: np.ndarray, spec: DataSpec) -> np.ndarray:
+    return np.rint(x.astype(np.float32) * (BRIGHTEST / (spec.grid_levels - 1))).astype(np.uint8)
+
+
+def names_in(notes: dict[str, Any], n: int, where: str) -> list[str]:
+    """The names of n pictures; [] for items that were none.
+
+    Raises DataError for names that lead out of a folder, for all we know written by someone else.
+    """
+    names = notes.get("names", [])
+    if not isinstance(names, list) or len(names) not in (0, n) or len(set(map(str, names))) < len(names):
+        raise DataError(f"{where} is malformed: it holds {n:,} items and not one name for each")
+    for name in names:
+        path = Path(name) if isinstance(name, str) else Path()
+        if not path.parts or path.anchor or ".." in path.parts or "\0" in name:
+            raise DataError(f"{where} is malformed: {name!r} is no name of a picture")
+    return names
+
+
+def write_pictures(x: np.ndarray, names: Sequence[str], notes: dict[str, Any], spec: DataSpec, out: Path) -> None:
+    """Pictures under their names in a new folder, all or none; or one picture, if `out` ends like one."""
+    pixels = (_spread(x, spec) if notes.get("spread") else x).transpose(0, 2, 3, 1)
+    images = (Image.fromarray(p if p.shape[2] == 3 else p[..., 0]) for p in pixels)
+    encoded = (png(image.convert("1") if notes.get("mode") == "1" else image) for image in images)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if is_one_picture(out, names):
+        write_atomically(out, next(encoded))
+        return
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        for name, content in zip(names, encoded, strict=True):
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_bytes(content)
+        temporary.replace(out)  # over an empty folder, if there is one
+        fsync_folder(out.parent)
+    except OSError as error:
+        raise WriteError(f"cannot write {out}: {error.strerror}; nothing was written") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_one_picture(out: Path, names: Sequence[str]) -> bool:
+    return len(names) == 1 and out.suffix.lower() == ".png"

@@ -1,0 +1,69 @@
+"""The walk along the chain that writer and reader both take: the same steps, in the same company, on the same machine.
+
+A reader can follow only if every mass comes out the same to the last bit, and floating-point sums depend on how they
+are arranged: one part in 10^6 is enough to lose the thread within a few symbols. So both take the steps of the model,
+never its parallel pass, in batches of one size (the last is filled up with blanks), with the same number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulacra.capabilities import Chain
+from simulacra.compression.coder import Code, masses_of, uniform
+from simulacra.data.spec import DataSpec
+
+
+class ChainModel(Chain, Protocol):
+    """A model that is a chain."""
+
+    spec: DataSpec
+
+    @property
+    def device(self) -> torch.device: ...
+
+
+def walk(model: ChainModel, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int, code: Code) -> None:
+    """Code the fields of the condition, uniformly, and all coordinates of the items, a batch at a time.
+
+    x (N, dims) uint8 and the fields (N,) are overwritten with what `code` returns: itself, or what was found out.
+    """
+    for start in range(0, len(x), batch):
+        part = slice(start, start + batch)
+        for name, label in model.spec.condition.items():
+            if label.count > 1:
+                fields[name][part] = code(uniform(label.count, len(x[part])), fields[name][part])
+        given = {name: _filled_up(values[part], batch, model.device) for name, values in fields.items()}
+        _walk_batch(model, x[part], given, batch, code)
+
+
+def _walk_batch(model: ChainModel, x: np.ndarray, given: Mapping[str, Tensor], batch: int, code: Code) -> None:
+    steps = model.steps(batch, given)
+    for place in model.order().tolist():
+        x[:, place] = code(masses_of(steps.look(), len(x)), x[:, place])
+        steps.put(_filled_up(x[:, place], batch, model.device))
+
+
+def _filled_up(values: np.ndarray, batch: int, device: torch.device) -> Tensor:
+    whole = np.zeros(batch, values.dtype)
+    whole[: len(values)] = values
+    return torch.from_numpy(whole).to(device)
+
+
+@contextmanager
+def reproducibly(threads: int) -> Iterator[None]:
+    """So many threads, and no kernel that is chosen by its speed or adds in an order of its own, within the context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with torch.no_grad(), cudnn:
+            yield
+    finally:
+        torch.set_num_threads(before)

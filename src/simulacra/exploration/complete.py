@@ -1,0 +1,172 @@
+"""Completion: what is unknown of an item, drawn given what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulacra import registry
+from simulacra.capabilities import Chain, Completer, Condition
+from simulacra.errors import NotSupported, UsageError
+from simulacra.exploration.drawing import Progress, blank, draw_into
+from simulacra.model import Model, as_model, evaluating
+from simulacra.randomness import generator
+
+BATCH = 250
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """A model that knows how probable its completions are."""
+
+    def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: Condition | None = None) -> Tensor:
+        """log p(the unknown coordinates | the known ones that it looks at), (N,) nats."""
+        ...
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Items with their unknown part drawn several times.
+
+    completed: (N, samples, *shape) on the data grid; known coordinates are those of the items.
+    nats:      (N, samples), -log p(unknown | known) of each, by the model that drew them; None where it cannot tell.
+    unseen:    (N,), known coordinates that lie after an unknown one in the model's order and so were not seen when that
+               one was drawn; 0 where all that is known is seen first.
+    """
+
+    completed: np.ndarray
+    nats: np.ndarray | None
+    unseen: np.ndarray
+
+
+def complete(
+    model: Model | str | Path,
+    x: Tensor | np.ndarray,
+    unknown: Tensor | np.ndarray,
+    samples: int = 1,
+    *,
+    condition: Mapping[str, Any] | None = None,
+    temperature: float = 1.0,
+    seed: int = 0,
+    sampler: str | None = None,
+    progress: Progress | None = None,
+) -> Completion:
+    """Draw the unknown part of items from p(unknown | known).
+
+    A chain in a fixed order conditions on what precedes: what is known after an unknown coordinate is kept, but not
+    seen by it, and the record counts such coordinates.
+
+    Args:
+        model: a model that can complete, or its run folder.
+        x: (N, *shape) on the data grid; the values at unknown places do not matter.
+        unknown: (*shape) or (N, *shape), True where a value is wanted.
+        samples: how many completions of each item.
+        condition: fields of the condition, one value for all items or one for each.
+        temperature: below 1 the draws are more typical and less varied.
+        seed: of the noise: the same seed gives the same completions.
+        sampler: of a chain: "cached", "naive" or "fixed-point"; the same items, in another time.
+        progress: called with all items so far (N · samples, *shape), the coordinates that are final, and all of them.
+
+    Raises:
+        NotSupported: the model cannot complete.
+        UsageError: items or a mask of another shape or off the grid, nothing unknown, samples < 1.
+    """
+    model = as_model(model)
+    completer = _completer(model)
+    if samples < 1 or not temperature > 0:
+        raise UsageError(
+            f"complete needs samples >= 1 and temperature > 0, not samples = {samples} and temperature = {temperature}"
+        )
+    x, unknown = _items(model, x), _mask(model, unknown, len(x))
+    again = torch.arange(len(x), device=model.device).repeat_interleave(samples)
+    given = {name: values[again] for name, values in model.conditioned(condition, len(x)).items()}
+    noise, drawn = generator(model.device, seed, "complete"), blank(model, len(again))
+
+    def draw(part: slice, **options: Any) -> Tensor:
+        some, rows = {name: values[part] for name, values in given.items()}, again[part]
+        return completer.complete(x[rows], unknown[rows], some, temperature=temperature, generator=noise, **options)
+
+    draw_into(drawn, BATCH, draw, model, sampler, progress)
+    nats = _nats(model, torch.from_numpy(drawn).to(model.device), unknown[again], given)
+    completed = drawn.reshape(len(x), samples, *model.spec.shape)
+    return Completion(completed, None if nats is None else nats.reshape(len(x), samples), _unseen(model, unknown))
+
+
+def completion_nats(
+    model: Model,
+    x: Tensor | np.ndarray,
+    unknown: Tensor | np.ndarray,
+    condition: Mapping[str, Any] | None = None,
+) -> np.ndarray | None:
+    """-log p(the unknown coordinates of x | what the model sees of the known ones), (N,) nats: of the truth, say.
+
+    None for a completer that assigns no probability; errors as in `complete`.
+    """
+    _completer(model)
+    x = _items(model, x)
+    return _nats(model, x, _mask(model, unknown, len(x)), model.conditioned(condition, len(x)))
+
+
+def _nats(model: Model, x: Tensor, unknown: Tensor, given: Condition) -> np.ndarray | None:
+    if not isinstance(model, Weighing):
+        return None
+    nats = []
+    with evaluating(model):
+        for start in range(0, len(x), BATCH):
+            part = slice(start, start + BATCH)
+            some = {name: values[part] for name, values in given.items()}
+            nats.append(-model.log_prob_completion(x[part], unknown[part], some))
+    return torch.cat(nats).double().cpu().numpy()
+
+
+def _unseen(model: Model, unknown: Tensor) -> np.ndarray:
+    """(N,) known coordinates that come after an unknown one."""
+    if not isinstance(model, Chain):
+        return np.zeros(len(unknown), np.int64)
+    masks, which = unknown.unique(dim=0, return_inverse=True)
+    counts = []
+    for mask in masks:
+        told = mask.flatten()[model.order(mask)]  # in the order of the chain
+        counts.append((told.cumsum(0) > 0).logical_and(~told).sum())
+    return torch.stack(counts)[which].cpu().numpy()
+
+
+def _completer(model: Model) -> Completer:
+    if not isinstance(model, Completer):
+        raise NotSupported(
+            f"{registry.name_of(type(model))} cannot complete: it draws all of an item at once and cannot keep a part "
+            "of it; fit gated-pixelcnn, or orderless-nade, which sees all that is known"
+        )
+    return model
+
+
+def _items(model: Model, x: Tensor | np.ndarray) -> Tensor:
+    spec, x = model.spec, _tensor(x)
+    if not len(x) or x.shape[1:] != spec.shape:
+        raise UsageError(f"the model is for items of shape {spec.shape}, (N, *shape), not {tuple(x.shape)}")
+    if spec.levels is None:
+        return x.to(model.device, torch.float32)
+    if x.is_floating_point() or int(x.min()) < 0 or int(x.max()) >= spec.levels:
+        raise UsageError(f"the model is for integers 0 to {spec.levels - 1}; these items are off this grid")
+    return x.to(model.device, torch.uint8)
+
+
+def _tensor(values: Tensor | np.ndarray) -> Tensor:
+    """The items of a data set are read-only, which torch warns of: copied."""
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+
+
+def _mask(model: Model, unknown: Tensor | np.ndarray, n: int) -> Tensor:
+    """(N, *shape) truths."""
+    shape, unknown = model.spec.shape, _tensor(unknown)
+    if unknown.shape not in (shape, (n, *shape)):
+        raise UsageError(f"a mask of unknown values has the shape of the items, {shape}, not {tuple(unknown.shape)}")
+    if not unknown.any():
+        raise UsageError("nothing is unknown: the mask marks no place to fill")
+    return unknown.bool().to(model.device).expand(n, *shape)

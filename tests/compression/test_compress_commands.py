@@ -1,0 +1,82 @@
+"""`simulacra compress` and `simulacra decompress`, as they are typed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small import items, randomise
+
+import simulacra
+from simulacra.autoregressive import GatedPixelCNN
+from simulacra.cli import main
+from simulacra.data import DataSpec
+from simulacra.latent import VAE
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A model of digits in its run folder."""
+    folder = tmp_path_factory.mktemp("run")
+    model = randomise(GatedPixelCNN(DataSpec((1, 8, 8), 17), width=4, layers=1, kernel=3).eval())
+    simulacra.save(model, folder / "model")
+    return folder
+
+
+def typed(capsys, *words) -> tuple[int, str, str]:
+    code = main([str(word) for word in words])
+    return code, *capsys.readouterr()
+
+
+def test_a_named_set_there_and_back(run, tmp_path, capsys):
+    sim = tmp_path / "digits.sim"
+    code, out, _ = typed(capsys, "compress", run, "digits", "--out", sim, "--limit", 20, "--split", "valid", "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert (record["n"], record["bytes"], record["out"]) == (20, sim.stat().st_size, str(sim))
+    assert record["bits_per_dim"] == pytest.approx(8 * record["bytes"] / (20 * 64))
+    code, out, _ = typed(capsys, "decompress", run, sim, "--out", tmp_path / "back.npy")
+    assert code == 0
+    assert "20 items" in out
+    assert np.array_equal(np.load(tmp_path / "back.npy"), simulacra.data.load("digits").valid.x[:20])
+
+
+def test_a_folder_there_and_back(run, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for i, x in enumerate(items(DataSpec((1, 8, 8), 17), 3).numpy()):
+        Image.fromarray(x[0]).save(tmp_path / "in" / f"{i}.png")
+    (tmp_path / "in" / "readme.txt").write_text("three digits")
+    code, out, _ = typed(capsys, "compress", run, tmp_path / "in", "--out", tmp_path / "x.sim")
+    assert code == 0
+    assert "3 items" in out
+    assert "not in it: readme.txt" in out
+    code, out, _ = typed(capsys, "decompress", run, tmp_path / "x.sim", "--out", tmp_path / "back", "--json")
+    assert json.loads(out) == {"n": 3, "out": str(tmp_path / "back")}
+    for i in range(3):
+        one, other = (np.asarray(Image.open(tmp_path / folder / f"{i}.png")) for folder in ("in", "back"))
+        assert np.array_equal(one, other)
+
+
+def test_what_goes_wrong_is_told_in_a_line_or_two(run, tmp_path, capsys):
+    torch.manual_seed(0)
+    simulacra.save(VAE(DataSpec((1, 8, 8), 17), latent=2, hidden=4), tmp_path / "vae" / "model")
+    other = randomise(GatedPixelCNN(DataSpec((1, 8, 8), 17), width=4, layers=1, kernel=3).eval(), seed=1)
+    simulacra.save(other, tmp_path / "other" / "model")
+    sim, back = tmp_path / "x.sim", tmp_path / "back.npz"
+    assert typed(capsys, "compress", run, "digits", "--out", sim, "--limit", 2)[0] == 0
+    (tmp_path / "short.sim").write_bytes(sim.read_bytes()[:-1])
+    for words, code, told in (
+        (("compress", tmp_path / "vae", "digits", "--out", sim), 2, "bits-back"),
+        (("compress", run, "digits"), 2, "--out"),
+        (("compress", run, "digits", "--out", tmp_path / "x.png"), 2, ".sim"),
+        (("decompress", tmp_path / "other", sim, "--out", back), 2, "made with model"),
+        (("decompress", run, tmp_path / "short.sim", "--out", back), 1, "damaged"),
+        (("decompress", run, sim, "--out", tmp_path / "folder"), 2, ".npz"),
+        (("decompress", run, tmp_path / "nothing.sim", "--out", back), 2, "nothing.sim"),
+    ):
+        found, out, err = typed(capsys, *words)
+        assert (found, out) == (code, "")
+        assert told in err
+        assert len(err.strip().splitlines()) <= 2
+    assert not back.exists()
