@@ -39,7 +39,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "patience": 0,
     },
     "nade": {"hidden": 500, "learning_rate": 2e-3, "batch": 100, "minutes": 30, "patience": 0},
-    "made": {"hidden": 2000, "dropout": 0.5, "learning_rate": 2e-3, "batch": 100, "minutes": 15, "patience": 0},
+    "made": {
+        "hidden": 2000,
+        "dropout": 0.5,
+        "learning_rate": 2e-3,
+        "batch": 200,
+        "precision": "bf16",
+        "minutes": 20,
+        "patience": 0,
+    },
+    "fvbn": {"batch": 100, "learning_rate": 2e-3, "weight_decay": 0.0, "minutes": 4, "patience": 0},
     "pixelrnn-row": {
         "layers": 5,
         "dropout": 0.0,

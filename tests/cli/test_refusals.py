@@ -73,7 +73,7 @@ def test_data_that_do_not_fit_the_model(refused, runs, tmp_path):
     assert "--levels" in refused("score", runs["vae"], tmp_path / "bright.npy")
     assert "levels" in refused("data", tmp_path / "bright.npy", "--levels", "17", code=1)
     assert "split" in refused("score", runs["vae"], "digits", "--split", "tset")
-    assert "images (C, H, W)" in refused("fit", "gated-pixelcnn", "ring", "--out", tmp_path / "run")
+    assert "rnade" in refused("fit", "gated-pixelcnn", "ring", "--out", tmp_path / "run")
     assert "sample" in refused("score", runs["vae"], "digits", "--samples", "0")
 
 

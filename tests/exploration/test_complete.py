@@ -106,10 +106,10 @@ def test_values_at_unknown_places_do_not_matter():
 
 
 def test_samplers_and_batches_change_nothing_and_the_seed_does(monkeypatch):
-    made, spec = model(SPECS["grey-labelled"]).double(), SPECS["grey-labelled"]
-    x, given = items(spec, 4), condition_of(spec, 4)
+    spec = DataSpec((1, 4, 5), 17, labels(3))
+    made, x, given = model(spec).double(), items(spec, 4), condition_of(spec, 4)
     unknown = np.zeros(spec.shape, bool)
-    unknown[:, 2:5] = True
+    unknown[:, 1:3] = True
 
     def draw(**options):
         return complete(made, x, unknown, 3, condition=given, **options).completed
@@ -151,6 +151,32 @@ def test_items_of_a_data_set_need_no_copy():
     data.test.x.flags.writeable = False
     made, label = model(SPECS["grey-labelled"]), data.test.condition["label"]
     assert complete(made, data.test.x, np.ones((1, 8, 8), bool), condition={"label": label}).completed.shape[0] == 12
+
+
+def test_items_with_masks_of_their_own_may_be_told_in_different_orders():
+    spec = DataSpec((1, 3, 3), 4)
+    made = randomise(registry.find("made").model(spec, hidden=12, orders=4)).eval()
+    x, unknown = items(spec, 6), np.random.default_rng(0).random((6, 1, 3, 3)) < 0.5
+    assert len({tuple(made.order(torch.from_numpy(mask)).tolist()) for mask in unknown}) > 1
+    seen = []
+    found = complete(made, x, unknown, progress=lambda x, done, total: seen.append((done, total)))
+    assert (found.completed[:, 0] == x.numpy())[~unknown].all()
+    assert seen[-1] == (54, 54)
+    alone = [completion_nats(made, found.completed[i], unknown[i])[0] for i in range(6)]
+    np.testing.assert_allclose(found.nats[:, 0], alone, rtol=1e-4)
+    for mask, unseen in zip(unknown, found.unseen, strict=True):
+        told = mask.flatten()[made.order(torch.from_numpy(mask)).numpy()]
+        assert unseen == (~told[told.argmax() :]).sum()
+
+
+def test_real_numbers_are_completed_by_densities():
+    made = randomise(small_model(registry.find("rnade"), SPECS["continuous"]), 0.2).eval()
+    x, unknown = items(SPECS["continuous"], 5), np.array([False, True])
+    found = complete(made, x, unknown, 3)
+    assert found.completed.dtype == np.float32
+    assert (found.completed[..., 0] == x.numpy()[:, None, 0]).all()
+    assert len(np.unique(found.completed[..., 1])) == 15
+    np.testing.assert_allclose(found.nats[:, 1], completion_nats(made, found.completed[:, 1], unknown), rtol=1e-5)
 
 
 # Refusals

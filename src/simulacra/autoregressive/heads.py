@@ -34,8 +34,13 @@ class Head(Protocol):
         """output (N, outputs, H, W), image (N, C, H, W) in [-1, 1] -> all conditionals, (N, C, H, W)."""
         ...
 
-    def here(self, output: Tensor, pixel: Tensor, channel: int) -> GridDistribution:
-        """output (N, outputs, or its share for one channel), pixel (N, C) so far -> that of one sub-pixel, (N,)."""
+    def here(
+        self, output: Tensor, pixel: Tensor, channel: int, before: GridDistribution | None = None
+    ) -> GridDistribution:
+        """output (N, outputs, or its share for one channel), pixel (N, C) so far -> that of one sub-pixel, (N,).
+
+        `before` is that of the channel before it, which need not be worked out again where it is at hand.
+        """
         ...
 
 
@@ -53,7 +58,9 @@ class LevelHead:
             return Bernoulli(output)
         return Categorical(output.unflatten(1, (self.channels, self.levels)).movedim(2, -1))
 
-    def here(self, output: Tensor, pixel: Tensor, channel: int) -> GridDistribution:
+    def here(
+        self, output: Tensor, pixel: Tensor, channel: int, before: GridDistribution | None = None
+    ) -> GridDistribution:
         return Bernoulli(output[:, 0]) if self.levels == 2 else Categorical(output)
 
 
@@ -79,29 +86,33 @@ class MixtureHead:
 
     def everywhere(self, output: Tensor, image: Tensor) -> DiscretisedLogisticMixture:
         parameters = output.unflatten(1, (-1, self.components)).movedim(2, -1)  # (N, parameters, H, W, K)
-        weights, means, scales = zip(*self._chain(parameters, image, self.channels), strict=True)
-        return DiscretisedLogisticMixture(
-            torch.stack(weights, 1), torch.stack(means, 1), torch.stack(scales, 1), self.levels
-        )
+        factors, before = [], None
+        for channel in range(self.channels):
+            factors.append(self._factor(parameters, image, channel, before))
+            before = DiscretisedLogisticMixture(*factors[-1], self.levels)
+        weights, means, scales = (torch.stack(each, 1) for each in zip(*factors, strict=True))
+        return DiscretisedLogisticMixture(weights, means, scales, self.levels)
 
-    def here(self, output: Tensor, pixel: Tensor, channel: int) -> DiscretisedLogisticMixture:
+    def here(
+        self, output: Tensor, pixel: Tensor, channel: int, before: GridDistribution | None = None
+    ) -> DiscretisedLogisticMixture:
+        if channel and before is None:
+            before = self.here(output, pixel, channel - 1)
         parameters = output.unflatten(1, (-1, self.components))
-        return DiscretisedLogisticMixture(*self._chain(parameters, pixel, channel + 1)[-1], self.levels)
+        return DiscretisedLogisticMixture(*self._factor(parameters, pixel, channel, before), self.levels)
 
-    def _chain(self, parameters: Tensor, image: Tensor, channels: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Log weights, means and log scales of the first `channels` sub-pixels, each (N, ..., K)."""
-        one, c = parameters.unbind(1), self.channels
-        weights, means, scales, slopes = one[0], one[1 : 1 + c], one[1 + c : 1 + 2 * c], list(one[1 + 2 * c :])
-        found = []
-        for channel in range(channels):
-            mean = means[channel]
-            for before in range(channel):
-                mean = mean + torch.tanh(slopes.pop(0)) * image[:, before].unsqueeze(-1)
-            found.append((weights, mean, scales[channel]))
-            if channel + 1 < channels:
-                mixture = DiscretisedLogisticMixture(weights, mean, scales[channel], self.levels)
-                weights = mixture.log_joint(image[:, channel])
-        return found
+    def _factor(
+        self, parameters: Tensor, image: Tensor, channel: int, before: GridDistribution | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log weights, means and log scales of one channel, (N, ..., K), given the factor before it."""
+        first = 1 + 2 * self.channels + channel * (channel - 1) // 2  # of the slopes for the channels before
+        weights, mean, scale = (parameters[:, i] for i in (0, 1 + channel, 1 + self.channels + channel))
+        if before is None:
+            return weights, mean, scale
+        assert isinstance(before, DiscretisedLogisticMixture)
+        slopes = torch.tanh(parameters[:, first : first + channel])
+        mean = mean + (slopes * image[:, :channel].unsqueeze(-1)).sum(1)
+        return before.log_joint(image[:, channel - 1]), mean, scale
 
 
 def pixel_head(spec: DataSpec, components: int) -> LevelHead | MixtureHead:

@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simulacra.autoregressive.masked import MaskedLinear, precedes
 from simulacra.autoregressive.orders import MixtureOfOrders
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
@@ -26,35 +26,6 @@ from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
 from simulacra.nn import AddCondition
 from simulacra.registry import register
-
-MOST_WEIGHTS = 1 << 28  # of the last layer: a gigabyte, and in training four more
-
-
-def precedes(ranks: Tensor, out_ranks: Tensor) -> Tensor:
-    """(out, in) of 0 and 1: whether rank < out rank. In floats, as products with booleans take 20 times longer."""
-    return (out_ranks.float()[:, None] - ranks.float()).clamp_(0, 1)
-
-
-class MaskedLinear(nn.Module):
-    """y_q = b_q + Σ_p mask_qp W_qp x_p, where an output q may stand for several numbers under the same mask.
-
-    The mask is a factor in every call and never touches the weights; one that hides more may be given in its place.
-    """
-
-    mask: Tensor
-
-    def __init__(self, mask: Tensor, numbers: int = 1) -> None:
-        super().__init__()
-        outputs, inputs = mask.shape
-        self.weight = nn.Parameter(torch.empty(outputs, numbers, inputs))
-        self.bias = nn.Parameter(torch.zeros(outputs * numbers))
-        self.register_buffer("mask", mask[:, None].expand_as(self.weight), persistent=False)
-        reach = (mask.mean().clamp(min=1e-3) * inputs) ** -0.5  # of as many inputs as an output reads on average
-        nn.init.uniform_(self.weight, -float(reach), float(reach))
-
-    def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
-        weight = self.weight * (self.mask if mask is None else mask[:, None])
-        return F.linear(input, weight.flatten(0, 1), self.bias)
 
 
 @register("made", paper="Germain et al. 2015, MADE: Masked Autoencoder for Distribution Estimation")
@@ -71,7 +42,7 @@ class MADE(MixtureOfOrders):
         dropout: share of the hidden units dropped in training.
     """
 
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "schedule": "cosine"}
+    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine"}
 
     def __init__(
         self,
@@ -82,15 +53,9 @@ class MADE(MixtureOfOrders):
         direct: bool = True,
         dropout: float = 0.5,
     ) -> None:
-        super().__init__(spec, orders)
+        super().__init__(spec, orders, raster_first=True)
         if hidden < 1 or layers < 1 or not 0 <= dropout < 1:
             raise UsageError("made needs hidden >= 1, layers >= 1 and dropout from 0 up to 1")
-        read = hidden + spec.dims * direct
-        if (weights := spec.dims * self.logits * read) > MOST_WEIGHTS:
-            raise UsageError(
-                f"the outputs of made would have {weights:,} weights for {spec.describe()}; "
-                "take fewer levels (--levels), a smaller --hidden or --no-direct"
-            )
         self.direct = direct
         self.degrees = 1 + torch.arange(hidden, device="cpu") * (spec.dims - 1) // hidden
         masks = [self.masks(order) for order in self.orders]
@@ -104,13 +69,9 @@ class MADE(MixtureOfOrders):
 
     def masks(self, order: Tensor) -> tuple[Tensor, Tensor]:
         """Of the first and of the last layer; those between them are the same in every order."""
-        positions = order.argsort()
-        return precedes(positions, self.degrees.to(order.device)), precedes(self.ranks(positions), positions + 1)
-
-    def ranks(self, positions: Tensor) -> Tensor:
-        """Of what the last layer reads: the units, and with direct connections the inputs."""
-        degrees = self.degrees.to(positions.device)
-        return torch.cat((degrees, positions + 1)) if self.direct else degrees
+        positions, degrees = order.argsort(), self.degrees.to(order.device)
+        read = torch.cat((degrees, positions + 1)) if self.direct else degrees
+        return precedes(positions, degrees), precedes(read, positions + 1)
 
     def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
         k = int(torch.randint(len(self.orders), ())) if len(self.orders) > 1 else 0
@@ -137,58 +98,51 @@ class MADE(MixtureOfOrders):
 class MadeSteps:
     """`Steps` of a MADE: at position p the units of degree p are computed, from prefixes of what is before them.
 
-    What the last layer reads stands in the order in which it becomes known, so that it too is a prefix.
+    A step is a few products of the size of a prefix; whatever else it takes or fills is cut into views beforehand.
     """
 
     @torch.no_grad()
     def __init__(self, model: MADE, n: int, given: Condition, order: Tensor) -> None:
-        self.model, self.position, dims = model, 0, model.spec.dims
+        self.model, self.position = model, 0
+        dims, hidden = model.spec.dims, len(model.degrees)
         layers, conditions = (
             cast(list[MaskedLinear], list(model.stack)),
             cast(list[AddCondition], list(model.conditions)),
         )
-        self.weights = [layer.weight[:, 0] for layer in layers]
-        self.weights[0] = self.weights[0][:, order]
-        self.biases = [add(layer.bias.expand(n, -1), given) for layer, add in zip(layers, conditions, strict=True)]
-
-        by_time = model.ranks(order.argsort()).argsort(stable=True)
-        self.output = model.output.weight[order][..., by_time]
+        weights = [layer.weight[:, 0].t() for layer in layers]
+        outputs = model.output.weight.transpose(1, 2)  # (dims, units and inputs, logits)
+        units, direct = outputs[:, :hidden], outputs[:, hidden:]
+        if not torch.equal(order, torch.arange(dims, device=order.device)):
+            weights[0], units = weights[0][order], units[order]
+            direct = direct[order][:, order] if model.direct else direct
+        self.units, self.direct = units.unbind(), direct.unbind()
         bias = model.output_condition(model.output.bias.expand(n, -1), given)
         self.output_biases = bias.unflatten(1, (dims, -1))[:, order].unbind(1)
 
-        positions = torch.arange(dims, device="cpu")
-        self.units = torch.searchsorted(model.degrees, positions, right=True).tolist()  # of degrees up to each position
-        self.known = [units + model.direct * p for p, units in enumerate(self.units)]  # columns of `seen` at each
-        self.inputs = bias.new_zeros(n, dims)
-        self.features = [bias.new_zeros(n, len(model.degrees)) for _ in layers[1:]]
-        self.seen = bias.new_zeros(n, len(by_time))
-        self.minus_one = bias.new_tensor(-1.0)
+        counts = torch.bincount(model.degrees, minlength=dims)  # units of each degree
+        self.counts, self.known = counts.tolist(), counts.cumsum(0).tolist()
+        biases = [add(layer.bias.expand(n, -1), given) for layer, add in zip(layers, conditions, strict=True)]
+        self.features = [bias.new_zeros(n, hidden) for _ in layers]
+        self.weights, self.biases, self.slots = (
+            [whole.split(self.counts, dim=1) for whole in of_layers] for of_layers in (weights, biases, self.features)
+        )
+        self.x = bias.new_zeros(n, dims)
+        self.columns, self.minus_one = self.x.unbind(1), bias.new_tensor(-1.0)
 
-    @torch.no_grad()
     def look(self) -> GridDistribution:
         p = self.position
-        if p and self.units[p] > self.units[p - 1]:
-            self._compute_units(p)
-        known, weight = self.known[p], self.output[p]
-        return self.model.here(torch.addmm(self.output_biases[p], self.seen[:, :known], weight[:, :known].t()))
+        if self.counts[p]:
+            before, known = self.x, p
+            for weight, bias, slot, h in zip(self.weights, self.biases, self.slots, self.features, strict=True):
+                torch.addmm(bias[p], before.narrow(1, 0, known), weight[p].narrow(0, 0, known), out=slot[p]).relu_()
+                before, known = h, self.known[p]
+        h, known = self.features[-1], self.known[p]
+        output = torch.addmm(self.output_biases[p], h.narrow(1, 0, known), self.units[p].narrow(0, 0, known))
+        if self.model.direct:
+            output.addmm_(self.x.narrow(1, 0, p), self.direct[p].narrow(0, 0, p))
+        return self.model.here(output)
 
-    def _compute_units(self, p: int) -> None:
-        """Those of degree p, layer by layer."""
-        begin, end = self.units[p - 1], self.units[p]
-        before = self.inputs[:, :p]
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            h = torch.addmm(bias[:, begin:end], before, weight[begin:end, : before.shape[1]].t()).relu_()
-            if i < len(self.features):
-                self.features[i][:, begin:end] = h
-                before = self.features[i][:, :end]
-            else:
-                self.seen[:, self.known[p - 1] : self.known[p - 1] + end - begin] = h
-
-    @torch.no_grad()
     def put(self, value: Tensor) -> None:
-        p, spec = self.position, self.model.spec
-        column = self.inputs[:, p]
-        torch.add(self.minus_one, value, alpha=2 / (spec.grid_levels - 1), out=column)
-        if self.model.direct and p + 1 < spec.dims:
-            self.seen[:, self.known[p + 1] - 1] = column
+        scale = 2 / (self.model.spec.grid_levels - 1)
+        torch.add(self.minus_one, value, alpha=scale, out=self.columns[self.position])
         self.position += 1

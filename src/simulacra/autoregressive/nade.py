@@ -105,7 +105,7 @@ class NADE(Discrete):
         sigmoid: whether f is the logistic function, as in the paper, or else max(0, a).
     """
 
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "schedule": "cosine"}
+    defaults = {"learning_rate": 1e-2, "batch": 64, "steps": 2000, "schedule": "cosine"}
 
     def __init__(self, spec: DataSpec, hidden: int = 500, sigmoid: bool = True) -> None:
         super().__init__(spec)
@@ -148,7 +148,6 @@ class NadeSteps:
         self.outputs = model.outputs.transpose(1, 2).unbind()
         self.biases = model.biases.unbind()
 
-    @torch.no_grad()
     def look(self) -> GridDistribution:
         if self.model.sigmoid:
             torch.sigmoid(self.a, out=self.h)
@@ -156,7 +155,6 @@ class NadeSteps:
             torch.clamp(self.a, min=0, out=self.h)
         return self.model.here(torch.addmm(self.biases[self.position], self.h, self.outputs[self.position]))
 
-    @torch.no_grad()
     def put(self, value: Tensor) -> None:
         self.a.addr_(value.to(self.a.dtype), self.inputs[self.position])
         self.position += 1

@@ -17,22 +17,33 @@ from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 
-SEED = 20_150_208  # of the random orders: they follow from the constructor's arguments and are not saved
+SEED = 2015  # of the random orders, which follow from the constructor's arguments and are not saved
+
+
+def random_orders(count: int, dims: int) -> Tensor:
+    """(count, dims), the same ones every time."""
+    generator = torch.Generator("cpu").manual_seed(SEED)
+    orders = [torch.randperm(dims, generator=generator, device="cpu") for _ in range(count)]
+    return torch.stack(orders) if orders else torch.empty(0, dims, dtype=torch.long, device="cpu")
 
 
 class MixtureOfOrders(Discrete):
     """Base of the models that can tell an item in any order. Where no order is named, conditionals, steps and
-    `log_each` go by the first one; `log_prob` and `sample` are those of the mixture."""
+    `log_each` go by the first one; `log_prob` and `sample` are those of the mixture.
+
+    Attributes:
+        orders: (K, dims)
+    """
 
     orders: Tensor
 
-    def __init__(self, spec: DataSpec, orders: int) -> None:
+    def __init__(self, spec: DataSpec, orders: int, raster_first: bool) -> None:
         super().__init__(spec)
         if orders < 1:
             raise UsageError(f"at least one order is needed, not {orders}")
-        generator = torch.Generator("cpu").manual_seed(SEED)
-        others = [torch.randperm(spec.dims, generator=generator, device="cpu") for _ in range(orders - 1)]
-        self.register_buffer("orders", torch.stack([self._raster, *others]), persistent=False)
+        chosen = random_orders(orders - raster_first, spec.dims)
+        chosen = torch.cat((self._raster[None], chosen)) if raster_first else chosen
+        self.register_buffer("orders", chosen, persistent=False)
 
     def order(self, unknown: Tensor | None = None) -> Tensor:
         """The first order; where some coordinates are unknown, the one by which they see most of what is known."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,24 +21,19 @@ from simulacra.autoregressive.raster import Raster
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
-from simulacra.nn import AddCondition, DownConv2d, Grow, Memory, RightConv2d, ShrinkDown, ShrinkRight
+from simulacra.nn import (
+    AddCondition,
+    DownConv2d,
+    Features,
+    Grow,
+    Memory,
+    RightConv2d,
+    ShrinkDown,
+    ShrinkRight,
+    concat_elu,
+    features,
+)
 from simulacra.registry import register
-
-
-def concat_elu(h: Tensor) -> Tensor:
-    """φ: (N, p, ...) -> (N, 2p, ...)"""
-    return F.elu(torch.cat((h, -h), dim=1), inplace=True)
-
-
-class Features(NamedTuple):
-    """h (N, p, ...) and φ(h) (N, 2p, ...), which several layers read."""
-
-    h: Tensor
-    phi: Tensor
-
-
-def features(h: Tensor) -> Features:
-    return Features(h, concat_elu(h))
 
 
 class Word(NamedTuple):
@@ -50,7 +44,7 @@ class Word(NamedTuple):
 
 
 class Words(NamedTuple):
-    """All that the vertical stream tells at one resolution: on the way down, at the resolutions below, on the way up."""
+    """All that the vertical stream tells at one resolution: on the way down, below it, and on the way up."""
 
     down: list[Word]
     below: Words | None

@@ -59,7 +59,7 @@ class Raster(Autoregressive):
 
     def real(self, x: Tensor) -> Tensor:
         """Levels -> [-1, 1] in the precision of the network."""
-        return self.spec.centred(x).to(next(self.parameters()).dtype)
+        return self.spec.centred(x.to(next(self.parameters()).dtype))
 
     def groups(self, width: int) -> int:
         """`width` rounded down to equal shares for red, green and blue; raises UsageError if nothing is left."""
@@ -81,6 +81,7 @@ class RasterSteps:
         self.pixel = like.new_zeros(n, channels)
         self.told: Any = None
         self.output = self.pixel
+        self.said: GridDistribution | None = None
 
     @torch.no_grad()
     def look(self) -> GridDistribution:
@@ -89,11 +90,12 @@ class RasterSteps:
             self.told = model.above(self.row, self.given, memory)
         if memory.channel == 0 or model.head.per_channel:
             self.output = model.beside(self.pixel, self.told, memory)
-        return model.head.here(self.output, self.pixel, memory.channel)
+        self.said = model.head.here(self.output, self.pixel, memory.channel, self.said if memory.channel else None)
+        return self.said
 
     def put(self, value: Tensor) -> None:
         memory = self.memory
-        self.pixel[:, memory.channel] = self.model.real(value)
+        self.pixel[:, memory.channel] = self.model.spec.centred(value.to(self.pixel.dtype))
         if memory.channel == memory.channels - 1:
             self.row[:, :, 0, memory.column] = self.pixel
             memory.previous.copy_(self.pixel)

@@ -32,7 +32,7 @@ class Discrete(Autoregressive):
 
     def numbers(self, x: Tensor) -> Tensor:
         """Levels (N, *shape) -> (N, dims) in [-1, 1], in the precision of the network."""
-        return self.spec.centred(x).flatten(1).to(next(self.parameters()).dtype)
+        return self.spec.centred(x.to(next(self.parameters()).dtype)).flatten(1)
 
     def everywhere(self, output: Tensor) -> GridDistribution:
         """output (N, dims, logits), coordinates in their places -> all conditionals, (N, *shape)."""

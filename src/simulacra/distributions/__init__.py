@@ -5,6 +5,7 @@ from simulacra.distributions.categorical import Bernoulli, Categorical
 from simulacra.distributions.discretised import DiscretisedGaussian, DiscretisedLogisticMixture
 from simulacra.distributions.gaussian import DiagonalGaussian, PointMass
 from simulacra.distributions.kl import kl_divergence
+from simulacra.distributions.mixture_of_gaussians import MixtureOfGaussians
 
 __all__ = [
     "Bernoulli",
@@ -15,6 +16,7 @@ __all__ = [
     "Distribution",
     "Factorised",
     "GridDistribution",
+    "MixtureOfGaussians",
     "PointMass",
     "at_least_float32",
     "kl_divergence",

@@ -7,6 +7,7 @@ float32, whatever precision the network ran in: bfloat16 likelihoods are off by 
 from __future__ import annotations
 
 import copy
+import functools
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
@@ -102,6 +103,13 @@ class GridDistribution(Factorised):
 
 def bin_edges(levels: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Lower and upper edge of every level on the centred grid [-1, 1]; the outermost bins reach FAR beyond it."""
-    edges = (2 * torch.arange(levels + 1, device=like.device, dtype=like.dtype) - levels) / (levels - 1)
-    edges[0], edges[-1] = -FAR, FAR
+    edges = _bin_edges(levels, like.device, like.dtype)
     return edges[:-1], edges[1:]  # one list of edges: neighbours share theirs to the last bit, so nothing is lost
+
+
+@functools.lru_cache(maxsize=64)  # a sampler asks for every sub-pixel
+@torch.inference_mode(False)  # what is kept must serve training too
+def _bin_edges(levels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    edges = (2 * torch.arange(levels + 1, device=device, dtype=dtype) - levels) / (levels - 1)
+    edges[0], edges[-1] = -FAR, FAR
+    return edges

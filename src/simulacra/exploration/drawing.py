@@ -51,11 +51,12 @@ def draw_into(
 
 
 def _of_all(items: np.ndarray, part: slice, dims: int, progress: Progress) -> Callable[[Tensor, int, int], None]:
-    """The progress of one part, told as the progress of all."""
+    """The progress of one part, told as the progress of all. That a part is complete is told once, after it."""
+    n = part.stop - part.start
 
     def tell(drawn: Tensor, done: int, total: int) -> None:
-        if done < total:  # that a part is complete is told once, after it
+        if done < total and len(drawn) == n:  # fewer where masks of different items ask for different orders
             items[part] = drawn.cpu().numpy()
-            progress(items, part.start * dims + (part.stop - part.start) * done, len(items) * dims)
+            progress(items, part.start * dims + n * done, len(items) * dims)
 
     return tell

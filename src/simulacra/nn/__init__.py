@@ -1,19 +1,25 @@
 """Blocks that know no probability."""
 
+from simulacra.nn.attention import LookBack
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
 from simulacra.nn.embed import AddCondition
+from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
 __all__ = [
     "AddCondition",
     "DownConv2d",
+    "Features",
     "Grow",
+    "LookBack",
     "MaskedConv2d",
     "Memory",
     "RightConv2d",
     "ShrinkDown",
     "ShrinkRight",
+    "concat_elu",
+    "features",
     "group_mask",
     "groups_of",
 ]

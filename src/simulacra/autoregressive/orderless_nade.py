@@ -1,0 +1,130 @@
+r"""Orderless NADE: one deep network that is told some coordinates, and which, and predicts each of the others,
+
+    a = c + Σ_{j known} (x_j W_j + M_j),    h = f_L(... f_1(a)),    p(x_i | known) = softmax(b_i + V_i h).
+
+Trained on orders o and positions d drawn at random, where the D - d coordinates that are not yet told stand for all
+orders that begin alike,
+
+    -log p(x) <= E_{o,d} [ D / (D - d) Σ_{i after d} -log p(x_i | the first d of o) ],
+
+it has a density for each of the D! orders. Uria, Murray & Larochelle 2014, "A Deep and Tractable Density Estimator",
+eq. 8 and 9 (d counted from 0), with the mask as a second input (section 3.1).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from simulacra.autoregressive.orders import MixtureOfOrders
+from simulacra.capabilities import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.distributions import GridDistribution
+from simulacra.errors import UsageError
+from simulacra.nn import AddCondition
+from simulacra.registry import register
+
+AT_ONCE = 1 << 21  # numbers in a layer of features, when all positions of an order are evaluated
+
+
+@register("orderless-nade", paper="Uria et al. 2014, A Deep and Tractable Density Estimator")
+class OrderlessNADE(MixtureOfOrders):
+    r"""log p(x|c) = log 1/K Σ_k Π_i p(x_i | those before x_i in order k, c), from one network for all orders.
+
+    A completion takes an order of its own, in which all that is known comes first.
+
+    Args:
+        spec: what x is: vectors or images, on a grid; with a condition field, p(x | label).
+        hidden: units of a layer.
+        layers: hidden layers.
+        orders: K, random ones, that make up the density; training knows nothing of them.
+        dropout: share of the units dropped in training.
+    """
+
+    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 6000, "schedule": "cosine"}
+
+    def __init__(
+        self, spec: DataSpec, hidden: int = 500, layers: int = 2, orders: int = 1, dropout: float = 0.0
+    ) -> None:
+        super().__init__(spec, orders, raster_first=False)
+        if hidden < 1 or layers < 1 or not 0 <= dropout < 1:
+            raise UsageError("orderless-nade needs hidden >= 1, layers >= 1 and dropout from 0 up to 1")
+        self.values = nn.Parameter(torch.empty(spec.dims, hidden))
+        self.known = nn.Parameter(torch.empty(spec.dims, hidden))
+        self.start = nn.Parameter(torch.zeros(hidden))
+        self.condition = AddCondition(self.classes, hidden)
+        self.stack = nn.Sequential()
+        for _ in range(layers - 1):
+            self.stack.extend([nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU()])
+        self.stack.append(nn.Dropout(dropout))
+        self.outputs = nn.Parameter(torch.empty(spec.dims, self.logits, hidden))
+        self.biases = nn.Parameter(torch.zeros(spec.dims, self.logits))
+        for weight, inputs in ((self.values, spec.dims), (self.known, spec.dims), (self.outputs, hidden)):
+            nn.init.uniform_(weight, -(inputs**-0.5), inputs**-0.5)
+
+    def order(self, unknown: Tensor | None = None) -> Tensor:
+        """The first order; where some coordinates are unknown, the others of it come before them."""
+        first = self.orders[0]
+        return first if unknown is None else first[unknown.flatten()[first].long().argsort(stable=True)]
+
+    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+        """The bound above from one order and position for each item; positions are spread evenly over the batch."""
+        n, dims = len(x), self.spec.dims
+        shift = torch.rand((), device=x.device)
+        told = ((torch.arange(n, device=x.device) + shift) * (dims / n)).long().clamp(max=dims - 1)
+        known = torch.rand(n, dims, device=x.device).argsort(1) < told[:, None]
+        output = self.predict(x, known, condition).log_each(x).flatten(1).masked_fill(known, 0).sum(1)
+        return {"nats": -(output * dims / (dims - told)).mean()}
+
+    def predict(self, x: Tensor, known: Tensor, condition: Condition | None = None) -> GridDistribution:
+        """p(x_i | the values at `known`) for every i at once: x (N, *shape), known (N, dims) of True and False.
+
+        Only what is said of the unknown coordinates means anything, and together it is no density: their order is not
+        given, and each of them is told nothing of the others.
+        """
+        told = known.to(self.values.dtype)
+        a = torch.addmm(self.start, self.numbers(x) * told, self.values) + told @ self.known
+        h = self.stack(torch.relu(self.condition(a, self.conditioned(condition, len(x)))))
+        return self.everywhere((h @ self.outputs.flatten(0, 1).t()).unflatten(1, (-1, self.logits)) + self.biases)
+
+    def conditionals(
+        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+    ) -> GridDistribution:
+        given = self.conditioned(condition, len(x))
+        order = self.orders[0] if order is None else order
+        numbers, a = self.numbers(x)[:, order], self.condition(self.start.expand(len(x), -1), given)
+        found = []
+        for places in order.split(max(1, AT_ONCE // max(1, a.numel()))):
+            some, numbers = numbers[:, : len(places)], numbers[:, len(places) :]
+            told = some[..., None] * self.values[places] + self.known[places]  # (N, places, H)
+            sums = torch.cat((a[:, None], told), dim=1).cumsum(1)
+            a = sums[:, -1]
+            h = self.stack(torch.relu(sums[:, :-1]))
+            found.append(torch.einsum("nph,plh->npl", h, self.outputs[places]) + self.biases[places])
+        return self.everywhere(torch.cat(found, dim=1)[:, order.argsort()])
+
+    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> OrderlessSteps:
+        return OrderlessSteps(self, n, self.conditioned(condition, n), self.orders[0] if order is None else order)
+
+
+class OrderlessSteps:
+    """`Steps` of an orderless NADE: the first pre-activations are kept and grow by a row; deeper layers run anew."""
+
+    @torch.no_grad()
+    def __init__(self, model: OrderlessNADE, n: int, given: Condition, order: Tensor) -> None:
+        self.model, self.position = model, 0
+        self.a = model.condition(model.start.repeat(n, 1), given)
+        self.values, self.known = model.values[order].unbind(), model.known[order].unbind()
+        self.outputs, self.biases = model.outputs[order].transpose(1, 2).unbind(), model.biases[order].unbind()
+
+    @torch.no_grad()
+    def look(self) -> GridDistribution:
+        h = cast(Tensor, self.model.stack(torch.relu(self.a)))
+        return self.model.here(torch.addmm(self.biases[self.position], h, self.outputs[self.position]))
+
+    def put(self, value: Tensor) -> None:
+        number = self.model.spec.centred(value.to(self.a.dtype))
+        self.a.addr_(number, self.values[self.position]).add_(self.known[self.position])
+        self.position += 1

@@ -1,0 +1,133 @@
+r"""PixelSNAIL: log p(x) = Σ_pixels log p(x_rc | pixels before it): convolutions see near, attention sees everything.
+
+A block is a few gated residual layers, each a causal convolution that reads the pixel's own place, the one on its left
+and the two above these, then attention to all earlier pixels, then a layer that merges what attention found:
+
+    h <- h + a ⊙ σ(b),    (a, b) = W_2 * φ(W_1 * φ(h) + U φ(found)) + V c,    φ(h) = elu([h, -h]).
+
+Keys and values are made of the features and of the pixel itself, queries of the features alone, and both know their
+place in the image. Attention leaves no blind spot, although a 2×2 window has one.
+Chen, Mishra, Rohaninejad & Abbeel 2018, "PixelSNAIL", section 2 and figure 2.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from simulacra.autoregressive.heads import MixtureHead, pixel_head
+from simulacra.autoregressive.raster import Raster
+from simulacra.capabilities import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
+from simulacra.nn import AddCondition, Features, LookBack, Memory, RightConv2d, concat_elu, features
+from simulacra.registry import register
+
+
+class Layer(nn.Module):
+    """A gated residual layer whose windows reach up and left by `reach`; `merges` what attention found."""
+
+    def __init__(self, width: int, classes: dict[str, int], dropout: float, reach: int, merges: bool = False) -> None:
+        super().__init__()
+        self.look = RightConv2d(2 * width, width, above=reach, left=reach)
+        self.gate = RightConv2d(2 * width, 2 * width, above=reach, left=reach)
+        self.merge = RightConv2d(2 * width, width) if merges else None
+        self.condition = AddCondition(classes, 2 * width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, h: Features, found: Tensor | None, given: Tensor | None, memory: Memory | None) -> Features:
+        seen = self.look(h.phi, memory=memory)
+        if self.merge is not None and found is not None:
+            seen = seen + self.merge(concat_elu(found), memory=memory)
+        return features(h.h + F.glu(self.gate(concat_elu(self.dropout(seen)), given, memory), dim=1))
+
+
+class Block(nn.Module):
+    """Layers, attention, and a layer that merges both."""
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        layers: int,
+        heads: int,
+        size: tuple[int, int],
+        classes: dict[str, int],
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.near = nn.ModuleList(Layer(width, classes, dropout, reach=1) for _ in range(layers))
+        self.far = LookBack(2 * width, channels, width, heads, size)
+        self.both = Layer(width, classes, dropout, reach=0, merges=True)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Those that look near, and the one that merges."""
+        return [*cast(list[Layer], list(self.near)), self.both]
+
+    def forward(self, h: Features, told: Tensor, given: list[Tensor | None], memory: Memory | None) -> Features:
+        """told: the image, or in a walk the pixel before the one that it stands at."""
+        *near, last = given
+        for layer, row in zip(self.near, near, strict=True):
+            h = layer(h, None, row, memory)
+        return self.both(h, self.far(h.phi, told, memory), last, memory)
+
+
+@register("pixelsnail", paper="Chen et al. 2018, PixelSNAIL")
+class PixelSNAIL(Raster):
+    r"""log p(x|c) = Σ_pixels log Σ_k π_k Π_channels L(x_channel; μ_k, s_k): exact, for images of any size and depth.
+
+    Args:
+        spec: what x is; with a condition field, p(x | label).
+        width: features of every layer.
+        blocks: times that attention looks back over all earlier pixels.
+        layers: gated residual layers before each look.
+        heads: questions that attention asks at once; they share the width.
+        components: of the mixture of logistics; a binary image of one channel has a Bernoulli instead.
+        dropout: share of the features within a layer that is dropped in training.
+    """
+
+    defaults = {"learning_rate": 2e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        width: int = 32,
+        blocks: int = 2,
+        layers: int = 3,
+        heads: int = 1,
+        components: int = 5,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__(spec)
+        if min(width, blocks, layers, heads, components) < 1 or not 0 <= dropout < 1:
+            raise UsageError("pixelsnail needs at least one of each thing and dropout from 0 up to 1")
+        if width % heads:
+            raise UsageError(f"{heads} heads cannot share a width of {width} equally")
+        channels, *size = spec.shape
+        self.head = pixel_head(spec, components)
+        self.first = RightConv2d(channels, width, above=1, left=1, right=1, strict=True)
+        self.stack = nn.ModuleList(
+            Block(channels, width, layers, heads, (size[0], size[1]), self.classes, dropout) for _ in range(blocks)
+        )
+        self.tell = RightConv2d(2 * width, self.head.outputs)
+        if isinstance(self.head, MixtureHead):
+            self.head.spread(cast(Tensor, self.tell.bias))
+
+    @property
+    def blocks(self) -> list[Block]:
+        return cast(list[Block], list(self.stack))
+
+    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[list[Tensor | None]]:
+        """Only the condition: the windows themselves reach into the row above."""
+        rows = [[layer.condition.row(given) for layer in block.layers] for block in self.blocks]
+        return [[None if row is None else row[:, :, None, None] for row in block] for block in rows]
+
+    def beside(self, image: Tensor, told: list[list[Tensor | None]], memory: Memory | None = None) -> Tensor:
+        h = features(self.first(image, memory=memory))
+        known = image if memory is None else memory.previous
+        for block, given in zip(self.blocks, told, strict=True):
+            h = block(h, known, given, memory)
+        return self.tell(h.phi, memory=memory)

@@ -1,0 +1,178 @@
+r"""RNADE: NADE for real numbers. The running sum of one hidden layer says of every coordinate a mixture of Gaussians,
+
+    a_1 = c,  h_i = max(0, ρ_i a_i),  p(x_i | x_<i) = Σ_k π_k(h_i) N(x_i; μ_k(h_i), σ_k(h_i)²),  a_{i+1} = a_i + z_i W_i.
+
+Uria, Murray & Larochelle 2013, "RNADE: The real-valued neural autoregressive density-estimator", eq. 3 to 8. Two things
+are added. The network reads and tells z, which is x shifted and scaled by the mean and the standard deviation of the
+items that it was trained on, so that it need not be told in which units x is; p is the density of x itself. And the
+means may be moved by the z before them directly, μ_k(h_i) + Σ_{j<i} z_j L_ji, so that one component is enough for any
+Gaussian, whatever its covariance.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from simulacra.autoregressive.chain import Autoregressive
+from simulacra.capabilities import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.distributions import MixtureOfGaussians
+from simulacra.errors import UsageError
+from simulacra.nn import AddCondition
+from simulacra.registry import register
+
+MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 7.0  # of a component, in standard deviations: a density may not rise without end
+
+
+class Units(nn.Module):
+    """z = (x - mean) / scale, from the mean and the variance of all items seen in training; the identity before.
+
+    What is learnt is no function of the batch at hand: a batch changes what is said of all later ones.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    seen: Tensor
+
+    def __init__(self, dims: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dims))
+        self.register_buffer("variance", torch.ones(dims))
+        self.register_buffer("seen", torch.tensor(0))
+
+    @torch.no_grad()
+    def learn(self, x: Tensor) -> None:
+        """Pool x (N, dims) with all that was seen before (Chan, Golub & LeVeque 1983, "Algorithms for Computing the
+        Sample Variance", eq. 2.1).
+        """
+        self.seen += len(x)
+        share = len(x) / self.seen
+        change = x.mean(0) - self.mean
+        self.variance += share * (x.var(0, correction=0) - self.variance + (1 - share) * change.square())
+        self.mean += share * change
+
+    @property
+    def scale(self) -> Tensor:
+        """(dims,); 1 where all items are alike."""
+        return torch.where(self.variance > 0, self.variance.sqrt(), 1)
+
+
+@register("rnade", paper="Uria, Murray & Larochelle 2013, RNADE: real-valued neural autoregressive density-estimator")
+class RNADE(Autoregressive):
+    r"""log p(x|c) = Σ_i log p(x_i | x_<i, c) in raster order, a density; every factor is a mixture of Gaussians.
+
+    Args:
+        spec: what x is: continuous; with a condition field, p(x | label).
+        hidden: H, units of the hidden layer.
+        components: K, Gaussians in the mixture of a coordinate.
+        direct: whether the coordinates before x_i also move its means directly.
+    """
+
+    defaults = {
+        "learning_rate": 1e-2,
+        "batch": 64,
+        "steps": 2000,
+        "schedule": "cosine",
+        "weight_decay": 0.03,
+        "every": 100,
+    }
+
+    def __init__(self, spec: DataSpec, hidden: int = 50, components: int = 10, direct: bool = True) -> None:
+        super().__init__(spec)
+        if spec.levels is not None:
+            raise UsageError(f"rnade is for continuous data, these have {spec.levels} levels; use made or nade")
+        if hidden < 1 or components < 1:
+            raise UsageError("rnade needs hidden >= 1 and components >= 1")
+        classes = {name: label.count for name, label in spec.condition.items()}
+        self.components = components
+        self.units = Units(spec.dims)
+        self.inputs = nn.Parameter(torch.empty(spec.dims, hidden))  # rows in the order of the chain, like all below
+        self.start = nn.Parameter(torch.zeros(hidden))
+        self.rates = nn.Parameter(torch.ones(spec.dims, 1))
+        self.outputs = nn.Parameter(torch.empty(spec.dims, hidden, 3 * components))
+        self.biases = nn.Parameter(torch.zeros(spec.dims, 3 * components))
+        self.direct = nn.Parameter(torch.zeros(spec.dims, spec.dims)) if direct else None
+        self.condition = AddCondition(classes, hidden)
+        self._begin()
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Components side by side over the range of z, so narrow that none has to share a peak with another for good."""
+        hidden = self.inputs.shape[1]
+        nn.init.uniform_(self.inputs, -(hidden**-0.5), hidden**-0.5)
+        nn.init.uniform_(self.start, -1, 1)
+        nn.init.uniform_(self.outputs, -0.1 * hidden**-0.5, 0.1 * hidden**-0.5)
+        shares = (torch.arange(self.components) + 0.5) / self.components
+        _, means, log_scales = self.biases.chunk(3, dim=-1)
+        means.copy_(torch.special.ndtri(shares).expand_as(means))
+        log_scales.fill_(-math.log(self.components))
+
+    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+        if self.training:
+            self.units.learn(x.flatten(1)[:, self.order()])
+        return super().loss(x, condition)
+
+    def conditionals(
+        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+    ) -> MixtureOfGaussians:
+        given, chain = self.conditioned(condition, len(x)), self.own(order)
+        with torch.autocast(x.device.type, enabled=False):  # running sums and densities are no place for 8 bits
+            z = (x.flatten(1)[:, chain].to(self.start.dtype) - self.units.mean) / self.units.scale
+            start = self.condition(self.start.expand(len(x), -1), given).unsqueeze(1)
+            moved = (z[:, :-1, None] * self.inputs[:-1]).cumsum(1)
+            a = torch.cat((start, start + moved), dim=1)
+            output = torch.einsum("ndh,dho->ndo", torch.relu(self.rates * a), self.outputs) + self.biases
+            shift = torch.zeros_like(z) if self.direct is None else z @ self.direct.triu(1)
+            numbers = self.components_of(output, shift, self.units.mean, self.units.scale)
+        back = chain.argsort()
+        return MixtureOfGaussians(*(each[:, back].unflatten(1, self.spec.shape) for each in numbers))
+
+    def components_of(
+        self, output: Tensor, shift: Tensor, mean: Tensor, scale: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network says (N, ..., 3K) of z -> weights, means and log scales (N, ..., K) of x."""
+        weights, means, log_scales = output.chunk(3, dim=-1)
+        mean, scale = mean.unsqueeze(-1), scale.unsqueeze(-1)
+        means = mean + scale * (means + shift.unsqueeze(-1))
+        return weights, means, log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE) + scale.log()
+
+    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> RnadeSteps:
+        self.own(order)
+        return RnadeSteps(self, n, self.conditioned(condition, n))
+
+    def own(self, order: Tensor | None) -> Tensor:
+        """The one order there is; raises UsageError where another one is asked for."""
+        own = self.order()
+        if order is not None and not torch.equal(order, own):
+            raise UsageError("rnade tells the coordinates in raster order only; leave the order out")
+        return own
+
+
+class RnadeSteps:
+    """`Steps` of an RNADE: the pre-activations and the direct sums are kept, and a value adds its rows of weights."""
+
+    @torch.no_grad()
+    def __init__(self, model: RNADE, n: int, given: Condition) -> None:
+        self.model, self.position = model, 0
+        self.a = model.condition(model.start.repeat(n, 1), given)
+        self.shifts = self.a.new_zeros(n, model.spec.dims)
+        self.mean, self.scale = model.units.mean, model.units.scale
+
+    @torch.no_grad()
+    def look(self) -> MixtureOfGaussians:
+        model, i = self.model, self.position
+        h = torch.relu(model.rates[i] * self.a)
+        output = torch.addmm(model.biases[i], h, model.outputs[i])
+        return MixtureOfGaussians(*model.components_of(output, self.shifts[:, i], self.mean[i], self.scale[i]))
+
+    @torch.no_grad()
+    def put(self, value: Tensor) -> None:
+        model, i = self.model, self.position
+        z = (value.to(self.a.dtype) - self.mean[i]) / self.scale[i]
+        self.a.addr_(z, model.inputs[i])
+        if model.direct is not None:
+            self.shifts[:, i + 1 :].addr_(z, model.direct[i, i + 1 :])
+        self.position += 1
