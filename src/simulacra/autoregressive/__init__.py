@@ -12,6 +12,7 @@ from simulacra.autoregressive.pixelcnn import PixelCNN
 from simulacra.autoregressive.pixelcnn_plus_plus import PixelCNNPlusPlus
 from simulacra.autoregressive.pixelrnn_diagonal import DiagonalPixelRNN
 from simulacra.autoregressive.pixelrnn_row import RowPixelRNN
+from simulacra.autoregressive.pixelsnail import PixelSNAIL
 from simulacra.autoregressive.rnade import RNADE
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelSNAIL",
     "RowPixelRNN",
 ]

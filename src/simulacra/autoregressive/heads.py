@@ -86,10 +86,10 @@ class MixtureHead:
 
     def everywhere(self, output: Tensor, image: Tensor) -> DiscretisedLogisticMixture:
         parameters = output.unflatten(1, (-1, self.components)).movedim(2, -1)  # (N, parameters, H, W, K)
-        factors, before = [], None
-        for channel in range(self.channels):
-            factors.append(self._factor(parameters, image, channel, before))
+        factors = [self._factor(parameters, image, 0, None)]
+        for channel in range(1, self.channels):
             before = DiscretisedLogisticMixture(*factors[-1], self.levels)
+            factors.append(self._factor(parameters, image, channel, before))
         weights, means, scales = (torch.stack(each, 1) for each in zip(*factors, strict=True))
         return DiscretisedLogisticMixture(weights, means, scales, self.levels)
 

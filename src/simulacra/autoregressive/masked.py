@@ -6,9 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.errors import UsageError
-
-MOST_WEIGHTS = 1 << 28  # of a layer: a gigabyte, and in training four more
+from simulacra.autoregressive.vector import blank
 
 
 def precedes(ranks: Tensor, out_ranks: Tensor) -> Tensor:
@@ -20,25 +18,24 @@ class MaskedLinear(nn.Module):
     """y_q = b_q + Σ_p mask_qp W_qp x_p, where an output q may stand for several numbers under the same mask.
 
     The mask is a factor in every call and never touches the weights; one that hides more may be given in its place.
-    Raises UsageError for a layer that no ordinary machine could hold.
     """
 
-    mask: Tensor
+    _mask: Tensor  # (out, 1, in): one copy for all the numbers of an output
 
     def __init__(self, mask: Tensor, numbers: int = 1) -> None:
         super().__init__()
         outputs, inputs = mask.shape
-        if (weights := outputs * numbers * inputs) > MOST_WEIGHTS:
-            raise UsageError(
-                f"one layer would have {weights:,} weights: {inputs} inputs, {outputs} outputs, {numbers} levels; "
-                "take fewer levels (--levels) or smaller layers, or a model of pixels such as gated-pixelcnn"
-            )
-        self.weight = nn.Parameter(torch.empty(outputs, numbers, inputs))
+        self.weight = blank(outputs, numbers, inputs)
         self.bias = nn.Parameter(torch.zeros(outputs * numbers))
-        self.register_buffer("mask", mask[:, None].expand_as(self.weight), persistent=False)
+        self.register_buffer("_mask", mask[:, None], persistent=False)
         reach = (mask.mean().clamp(min=1e-3) * inputs) ** -0.5  # of as many inputs as an output reads on average
         nn.init.uniform_(self.weight, -float(reach), float(reach))
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
-        weight = self.weight * (self.mask if mask is None else mask[:, None])
+        weight = self.weight * (self._mask if mask is None else mask[:, None])
         return F.linear(input, weight.flatten(0, 1), self.bias)
+
+    @property
+    def mask(self) -> Tensor:
+        """Of the shape of the weights."""
+        return self._mask.expand_as(self.weight)

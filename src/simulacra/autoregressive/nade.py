@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import Function, FunctionCtx, once_differentiable
 
-from simulacra.autoregressive.vector import Discrete
+from simulacra.autoregressive.vector import Discrete, blank
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
@@ -114,7 +114,7 @@ class NADE(Discrete):
         self.sigmoid = sigmoid
         self.inputs = nn.Parameter(torch.empty(spec.dims, hidden))  # rows in the order of the chain, like all below
         self.start = nn.Parameter(torch.zeros(hidden))
-        self.outputs = nn.Parameter(torch.empty(spec.dims, self.logits, hidden))
+        self.outputs = blank(spec.dims, self.logits, hidden)
         self.biases = nn.Parameter(torch.zeros(spec.dims, self.logits))
         self.condition = AddCondition(self.classes, hidden)
         for weight in (self.inputs, self.outputs):

@@ -16,9 +16,11 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.autoregressive.orders import MixtureOfOrders
+from simulacra.autoregressive.vector import blank
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
@@ -43,10 +45,10 @@ class OrderlessNADE(MixtureOfOrders):
         dropout: share of the units dropped in training.
     """
 
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 6000, "schedule": "cosine"}
+    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine"}
 
     def __init__(
-        self, spec: DataSpec, hidden: int = 500, layers: int = 2, orders: int = 1, dropout: float = 0.0
+        self, spec: DataSpec, hidden: int = 500, layers: int = 2, orders: int = 4, dropout: float = 0.2
     ) -> None:
         super().__init__(spec, orders, raster_first=False)
         if hidden < 1 or layers < 1 or not 0 <= dropout < 1:
@@ -54,13 +56,14 @@ class OrderlessNADE(MixtureOfOrders):
         self.values = nn.Parameter(torch.empty(spec.dims, hidden))
         self.known = nn.Parameter(torch.empty(spec.dims, hidden))
         self.start = nn.Parameter(torch.zeros(hidden))
-        self.condition = AddCondition(self.classes, hidden)
         self.stack = nn.Sequential()
         for _ in range(layers - 1):
             self.stack.extend([nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU()])
         self.stack.append(nn.Dropout(dropout))
-        self.outputs = nn.Parameter(torch.empty(spec.dims, self.logits, hidden))
-        self.biases = nn.Parameter(torch.zeros(spec.dims, self.logits))
+        self.outputs = blank(spec.dims, self.logits, hidden)
+        self.biases = nn.Parameter(torch.zeros(spec.dims * self.logits))
+        self.condition = AddCondition(self.classes, hidden)
+        self.output_condition = AddCondition(self.classes, spec.dims * self.logits)
         for weight, inputs in ((self.values, spec.dims), (self.known, spec.dims), (self.outputs, hidden)):
             nn.init.uniform_(weight, -(inputs**-0.5), inputs**-0.5)
 
@@ -84,10 +87,11 @@ class OrderlessNADE(MixtureOfOrders):
         Only what is said of the unknown coordinates means anything, and together it is no density: their order is not
         given, and each of them is told nothing of the others.
         """
-        told = known.to(self.values.dtype)
+        given, told = self.conditioned(condition, len(x)), known.to(self.values.dtype)
         a = torch.addmm(self.start, self.numbers(x) * told, self.values) + told @ self.known
-        h = self.stack(torch.relu(self.condition(a, self.conditioned(condition, len(x)))))
-        return self.everywhere((h @ self.outputs.flatten(0, 1).t()).unflatten(1, (-1, self.logits)) + self.biases)
+        h = self.stack(torch.relu(self.condition(a, given)))
+        output = self.output_condition(F.linear(h, self.outputs.flatten(0, 1), self.biases), given)
+        return self.everywhere(output.unflatten(1, (-1, self.logits)))
 
     def conditionals(
         self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
@@ -95,15 +99,19 @@ class OrderlessNADE(MixtureOfOrders):
         given = self.conditioned(condition, len(x))
         order = self.orders[0] if order is None else order
         numbers, a = self.numbers(x)[:, order], self.condition(self.start.expand(len(x), -1), given)
-        found = []
+        biases, found = self.output_biases(len(x), given), []
         for places in order.split(max(1, AT_ONCE // max(1, a.numel()))):
             some, numbers = numbers[:, : len(places)], numbers[:, len(places) :]
             told = some[..., None] * self.values[places] + self.known[places]  # (N, places, H)
             sums = torch.cat((a[:, None], told), dim=1).cumsum(1)
             a = sums[:, -1]
             h = self.stack(torch.relu(sums[:, :-1]))
-            found.append(torch.einsum("nph,plh->npl", h, self.outputs[places]) + self.biases[places])
+            found.append(torch.einsum("nph,plh->npl", h, self.outputs[places]) + biases[:, places])
         return self.everywhere(torch.cat(found, dim=1)[:, order.argsort()])
+
+    def output_biases(self, n: int, given: Condition) -> Tensor:
+        """(n, dims, logits)"""
+        return self.output_condition(self.biases.expand(n, -1), given).unflatten(1, (-1, self.logits))
 
     def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> OrderlessSteps:
         return OrderlessSteps(self, n, self.conditioned(condition, n), self.orders[0] if order is None else order)
@@ -117,7 +125,8 @@ class OrderlessSteps:
         self.model, self.position = model, 0
         self.a = model.condition(model.start.repeat(n, 1), given)
         self.values, self.known = model.values[order].unbind(), model.known[order].unbind()
-        self.outputs, self.biases = model.outputs[order].transpose(1, 2).unbind(), model.biases[order].unbind()
+        self.outputs = model.outputs[order].transpose(1, 2).unbind()
+        self.biases = model.output_biases(n, given)[:, order].unbind(1)
 
     @torch.no_grad()
     def look(self) -> GridDistribution:

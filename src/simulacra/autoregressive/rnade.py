@@ -1,12 +1,12 @@
 r"""RNADE: NADE for real numbers. The running sum of one hidden layer says of every coordinate a mixture of Gaussians,
 
-    a_1 = c,  h_i = max(0, ρ_i a_i),  p(x_i | x_<i) = Σ_k π_k(h_i) N(x_i; μ_k(h_i), σ_k(h_i)²),  a_{i+1} = a_i + z_i W_i.
+    a_1 = c, h_i = max(0, ρ_i a_i),  p(x_i | x_<i) = Σ_k π_k(h_i) N(x_i; μ_k(h_i), σ_k(h_i)²), a_{i+1} = a_i + z_i W_i.
 
-Uria, Murray & Larochelle 2013, "RNADE: The real-valued neural autoregressive density-estimator", eq. 3 to 8. Two things
-are added. The network reads and tells z, which is x shifted and scaled by the mean and the standard deviation of the
-items that it was trained on, so that it need not be told in which units x is; p is the density of x itself. And the
-means may be moved by the z before them directly, μ_k(h_i) + Σ_{j<i} z_j L_ji, so that one component is enough for any
-Gaussian, whatever its covariance.
+Uria, Murray & Larochelle 2013, "RNADE: The real-valued neural autoregressive density-estimator". Two things are added.
+The network reads and tells z, which is x shifted and scaled by the mean and the standard deviation of the items that it
+was trained on, so that it need not be told in which units x is; p is the density of x itself. And the means may be
+moved by the z before them directly, μ_k(h_i) + Σ_{j<i} z_j L_ji, so that one component is enough for any Gaussian,
+whatever its covariance.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 7.0  # of a component, in standard deviatio
 class Units(nn.Module):
     """z = (x - mean) / scale, from the mean and the variance of all items seen in training; the identity before.
 
-    What is learnt is no function of the batch at hand: a batch changes what is said of all later ones.
+    Only `loss` learns it, and only in training mode; scoring and drawing depend on no batch and leave it as it is.
     """
 
     mean: Tensor
@@ -45,8 +45,9 @@ class Units(nn.Module):
 
     @torch.no_grad()
     def learn(self, x: Tensor) -> None:
-        """Pool x (N, dims) with all that was seen before (Chan, Golub & LeVeque 1983, "Algorithms for Computing the
-        Sample Variance", eq. 2.1).
+        """Pool x (N, dims) with all that was seen before.
+
+        Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance".
         """
         self.seen += len(x)
         share = len(x) / self.seen
@@ -100,7 +101,7 @@ class RNADE(Autoregressive):
 
     @torch.no_grad()
     def _begin(self) -> None:
-        """Components side by side over the range of z, so narrow that none has to share a peak with another for good."""
+        """Components side by side over the range of z, so narrow that each soon finds a peak of its own."""
         hidden = self.inputs.shape[1]
         nn.init.uniform_(self.inputs, -(hidden**-0.5), hidden**-0.5)
         nn.init.uniform_(self.start, -1, 1)

@@ -6,13 +6,27 @@ each level.
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from simulacra.autoregressive.chain import Autoregressive
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Bernoulli, Categorical, GridDistribution
 from simulacra.errors import UsageError
+
+MOST_WEIGHTS = 1 << 28  # of one layer: a gigabyte, and in training four more
+
+
+def blank(*shape: int) -> nn.Parameter:
+    """Weights yet to be drawn; raises UsageError for more of them than an ordinary machine can train."""
+    if (count := math.prod(shape)) > MOST_WEIGHTS:
+        raise UsageError(
+            f"one layer would have {count:,} weights ({' × '.join(map(str, shape))}); take fewer levels (--levels) or "
+            "units (--hidden), or a model of pixels such as gated-pixelcnn"
+        )
+    return nn.Parameter(torch.empty(shape))
 
 
 class Discrete(Autoregressive):

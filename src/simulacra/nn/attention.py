@@ -54,7 +54,8 @@ class LookBack(nn.Module):
         content = torch.cat((key + of_keys, value), dim=1).flatten(2)
         nothing = self.nothing[:, None].to(content.dtype).expand(len(content), -1, 1)
         key, value = torch.cat((nothing, content[:, :, :-1]), dim=2).chunk(2, dim=1)
-        answer = F.scaled_dot_product_attention(*map(self._by_head, (query, key, value)), is_causal=True)
+        query, key, value = (self._by_head(each) for each in (query, key, value))
+        answer = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         return answer.transpose(2, 3).reshape(input.shape[0], self.width, *input.shape[2:])
 
     def places(self) -> Tensor:
@@ -94,4 +95,5 @@ class _Past:
             self.slots[i].copy_(torch.addmm(self.content_bias[i - 1], self.last, self.content))
         self.features.copy_(input)
         query = torch.addmm(self.query_bias[i], input, self.query).view(self.shape)
-        return F.scaled_dot_product_attention(query, *self.seen[i]).flatten(1)
+        key, value = self.seen[i]
+        return F.scaled_dot_product_attention(query, key, value).flatten(1)

@@ -16,38 +16,40 @@ from torch import Tensor, nn
 from simulacra.nn.causal import Memory
 
 
-class ShrinkDown(nn.Conv2d):
+class ShrinkDown(nn.Module):
     """Row R of the output reads rows 2R - 1 and 2R of the input, and column C the columns 2C - 1 .. 2C + 1."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, width, (2, 3), stride=2)
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, (2, 3), stride=2)
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor | None:
         """(N, C, H, W) -> (N, C, H', W'), or with a memory the next row -> a small row, or None after every odd one."""
         if memory is None:
-            return super().forward(F.pad(input, (1, 1, 1, 0)))
+            return self.conv(F.pad(input, (1, 1, 1, 0)))
         rows = memory.keep(self, lambda: input.new_zeros(*input.shape[:2], 2, input.shape[3] + 2))
         rows[:, :, 1 - memory.row % 2, 1:-1] = input[:, :, 0]
-        return None if memory.row % 2 else super().forward(rows)
+        return None if memory.row % 2 else self.conv(rows)
 
 
-class ShrinkRight(nn.Conv2d):
+class ShrinkRight(nn.Module):
     """The pixel (R, C) of the output reads rows 2R - 1 and 2R and columns 2C - 1 and 2C of the input."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, width, 2, stride=2)
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 2, stride=2)
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor | None:
         """(N, C, H, W) -> (N, C, H', W'), or with a memory the pixel (N, C) -> a small one, or None between them."""
         if memory is None:
-            return super().forward(F.pad(input, (1, 0, 1, 0)))
-        return memory.keep(self, lambda: _Windows(self, memory)).step(input, memory)
+            return self.conv(F.pad(input, (1, 0, 1, 0)))
+        return memory.keep(self, lambda: _Windows(self.conv, memory)).step(input, memory)
 
 
 class _Windows:
     """The last odd and the last even row, beside each other, so that a window of four pixels is one view."""
 
-    def __init__(self, conv: ShrinkRight, memory: Memory) -> None:
+    def __init__(self, conv: nn.Conv2d, memory: Memory) -> None:
         weight = conv.weight.detach()
         self.matrix = weight.permute(3, 2, 1, 0).flatten(0, 2).contiguous()  # (columns · rows · inputs, outputs)
         self.bias = cast(Tensor, conv.bias).detach()
@@ -63,19 +65,20 @@ class _Windows:
         return torch.addmm(self.bias, self.windows[column // 2], self.matrix)
 
 
-class Grow(nn.ConvTranspose2d):
+class Grow(nn.Module):
     """Every small pixel becomes 2×2 pixels, of an image of H × W that may end in the middle of one."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, width, 2, stride=2)
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(width, width, 2, stride=2)
 
     def forward(self, small: Tensor, height: int, width: int) -> Tensor:
         """(N, C, H', W') -> (N, C, height, width)"""
-        return super().forward(small)[:, :, :height, :width]
+        return self.conv(small)[:, :, :height, :width]
 
     def row(self, small: Tensor | None, memory: Memory) -> Tensor:
         """A small row (N, C, 1, W') -> the row (N, C, 1, W) that the memory stands at; None asks for its second row."""
-        rows = memory.keep(self, lambda: self.weight.new_zeros(memory.n, self.out_channels, 2, memory.width))
+        rows = memory.keep(self, lambda: self.conv.weight.new_zeros(memory.n, self.conv.out_channels, 2, memory.width))
         if small is not None:
             rows.copy_(self(small, 2, memory.width))
         odd = memory.row % 2
@@ -83,13 +86,13 @@ class Grow(nn.ConvTranspose2d):
 
     def pixel(self, small: Tensor | None, memory: Memory) -> Tensor:
         """A small pixel (N, C) -> the pixel (N, C) that the memory stands at; None asks for one of its other three."""
-        return memory.keep(self, lambda: _Quarters(self, memory)).step(small, memory)
+        return memory.keep(self, lambda: _Quarters(self.conv, memory)).step(small, memory)
 
 
 class _Quarters:
     """The two rows of pixels that the last row of small pixels was turned into."""
 
-    def __init__(self, conv: Grow, memory: Memory) -> None:
+    def __init__(self, conv: nn.ConvTranspose2d, memory: Memory) -> None:
         weight = conv.weight.detach()  # (inputs, outputs, 2, 2)
         self.matrix = weight.permute(0, 3, 2, 1).flatten(1).contiguous()  # (inputs, columns · rows · outputs)
         self.bias = cast(Tensor, conv.bias).detach().repeat(4)
