@@ -5,8 +5,8 @@ refused, foreign   shares of the test split and of foreign sets where log p(x) l
                    validation split; `two-sided`: below the 0.5 % quantile or above the 99.5 % one (on digits 1 % and
                    99 %, because their validation split is small)
 
-Foreign are test items half erased, turned, with their rows shuffled, and inverted; emoji in grey; for MNIST pictures of clothing
-where fashion-mnist is at hand.
+Foreign are test items half erased, turned, with their rows shuffled, and inverted; emoji in grey; for MNIST pictures of
+clothing, where fashion-mnist is at hand.
 
 python benchmarks/classify.py [--digits RUN] [--mnist RUN] [--limit N]
 

@@ -58,8 +58,10 @@ class MADE(MixtureOfOrders):
             raise UsageError("made needs hidden >= 1, layers >= 1 and dropout from 0 up to 1")
         self.direct = direct
         self.degrees = 1 + torch.arange(hidden, device="cpu") * (spec.dims - 1) // hidden
-        masks = [self.masks(order) for order in self.orders]
-        first, last = (torch.stack(of_layer).amax(0) for of_layer in zip(*masks, strict=True))
+        first, last = self.masks(self.orders[0])
+        for order in self.orders[1:]:  # hidden for good is only what is hidden in every order
+            for ever, now in zip((first, last), self.masks(order), strict=True):
+                torch.maximum(ever, now, out=ever)
         others = (MaskedLinear(precedes(self.degrees, self.degrees + 1)) for _ in range(layers - 1))
         self.stack = nn.ModuleList([MaskedLinear(first), *others])
         self.conditions = nn.ModuleList(AddCondition(self.classes, hidden) for _ in range(layers))
@@ -105,10 +107,8 @@ class MadeSteps:
     def __init__(self, model: MADE, n: int, given: Condition, order: Tensor) -> None:
         self.model, self.position = model, 0
         dims, hidden = model.spec.dims, len(model.degrees)
-        layers, conditions = (
-            cast(list[MaskedLinear], list(model.stack)),
-            cast(list[AddCondition], list(model.conditions)),
-        )
+        layers = cast(list[MaskedLinear], list(model.stack))
+        conditions = cast(list[AddCondition], list(model.conditions))
         weights = [layer.weight[:, 0].t() for layer in layers]
         outputs = model.output.weight.transpose(1, 2)  # (dims, units and inputs, logits)
         units, direct = outputs[:, :hidden], outputs[:, hidden:]

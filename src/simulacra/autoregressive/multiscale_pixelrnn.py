@@ -71,17 +71,17 @@ class MultiscalePixelRNN(Autoregressive):
         dropout: share of the states that a layer's output leaves out in training.
     """
 
-    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
+    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1200, "schedule": "cosine"}
 
     def __init__(
         self,
         spec: DataSpec,
         kind: Literal["row", "diagonal"] = "diagonal",
         factor: int = 2,
-        width: int = 32,
-        layers: int = 3,
+        width: int = 48,
+        layers: int = 2,
         kernel: int = 7,
-        dropout: float = 0.2,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__(spec)
         if kind not in KINDS:

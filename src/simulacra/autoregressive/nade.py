@@ -105,7 +105,7 @@ class NADE(Discrete):
         sigmoid: whether f is the logistic function, as in the paper, or else max(0, a).
     """
 
-    defaults = {"learning_rate": 1e-2, "batch": 64, "steps": 2000, "schedule": "cosine"}
+    defaults = {"learning_rate": 1e-2, "batch": 64, "steps": 1000, "schedule": "cosine"}
 
     def __init__(self, spec: DataSpec, hidden: int = 500, sigmoid: bool = True) -> None:
         super().__init__(spec)

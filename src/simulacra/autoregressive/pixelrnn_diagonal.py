@@ -174,7 +174,7 @@ class DiagonalPixelRNN(PixelRNN):
 
     defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
 
-    def __init__(self, spec: DataSpec, width: int = 32, layers: int = 4, kernel: int = 7, dropout: float = 0.2) -> None:
+    def __init__(self, spec: DataSpec, width: int = 48, layers: int = 2, kernel: int = 7, dropout: float = 0.5) -> None:
         if not 0 <= dropout < 1:
             raise UsageError(f"dropout is a share from 0 up to 1, not {dropout}")
 

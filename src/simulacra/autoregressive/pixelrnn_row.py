@@ -105,11 +105,11 @@ class RowPixelRNN(PixelRNN):
     def __init__(
         self,
         spec: DataSpec,
-        width: int = 32,
-        layers: int = 4,
+        width: int = 48,
+        layers: int = 3,
         kernel: int = 7,
         inner_kernel: int = 3,
-        dropout: float = 0.2,
+        dropout: float = 0.5,
     ) -> None:
         if inner_kernel % 2 == 0:
             raise UsageError(f"windows have an odd side, not {inner_kernel}")

@@ -27,13 +27,13 @@ from simulacra.registry import register
 
 
 class Layer(nn.Module):
-    """A gated residual layer whose windows reach up and left by `reach`; `merges` what attention found."""
+    """A gated residual layer whose windows reach up and left by `reach`; one merges as many features as attention `found`."""
 
-    def __init__(self, width: int, classes: dict[str, int], dropout: float, reach: int, merges: bool = False) -> None:
+    def __init__(self, width: int, classes: dict[str, int], dropout: float, reach: int, found: int = 0) -> None:
         super().__init__()
         self.look = RightConv2d(2 * width, width, above=reach, left=reach)
         self.gate = RightConv2d(2 * width, 2 * width, above=reach, left=reach)
-        self.merge = RightConv2d(2 * width, width) if merges else None
+        self.merge = RightConv2d(2 * found, width) if found else None
         self.condition = AddCondition(classes, 2 * width)
         self.dropout = nn.Dropout(dropout)
 
@@ -59,8 +59,9 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.near = nn.ModuleList(Layer(width, classes, dropout, reach=1) for _ in range(layers))
-        self.far = LookBack(2 * width, channels, width, heads, size)
-        self.both = Layer(width, classes, dropout, reach=0, merges=True)
+        found = heads * max(1, width // (2 * heads))
+        self.far = LookBack(2 * width, channels, found, heads, size)
+        self.both = Layer(width, classes, dropout, reach=0, found=found)
 
     @property
     def layers(self) -> list[Layer]:
@@ -84,7 +85,7 @@ class PixelSNAIL(Raster):
         width: features of every layer.
         blocks: times that attention looks back over all earlier pixels.
         layers: gated residual layers before each look.
-        heads: questions that attention asks at once; they share the width.
+        heads: questions that attention asks at once; they share half the width.
         components: of the mixture of logistics; a binary image of one channel has a Bernoulli instead.
         dropout: share of the features within a layer that is dropped in training.
     """
@@ -104,8 +105,6 @@ class PixelSNAIL(Raster):
         super().__init__(spec)
         if min(width, blocks, layers, heads, components) < 1 or not 0 <= dropout < 1:
             raise UsageError("pixelsnail needs at least one of each thing and dropout from 0 up to 1")
-        if width % heads:
-            raise UsageError(f"{heads} heads cannot share a width of {width} equally")
         channels, *size = spec.shape
         self.head = pixel_head(spec, components)
         self.first = RightConv2d(channels, width, above=1, left=1, right=1, strict=True)

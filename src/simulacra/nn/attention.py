@@ -63,8 +63,8 @@ class LookBack(nn.Module):
         return self.rows + self.columns
 
     def _by_head(self, features: Tensor) -> Tensor:
-        """(N, width, pixels) -> (N, heads, pixels, width / heads)"""
-        return features.unflatten(1, (self.heads, -1)).transpose(2, 3)
+        """(N, width, pixels) -> (N, heads, pixels, width / heads), laid out as the fast kernels want it."""
+        return features.unflatten(1, (self.heads, -1)).transpose(2, 3).contiguous()
 
 
 class _Past:
