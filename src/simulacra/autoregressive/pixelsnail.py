@@ -27,7 +27,7 @@ from simulacra.registry import register
 
 
 class Layer(nn.Module):
-    """A gated residual layer whose windows reach up and left by `reach`; one merges as many features as attention `found`."""
+    """A gated residual layer whose windows reach up and left by `reach`; `found` features of attention are merged."""
 
     def __init__(self, width: int, classes: dict[str, int], dropout: float, reach: int, found: int = 0) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class PixelSNAIL(Raster):
         dropout: share of the features within a layer that is dropped in training.
     """
 
-    defaults = {"learning_rate": 2e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
+    defaults = {"learning_rate": 3e-3, "batch": 32, "steps": 1000, "schedule": "cosine"}
 
     def __init__(
         self,

@@ -24,5 +24,8 @@ class AddCondition(nn.Module):
 
     def row(self, condition: Mapping[str, Tensor]) -> Tensor | None:
         """What is added, (N, width); None where there is no field."""
-        rows = [table(condition[name]) for name, table in self.tables.items()]
-        return sum(rows[1:], rows[0]) if rows else None
+        total = None
+        for name, table in self.tables.items():
+            row = table(condition[name])
+            total = row if total is None else total + row
+        return total
