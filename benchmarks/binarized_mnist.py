@@ -105,7 +105,7 @@ def main() -> None:
         finished = json.loads((out / "run.json").read_text())["finished"]
         figures = {
             "test": [scored(model, data, k, limit) for k in ([1, draws] if asked.model == "vae" else [1])],
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "parameters": model.free_parameters(),
             "steps": finished["steps"],
             "best_step": finished["best_step"],
             "training_seconds": finished["seconds"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from simulacra import registry
 from simulacra.capabilities import ClosedForm, can
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
+from simulacra.errors import UsageError
 from simulacra.model import Model, constructor_arguments
 from simulacra.registry import Entry
 
@@ -47,6 +49,14 @@ SPECS |= {f"{name}-labelled": DataSpec(s.shape, s.levels, labels(3, "a", "b", "c
 def trained_in_steps() -> list[Entry]:
     """All registered models but those in closed form."""
     return [entry for entry in registry.models() if not can(entry.model, ClosedForm)]
+
+
+def suited(entry: Entry, *names: str) -> DataSpec:
+    """The first of these specs that a model takes; where it takes none of them, one of continuous data."""
+    for name in names:
+        with contextlib.suppress(UsageError):
+            return small_model(entry, SPECS[name]).spec
+    return SPECS["continuous-labelled"] if SPECS[names[0]].condition else SPECS["continuous"]
 
 
 def small_arguments(entry: Entry) -> dict[str, Any]:

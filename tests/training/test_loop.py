@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from small import SPECS, condition_of, items, same, small_model, trained_in_steps, weights
+from small import SPECS, condition_of, items, same, small_model, suited, trained_in_steps, weights
 from torch import nn
 
 from simulacra import registry
@@ -116,7 +116,7 @@ def test_clipping_bounds_the_gradient_of_a_phase():
 @EVERY_ENTRY
 def test_k_steps_a_restored_loop_and_k_more_are_2k_steps_bitwise(entry):
     """Weights, averages, moments and buffers; a fresh model is restored, with other weights and another global seed."""
-    spec = SPECS["grey-labelled"]
+    spec = suited(entry, "grey-labelled")
 
     def fresh(seed: int) -> Loop:
         return loop(small_model(entry, spec, seed), warmup=5, clip=1.0, ema=0.9)
@@ -142,9 +142,10 @@ def test_k_steps_a_restored_loop_and_k_more_are_2k_steps_bitwise(entry):
 @EVERY_ENTRY
 def test_a_loop_names_the_same_tensors_before_its_first_step_and_after(entry):
     """So that a checkpoint can be checked against a loop that has not stepped yet."""
-    training = loop(small_model(entry, SPECS["grey"]))
+    spec = suited(entry, "grey")
+    training = loop(small_model(entry, spec))
     before = {name: (tensor.shape, tensor.dtype) for name, tensor in training.tensors().items()}
-    training.step(Stream(SPECS["grey"]), 0.0)
+    training.step(Stream(spec), 0.0)
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in training.tensors().items()} == before
     assert sum("exp_avg_sq" in name for name in before) == len(list(training.model.parameters()))
 

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import SPECS, dataset, same, saved_weights, small_arguments, stripes, trained_in_steps
+from small import dataset, same, saved_weights, small_arguments, stripes, suited, trained_in_steps
 
 import simulacra as sim
 from simulacra import registry
@@ -38,7 +38,7 @@ def send(number: int):
 
 def fit(out, entry=None, progress=None, **options):
     entry = entry or registry.find("vae")
-    data = dataset(SPECS["grey-labelled"])
+    data = dataset(suited(entry, "grey-labelled"))
     arguments = small_arguments(entry) | OPTIONS | options
     return sim.fit(entry.name, data, out, condition="label", progress=progress, **arguments)
 
@@ -84,8 +84,8 @@ def test_the_exit_code_tells_the_signal_and_the_handlers_are_put_back(tmp_path, 
 
 def test_a_second_ctrl_c_stops_at_once_and_costs_only_the_steps_since_the_last_checkpoint(tmp_path):
     def twice():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # at once and in this thread: two that wait for a busy process become one
+        signal.raise_signal(signal.SIGINT)
 
     fit(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

@@ -105,7 +105,7 @@ def _walk(
     drawn, free = x.flatten(1), ~known.places.flatten(1)
     places, anything_known = order.tolist(), bool(known.places.any())
     uniform = noise.flatten(1).t().contiguous().unbind(0)
-    row = x.shape[-1] * (x.shape[1] if x.dim() == 4 else 1)  # coordinates between two calls of `progress`
+    a_row = x.shape[1] * x.shape[-1] if x.dim() == 4 else -(-len(places) // 32)  # between two calls of `progress`
     for i, place in enumerate(places):
         value = steps.look().quantile(uniform[place], temperature)
         column = drawn[:, place]
@@ -113,6 +113,6 @@ def _walk(
             value = torch.where(free[:, place], value.to(x.dtype), column)
         column.copy_(value)
         steps.put(value)
-        if progress is not None and (i + 1) % row == 0:
+        if progress is not None and ((i + 1) % a_row == 0 or i + 1 == len(places)):
             progress(x, i + 1, len(places))
     return x
