@@ -105,7 +105,7 @@ def _wait(device: torch.device) -> None:
 def measure(name: str, batch: int, patience: float, device: torch.device, double: bool) -> dict[str, Any]:
     spec, arguments = SETTINGS[name]
     torch.manual_seed(0)
-    model = registry.build(name, spec, **arguments).to(device).eval()
+    model = registry.build(name, spec, **arguments).to(device).eval().requires_grad_(False)
     assert isinstance(model, Autoregressive)
     model = model.double() if double else model
 
