@@ -59,7 +59,7 @@ class Walked(TorchDispatchMode):
         self.operations += 1
         if func.overloadpacket.__name__.strip("_") in PRODUCTS:
             form = tuple((tuple(a.shape), a.stride()) if isinstance(a, torch.Tensor) else a for a in map(_frozen, args))
-            self.products[(func, form)] += 1
+            self.products[(func.overloadpacket, form)] += 1
         return func(*args, **(kwargs or {}))
 
     def floor(self, device: torch.device) -> float:
