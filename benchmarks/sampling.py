@@ -36,7 +36,7 @@ from simulacra.data import DataSpec
 BINARY, COLOUR, VECTOR = DataSpec((1, 28, 28), 2), DataSpec((3, 32, 32), 256), DataSpec((784,), 2)
 SETTINGS: dict[str, tuple[DataSpec, dict[str, Any]]] = {
     "nade": (VECTOR, {"hidden": 500}),
-    "made": (VECTOR, {}),
+    "made": (VECTOR, {"hidden": 2000}),
     "pixelcnn": (BINARY, {}),
     "gated-pixelcnn": (BINARY, {}),
     "pixelcnn++": (COLOUR, {}),
