@@ -50,6 +50,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "minutes": 20,
         "patience": 0,
     },
+    "orderless-nade": {
+        "orders": 1,
+        "dropout": 0.0,
+        "batch": 100,
+        "precision": "bf16",
+        "minutes": 8,
+        "every": 2000,
+        "patience": 0,
+    },
     "fvbn": {"batch": 100, "learning_rate": 2e-3, "weight_decay": 0.0, "minutes": 4, "patience": 0},
     "pixelrnn-row": {
         "width": 32,
