@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from record import RESULTS, conclude, parser
+from record import COMMIT, RESULTS, conclude, parser
 
 import simulacra as sim
 
@@ -62,6 +62,7 @@ def measure(name: str, data: sim.data.Dataset, out: Path, smoke: bool) -> dict[s
         "free_parameters": model.free_parameters(),
         "fit_seconds": fitted,
         "sample_64_seconds": time.perf_counter() - began,
+        "commit": COMMIT,
     }
 
 
