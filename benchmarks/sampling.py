@@ -6,9 +6,11 @@
 Both samplers draw from the same untrained weights with the same noise. The naive one runs the whole network for every
 coordinate; where a network is run once a pixel (`pixelcnn++`, `pixelsnail`), the ratio counts one run a pixel. Naive
 runs that would take longer than `--patience` seconds are timed on their first coordinates and scaled up, each
-coordinate costing the same. That the draws are the same is asserted twice: against the naive draw as far as that ran,
-and for every coordinate by the law that x is the naive draw if and only if drawing all x_i anew, given x and the same
-noise, changes nothing.
+coordinate costing the same.
+
+That both draw the same is asserted in float64 for every coordinate, by the law that x is the naive draw if and only if
+drawing all x_i anew, given x and the same noise, changes nothing. What is timed is float32, where sums in another order
+may round to the other side of the noise: `draws_that_differ` counts such coordinates.
 
 `floor_ms` is the time that the matrix products of the cached walk take when they are run alone, with the same shapes
 and as often; `over_floor` is the cached time in multiples of it; `mflops_per_pixel` are those of a whole forward pass,
@@ -17,6 +19,7 @@ masked weights counted, per pixel or dimension and item.
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections import Counter
@@ -102,20 +105,18 @@ def _wait(device: torch.device) -> None:
 
 
 @torch.no_grad()
-def measure(name: str, batch: int, patience: float, device: torch.device, double: bool) -> dict[str, Any]:
+def measure(name: str, batch: int, patience: float, device: torch.device) -> dict[str, Any]:
     spec, arguments = SETTINGS[name]
     torch.manual_seed(0)
     model = registry.build(name, spec, **arguments).to(device).eval().requires_grad_(False)
     assert isinstance(model, Autoregressive)
-    model = model.double() if double else model
+    exact = differing(copy.deepcopy(model).double(), batch)
+    assert exact == 0, f"{name}: {exact} draws of the cached sampler are not those of the naive one"
 
     def cached() -> torch.Tensor:
-        return model.sample(batch, generator=torch.Generator(device).manual_seed(1))
+        return model.sample(batch, generator=noise_of(model))
 
-    x = cached()
-    noise = torch.rand(x.shape, generator=torch.Generator(device).manual_seed(1), device=device)
-    differ = int((model.conditionals(x).quantile(noise) != x).sum())
-    seconds = timed(cached, device)
+    x, seconds = cached(), timed(cached, device)
     per_coordinate, coordinates = naive(model, x, patience)
     runs = spec.dims if name not in ("pixelcnn++", "pixelsnail") else spec.dims // spec.shape[0]
     with Walked() as walked:
@@ -132,7 +133,8 @@ def measure(name: str, batch: int, patience: float, device: torch.device, double
         "naive_coordinates_run": coordinates,
         "ratio": per_coordinate * runs / seconds,
         "items_per_second": batch / seconds,
-        "draws_that_differ": differ,
+        "draws_that_differ": differing(model, batch),
+        "draws_that_differ_in_float64": exact,
         "mflops_per_pixel": counter.get_total_flops() / batch / pixels / 1e6,
         "operations_per_pixel": walked.operations / pixels,
         "microseconds_per_operation": 1e6 * seconds / walked.operations,
@@ -140,20 +142,29 @@ def measure(name: str, batch: int, patience: float, device: torch.device, double
         "over_floor": seconds / floor,
     }
     print(name, {key: value if isinstance(value, str | int) else round(value, 3) for key, value in figures.items()})
-    assert differ == 0, f"{name}: {differ} draws of the cached sampler are not those of the naive one"
     return figures
 
 
+def noise_of(model: Autoregressive) -> torch.Generator:
+    return torch.Generator(model.device).manual_seed(1)
+
+
+def differing(model: Autoregressive, batch: int) -> int:
+    """How many coordinates of a cached draw the naive sampler would draw otherwise, each given those before it."""
+    x = model.sample(batch, generator=noise_of(model))
+    noise = torch.rand(x.shape, generator=noise_of(model), device=model.device)
+    return int((model.conditionals(x).quantile(noise) != x).sum())
+
+
 def naive(model: Autoregressive, x: torch.Tensor, patience: float) -> tuple[float, int]:
-    """Seconds for one coordinate of the naive sampler, and how many were run; asserts that it draws x."""
+    """Seconds for one coordinate of the naive sampler, which walks along x, and how many were run."""
     order = model.order()
-    noise = torch.rand(x.shape, generator=torch.Generator(x.device).manual_seed(1), device=x.device)
+    noise = torch.rand(x.shape, generator=noise_of(model), device=x.device)
     steps, drawn, wanted = WholeSteps(model, len(x), {}, order), noise.flatten(1), x.flatten(1)
     began, done = time.perf_counter(), 0
     for place in order.tolist():
-        value = steps.look().quantile(drawn[:, place])
-        assert torch.equal(value, wanted[:, place]), f"coordinate {done} differs"
-        steps.put(value)
+        steps.look().quantile(drawn[:, place])
+        steps.put(wanted[:, place])
         done += 1
         if time.perf_counter() - began > patience:
             break
@@ -167,10 +178,9 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=16)
     options.add_argument("--patience", type=float, default=60.0, help="seconds for one naive run")
     options.add_argument("--device", default="cpu")
-    options.add_argument("--double", action="store_true", help="float64")
     asked = options.parse_args()
     device, patience = torch.device(asked.device), 2.0 if asked.smoke else asked.patience
-    figures = {name: measure(name, asked.batch, patience, device, asked.double) for name in asked.models or SETTINGS}
+    figures = {name: measure(name, asked.batch, patience, device) for name in asked.models or SETTINGS}
     suffix = "" if not asked.models and asked.batch == 16 else f"_{'_'.join(asked.models)}_{asked.batch}"
     conclude(
         f"sampling{suffix}",
