@@ -82,6 +82,15 @@ def test_the_exit_code_tells_the_signal_and_the_handlers_are_put_back(tmp_path, 
     assert signal.getsignal(number) is before
 
 
+@pytest.fixture
+def listening():
+    """Ctrl-C interrupts, as on a terminal: a shell lets the commands that it starts in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_a_second_ctrl_c_stops_at_once_and_costs_only_the_steps_since_the_last_checkpoint(tmp_path):
     def twice():
         signal.raise_signal(signal.SIGINT)  # at once and in this thread: two that wait for a busy process become one
