@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from simulacra.autoregressive.samplers import SAMPLERS, Known, Progress
+from simulacra.autoregressive.samplers import SAMPLERS, Progress, Task
 from simulacra.capabilities import Condition, Steps
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Factorised
@@ -165,5 +165,5 @@ class Autoregressive(Model):
         if sampler not in SAMPLERS:
             raise UsageError(f"there is no sampler {sampler!r}: use one of {', '.join(SAMPLERS)}")
         noise = torch.rand(x.shape, generator=generator, device=self.device)
-        known = Known(x, ~unknown.expand(x.shape))
-        return SAMPLERS[sampler](self, order, noise, given, temperature, known, progress)
+        known = ~unknown.expand(x.shape)
+        return SAMPLERS[sampler](Task(self, order, noise, given, temperature, x, known, progress))

@@ -24,60 +24,50 @@ if TYPE_CHECKING:
 Progress = Callable[[Tensor, int, int], None]
 
 
-class Known(NamedTuple):
-    """Items (N, *shape), and where their values are given (N, *shape)."""
+class Task(NamedTuple):
+    """What is to be drawn.
 
+    Attributes:
+        order: of the chain, (dims,).
+        noise: one uniform number for each coordinate, (N, *shape).
+        given: the condition.
+        x, known: items, and where their values are given, (N, *shape).
+        progress: told the items so far, the number of coordinates that are final, and of all.
+    """
+
+    model: Autoregressive
+    order: Tensor
+    noise: Tensor
+    given: Mapping[str, Tensor]
+    temperature: float
     x: Tensor
-    places: Tensor
+    known: Tensor
+    progress: Progress | None
 
 
-def cached(
-    model: Autoregressive,
-    order: Tensor,
-    noise: Tensor,
-    given: Mapping[str, Tensor],
-    temperature: float,
-    known: Known,
-    progress: Progress | None = None,
-) -> Tensor:
-    return _walk(model.steps(len(noise), given, order), order, noise, temperature, known, progress)
+def cached(task: Task) -> Tensor:
+    return _walk(task, task.model.steps(len(task.noise), task.given, task.order))
 
 
-def naive(
-    model: Autoregressive,
-    order: Tensor,
-    noise: Tensor,
-    given: Mapping[str, Tensor],
-    temperature: float,
-    known: Known,
-    progress: Progress | None = None,
-) -> Tensor:
-    return _walk(WholeSteps(model, len(noise), given, order), order, noise, temperature, known, progress)
+def naive(task: Task) -> Tensor:
+    return _walk(task, WholeSteps(task.model, len(task.noise), task.given, task.order))
 
 
-def fixed_point(
-    model: Autoregressive,
-    order: Tensor,
-    noise: Tensor,
-    given: Mapping[str, Tensor],
-    temperature: float,
-    known: Known,
-    progress: Progress | None = None,
-) -> Tensor:
-    x = known.x.masked_fill(~known.places, 0)
-    for _ in range(len(order) + 1):
-        drawn = model.conditionals(x, given, order).quantile(noise, temperature)
-        drawn = torch.where(known.places, known.x, drawn.to(x.dtype))
-        changed = (drawn != x).flatten(1).any(0)[order].nonzero()
+def fixed_point(task: Task) -> Tensor:
+    x, total = task.x.masked_fill(~task.known, 0), len(task.order)
+    for _ in range(total + 1):
+        drawn = task.model.conditionals(x, task.given, task.order).quantile(task.noise, task.temperature)
+        drawn = torch.where(task.known, task.x, drawn.to(x.dtype))
+        changed = (drawn != x).flatten(1).any(0)[task.order].nonzero()
         x = drawn
-        if progress is not None:
-            progress(x, int(changed[0]) if len(changed) else len(order), len(order))
+        if task.progress is not None:
+            task.progress(x, int(changed[0]) if len(changed) else total, total)
         if not len(changed):
             break
     return x
 
 
-SAMPLERS: dict[str, Callable[..., Tensor]] = {"cached": cached, "naive": naive, "fixed-point": fixed_point}
+SAMPLERS: dict[str, Callable[[Task], Tensor]] = {"cached": cached, "naive": naive, "fixed-point": fixed_point}
 
 
 class WholeSteps:
@@ -98,16 +88,14 @@ class WholeSteps:
         self.told += 1
 
 
-def _walk(
-    steps: Steps, order: Tensor, noise: Tensor, temperature: float, known: Known, progress: Progress | None
-) -> Tensor:
-    x = known.x.masked_fill(~known.places, 0)
-    drawn, free = x.flatten(1), ~known.places.flatten(1)
-    places, anything_known = order.tolist(), bool(known.places.any())
-    uniform = noise.flatten(1).t().contiguous().unbind(0)
+def _walk(task: Task, steps: Steps) -> Tensor:
+    x, progress = task.x.masked_fill(~task.known, 0), task.progress
+    drawn, free = x.flatten(1), ~task.known.flatten(1)
+    places, anything_known = task.order.tolist(), bool(task.known.any())
+    uniform = task.noise.flatten(1).t().contiguous().unbind(0)
     a_row = x.shape[1] * x.shape[-1] if x.dim() == 4 else -(-len(places) // 32)  # between two calls of `progress`
     for i, place in enumerate(places):
-        value = steps.look().quantile(uniform[place], temperature)
+        value = steps.look().quantile(uniform[place], task.temperature)
         column = drawn[:, place]
         if anything_known:
             value = torch.where(free[:, place], value.to(x.dtype), column)
