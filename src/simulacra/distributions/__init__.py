@@ -2,22 +2,31 @@
 
 from simulacra.distributions.base import Distribution, Factorised, GridDistribution, at_least_float32
 from simulacra.distributions.categorical import Bernoulli, Categorical
+from simulacra.distributions.codes import BinaryCode, OneHotCode
+from simulacra.distributions.continuous_bernoulli import DiscretisedContinuousBernoulli
 from simulacra.distributions.discretised import DiscretisedGaussian, DiscretisedLogisticMixture
-from simulacra.distributions.gaussian import DiagonalGaussian, PointMass
-from simulacra.distributions.kl import kl_divergence
+from simulacra.distributions.gaussian import DiagonalGaussian, Laplace, PointMass
+from simulacra.distributions.gaussian_mixture import GaussianMixture
+from simulacra.distributions.kl import kl_divergence, kl_each
 from simulacra.distributions.mixture_of_gaussians import MixtureOfGaussians
 
 __all__ = [
     "Bernoulli",
+    "BinaryCode",
     "Categorical",
     "DiagonalGaussian",
+    "DiscretisedContinuousBernoulli",
     "DiscretisedGaussian",
     "DiscretisedLogisticMixture",
     "Distribution",
     "Factorised",
+    "GaussianMixture",
     "GridDistribution",
+    "Laplace",
     "MixtureOfGaussians",
+    "OneHotCode",
     "PointMass",
     "at_least_float32",
     "kl_divergence",
+    "kl_each",
 ]

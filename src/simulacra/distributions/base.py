@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
@@ -43,6 +44,25 @@ class Distribution(ABC):
     def mean(self) -> Tensor:
         """E[x], of the shape of x; for grid data a real number between the levels."""
 
+    def reparameterised(self) -> Tensor:
+        """A draw through which gradients reach the parameters: exact where there is one, relaxed for discrete codes."""
+        return self.sample()
+
+    def repeat(self, times: int) -> Self:
+        """The same N items `times` times over, (times · N, ...). The parameters are tensors with the items first."""
+        return self._with(lambda value: value.repeat(times, *[1] * (value.dim() - 1)))
+
+    def detached(self) -> Self:
+        """The same distribution, of whose parameters no gradient knows."""
+        return self._with(torch.Tensor.detach)
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Self:
+        part = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(part, name, change(value))
+        return part
+
 
 class Factorised(Distribution):
     """Independent coordinates: p(x) = Π_i p_i(x_i). The parameters are tensors whose first axes are those of x."""
@@ -63,11 +83,7 @@ class Factorised(Distribution):
 
     def __getitem__(self, index: Any) -> Self:
         """The distribution of some of the coordinates: `index` picks them from (N, *shape)."""
-        part = copy.copy(self)
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor):
-                setattr(part, name, value[index])
-        return part
+        return self._with(lambda value: value[index])
 
 
 class GridDistribution(Factorised):

@@ -1,4 +1,4 @@
-"""Densities over codes z and continuous data."""
+"""Densities over codes z and continuous data, one peak for every coordinate; and the point mass."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from simulacra.distributions.base import Distribution, at_least_float32
+from simulacra.distributions.base import Distribution, Factorised, at_least_float32
 
 
-class DiagonalGaussian(Distribution):
+class DiagonalGaussian(Factorised):
     """N(mean, diag(exp(2 log_scale))), parameters (N, *shape)."""
 
     def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
@@ -27,13 +27,40 @@ class DiagonalGaussian(Distribution):
     def mean(self) -> Tensor:
         return self._mean
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_each(self, x: Tensor) -> Tensor:
         standardised = (x - self._mean) * torch.exp(-self.log_scale)
-        return (-0.5 * standardised.square() - self.log_scale - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+        return -0.5 * standardised.square() - self.log_scale - 0.5 * math.log(2 * math.pi)
+
+    def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        return self._mean + torch.special.ndtri(u) * torch.exp(self.log_scale) * temperature
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
         noise = torch.randn(self._mean.shape, generator=generator, device=self._mean.device, dtype=self._mean.dtype)
         return self._mean + noise * torch.exp(self.log_scale) * temperature
+
+
+class Laplace(Factorised):
+    """Π_d exp(-|z_d - mean_d| / b_d) / 2b_d with b = exp(log_scale), parameters (N, *shape)."""
+
+    def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
+        self._mean = at_least_float32(mean)
+        self.log_scale = at_least_float32(log_scale)
+
+    @property
+    def mean(self) -> Tensor:
+        return self._mean
+
+    def log_each(self, x: Tensor) -> Tensor:
+        return -(x - self._mean).abs() * torch.exp(-self.log_scale) - self.log_scale - math.log(2)
+
+    def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        centred = u - 0.5
+        standard = -centred.sign() * torch.log1p(-2 * centred.abs())
+        return self._mean + standard * torch.exp(self.log_scale) * temperature
+
+    def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
+        u = torch.rand(self._mean.shape, generator=generator, device=self._mean.device, dtype=self._mean.dtype)
+        return self.quantile(u.clamp(min=torch.finfo(u.dtype).tiny), temperature)
 
 
 class PointMass(Distribution):

@@ -1,0 +1,69 @@
+r"""Discrete codes, as real numbers 0 and 1 that a decoder can read, and their relaxations, which have gradients.
+
+A relaxed draw lies between the codes and comes as near to them as the relaxation is small:
+
+    z = softmax((logits + Gumbel noise) / τ)  ->  a one-hot draw of softmax(logits)  as  τ -> 0.
+
+Maddison et al. 2017, "The Concrete Distribution"; Jang et al. 2017, "Categorical Reparameterization with Gumbel-Softmax".
+A bound is only a bound with true draws: relaxed ones are for training.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from simulacra.distributions.base import Distribution, Factorised, at_least_float32
+
+
+class BinaryCode(Factorised):
+    """p(z_d = 1) = sigmoid(logits), codes (N, D) of 0.0 and 1.0."""
+
+    def __init__(self, logits: Tensor, relaxation: float = 0.5) -> None:
+        self.logits, self.relaxation = at_least_float32(logits), relaxation
+
+    @property
+    def mean(self) -> Tensor:
+        return self.logits.sigmoid()
+
+    def log_each(self, x: Tensor) -> Tensor:
+        return -F.binary_cross_entropy_with_logits(self.logits, x.to(self.logits.dtype), reduction="none")
+
+    def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        return (u >= torch.sigmoid(self.logits / -temperature)).to(self.logits.dtype)
+
+    def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
+        return self.quantile(_uniform(self.logits, generator), temperature)
+
+    def reparameterised(self) -> Tensor:
+        u = _uniform(self.logits, None).clamp(1e-6, 1 - 1e-6)
+        return torch.sigmoid((self.logits + torch.logit(u)) / self.relaxation)
+
+
+class OneHotCode(Distribution):
+    """p(z_d = e_k) = softmax(logits_d)_k, codes (N, D, K) with one 1.0 in every row."""
+
+    def __init__(self, logits: Tensor, relaxation: float = 0.5) -> None:
+        self.log_masses, self.relaxation = at_least_float32(logits).log_softmax(-1), relaxation
+
+    @property
+    def mean(self) -> Tensor:
+        return self.log_masses.exp()
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return (x * self.log_masses).flatten(1).sum(1)
+
+    def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
+        masses = torch.softmax(self.log_masses / temperature, dim=-1)
+        u = _uniform(masses[..., 0], generator).unsqueeze(-1)
+        chosen = (masses.cumsum(-1) <= u).sum(-1).clamp(max=masses.shape[-1] - 1)
+        return F.one_hot(chosen, masses.shape[-1]).to(masses.dtype)
+
+    def reparameterised(self) -> Tensor:
+        gumbel = -torch.empty_like(self.log_masses).exponential_().log()
+        return torch.softmax((self.log_masses + gumbel) / self.relaxation, dim=-1)
+
+
+def _uniform(like: Tensor, generator: Generator | None) -> Tensor:
+    return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
