@@ -4,8 +4,8 @@ A relaxed draw lies between the codes and comes as near to them as the relaxatio
 
     z = softmax((logits + Gumbel noise) / τ)  ->  a one-hot draw of softmax(logits)  as  τ -> 0.
 
-Maddison et al. 2017, "The Concrete Distribution"; Jang et al. 2017, "Categorical Reparameterization with Gumbel-Softmax".
-A bound is only a bound with true draws: relaxed ones are for training.
+Maddison et al. 2017, "The Concrete Distribution"; Jang et al. 2017, "Categorical Reparameterization with
+Gumbel-Softmax". A bound is only a bound with true draws: relaxed ones are for training.
 """
 
 from __future__ import annotations

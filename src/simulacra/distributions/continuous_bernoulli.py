@@ -8,6 +8,8 @@ cross-entropy on grey values leaves out.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -30,11 +32,11 @@ class DiscretisedContinuousBernoulli(GridDistribution):
         return (self.logits.unsqueeze(-1) * level).log_softmax(-1)
 
     def _log_total(self) -> Tensor:
-        """log Σ_j exp(λ j/L) = max(λ, 0)(1 - 1/L) + log(1 - e^{-|λ|}) - log(1 - e^{-|λ|/L}); near 0, its first terms."""
+        """log Σ_j exp(λ j/L) = max(λ, 0)(1 - 1/L) + log(1 - e^-|λ|) - log(1 - e^-|λ|/L); near 0 its first terms."""
         size = self.logits.abs()
         away = size.clamp(min=1e-3)
         far = torch.log(-torch.expm1(-away)) - torch.log(-torch.expm1(-away / self.levels))
         top = 1 - 1 / self.levels
-        near = torch.log(torch.tensor(float(self.levels))).to(size) - 0.5 * top * size
+        near = math.log(self.levels) - 0.5 * top * size
         near = near + size.square() * (1 - 1 / self.levels**2) / 24  # the variance of a uniform level, halved
         return self.logits.clamp(min=0) * top + torch.where(size < 1e-3, near, far)
