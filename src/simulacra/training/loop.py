@@ -21,6 +21,8 @@ from simulacra.training.ema import AveragedModel
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
 
+STALLED = 100  # updates skipped in a row after which training has stopped in all but name
+
 
 class Loop:
     """A model in training; `step(draws, progress)` advances it by one step."""
@@ -31,12 +33,14 @@ class Loop:
         self.draws_per_step = max(phase.repeat for phase in self.phases)
         self.optimisers = [_adam(phase, options, runtime) for phase in self.phases]
         self.averaged = AveragedModel(model, options.ema)
+        self.skips = torch.zeros(2, len(self.phases), dtype=torch.int64)  # of each phase: in all, and the last in a row
         self.steps = 0
 
     def step(self, batches: Batches, done: float) -> dict[str, Tensor]:
         """Take one step with `done` of the budget spent; returns the loss terms by name, detached.
 
-        Raises TrainingError, before the update, when a term is not finite; it names the phase, term and step.
+        Raises TrainingError, before the update, when a term is not finite; it names the phase, term and step. So it
+        does when `skip` has left a phase without an update for long.
         """
         self.model.train()
         values: dict[str, Tensor] = {}
@@ -48,14 +52,13 @@ class Loop:
             for turn in range(phase.repeat):
                 x, condition = batches[self.steps * self.draws_per_step + turn]
                 seed_everything(self.options.seed, self.steps, number, turn, self.runtime.rank)
-                values |= self._turn(phase, optimiser, x, condition)
+                values |= self._turn(number, x, condition)
         self.averaged.update(self.steps)
         self.steps += 1
         return values
 
-    def _turn(
-        self, phase: Phase, optimiser: torch.optim.Optimizer, x: Tensor, condition: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def _turn(self, number: int, x: Tensor, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        phase, optimiser = self.phases[number], self.optimisers[number]
         self._thaw(phase)
         optimiser.zero_grad(set_to_none=True)
         with self.runtime.autocast():
@@ -67,12 +70,30 @@ class Loop:
         gradients = [p.grad for p in phase.player.parameters() if p.grad is not None]
         statistics = [buffer for buffer in phase.player.buffers() if buffer.is_floating_point()]
         self.runtime.average([*gradients, *statistics], share=len(x) / self.options.batch)
-        if self.options.clip is not None:
-            norm = torch.nn.utils.clip_grad_norm_(phase.player.parameters(), self.options.clip)
-            if not math.isfinite(norm.item()):
-                self._refuse(phase, {"gradient": norm})
-        optimiser.step()
-        return {name: term.detach() for name, term in terms.items()}
+        if self._small_enough(number, gradients):
+            if self.options.clip is not None:
+                norm = torch.nn.utils.clip_grad_norm_(phase.player.parameters(), self.options.clip)
+                if not math.isfinite(norm.item()):
+                    self._refuse(phase, {"gradient": norm})
+            optimiser.step()
+        skipped = {} if self.options.skip is None else {"skipped": self.skips[0].sum()}
+        return {name: term.detach() for name, term in terms.items()} | skipped
+
+    def _small_enough(self, number: int, gradients: list[Tensor]) -> bool:
+        """Whether `skip` lets the update of a phase happen; it never does for a gradient that is not finite."""
+        if self.options.skip is None:
+            return True
+        norm = torch.nn.utils.get_total_norm(gradients).item()
+        taken = norm <= self.options.skip
+        self.skips[0, number] += not taken
+        self.skips[1, number] = 0 if taken else self.skips[1, number] + 1
+        if self.skips[1, number] >= STALLED:
+            raise TrainingError(
+                f"training stalls at step {self.steps}: {STALLED} updates in a row were skipped, because the gradient "
+                f"of {self.phases[number].loss.__name__} has a norm above skip = {self.options.skip:g} (the last one "
+                f"{norm:.4g}). Begin anew (--fresh) with a larger --skip or a smaller --learning-rate."
+            )
+        return taken
 
     def _thaw(self, phase: Phase) -> None:
         if len(self.phases) > 1:
@@ -109,7 +130,8 @@ class Loop:
         """Everything that a checkpoint must hold beside the step number."""
         held = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         held |= {f"averaged.{name}": tensor for name, tensor in self.averaged.model.state_dict().items()}
-        return held | dict(self._moments())
+        skips = {} if self.options.skip is None else {"skips": self.skips}
+        return held | dict(self._moments()) | skips
 
     def _moments(self) -> Iterator[tuple[str, Tensor]]:
         names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}

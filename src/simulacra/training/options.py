@@ -24,6 +24,7 @@ class Options:
         schedule: constant, or cosine: down to zero over the budget.
         warmup: steps over which the learning rate rises.
         clip: largest norm of the gradient of a phase, in units of its loss; none without it.
+        skip: an update whose gradient has a larger norm than this, before clipping, is not taken; none without it.
         ema: decay per step of the averaged weights that are saved, sampled and scored; 0 keeps the raw ones.
         every: steps between validations, each with a picture and a checkpoint; by default about one epoch.
         patience: validations without a better likelihood before training stops early; 0 never stops.
@@ -42,6 +43,7 @@ class Options:
     schedule: Literal["constant", "cosine"] = "constant"
     warmup: int = 100
     clip: float | None = None
+    skip: float | None = None
     ema: float = 0.999
     every: int | None = None
     patience: int = 10
@@ -50,7 +52,7 @@ class Options:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "epochs", "minutes", "batch", "learning_rate", "clip", "every"):
+        for name in ("steps", "epochs", "minutes", "batch", "learning_rate", "clip", "skip", "every"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} must be positive, not {value}")
