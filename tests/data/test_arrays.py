@@ -138,7 +138,7 @@ def test_splits_that_contradict_each_other_are_refused(tmp_path, pixels):
     np.savez(tmp_path / "labels.npz", x_train=pixels, x_test=pixels, y_train=np.zeros(40, int))
     with pytest.raises(DataError, match=r"train holds .* but test"):
         data.load(tmp_path / "shapes.npz")
-    with pytest.raises(DataError, match=r"with labels, but test .* without"):
+    with pytest.raises(DataError, match=r"with label, but test .* with no labels"):
         data.load(tmp_path / "labels.npz")
 
 

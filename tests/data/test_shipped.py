@@ -1,10 +1,15 @@
+import hashlib
 import json
 
 import numpy as np
 import pytest
+import torch
 
 import simulacra.data as data
+from simulacra import registry
+from simulacra.data.shipped.shapes import shapes
 from simulacra.errors import UsageError
+from simulacra.feed import feed
 
 
 def test_digits_are_the_uci_digits(everything):
@@ -34,6 +39,46 @@ def test_mixtures_have_their_modes_and_width(name, modes, std):
 def test_ring_is_the_same_data_everywhere():
     """The stream of the generator is fixed, so the data that runs are compared on must never change."""
     assert data.load("ring").train.x[0] == pytest.approx([-1.392003, -1.399187], abs=1e-5)
+
+
+def test_shapes_are_every_combination_of_their_factors_once():
+    """And no two are the same picture, so that every factor can be told from it."""
+    shapes = data.load("shapes")
+    assert {name: label.count for name, label in shapes.spec.condition.items()} == {
+        "shape": 3, "scale": 3, "orientation": 8, "row": 8, "column": 8
+    }  # fmt: skip
+    assert list(shapes.test.condition) == list(shapes.spec.condition)
+    factors = np.concatenate([np.stack(list(split.condition.values()), axis=1) for split in shapes.splits])
+    assert len(factors) == len(np.unique(factors, axis=0)) == 3 * 3 * 8 * 8 * 8
+    x = np.concatenate([split.x for split in shapes.splits])
+    assert len(np.unique(x.reshape(len(x), -1), axis=0)) == len(x)
+    assert (shapes.spec.shape, shapes.spec.levels, int(x.max())) == ((1, 16, 16), 17, 16)
+
+
+def test_shapes_move_and_turn_as_their_factors_say():
+    x, factors = shapes()
+    items = {tuple(item): picture[0] for item, picture in zip(np.stack(list(factors.values()), 1), x, strict=True)}
+    for shape in range(3):
+        one = items[shape, 1, 0, 2, 3]
+        assert (items[shape, 1, 0, 4, 2] == np.roll(one, (2, -1), axis=(0, 1))).all()
+        quarter = np.rot90(items[shape, 2, 1, 4, 4][1:, 1:], -1)  # about the middle of the centre pixel
+        assert (items[shape, 2, 3, 4, 4][1:, 1:] == quarter).all()
+        assert one.sum() < items[shape, 2, 0, 2, 3].sum()
+
+
+def test_shapes_are_the_same_data_everywhere():
+    digest = hashlib.sha256(b"".join(values.tobytes() for values in (shapes()[0], *shapes()[1].values()))).hexdigest()
+    assert digest[:16] == "5b41cda354dccf1c"
+
+
+def test_a_model_can_be_conditioned_on_several_factors():
+    shapes = data.load("shapes")
+    model = registry.build("vae", shapes.spec.conditioned_on(("shape", "row")), latent=2, hidden=4)
+    x, condition = feed(shapes.test, slice(0, 5), model.spec, model.device)
+    assert set(condition) == {"shape", "row"}
+    assert model.log_prob_bound(x, condition, samples=2).isfinite().all()
+    moved = model.decode(torch.zeros(5, 2), condition | {"row": (condition["row"] + 1) % 8}).mean
+    assert not torch.equal(moved, model.decode(torch.zeros(5, 2), condition).mean)
 
 
 def test_the_same_data_have_the_same_fingerprint_in_another_cache(monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ from simulacra.errors import DataError
 
 
 def drawn(x, label=None, fractions=Fractions()):  # noqa: B008 (it is frozen)
-    return draw({"train": np.arange(len(x))}, digests(x), label, fractions)
+    return draw({"train": np.arange(len(x))}, digests(x), [] if label is None else [label], fractions)
 
 
 @given(st.lists(st.integers(0, 20), min_size=3, max_size=200).filter(lambda values: len(set(values)) >= 3))
@@ -46,7 +46,7 @@ def test_a_group_larger_than_a_split_goes_to_train():
 def test_official_splits_stay_and_only_the_missing_one_is_drawn():
     x = np.arange(100, dtype=np.uint8)[:, None]
     parts = {"train": np.arange(60), "test": np.arange(60, 100)}
-    order = draw(parts, digests(x), None, Fractions())
+    order = draw(parts, digests(x), [], Fractions())
     assert (order["test"] == np.arange(60, 100)).all()
     assert (len(order["train"]), len(order["valid"])) == (54, 6)
 

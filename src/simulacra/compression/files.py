@@ -128,8 +128,8 @@ def _of_data_set(data: Dataset, spec: DataSpec, split: str, limit: int | None) -
 
 def _of_idx(path: Path, spec: DataSpec) -> Contents:
     batches = list(idx_source(path, Card(path.name, str(path), "not stated")).batches())
-    labels = [batch.label for batch in batches if batch.label is not None]
-    fields = {"label": np.concatenate(labels)} if labels and "label" in spec.condition else {}
+    known = [name for name in spec.condition if all(name in batch.fields for batch in batches)]
+    fields = {name: np.concatenate([batch.fields[name] for batch in batches]) for name in known}
     return Contents(np.concatenate([batch.x for batch in batches]), fields)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from simulacra.data.dataset import Card
 from simulacra.data.labels import as_labels
-from simulacra.data.source import Batch, Source, reading
+from simulacra.data.source import Batch, Source, reading, rows_of
 from simulacra.data.splits import SPLITS
 from simulacra.data.streams import MAX_ROW_BYTES, rows
 from simulacra.errors import DataError
@@ -144,11 +144,11 @@ def _parts_by_key(keys: set[str], path: Path) -> dict[str, tuple[str, str | None
 def _batches(path: Path, parts: Parts) -> Iterator[Batch]:
     for part, (array, label_array) in parts.items():
         with reading(path):
-            label = None if label_array is None else _read_labels(label_array, array.shape[0])
+            fields = {} if label_array is None else {"label": _read_labels(label_array, array.shape[0])}
             start = 0
             for chunk in array.chunks():
                 x = _items(chunk, array, start)
-                yield Batch(part, x, None if label is None else label[start : start + len(x)])
+                yield Batch(part, x, rows_of(fields, start, len(x)))
                 start += len(x)
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
@@ -31,7 +31,7 @@ from simulacra.errors import DataError
 
 
 def build(source: Source, folder: Path) -> dict[str, Any]:
-    """Writes x.npy (and label.npy) into `folder` and returns the JSON-able rest: spec, counts, card, fingerprint...
+    """Writes x.npy (and label.npy, ...) into `folder` and returns the JSON-able rest: spec, counts, fingerprint...
 
     Raises DataError for content that contradicts itself or the grid, and when the disk is full.
     """
@@ -41,8 +41,8 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
         raise DataError(f"{source.name} holds no items")
     with _room(folder, needed=source.count * 2 * (first.x[:1].itemsize * math.prod(first.x.shape[1:]) + 8)):
         items = _spool(source, chain([first], batches), folder / "spool")
-        spec = understood_spec(source, items.x, items.largest, items.label)
-        order = draw(items.indices_by_part(), items.digest, items.label, source.fractions)
+        spec = understood_spec(source, items.x, items.largest, items.fields)
+        order = draw(items.indices_by_part(), items.digest, list(items.fields.values()), source.fractions)
         fingerprint = _write(folder, spec, items, order)
     return {
         "name": source.name,
@@ -70,7 +70,7 @@ class _Items:
     x: np.ndarray
     digest: np.ndarray  # (N,) uint64
     part: np.ndarray  # (N,) uint8, an index into SPLITS
-    label: np.ndarray | None  # (N,) int64
+    fields: Mapping[str, np.ndarray]  # (N,) int64 each
     largest: float
     unreadable: tuple[Unreadable, ...]
 
@@ -85,7 +85,7 @@ class _Tally:
 
     digest: list[np.ndarray] = field(default_factory=list)
     part: list[np.ndarray] = field(default_factory=list)
-    label: list[np.ndarray] = field(default_factory=list)
+    fields: list[Mapping[str, np.ndarray]] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     count: int = 0
     largest: float = 0.0
@@ -93,8 +93,7 @@ class _Tally:
     def add(self, batch: Batch) -> None:
         self.digest.append(digests(batch.x))
         self.part.append(np.full(len(batch.x), SPLITS.index(batch.part), np.uint8))
-        if batch.label is not None:
-            self.label.append(batch.label)
+        self.fields.append(batch.fields)
         self.unreadable += batch.unreadable
         self.count += len(batch.x)
         self.largest = max(self.largest, float(batch.x.max(initial=0)))
@@ -117,19 +116,18 @@ def _spool(source: Source, batches: Iterable[Batch], path: Path) -> _Items:
         x=np.memmap(path, first.x.dtype, "r", shape=(tally.count, *first.x.shape[1:])),
         digest=np.concatenate(tally.digest),
         part=np.concatenate(tally.part),
-        label=np.concatenate(tally.label) if first.label is not None else None,
+        fields={name: np.concatenate([fields[name] for fields in tally.fields]) for name in first.fields},
         largest=tally.largest,
         unreadable=tuple(tally.unreadable),
     )
 
 
 def _write(folder: Path, spec: DataSpec, items: _Items, order: dict[str, np.ndarray]) -> str:
-    """The second pass: x.npy and label.npy in the order of the splits; returns the fingerprint."""
+    """The second pass: x.npy and the fields in the order of the splits; returns the fingerprint."""
     counts = {name: len(indices) for name, indices in order.items()}
     fingerprint = hashlib.sha256(json.dumps([spec.to_json(), counts], sort_keys=True).encode())
     indices = np.concatenate(list(order.values()))
-    arrays = {"x": items.x} if items.label is None else {"x": items.x, "label": items.label}
-    for name, array in arrays.items():
+    for name, array in {"x": items.x, **items.fields}.items():
         with (folder / f"{name}.npy").open("wb") as file:
             # Plain writes, not a writable memory map: on a full disk those fail, and a memory map kills the process.
             header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(indices), *array.shape[1:])}

@@ -1,7 +1,7 @@
 """Decode once: a folder in the user's cache holds a data set as arrays that are memory-mapped from then on.
 
     <cache>/data/<key>/x.npy       (train | valid | test, *shape), contiguous
-                       label.npy   (train | valid | test,) int64, where there are labels
+                       label.npy   (train | valid | test,) int64; so every field of the condition, where there are any
                        meta.json   the spec, the counts, the card, the fingerprint
 
 A folder is written under a temporary name, synced and renamed, so that it is whole or absent whatever is killed and
@@ -76,14 +76,14 @@ def _open(folder: Path) -> Dataset | None:
 
 def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
     ends = np.cumsum([0, *(meta["counts"][name] for name in SPLITS)])
-    x = arrays.pop("x")
+    spec, x = DataSpec.from_json(meta["spec"]), arrays["x"]
     splits = {
-        name: Split(x[start:end], {field: values[start:end] for field, values in arrays.items()}, name)
+        name: Split(x[start:end], {field: arrays[field][start:end] for field in spec.condition}, name)
         for name, start, end in zip(SPLITS, ends, ends[1:], strict=False)
     }
     return Dataset(
         name=meta["name"],
-        spec=DataSpec.from_json(meta["spec"]),
+        spec=spec,
         **splits,
         card=Card(**meta["card"]),
         fingerprint=meta["fingerprint"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from simulacra.data.source import Batch, Source
@@ -10,10 +12,10 @@ from simulacra.errors import DataError
 
 
 def check_alike(source: Source, first: Batch, batch: Batch) -> None:
-    """Every part has items of one shape and type, and labels or none."""
-    kinds = [(part.x.shape[1:], str(part.x.dtype), part.label is not None) for part in (first, batch)]
+    """Every part has items of one shape and type, and the same fields or none."""
+    kinds = [(part.x.shape[1:], str(part.x.dtype), list(part.fields)) for part in (first, batch)]
     if kinds[0] != kinds[1]:
-        told = [f"{shape} {dtype} {'with' if labels else 'without'} labels" for shape, dtype, labels in kinds]
+        told = [f"{shape} {dtype} with {', '.join(names) or 'no labels'}" for shape, dtype, names in kinds]
         raise DataError(f"{source.name}: {first.part} holds {told[0]}, but {batch.part} {told[1]}")
 
 
@@ -33,20 +35,20 @@ def check_values(source: Source, x: np.ndarray, start: int) -> None:
         raise DataError(f"{source.name}: the value {x[at]} of item {start + int(at[0])} is not {grid}: {remedy}")
 
 
-def understood_spec(source: Source, x: np.ndarray, largest: float, label: np.ndarray | None) -> DataSpec:
+def understood_spec(source: Source, x: np.ndarray, largest: float, fields: Mapping[str, np.ndarray]) -> DataSpec:
     """The spec of items x (N, *shape) whose largest value is `largest`: declared by the source, else told by them."""
     found = None if x.dtype == np.float32 else 2 if largest <= 1 else 256
-    condition = {} if label is None else {"label": _class_label(source, label)}
+    condition = {name: _class_label(source, name, values) for name, values in fields.items()}
     return DataSpec(x.shape[1:], source.levels or found, condition)
 
 
-def _class_label(source: Source, label: np.ndarray) -> ClassLabel:
+def _class_label(source: Source, field: str, label: np.ndarray) -> ClassLabel:
     """As many classes as the source declares, else as the labels show; raises DataError for a label beyond."""
-    largest = int(label.max())
-    if source.classes is None:
+    largest, classes = int(label.max()), source.classes.get(field)
+    if classes is None:
         return ClassLabel(largest + 1)
-    names = source.classes if isinstance(source.classes, tuple) else ()
-    count = source.classes if isinstance(source.classes, int) else len(names)
+    names = classes if isinstance(classes, tuple) else ()
+    count = classes if isinstance(classes, int) else len(names)
     if largest >= count:
-        raise DataError(f"{source.name}: label {largest} of item {label.argmax()}, but there are {count} classes")
+        raise DataError(f"{source.name}: {field} {largest} of item {label.argmax()}, but there are {count} classes")
     return ClassLabel(count, names)

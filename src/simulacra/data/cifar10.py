@@ -21,7 +21,7 @@ from simulacra.data.arrays import NpyArray
 from simulacra.data.dataset import Card
 from simulacra.data.fetch import Remote, download, find, places
 from simulacra.data.labels import as_labels
-from simulacra.data.source import Batch, Source, reading
+from simulacra.data.source import Batch, Source, reading, rows_of
 from simulacra.data.splits import Fractions
 from simulacra.data.streams import rows
 from simulacra.errors import DataError
@@ -99,12 +99,14 @@ def _source(
     name: str, card: Card, batches: Callable[[], Iterator[Batch]], files: tuple[Path, ...], count: int
 ) -> Source:
     """Validation is a tenth of the training images."""
-    return Source(name, card, count, batches, files, levels=256, classes=CLASSES, fractions=Fractions(valid=0.1))
+    classes, valid = {"label": CLASSES}, Fractions(valid=0.1)
+    return Source(name, card, count, batches, files, levels=256, classes=classes, fractions=valid)
 
 
 def _records(part: str, file: IO[bytes], where: object) -> Iterator[Batch]:
     for records in rows(file, RECORDS, (1 + 3 * 32 * 32,), np.dtype(np.uint8), where):
-        yield Batch(part, records[:, 1:].reshape(-1, *SHAPE), as_labels(records[:, 0], len(records), where))
+        label = as_labels(records[:, 0], len(records), where)
+        yield Batch(part, records[:, 1:].reshape(-1, *SHAPE), {"label": label})
 
 
 def _subset_batches(part: str, images: Path, labels: Path) -> Iterator[Batch]:
@@ -114,8 +116,8 @@ def _subset_batches(part: str, images: Path, labels: Path) -> Iterator[Batch]:
             raise DataError(f"{images} holds {array.dtype} {array.shape}; uint8 (N, 32, 32, 3) is read")
     with reading(labels):
         label = as_labels(NpyArray.inspect(str(labels), lambda: labels.open("rb")).read(), array.shape[0], labels)
-    start = 0
+    fields, start = {"label": label}, 0
     with reading(images):
         for chunk in array.chunks():
-            yield Batch(part, chunk.transpose(0, 3, 1, 2), label[start : start + len(chunk)])
+            yield Batch(part, chunk.transpose(0, 3, 1, 2), rows_of(fields, start, len(chunk)))
             start += len(chunk)

@@ -46,7 +46,7 @@ def folder_source(root: Path, card: Card, resize: tuple[int, int] | None) -> Sou
         batches=lambda: _batches(root, entries, classes, resize),
         files=tuple(entry.path for entry in entries),
         options=(f"resize={resize}",),
-        classes=classes or None,
+        classes={"label": classes} if classes else {},
     )
 
 
@@ -147,7 +147,7 @@ def _decode_batch(
     x = np.stack([image for _, image in good]) if good else np.empty((0, *target.shape), np.uint8)
     label = np.array([classes.index(entry.class_name) for entry, _ in good if entry.class_name], np.int64)
     bad = tuple(image for _, image in decoded if isinstance(image, Unreadable))
-    return Batch(part, x, label if classes else None, unreadable + bad)
+    return Batch(part, x, {"label": label} if classes else {}, unreadable + bad)
 
 
 def _target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:

@@ -12,7 +12,7 @@ import numpy as np
 
 from simulacra.data.dataset import Card
 from simulacra.data.labels import as_labels
-from simulacra.data.source import Batch, Source, reading
+from simulacra.data.source import Batch, Source, reading, rows_of
 from simulacra.data.streams import open_maybe_gzip, read_fully, rows
 from simulacra.errors import DataError
 
@@ -57,12 +57,12 @@ def idx_batches(part: str, images: Path, labels: Path | None) -> Iterator[Batch]
     shape = idx_shape(images)
     if len(shape) != 3:
         raise DataError(f"{images} holds values with {len(shape)} axes; idx images have 3: (N, H, W)")
-    label = None if labels is None else _read_labels(labels, shape[0])
+    fields = {} if labels is None else {"label": _read_labels(labels, shape[0])}
     with reading(images), open_maybe_gzip(images) as file:
         _read_header(file, images)
         start = 0
         for x in rows(file, shape[0], (1, *shape[1:]), np.dtype(np.uint8), images):
-            yield Batch(part, x, None if label is None else label[start : start + len(x)])
+            yield Batch(part, x, rows_of(fields, start, len(x)))
             start += len(x)
 
 

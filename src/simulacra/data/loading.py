@@ -17,6 +17,7 @@ from simulacra.data.idx import idx_source, is_idx
 from simulacra.data.images import SUFFIXES
 from simulacra.data.mnist import fashion_mnist_source, mnist_source
 from simulacra.data.shipped import digits_source, grid_source, ring_source
+from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.source import Source
 from simulacra.errors import DataError, UsageError, did_you_mean
 
@@ -31,6 +32,7 @@ NAMED = {
     "digits": NamedSet("1,797 handwritten digits, 1×8×8, 17 levels; ships with the package", digits_source),
     "ring": NamedSet("8 Gaussians on a circle, continuous, 2-D; ships with the package", ring_source),
     "grid": NamedSet("25 Gaussians on a 5×5 grid, continuous, 2-D; ships with the package", grid_source),
+    "shapes": NamedSet("4,608 shapes of five known factors, 1×16×16, 17 levels; ships with the package", shapes_source),
     "mnist": NamedSet("70,000 handwritten digits, 1×28×28, 256 levels", mnist_source),
     "fashion-mnist": NamedSet("70,000 pictures of clothing, 1×28×28, 256 levels", fashion_mnist_source),
     "binarized-mnist": NamedSet("the fixed binary MNIST of the NLL tables, 1×28×28, 2 levels", binarized_mnist_source),

@@ -29,21 +29,20 @@ def from_arrays(
         label.shape != (len(x),) or not np.issubdtype(label.dtype, np.integer) or label.min() < 0
     ):
         raise DataError(f"label must hold {len(x)} integers >= 0, not {label.dtype} of shape {label.shape}")
-    label = None if label is None else label.astype(np.int64)
+    fields = {} if label is None else {"label": label.astype(np.int64)}
     card = Card("arrays in memory", "given in Python", "that of the arrays")
-    source = Source(name, card, len(x), lambda: iter([Batch("train", x, label)]), levels=levels)
+    source = Source(name, card, len(x), lambda: iter([Batch("train", x, fields)]), levels=levels)
     check_values(source, x, start=0)
-    spec = understood_spec(source, x, float(x.max()), label)
+    spec = understood_spec(source, x, float(x.max()), fields)
     digest = digests(x)
-    order = draw({"train": np.arange(len(x))}, digest, label, Fractions())
-    train, valid, test = (_split(part, x[indices], label, indices) for part, indices in order.items())
+    order = draw({"train": np.arange(len(x))}, digest, list(fields.values()), Fractions())
+    train, valid, test = (
+        Split(x[indices], {name: values[indices] for name, values in fields.items()}, part)
+        for part, indices in order.items()
+    )
     fingerprint = hashlib.sha256(json.dumps([spec.to_json(), len(train), len(valid)], sort_keys=True).encode())
     for split in (train, valid, test):
         fingerprint.update(np.ascontiguousarray(split.x).data)
         fingerprint.update(b"".join(values.tobytes() for values in split.condition.values()))
     distinct = len(np.unique(digest))
     return Dataset(name, spec, train, valid, test, card, fingerprint.hexdigest(), duplicates=len(x) - distinct)
-
-
-def _split(name: str, x: np.ndarray, label: np.ndarray | None, indices: np.ndarray) -> Split:
-    return Split(x, {} if label is None else {"label": label[indices]}, name)

@@ -106,7 +106,7 @@ def _source(official: _Official) -> Source:
         batches=batches,
         files=tuple(files.values()),
         levels=256,
-        classes=official.classes,
+        classes={"label": official.classes},
         fractions=VALID,
     )
 

@@ -12,7 +12,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,15 +28,20 @@ from simulacra.errors import DataError, SimulacraError
 class Batch:
     """Some consecutive items of one part of a source.
 
-    part:  "train", "valid" or "test". A source without official splits is all "train", and the rest is drawn from it.
-    x:     (n, *shape), uint8 on the grid or float32 when continuous.
-    label: (n,) int64, or None. All batches of a source have labels or none has.
+    part:   "train", "valid" or "test". A source without official splits is all "train", and the rest is drawn from it.
+    x:      (n, *shape), uint8 on the grid or float32 when continuous.
+    fields: what is known of each item, (n,) int64 such as {"label": ...}. All batches of a source have the same.
     """
 
     part: str
     x: np.ndarray
-    label: np.ndarray | None = None
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
+
+
+def rows_of(fields: Mapping[str, np.ndarray], start: int, n: int) -> dict[str, np.ndarray]:
+    """n consecutive values of every field."""
+    return {name: values[start : start + n] for name, values in fields.items()}
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Source:
     options: what else it depends on, in words, such as "resize=(32, 32)".
     count:   the number of items; unreadable ones make it less, never more.
     levels:  the grid; None lets the data tell (bits -> 2, other integers -> 256, real numbers -> continuous).
-    classes: the names of the classes, or their number; None lets the labels tell.
+    classes: of a field the names of its classes, or their number; where it is left out, the labels tell.
     """
 
     name: str
@@ -57,7 +62,7 @@ class Source:
     files: tuple[Path, ...] = ()
     options: tuple[str, ...] = ()
     levels: int | None = None
-    classes: tuple[str, ...] | int | None = None
+    classes: Mapping[str, tuple[str, ...] | int] = field(default_factory=dict)
     fractions: Fractions = field(default_factory=Fractions)
 
     def state(self) -> list[list[str | int]]:

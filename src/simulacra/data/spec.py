@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from simulacra.errors import DataError, UsageError, did_you_mean
 
+MOST_LEVELS = 1 << 15  # an int16 holds them
 Array = TypeVar("Array")  # a torch tensor or a NumPy array: the arithmetic is the same
 
 
@@ -46,7 +47,10 @@ class ClassLabel:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """shape: (C, H, W) of an image or (D,) of a vector. levels: 2 = binary, 256 = 8 bit, None = continuous."""
+    """shape: (C, H, W) of an image or (D,) of a vector. levels: 2 = binary, 256 = 8 bit, None = continuous.
+
+    Data have at most 256 levels; what a model reads inside, such as the codes of another one, may have MOST_LEVELS.
+    """
 
     shape: tuple[int, ...]
     levels: int | None
@@ -56,8 +60,8 @@ class DataSpec:
         object.__setattr__(self, "shape", tuple(int(side) for side in self.shape))
         if len(self.shape) not in (1, 3) or min(self.shape) < 1:
             raise DataError(f"shape {self.shape} is neither an image (C, H, W) nor a vector (D,)")
-        if self.levels is not None and not 2 <= self.levels <= 256:
-            raise DataError(f"levels must be 2 to 256, or None for continuous data, not {self.levels}")
+        if self.levels is not None and not 2 <= self.levels <= MOST_LEVELS:
+            raise DataError(f"levels must be 2 to {MOST_LEVELS}, or None for continuous data, not {self.levels}")
 
     @property
     def dims(self) -> int:

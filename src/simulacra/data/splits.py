@@ -8,7 +8,7 @@ items, would only be kept together needlessly.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -38,22 +38,21 @@ def digests(x: np.ndarray) -> np.ndarray:
 
 
 def draw(
-    parts: Mapping[str, np.ndarray], digest: np.ndarray, label: np.ndarray | None, fractions: Fractions
+    parts: Mapping[str, np.ndarray], digest: np.ndarray, fields: Sequence[np.ndarray], fractions: Fractions
 ) -> dict[str, np.ndarray]:
     """The indices of the items of train, valid and test, in the order in which they are stored.
 
-    parts: the indices of each part that the source comes with; `digest`, `label`: (N,) over all of them. Official valid
-    and test parts stay as they are; what is missing is drawn from "train" by the fractions, to within one group of
-    duplicates. Raises DataError when "train" is missing or has too few distinct items to give each split one.
+    parts: the indices of each part that the source comes with; `digest` and each of `fields`: (N,) over all of them.
+    Official valid and test parts stay as they are; what is missing is drawn from "train" by the fractions, to within
+    one group of duplicates. Raises DataError when "train" is missing or has too few distinct items for all splits.
     """
     missing = [name for name in ("test", "valid") if name not in parts]
     pool = parts.get("train", np.empty(0, np.int64))
     if not missing and len(pool):
         return {name: parts[name] for name in SPLITS}
 
-    # Equal items differ in nothing but their label, so ordering by it too leaves no trace of the files' order.
-    tie = digest if label is None else label
-    pool = pool[np.lexsort((tie[pool], digest[pool]))]
+    # Equal items differ in nothing but their fields, so ordering by these too leaves no trace of the files' order.
+    pool = pool[np.lexsort((*(values[pool] for values in fields), digest[pool]))]
     _, counts = np.unique(digest[pool], return_counts=True)
     if len(counts) <= len(missing):
         needed = len(missing) + 1

@@ -1,4 +1,4 @@
-"""The sets that come with the package: real digits, and two mixtures of Gaussians in the plane."""
+"""The sets that come with the package: real digits, two mixtures of Gaussians in the plane, and `shapes`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COUNTS = {"train": 10_000, "valid": 2_000, "test": 2_000}
 def digits_source() -> Source:
     """1,797 handwritten digits, 1×8×8 on 17 levels (the ink in each 4×4 block of a bitmap), 10 classes."""
     source = npz_source(Path(__file__).parent / "digits.npz", DIGITS)
-    return replace(source, levels=17, classes=10, fractions=Fractions(valid=0.1, test=0.2))
+    return replace(source, levels=17, classes={"label": 10}, fractions=Fractions(valid=0.1, test=0.2))
 
 
 def ring_source() -> Source:
@@ -57,7 +57,7 @@ def _mixture(name: str, centres: np.ndarray, std: float, reference: str) -> Sour
         for part, count in COUNTS.items():
             label = random.randint(len(centres), size=count, dtype=np.int64)
             x = centres[label] + std * random.standard_normal((count, 2))
-            yield Batch(part, x.astype(np.float32), label)
+            yield Batch(part, x.astype(np.float32), {"label": label})
 
     return Source(
         name=name,
@@ -70,5 +70,5 @@ def _mixture(name: str, centres: np.ndarray, std: float, reference: str) -> Sour
         count=sum(COUNTS.values()),
         batches=batches,
         options=(f"modes={len(centres)}", f"std={std}"),
-        classes=len(centres),
+        classes={"label": len(centres)},
     )
