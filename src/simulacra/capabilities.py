@@ -34,6 +34,13 @@ class Bound(Protocol):
         """A one-sample estimate of a lower bound of log p(x | condition), (N,) nats."""
         ...
 
+    def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+        """log p(x, z_k) - log q(z_k | x) for `samples` fresh draws of q, (samples, N) nats.
+
+        The mean of their exponentials is an unbiased estimate of p(x); memory grows with `samples`.
+        """
+        ...
+
     def log_prob_bound(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
         """The importance-weighted bound with `samples` draws, (N,) nats; it rises to log p(x) with their number."""
         ...

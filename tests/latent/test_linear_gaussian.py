@@ -24,16 +24,16 @@ def linear_vae(decoder: Tensor, encoder: Tensor, log_scale: Tensor) -> VAE:
     """A VAE whose decoder is N(W z, σ²) and whose encoder is N(M x, exp(log_scale)²), by the choice of its weights."""
     model = VAE(DataSpec((DIMS,), None), latent=CODES, hidden=max(DIMS, CODES), dropout=0.0).double().eval()
     state = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
-    state["encoder.first.weight"][:CODES] = encoder
-    state["encoder.first.bias"][:] = OFFSET
-    state["encoder.last.weight"][:CODES, :CODES] = torch.eye(CODES)
-    state["encoder.last.bias"][:CODES] = -OFFSET
-    state["encoder.last.bias"][CODES:] = log_scale
-    state["decoder.first.weight"][:CODES] = torch.eye(CODES)
-    state["decoder.first.bias"][:] = OFFSET
-    state["decoder.last.weight"][0::2, :CODES] = decoder  # mean and log-scale of every dimension take turns
-    state["decoder.last.bias"][0::2] = -OFFSET * decoder.sum(1)
-    state["decoder.last.bias"][1::2] = math.log(SIGMA)
+    state["encoder.body.first.weight"][:CODES] = encoder
+    state["encoder.body.first.bias"][:] = OFFSET
+    state["encoder.body.last.weight"][0::2, :CODES] = torch.eye(CODES)  # mean and log-scale of a coordinate take turns
+    state["encoder.body.last.bias"][0::2] = -OFFSET
+    state["encoder.body.last.bias"][1::2] = log_scale
+    state["decoder.body.first.weight"][:CODES] = torch.eye(CODES)
+    state["decoder.body.first.bias"][:] = OFFSET
+    state["decoder.body.last.weight"][0::2, :CODES] = decoder
+    state["decoder.body.last.bias"][0::2] = -OFFSET * decoder.sum(1)
+    state["decoder.body.last.bias"][1::2] = math.log(SIGMA)
     model.load_state_dict(state)
     return model
 

@@ -7,7 +7,7 @@ from small import condition_of, items, labels, randomise
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiagonalGaussian, DiscretisedGaussian, DiscretisedLogisticMixture
 from simulacra.errors import UsageError
-from simulacra.latent import VAE, vae
+from simulacra.latent import VAE, bound
 
 GREY = DataSpec((1, 4, 3), 17, labels(3))
 
@@ -49,7 +49,7 @@ def test_chunks_change_nothing_but_memory(monkeypatch, chunk):
     torch.manual_seed(1)
     whole = model.log_prob_bound(x, given, samples=7)
     decoded = []
-    monkeypatch.setattr(vae, "CHUNK", chunk)
+    monkeypatch.setattr(bound, "CHUNK", chunk)
     monkeypatch.setattr(model, "decode", lambda z, c: decoded.append(len(z)) or VAE.decode(model, z, c))
     torch.manual_seed(1)
     torch.testing.assert_close(model.log_prob_bound(x, given, samples=7), whole, rtol=1e-12, atol=1e-12)
@@ -121,9 +121,9 @@ def test_gaussian_on_a_grid_is_a_mass():
         (DataSpec((4,), None), {"likelihood": "categorical"}, "continuous; use 'gaussian'"),
         (DataSpec((4,), 17), {"likelihood": "gausian"}, "Did you mean 'gaussian'"),
         (DataSpec((4,), 17), {"likelihood": "berrnoulli"}, "Did you mean 'bernoulli'"),
-        (DataSpec((4,), 17), {"latent": 0}, "latent >= 1"),
-        (DataSpec((4,), 17), {"hidden": 0}, "hidden >= 1"),
-        (DataSpec((4,), 17), {"beta": -0.5}, "beta >= 0"),
+        (DataSpec((4,), 17), {"latent": 0}, "latent cannot be 0"),
+        (DataSpec((4,), 17), {"hidden": 0}, "needs hidden, layers and width >= 1"),
+        (DataSpec((4,), 17), {"beta": -0.5}, "beta, kl_warmup and free_bits cannot be negative"),
     ],
 )
 def test_what_is_no_probability_of_the_data_is_refused(spec, arguments, message):

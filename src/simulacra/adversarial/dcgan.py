@@ -18,9 +18,10 @@ from simulacra.adversarial.gan import GAN
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.nn import halvings, padding
 from simulacra.registry import register
 
-SMALLEST = 4  # side of the coarsest feature map, at least
+SMALLEST = 8  # shorter side of an image, at least
 LABEL_SCALE = 0.1  # of a label's row beside z ~ N(0, I): rows as large as z leave little variety within a class
 
 
@@ -30,7 +31,7 @@ class DCGenerator(nn.Module):
     def __init__(self, shape: tuple[int, ...], latent: int, width: int, classes: dict[str, int]) -> None:
         super().__init__()
         channels, *self.size = shape
-        doublings, self.coarsest = _pyramid(shape)
+        doublings, self.coarsest = halvings(shape)
         widest = width * 2 ** (doublings - 1)
         self.classes = nn.ModuleDict({name: nn.Embedding(count, latent) for name, count in classes.items()})
         codes = latent * (1 + len(classes))
@@ -56,10 +57,10 @@ class DCCritic(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int, classes: dict[str, int]) -> None:
         super().__init__()
-        channels, height, breadth = shape
-        doublings, coarsest = _pyramid(shape)
+        channels = shape[0]
+        doublings, coarsest = halvings(shape)
         widest = width * 2 ** (doublings - 1)
-        self.padding = (0, (coarsest[1] << doublings) - breadth, 0, (coarsest[0] << doublings) - height)
+        self.padding = padding(shape, doublings, coarsest)
         self.down = nn.Sequential(
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
@@ -75,14 +76,6 @@ class DCCritic(nn.Module):
         for name, table in self.classes.items():
             score = score + (table(condition[name]) * h).sum(1)
         return score
-
-
-def _pyramid(shape: tuple[int, ...]) -> tuple[int, tuple[int, int]]:
-    """How often the shorter side can be halved (rounding up) before it falls below SMALLEST, and the size then."""
-    doublings = 0
-    while -(-min(shape[1:]) // 2 ** (doublings + 1)) >= SMALLEST:
-        doublings += 1
-    return doublings, (-(-shape[1] // 2**doublings), -(-shape[2] // 2**doublings))
 
 
 def _up(inputs: int, outputs: int) -> nn.Module:
@@ -118,7 +111,7 @@ class DCGAN(GAN):
     defaults = {"learning_rate": 2e-4, "betas": (0.5, 0.999), "batch": 64, "steps": 4000, "ema": 0.995}
 
     def __init__(self, spec: DataSpec, latent: int = 64, width: int = 64) -> None:
-        if not spec.is_image or min(spec.shape[1:]) < 2 * SMALLEST:
+        if not spec.is_image or min(spec.shape[1:]) < SMALLEST:
             raise UsageError(f"dcgan models images from 8×8 up, not shape {spec.shape}; try vae")
         if latent < 1 or width < 1 or spec.levels is None:
             raise UsageError("dcgan needs latent >= 1, width >= 1 and images on a grid of levels")

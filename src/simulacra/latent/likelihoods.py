@@ -5,10 +5,12 @@ A decoder emits `parameters` numbers per sub-pixel; `distribution` turns them, (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from simulacra.data.spec import DataSpec
@@ -16,9 +18,11 @@ from simulacra.distributions import (
     Bernoulli,
     Categorical,
     DiagonalGaussian,
+    DiscretisedContinuousBernoulli,
     DiscretisedGaussian,
     DiscretisedLogisticMixture,
     Distribution,
+    at_least_float32,
 )
 from simulacra.errors import UsageError, did_you_mean
 
@@ -30,12 +34,18 @@ class Likelihood:
     parameters: int
     distribution: Callable[[Tensor], Distribution]
 
+    def __call__(self, raw: Tensor) -> Distribution:
+        """p(x|z) from what a decoder emits, (N, *shape, parameters), in at least float32."""
+        return self.distribution(at_least_float32(raw))
 
-def likelihood(name: str, spec: DataSpec) -> Likelihood:
+
+def likelihood(name: str, spec: DataSpec, scale: float | None = None) -> Likelihood:
     """The likelihood called `name` for data of this spec; "auto" is the one that suits the grid.
 
+    `scale` fixes the σ of a Gaussian, on the centred grid [-1, 1]; without it every sub-pixel's is learned.
+
     Raises UsageError for a likelihood that is none for these data: Bernoulli for grey values is not a probability of
-    them, and a mass over levels does not exist for continuous data.
+    them, and a mass over levels does not exist for continuous data; and for a scale that nothing would use.
     """
     name = suited(spec) if name == "auto" else name
     if name not in _LIKELIHOODS:
@@ -43,8 +53,15 @@ def likelihood(name: str, spec: DataSpec) -> Likelihood:
     if spec.levels is None and name != "gaussian":
         raise UsageError(f"likelihood {name!r} is a mass over levels, but these data are continuous; use 'gaussian'")
     if spec.levels not in (None, 2) and name == "bernoulli":
-        raise UsageError(f"likelihood 'bernoulli' needs binary data, these have {spec.levels} levels; use 'auto'")
-    return _LIKELIHOODS[name](spec)
+        raise UsageError(
+            f"likelihood 'bernoulli' needs binary data, these have {spec.levels} levels; use 'auto', or "
+            "'continuous-bernoulli', which is its counterpart for grey values"
+        )
+    if scale is not None and (name != "gaussian" or not scale > 0):
+        raise UsageError(
+            f"scale {scale} fixes the width of likelihood 'gaussian' and must be positive; not of {name!r}"
+        )
+    return _fixed_gaussian(spec, scale) if scale is not None else _LIKELIHOODS[name](spec)
 
 
 def suited(spec: DataSpec) -> str:
@@ -58,6 +75,14 @@ def _bernoulli(spec: DataSpec) -> Likelihood:
 
 def _bernoulli_from(raw: Tensor) -> Distribution:
     return Bernoulli(raw.squeeze(-1))
+
+
+def _continuous_bernoulli(spec: DataSpec) -> Likelihood:
+    return Likelihood(1, partial(_continuous_bernoulli_from, levels=spec.grid_levels))
+
+
+def _continuous_bernoulli_from(raw: Tensor, levels: int) -> Distribution:
+    return DiscretisedContinuousBernoulli(raw.squeeze(-1), levels)
 
 
 def _categorical(spec: DataSpec) -> Likelihood:
@@ -74,6 +99,17 @@ def _gaussian_from(raw: Tensor, levels: int | None) -> Distribution:
     return DiagonalGaussian(mean, log_scale) if levels is None else DiscretisedGaussian(mean, log_scale - 1.0, levels)
 
 
+def _fixed_gaussian(spec: DataSpec, scale: float) -> Likelihood:
+    return Likelihood(1, partial(_fixed_gaussian_from, levels=spec.levels, log_scale=math.log(scale)))
+
+
+def _fixed_gaussian_from(raw: Tensor, levels: int | None, log_scale: float) -> Distribution:
+    """The mean is learned: squared error over 2σ² and a constant, gathered into bins where there is a grid."""
+    mean = raw.squeeze(-1)
+    spread = torch.full_like(mean, log_scale)
+    return DiagonalGaussian(mean, spread) if levels is None else DiscretisedGaussian(mean, spread, levels)
+
+
 def _logistic_mixture(spec: DataSpec) -> Likelihood:
     return Likelihood(3 * COMPONENTS, partial(_logistic_mixture_from, levels=spec.grid_levels))
 
@@ -87,6 +123,7 @@ def _logistic_mixture_from(raw: Tensor, levels: int) -> Distribution:
 
 _LIKELIHOODS: dict[str, Callable[[DataSpec], Likelihood]] = {
     "bernoulli": _bernoulli,
+    "continuous-bernoulli": _continuous_bernoulli,
     "categorical": _categorical,
     "gaussian": _gaussian,
     "logistic-mixture": _logistic_mixture,

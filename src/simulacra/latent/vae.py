@@ -1,143 +1,120 @@
-r"""The variational autoencoder: p(x) = ∫ p(x|z) p(z) dz, bounded from below through an encoder q(z|x),
+r"""The variational autoencoder: p(x) = ∫ p(x|z) p(z) dz, learned together with an encoder q(z|x) that inverts it,
 
     log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)) = ELBO(x).
 
-Kingma & Welling 2014, "Auto-Encoding Variational Bayes", eq. 3. The importance-weighted bound
-
-    log p(x) >= E[ log 1/K Σ_k p(x|z_k) p(z_k) / q(z_k|x) ]
-
-rises to log p(x) with K: Burda et al. 2016, "Importance Weighted Autoencoders", eq. 8.
+Kingma & Welling 2014, "Auto-Encoding Variational Bayes", eq. 3. Prior, likelihood, networks and objective are chosen by
+arguments, since each is an object of its own: `latent.priors`, `.likelihoods`, `.networks`, `.objectives`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor
 
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.distributions import DiagonalGaussian, Distribution, at_least_float32, kl_divergence
+from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
+from simulacra.latent import priors
+from simulacra.latent.bound import LatentVariable
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
-from simulacra.model import Model, Phase
-from simulacra.nn import AddCondition
+from simulacra.latent.networks import Decoder, Encoder
+from simulacra.latent.objectives import objective as choose_objective
+from simulacra.model import Phase
 from simulacra.registry import register
-
-CHUNK = 4096  # decoded items at a time in the importance-weighted bound: memory stays flat in K
-
-
-class Perceptron(nn.Module):
-    """inputs -> hidden (ReLU, with the condition added) -> outputs"""
-
-    def __init__(self, inputs: int, hidden: int, outputs: int, classes: dict[str, int], dropout: float) -> None:
-        super().__init__()
-        self.first = nn.Linear(inputs, hidden)
-        self.condition = AddCondition(classes, hidden)
-        self.dropout = nn.Dropout(dropout)
-        self.last = nn.Linear(hidden, outputs)
-
-    def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        return self.last(self.dropout(torch.relu(self.condition(self.first(x), condition))))
 
 
 @register("vae", paper="Kingma & Welling 2014, Auto-Encoding Variational Bayes")
-class VAE(Model):
-    r"""log p(x) >= E_q[log p(x|z)] - β KL(q(z|x) || p(z)), fully connected: on MNIST the classic 784-400-20.
+class VAE(LatentVariable):
+    r"""log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)); by default, on MNIST, the classic 784-400-20.
 
     Args:
         spec: what x is: images or vectors, discrete or continuous; with a condition field, p(x | label).
-        latent: numbers in a code z.
-        hidden: units of the one hidden layer of encoder and decoder.
-        likelihood: p(x|z): auto, bernoulli, categorical, gaussian or logistic-mixture.
+        latent: coordinates of a code z.
+        network: dense (fully connected) or conv (strided convolutions, for images).
+        hidden: units of a layer of a dense network.
+        layers: hidden layers of a dense network.
+        width: channels next to the image of a conv network; they double with every halving of its sides.
+        dropout: share of the features dropped in training.
+        likelihood: p(x|z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture.
+        scale: fixes σ of a gaussian likelihood, on [-1, 1]; it is learned for every sub-pixel without it.
+        prior: p(z): gaussian, laplace, bernoulli, categorical, mixture or vampprior.
+        components: of a mixture or vampprior, 500 without it.
+        categories: of a coordinate of a categorical prior, 10 without it.
+        relaxation: temperature of the relaxed draws by which discrete codes are trained, 0.5 without it.
+        objective: what is maximised: elbo, iwae or dreg.
+        draws: codes that iwae and dreg weigh for each item, 5 without it.
         beta: weight of the KL term in training; every bound that is reported has beta = 1.
-        dropout: share of the hidden units dropped in training.
+        kl_warmup: steps over which this weight rises from 0.
+        free_bits: nats of every coordinate's KL that cost nothing in training.
     """
 
     defaults = {"learning_rate": 1e-3, "batch": 128, "steps": 4000}
+    updates: Tensor
 
     def __init__(
         self,
         spec: DataSpec,
         latent: int = 20,
+        network: Literal["dense", "conv"] = "dense",
         hidden: int = 400,
-        likelihood: str = "auto",
-        beta: float = 1.0,
+        layers: int = 1,
+        width: int = 32,
         dropout: float = 0.1,
+        likelihood: str = "auto",
+        scale: float | None = None,
+        prior: str = "gaussian",
+        components: int | None = None,
+        categories: int | None = None,
+        relaxation: float | None = None,
+        objective: Literal["elbo", "iwae", "dreg"] = "elbo",
+        draws: int | None = None,
+        beta: float = 1.0,
+        kl_warmup: int = 0,
+        free_bits: float = 0.0,
     ) -> None:
         super().__init__(spec)
-        if latent < 1 or hidden < 1 or beta < 0 or not 0 <= dropout < 1:
-            raise UsageError("vae needs latent >= 1, hidden >= 1, beta >= 0 and dropout from 0 up to 1")
-        self.latent, self.beta = latent, beta
-        self.likelihood = choose_likelihood(likelihood, spec)
-        classes = {name: label.count for name, label in spec.condition.items()}
-        self.encoder = Perceptron(spec.dims, hidden, 2 * latent, classes, dropout)
-        self.decoder = Perceptron(latent, hidden, spec.dims * self.likelihood.parameters, classes, dropout)
+        if latent < 1:
+            raise UsageError(f"a code has at least one coordinate: latent cannot be {latent}")
+        self.latent = latent
+        self.likelihood = choose_likelihood(likelihood, spec, scale)
+        self.codes = priors.prior(prior, spec, latent, components, categories, relaxation)
+        self.objective = choose_objective(objective, self.codes, beta, kl_warmup, free_bits, draws)
+        numbers = latent * self.codes.parameters_each
+        self.encoder = Encoder(spec, numbers, network, hidden, layers, width, dropout)
+        self.decoder = Decoder(
+            spec, self.codes.numbers, self.likelihood.parameters, network, hidden, layers, width, dropout
+        )
+        self.kl_warmup = kl_warmup
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
-    def encode(self, x: Tensor, condition: Condition | None = None) -> DiagonalGaussian:
-        """q(z|x), codes (N, latent)."""
-        given = self.conditioned(condition, len(x))
-        mean, log_scale = self.encoder(self._flat(x), given).chunk(2, dim=1)
-        return DiagonalGaussian(mean, log_scale.clamp(-8, 8))
+    def encode(self, x: Tensor, condition: Condition | None = None) -> priors.Posterior:
+        """q(z|x), codes (N, latent), or (N, latent, categories)."""
+        return self._posterior(self.encoder(x, self.conditioned(condition, len(x))))
 
-    def _flat(self, x: Tensor) -> Tensor:
-        return self.spec.centred(x).flatten(1).to(self.encoder.first.weight.dtype)
+    def _posterior(self, raw: Tensor) -> priors.Posterior:
+        return self.codes.posterior(raw.unflatten(1, (self.codes.latent, self.codes.parameters_each)))
 
-    def prior(self, n: int, condition: Condition | None = None) -> DiagonalGaussian:
-        """p(z) = N(0, I), codes (n, latent)."""
-        return DiagonalGaussian.standard(n, self.latent, like=self.encoder.first.weight)
+    def prior(self, n: int, condition: Condition | None = None) -> Distribution:
+        """p(z), the same for all classes, codes (n, latent) or (n, latent, categories)."""
+        return self.codes(n, next(self.decoder.parameters()).detach(), self._ask)
+
+    def _ask(self, x: Tensor) -> priors.Posterior:
+        return self._posterior(self.encoder.of_real(x, {}))
 
     def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""
-        given = self.conditioned(condition, len(z))
-        raw = at_least_float32(self.decoder(z, given))
-        return self.likelihood.distribution(raw.unflatten(1, (*self.spec.shape, self.likelihood.parameters)))
-
-    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """E_q[log p(x|z)] - KL(q||p), (N,) nats, from one draw of z; the KL in closed form."""
-        reconstruction, kl = self._terms(x, condition)
-        return reconstruction - kl
-
-    def _terms(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor]:
-        q = self.encode(x, condition)
-        z = q.sample()
-        return self.decode(z, condition).log_prob(x), kl_divergence(q, self.prior(len(x), condition), z)
-
-    def log_prob_bound(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
-        """log 1/K Σ_k p(x, z_k) / q(z_k|x) with K = samples draws, (N,) nats; memory does not grow with K."""
-        if samples < 1:
-            raise UsageError(f"the bound needs at least one sample, not {samples}")
-        given = self.conditioned(condition, len(x))
-        q = self.encode(x, given)
-        at_once = max(1, CHUNK // len(x))
-        weights = [self._log_weights(x, q, given, min(at_once, samples - k)) for k in range(0, samples, at_once)]
-        return torch.logsumexp(torch.cat(weights), dim=0) - math.log(samples)
-
-    def _log_weights(self, x: Tensor, q: DiagonalGaussian, given: Condition, k: int) -> Tensor:
-        """log p(x|z) + log p(z) - log q(z|x) for k draws, (k, N)."""
-        spread = DiagonalGaussian(q.mean.repeat(k, 1), q.log_scale.repeat(k, 1))
-        z = spread.sample()
-        repeated = {name: value.repeat(k) for name, value in given.items()}
-        likelihood = self.decode(z, repeated).log_prob(x.repeat(k, *[1] * len(self.spec.shape)))
-        return (likelihood + self.prior(len(z)).log_prob(z) - spread.log_prob(z)).view(k, len(x))
-
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        condition: Condition | None = None,
-        temperature: float = 1.0,
-        generator: Generator | None = None,
-    ) -> Tensor:
-        """z ~ p(z), x ~ p(x|z): true draws of the model, their pixel noise included; temperature sharpens both."""
-        z = self.prior(n, condition).sample(generator, temperature)
-        return self.decode(z, self.conditioned(condition, n)).sample(generator, temperature)
+        return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
     def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        reconstruction, kl = self._terms(x, condition)
-        return {"reconstruction": -reconstruction.mean(), "kl": self.beta * kl.mean()}
+        warmth = 1.0
+        if self.training and self.kl_warmup:
+            self.updates += 1
+            warmth = min(1.0, int(self.updates) / self.kl_warmup)
+        return self.objective.terms(self, x, condition, warmth)

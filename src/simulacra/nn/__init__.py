@@ -5,13 +5,16 @@ from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
 from simulacra.nn.embed import AddCondition
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
+from simulacra.nn.pyramid import Double, Halve, halvings, padding
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
 __all__ = [
     "AddCondition",
+    "Double",
     "DownConv2d",
     "Features",
     "Grow",
+    "Halve",
     "LookBack",
     "MaskedConv2d",
     "Memory",
@@ -22,4 +25,6 @@ __all__ = [
     "features",
     "group_mask",
     "groups_of",
+    "halvings",
+    "padding",
 ]

@@ -1,0 +1,83 @@
+r"""What all models with latent codes share: p(x) = ∫ p(x|z) p(z) dz, bounded from below through an encoder q(z|x).
+
+    w_k = p(x|z_k) p(z_k) / q(z_k|x),  z_k ~ q(z|x):   E[w] = p(x)  and, by Jensen,  E[log 1/K Σ_k w_k] <= log p(x).
+
+K = 1 is the ELBO; the bound rises to log p(x) with K. Kingma & Welling 2014, "Auto-Encoding Variational Bayes", eq. 2;
+Burda et al. 2016, "Importance Weighted Autoencoders", eq. 8 and theorem 1.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Generator, Tensor
+
+from simulacra.capabilities import Condition
+from simulacra.distributions import Distribution, kl_divergence
+from simulacra.errors import UsageError
+from simulacra.latent.priors import Posterior
+from simulacra.model import Model
+
+CHUNK = 2048  # decoded items at a time: memory stays flat in K, and what a decoder emits stays in the cache of a CPU
+
+
+class LatentVariable(Model):
+    """Abstract; a subclass writes `encode`, `prior` and `decode`, whose distributions are all that is needed here."""
+
+    @abstractmethod
+    def encode(self, x: Tensor, condition: Condition | None = None) -> Posterior:
+        """q(z|x), codes (N, ...)."""
+
+    @abstractmethod
+    def prior(self, n: int, condition: Condition | None = None) -> Distribution:
+        """p(z), codes (n, ...)."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
+        """p(x|z), x (N, *shape)."""
+
+    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """E_q[log p(x|z)] - KL(q||p), (N,) nats, from one true draw of z; the KL in closed form where it has one."""
+        q = self.encode(x, condition)
+        z = q.sample()
+        return self.decode(z, condition).log_prob(x) - kl_divergence(q, self.prior(len(x), condition), z)
+
+    def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+        """log w_k of `samples` draws, (samples, N) nats; memory grows with their number."""
+        given = self.conditioned(condition, len(x))
+        q = self.encode(x, given).repeat(samples)
+        return self.log_weights_at(q.sample(), q, x, given)
+
+    def log_weights_at(self, z: Tensor, q: Distribution, x: Tensor, given: Condition) -> Tensor:
+        """log p(x|z) + log p(z) - log q(z|x), codes (K · N, ...) of q -> (K, N) nats."""
+        times = len(z) // len(x)
+        repeated = {name: value.repeat(times) for name, value in given.items()}
+        likelihood = self.decode(z, repeated).log_prob(x.repeat(times, *[1] * len(self.spec.shape)))
+        prior = self.prior(len(z), repeated).log_prob(z)
+        return (likelihood + prior - q.log_prob(z)).view(times, len(x))
+
+    def log_prob_bound(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+        """log 1/K Σ_k w_k with K = samples draws, (N,) nats; memory does not grow with K."""
+        if samples < 1:
+            raise UsageError(f"the bound needs at least one sample, not {samples}")
+        at_once = max(1, CHUNK // len(x))
+        totals = [
+            torch.logsumexp(self.log_weights(x, condition, min(at_once, samples - k)), dim=0)
+            for k in range(0, samples, at_once)
+        ]
+        return torch.logsumexp(torch.stack(totals), dim=0) - math.log(samples)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        temperature: float = 1.0,
+        generator: Generator | None = None,
+    ) -> Tensor:
+        """z ~ p(z), x ~ p(x|z): true draws of the model, their pixel noise included; temperature sharpens both."""
+        given = self.conditioned(condition, n)
+        z = self.prior(n, given).sample(generator, temperature)
+        return self.decode(z, given).sample(generator, temperature)
