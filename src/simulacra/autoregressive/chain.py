@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from simulacra.autoregressive.samplers import SAMPLERS, Progress, Task
 from simulacra.capabilities import Condition, Steps
 from simulacra.data.spec import DataSpec
-from simulacra.distributions import Factorised
+from simulacra.distributions import Factorised, grid_dtype
 from simulacra.errors import UsageError
 from simulacra.model import Model, Phase
 
@@ -86,8 +86,7 @@ class Autoregressive(Model):
             progress: called with the items so far, the number of coordinates that are final, and of all.
         """
         unknown = torch.ones(self.spec.shape, dtype=torch.bool, device=self.device)
-        dtype = torch.float32 if self.spec.levels is None else torch.uint8
-        blank = torch.zeros((n, *self.spec.shape), dtype=dtype, device=self.device)
+        blank = torch.zeros((n, *self.spec.shape), dtype=grid_dtype(self.spec.levels), device=self.device)
         given = self.conditioned(condition, n)
         return self._fill(blank, unknown, self.order(), given, temperature, generator, sampler, progress)
 

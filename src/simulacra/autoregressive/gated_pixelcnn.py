@@ -76,31 +76,21 @@ class GatedLayer(nn.Module):
         return passed if self.first else h + passed, skip
 
 
-@register("gated-pixelcnn", paper="van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders")
-class GatedPixelCNN(Raster):
-    r"""log p(x|c) = Σ_i log softmax(f(x_<i, c))_{x_i}: exact, for images of any size, depth and number of channels.
-
-    Args:
-        spec: what x is; with a condition field, p(x | label).
-        width: channels of each stack.
-        layers: gated layers, the first included.
-        kernel: side of the first layer's (unmasked) window.
-        inner_kernel: side of the window of all later layers.
-        dropout: share of the horizontal features dropped in training.
-    """
-
-    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
+class GatedStacks(Raster):
+    """Base of the networks made of both stacks; what they read is `enter(x)`."""
 
     def __init__(
         self,
         spec: DataSpec,
-        width: int = 32,
-        layers: int = 5,
-        kernel: int = 7,
-        inner_kernel: int = 3,
-        dropout: float = 0.2,
+        width: int,
+        layers: int,
+        kernel: int,
+        inner_kernel: int,
+        dropout: float,
+        per_value: int = 1,
     ) -> None:
         super().__init__(spec)
+        self.per_value = per_value
         if kernel % 2 == 0 or inner_kernel % 2 == 0:
             raise UsageError(f"kernels have an odd side, not {kernel} and {inner_kernel}")
         if layers < 1 or not 0 <= dropout < 1:
@@ -109,7 +99,7 @@ class GatedPixelCNN(Raster):
         self.stack = nn.ModuleList()
         for i in range(layers):
             first, last = i == 0, i == layers - 1
-            inputs, side = (channels, kernel) if first else (width, inner_kernel)
+            inputs, side = (channels * per_value, kernel) if first else (width, inner_kernel)
             self.stack.append(GatedLayer(inputs, width, side, channels, self.classes, dropout, first=first, last=last))
         self.head = LevelHead(spec)
         self.gather = RightConv2d(width, width, groups=channels)
@@ -133,3 +123,30 @@ class GatedPixelCNN(Raster):
             output = skip if output is None else output + skip
         assert output is not None
         return self.tell(F.relu(self.gather(F.relu(output), memory=memory)), memory=memory)
+
+
+@register("gated-pixelcnn", paper="van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders")
+class GatedPixelCNN(GatedStacks):
+    r"""log p(x|c) = Σ_i log softmax(f(x_<i, c))_{x_i}: exact, for images of any size, depth and number of channels.
+
+    Args:
+        spec: what x is; with a condition field, p(x | label).
+        width: channels of each stack.
+        layers: gated layers, the first included.
+        kernel: side of the first layer's (unmasked) window.
+        inner_kernel: side of the window of all later layers.
+        dropout: share of the horizontal features dropped in training.
+    """
+
+    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        width: int = 32,
+        layers: int = 5,
+        kernel: int = 7,
+        inner_kernel: int = 3,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__(spec, width, layers, kernel, inner_kernel, dropout)

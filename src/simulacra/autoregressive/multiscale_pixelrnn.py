@@ -110,7 +110,7 @@ class MultiscalePixelRNN(Autoregressive):
     def conditionals(
         self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given, image = self.conditioned(condition, len(x)), self.large.real(x)
+        given, image = self.conditioned(condition, len(x)), self.large.enter(x)
         small = self.thin(image)
         output = self.large.output(image, {**given, SMALL: small}).clone()
         self.thin(output).copy_(self.small.output(small, given))
@@ -140,7 +140,7 @@ class MultiscaleSteps:
         self.walk.put(value)
         self.left -= 1
         if self.left == 0:
-            self.walk = RasterSteps(large, self.n, {**self.given, SMALL: large.real(self.told)})
+            self.walk = RasterSteps(large, self.n, {**self.given, SMALL: large.enter(self.told)})
 
     def _pass_what_is_known(self) -> None:
         """The network runs at a known pixel too, for the sake of its memory; what it says of it is not used."""

@@ -24,9 +24,13 @@ from simulacra.nn import Memory
 
 
 class Raster(Autoregressive):
-    """Base of the networks over pixels. A subclass sets `head` and writes the two passes."""
+    """Base of the networks over pixels. A subclass sets `head` and writes the two passes.
+
+    A value enters the network as `per_value` numbers: as a point of [-1, 1], unless a subclass has other ideas.
+    """
 
     head: Head
+    per_value = 1
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -38,7 +42,7 @@ class Raster(Autoregressive):
 
     @abstractmethod
     def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> Any:
-        """What the rows above say: image (N, C, H, W) in [-1, 1], shifted down by one row, or one row of it."""
+        """What the rows above say: image (N, C, H, W), entered and shifted down by one row, or one row of it."""
 
     @abstractmethod
     def beside(self, image: Tensor, told: Any, memory: Memory | None = None) -> Tensor:
@@ -47,18 +51,18 @@ class Raster(Autoregressive):
     def conditionals(
         self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        image = self.real(x)
+        image = self.enter(x)
         return self.head.everywhere(self.output(image, self.conditioned(condition, len(x))), image)
 
     def output(self, image: Tensor, given: Condition) -> Tensor:
-        """Both passes over whole images: (N, C, H, W) in [-1, 1] -> (N, head.outputs, H, W)."""
+        """Both passes over whole images: (N, C · per_value, H, W), entered -> (N, head.outputs, H, W)."""
         return self.beside(image, self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], given))
 
     def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> RasterSteps:
         return RasterSteps(self, n, self.conditioned(condition, n))
 
-    def real(self, x: Tensor) -> Tensor:
-        """Levels -> [-1, 1] in the precision of the network."""
+    def enter(self, x: Tensor) -> Tensor:
+        """Levels (N, C, ...) -> what the network reads, (N, C · per_value, ...), in its precision: here in [-1, 1]."""
         return self.spec.centred(x.to(next(self.parameters()).dtype))
 
     def groups(self, width: int) -> int:
@@ -76,9 +80,9 @@ class RasterSteps:
         self.model, self.given = model, given
         channels, height, width = model.spec.shape
         like = next(model.parameters()).detach()
-        self.memory = Memory(n, (channels, height, width), like)
-        self.row = like.new_zeros(n, channels, 1, width)
-        self.pixel = like.new_zeros(n, channels)
+        self.memory = Memory(n, (channels, height, width), like, model.per_value)
+        self.row = like.new_zeros(n, channels * model.per_value, 1, width)
+        self.pixel = like.new_zeros(n, channels * model.per_value)
         self.told: Any = None
         self.output = self.pixel
         self.said: GridDistribution | None = None
@@ -94,8 +98,8 @@ class RasterSteps:
         return self.said
 
     def put(self, value: Tensor) -> None:
-        memory = self.memory
-        self.pixel[:, memory.channel] = self.model.spec.centred(value.to(self.pixel.dtype))
+        memory, each = self.memory, self.model.per_value
+        self.pixel[:, memory.channel * each : (memory.channel + 1) * each] = self.model.enter(value[:, None])
         if memory.channel == memory.channels - 1:
             self.row[:, :, 0, memory.column] = self.pixel
             memory.previous.copy_(self.pixel)

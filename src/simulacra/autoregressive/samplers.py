@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from simulacra.capabilities import Steps
-from simulacra.distributions import Factorised
+from simulacra.distributions import Factorised, grid_dtype
 
 if TYPE_CHECKING:
     from simulacra.autoregressive.chain import Autoregressive
@@ -75,8 +75,7 @@ class WholeSteps:
 
     def __init__(self, model: Autoregressive, n: int, given: Mapping[str, Tensor], order: Tensor) -> None:
         self.model, self.given, self.order, self.places = model, given, order, order.tolist()
-        dtype = torch.float32 if model.spec.levels is None else torch.uint8
-        self.x = torch.zeros((n, *model.spec.shape), dtype=dtype, device=order.device)
+        self.x = torch.zeros((n, *model.spec.shape), dtype=grid_dtype(model.spec.levels), device=order.device)
         self.told = 0
 
     def look(self) -> Factorised:

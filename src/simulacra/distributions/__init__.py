@@ -1,6 +1,7 @@
 """Distributions: what priors, encoders and decoders return, so that each likelihood, draw and KL is written once."""
 
-from simulacra.distributions.base import Distribution, Factorised, GridDistribution, at_least_float32
+from simulacra.distributions.ancestral import Ancestral
+from simulacra.distributions.base import Distribution, Factorised, GridDistribution, at_least_float32, grid_dtype
 from simulacra.distributions.categorical import Bernoulli, Categorical
 from simulacra.distributions.codes import BinaryCode, OneHotCode
 from simulacra.distributions.continuous_bernoulli import DiscretisedContinuousBernoulli
@@ -11,6 +12,7 @@ from simulacra.distributions.kl import kl_divergence, kl_each
 from simulacra.distributions.mixture_of_gaussians import MixtureOfGaussians
 
 __all__ = [
+    "Ancestral",
     "Bernoulli",
     "BinaryCode",
     "Categorical",
@@ -27,6 +29,7 @@ __all__ = [
     "OneHotCode",
     "PointMass",
     "at_least_float32",
+    "grid_dtype",
     "kl_divergence",
     "kl_each",
 ]

@@ -23,6 +23,11 @@ def at_least_float32(value: Tensor) -> Tensor:
     return value if value.dtype in (torch.float32, torch.float64) else value.float()
 
 
+def grid_dtype(levels: int | None) -> torch.dtype:
+    """Of values on a grid: uint8 for all data, int16 for more than 256 levels, float32 for continuous values."""
+    return torch.float32 if levels is None else torch.uint8 if levels <= 256 else torch.int16
+
+
 def log_sub_exp(a: Tensor, b: Tensor) -> Tensor:
     """log(exp(a) - exp(b)) for a > b, exact in the tails where both exponentials round to 0 or 1."""
     return a + torch.log(-torch.expm1((b - a).clamp(max=-torch.finfo(a.dtype).tiny)))
@@ -99,12 +104,13 @@ class GridDistribution(Factorised):
         return self.log_masses().gather(-1, x.long().unsqueeze(-1)).squeeze(-1)
 
     def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
-        """The inverse distribution function: levels as uint8.
+        """The inverse distribution function: levels as uint8 (int16 where there are more than 256).
 
         `temperature` sharpens the masses to p^(1/temperature), renormalised.
         """
         masses = torch.softmax(self.log_masses() / temperature, dim=-1)
-        return (masses.cumsum(-1) <= u.unsqueeze(-1)).sum(-1).clamp(max=self.levels - 1).byte()
+        level = (masses.cumsum(-1) <= u.unsqueeze(-1)).sum(-1).clamp(max=self.levels - 1)
+        return level.to(grid_dtype(self.levels))
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
         masses = self.log_masses()

@@ -24,13 +24,13 @@ class Memory:
 
     Attributes:
         row, column, channel: of the sub-pixel that is computed now.
-        previous: the pixel before it, complete, (n, C); zeros before the first.
+        previous: the pixel before it, complete, (n, C · per_value); zeros before the first.
     """
 
-    def __init__(self, n: int, shape: tuple[int, int, int], like: Tensor) -> None:
+    def __init__(self, n: int, shape: tuple[int, int, int], like: Tensor, per_value: int = 1) -> None:
         self.n, (self.channels, self.height, self.width), self.like = n, shape, like
         self.row = self.column = self.channel = 0
-        self.previous = like.new_zeros(n, self.channels)
+        self.previous = like.new_zeros(n, self.channels * per_value)
         self._kept: dict[nn.Module, object] = {}
         self._halved: Memory | None = None
 
