@@ -1,6 +1,7 @@
 """Blocks that know no probability."""
 
 from simulacra.nn.attention import LookBack
+from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
 from simulacra.nn.embed import AddCondition
 from simulacra.nn.gated import Features, concat_elu, features
@@ -10,6 +11,7 @@ from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
 __all__ = [
     "AddCondition",
+    "Bottleneck",
     "Double",
     "DownConv2d",
     "Features",
