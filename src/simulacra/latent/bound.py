@@ -20,7 +20,8 @@ from simulacra.errors import UsageError
 from simulacra.latent.priors import Posterior
 from simulacra.model import Model
 
-CHUNK = 2048  # decoded items at a time: memory stays flat in K, and what a decoder emits stays in the cache of a CPU
+CHUNK = 256  # decoded items at a time: memory stays flat in K, and what a decoder emits stays in the cache of a CPU
+PARALLEL = 64  # times as many where there is no CPU to be fed
 
 
 class LatentVariable(Model):
@@ -62,11 +63,13 @@ class LatentVariable(Model):
         """log 1/K Σ_k w_k with K = samples draws, (N,) nats; memory does not grow with K."""
         if samples < 1:
             raise UsageError(f"the bound needs at least one sample, not {samples}")
-        at_once = max(1, CHUNK // len(x))
-        totals = [
-            torch.logsumexp(self.log_weights(x, condition, min(at_once, samples - k)), dim=0)
-            for k in range(0, samples, at_once)
-        ]
+        given = self.conditioned(condition, len(x))
+        q = self.encode(x, given)
+        at_once = max(1, CHUNK * (1 if x.device.type == "cpu" else PARALLEL) // len(x))
+        totals = []
+        for k in range(0, samples, at_once):
+            chunk = q.repeat(min(at_once, samples - k))
+            totals.append(torch.logsumexp(self.log_weights_at(chunk.sample(), chunk, x, given), dim=0))
         return torch.logsumexp(torch.stack(totals), dim=0) - math.log(samples)
 
     @torch.no_grad()
