@@ -17,7 +17,6 @@ from torch import Generator, Tensor
 from simulacra.capabilities import Condition
 from simulacra.distributions import Distribution, kl_divergence
 from simulacra.errors import UsageError
-from simulacra.latent.priors import Posterior
 from simulacra.model import Model
 
 CHUNK = 256  # decoded items at a time: memory stays flat in K, and what a decoder emits stays in the cache of a CPU
@@ -28,7 +27,7 @@ class LatentVariable(Model):
     """Abstract; a subclass writes `encode`, `prior` and `decode`, whose distributions are all that is needed here."""
 
     @abstractmethod
-    def encode(self, x: Tensor, condition: Condition | None = None) -> Posterior:
+    def encode(self, x: Tensor, condition: Condition | None = None) -> Distribution:
         """q(z|x), codes (N, ...)."""
 
     @abstractmethod
@@ -48,7 +47,10 @@ class LatentVariable(Model):
     def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
         """log w_k of `samples` draws, (samples, N) nats; memory grows with their number."""
         given = self.conditioned(condition, len(x))
-        q = self.encode(x, given).repeat(samples)
+        return self.log_weights_of(self.encode(x, given).repeat(samples), x, given)
+
+    def log_weights_of(self, q: Distribution, x: Tensor, given: Condition) -> Tensor:
+        """The same for fresh draws of q, which is that of all items K times over, (K, N) nats."""
         return self.log_weights_at(q.sample(), q, x, given)
 
     def log_weights_at(self, z: Tensor, q: Distribution, x: Tensor, given: Condition) -> Tensor:
@@ -65,12 +67,16 @@ class LatentVariable(Model):
             raise UsageError(f"the bound needs at least one sample, not {samples}")
         given = self.conditioned(condition, len(x))
         q = self.encode(x, given)
-        at_once = max(1, CHUNK * (1 if x.device.type == "cpu" else PARALLEL) // len(x))
+        at_once = max(1, self.chunk() // len(x))
         totals = []
         for k in range(0, samples, at_once):
-            chunk = q.repeat(min(at_once, samples - k))
-            totals.append(torch.logsumexp(self.log_weights_at(chunk.sample(), chunk, x, given), dim=0))
+            log_w = self.log_weights_of(q.repeat(min(at_once, samples - k)), x, given)
+            totals.append(torch.logsumexp(log_w, dim=0))
         return torch.logsumexp(torch.stack(totals), dim=0) - math.log(samples)
+
+    def chunk(self) -> int:
+        """How many items are decoded at a time for the bound."""
+        return CHUNK * (1 if self.device.type == "cpu" else PARALLEL)
 
     @torch.no_grad()
     def sample(

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from simulacra.capabilities import Condition
@@ -22,6 +21,7 @@ from simulacra.latent import priors
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
 from simulacra.latent.networks import Decoder, Encoder
+from simulacra.latent.objectives import WarmUp
 from simulacra.latent.objectives import objective as choose_objective
 from simulacra.model import Phase
 from simulacra.registry import register
@@ -53,7 +53,6 @@ class VAE(LatentVariable):
     """
 
     defaults = {"learning_rate": 1e-3, "batch": 128, "steps": 4000}
-    updates: Tensor
 
     def __init__(
         self,
@@ -88,8 +87,7 @@ class VAE(LatentVariable):
         self.decoder = Decoder(
             spec, self.codes.numbers, self.likelihood.parameters, network, hidden, layers, width, dropout
         )
-        self.kl_warmup = kl_warmup
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.warmth = WarmUp(kl_warmup)
 
     def encode(self, x: Tensor, condition: Condition | None = None) -> priors.Posterior:
         """q(z|x), codes (N, latent), or (N, latent, categories)."""
@@ -113,8 +111,4 @@ class VAE(LatentVariable):
         return [Phase(self, self.loss)]
 
     def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        warmth = 1.0
-        if self.training and self.kl_warmup:
-            self.updates += 1
-            warmth = min(1.0, int(self.updates) / self.kl_warmup)
-        return self.objective.terms(self, x, condition, warmth)
+        return self.objective.terms(self, x, condition, self.warmth())
