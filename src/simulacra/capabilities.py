@@ -6,7 +6,7 @@ item.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -74,12 +74,17 @@ class Encoder(Protocol):
 class Decoder(Protocol):
     """Makes an item from a code z."""
 
-    def prior(self, n: int, condition: Condition | None = None) -> Distribution:
-        """p(z) for n items."""
-        ...
-
     def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
         """p(x | z); a point mass for a GAN's generator."""
+        ...
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """Knows how codes z are distributed, before any item is seen. An autoencoder does not."""
+
+    def prior(self, n: int, condition: Condition | None = None) -> Distribution:
+        """p(z) for n items; without a condition that of all classes together."""
         ...
 
 
@@ -143,12 +148,44 @@ class ClosedForm(Protocol):
         ...
 
 
+class CodeUse(Protocol):
+    """How some items use one codebook: of `codes` codes `used` occur, in grids (h, w), with this perplexity."""
+
+    @property
+    def grid(self) -> tuple[int, int]: ...
+    @property
+    def codes(self) -> int: ...
+    @property
+    def used(self) -> int: ...
+    @property
+    def perplexity(self) -> float: ...
+
+
+@runtime_checkable
+class Quantised(Protocol):
+    """Codes are entries of codebooks, looked up and not moved along dimensions."""
+
+    def code_use(self, batches: Iterable[Tensor]) -> Sequence[CodeUse]:
+        """How all the items of the batches of x together use each codebook."""
+        ...
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """Codes come in layers, each told given those before it."""
+
+    def kl_by_layer(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """KL(q(z_l | z_<l, x) || p(z_l | z_<l)) at a draw of the layers before, (layers, N) nats, the coarsest first."""
+        ...
+
+
 ABILITIES: dict[str, type] = {
     "Density": Density,
     "Bound": Bound,
     "Sampler": Sampler,
     "Encoder": Encoder,
     "Decoder": Decoder,
+    "Prior": Prior,
     "Chain": Chain,
     "Completer": Completer,
     "ClosedForm": ClosedForm,

@@ -17,7 +17,7 @@ def test_models_as_json(printed):
     told = rows(printed)
     assert list(told) == [entry.name for entry in registry.models()]
     assert {"name", "family", "abilities", "parameters", "paper"} == set(told["vae"])
-    assert told["vae"]["abilities"] == ["Bound", "Sampler", "Encoder", "Decoder"]
+    assert told["vae"]["abilities"] == ["Bound", "Sampler", "Encoder", "Decoder", "Prior"]
     assert told["markov"]["abilities"] == ["Density", "Sampler", "Chain", "Completer", "ClosedForm"]
     assert told["gated-pixelcnn"]["family"] == "autoregressive"
 
