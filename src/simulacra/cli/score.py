@@ -8,23 +8,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import tyro
 
 from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
 from simulacra.errors import UsageError
 
 if TYPE_CHECKING:
+    from simulacra import evaluation
     from simulacra.data import Split
     from simulacra.model import Model
 
 SHOWN = 40  # items on a map
+FEW = 5  # draws that count, below which an estimate is a guess
 
 
 @dataclass(frozen=True)
 class Score(OnData):
-    """Negative log-likelihood of held-out items: exact where the model has a density, else a bound; it says which."""
+    """Negative log-likelihood of held-out items: exact where the model has a density, else a bound; it says which.
 
-    samples: Annotated[int, tyro.conf.arg(help="draws in the importance-weighted bound of a latent model")] = 1
+    A bound is the ELBO, or with more than one sample the importance-weighted one.
+    """
+
+    samples: Annotated[int | None, optional("INT", "draws behind a bound; chains, for ais")] = None
+    estimator: Annotated[
+        str | None,
+        optional("NAME", "of a bound: elbo, importance, prior (plain Monte Carlo) or ais (annealed importance)"),
+    ] = None
+    temperatures: Annotated[int | None, optional("INT", "steps of ais from the prior to the posterior")] = None
     limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
     per_item: Annotated[Path | None, optional("FILE.csv", "also write the nats of every item")] = None
     map: Annotated[Path | None, optional("FILE.png", "also draw where the most surprising items are so")] = None
@@ -32,12 +41,13 @@ class Score(OnData):
     json: Json = False
 
     def __call__(self) -> None:
-        from simulacra.evaluation.likelihood import score_fully
+        from simulacra.evaluation.likelihood import estimator_for, score_fully
 
         model, data = self.loaded()
         if self.map is not None:
             _check_map(self.map, model)
-        scored, nats = score_fully(model, data, self.split, self.samples, self.limit, self.seed)
+        how = estimator_for(model, self.estimator, self.samples, self.temperatures)
+        scored, nats = score_fully(model, data, self.split, how, self.limit, self.seed)
         if self.per_item is not None:
             bits = model.spec.bits_per_dim(nats)
             lines = [f"{i},{n:.6f},{b:.6f}" for i, (n, b) in enumerate(zip(nats, bits, strict=True))]
@@ -48,15 +58,26 @@ class Score(OnData):
         if self.json:
             print(as_json(asdict(scored)))
             return
-        how = "exact" if scored.kind == "exact" else f"bound, K = {scored.samples}; the true value is at most this high"
-        print(f"{scored.bits_per_dim:.4f} bits/dim ({how})")
+        told = f"bound, {scored.estimator}, K = {scored.samples}; the true value is at most this high"
+        print(f"{scored.bits_per_dim:.4f} bits/dim ({'exact' if scored.kind == 'exact' else told})")
         items = f"{scored.n:,} {scored.split} items of {data.name}"
         print(f"{scored.nats:.3f} ± {scored.standard_error:.3f} nats per item, {items}")
+        if scored.monte_carlo_error is not None:
+            print(f"± {scored.monte_carlo_error:.4f} nats of it come from the draws{_spread(scored)}")
         if self.map is not None:
             shown = min(SHOWN, scored.n)
             print(
                 f"the {shown} most surprising of them, each beside its bits per pixel given what precedes: {self.map}"
             )
+
+
+def _spread(scored: evaluation.Score) -> str:
+    """How many of the draws count, and what it means if hardly any does."""
+    size = scored.effective_sample_size
+    if size is None:
+        return ""
+    warning = "; so few that the error is not to be trusted, and the bound is loose" if size < FEW else ""
+    return f"; median effective sample size {size:.1f} of {scored.samples}{warning}"
 
 
 def _check_map(path: Path, model: Model) -> None:

@@ -16,6 +16,7 @@ from simulacra import registry
 from simulacra.capabilities import Bound, Chain, Condition, Density, Sampler, can
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
+from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
 from simulacra.feed import in_order
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import seed_everything
@@ -27,8 +28,10 @@ BATCH = 64  # the activations of a convolutional model then fit the cache of a C
 class Score:
     """Mean negative log-likelihood of a split. `kind`: "exact" or "bound" (the true value is at most this high).
 
-    nats are per item, bits_per_dim = nats / (dims · ln 2), standard_error is that of the mean in nats, and `samples`
-    the number of draws in an importance-weighted bound (1: the plain bound; None: exact).
+    nats are per item, bits_per_dim = nats / (dims · ln 2), and standard_error is that of the mean in nats over items.
+    A bound was made by an `estimator` (see `simulacra.evaluation.estimators`) from so many `samples`;
+    monte_carlo_error is what these draws add to the error of the mean, nats (None for a single draw), and
+    effective_sample_size the median over the items (None for the ELBO). All four are None where nats are exact.
     """
 
     model: str
@@ -40,15 +43,20 @@ class Score:
     bits_per_dim: float
     standard_error: float
     samples: int | None
+    estimator: str | None
+    monte_carlo_error: float | None
+    effective_sample_size: float | None
 
 
 def score(
     model: Model | str | Path,
     data: Dataset | str | Path,
     split: str = "test",
-    samples: int = 1,
+    samples: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    estimator: str | None = None,
+    temperatures: int | None = None,
 ) -> Score:
     """Score a split of a data set.
 
@@ -56,24 +64,31 @@ def score(
         model: a model with a likelihood, or its run folder.
         data: a data set of the same shape and levels, or its name or path.
         split: "train", "valid" or "test".
-        samples: draws in the importance-weighted bound; exact likelihoods need none.
+        samples: draws of the estimator, chains of ais; exact likelihoods need none.
         limit: score only the first so many items.
         seed: of the draws.
+        estimator: of a bound: "elbo", "importance", "prior" or "ais". Left out: the ELBO, or importance weights where
+            more than one sample is asked for.
+        temperatures: of ais.
 
     Raises:
-        NotSupported: the model has no likelihood; the message says why and what to use instead.
-        UsageError: data of another shape or grid, or without labels that the model needs.
+        NotSupported: the model has no likelihood, or not what the estimator needs; the message says what to use.
+        UsageError: data of another shape or grid, or without labels that the model needs; no such estimator, fewer than
+            one sample, an estimator for an exact likelihood.
     """
-    return score_fully(as_model(model), as_dataset(data), split, samples, limit, seed)[0]
+    model, data = as_model(model), as_dataset(data)
+    return score_fully(model, data, split, estimator_for(model, estimator, samples, temperatures), limit, seed)[0]
 
 
 def score_fully(
-    model: Model, data: Dataset, split: str = "test", samples: int = 1, limit: int | None = None, seed: int = 0
+    model: Model, data: Dataset, split: str, how: Estimator, limit: int | None = None, seed: int = 0
 ) -> tuple[Score, np.ndarray]:
     """`score`, with the negative log-likelihood of every item, (N,) nats."""
     kind = kind_of_likelihood(model)
     model.spec.expect(data.spec, data.name)
-    nats = score_items(model, data.split(split), samples, limit, seed)
+    found = _estimate(model, data.split(split), how, limit, seed)
+    nats = -found.log_prob.numpy()
+    exact = kind == "exact"
     scored = Score(
         model=registry.name_of(type(model)),
         data=data.name,
@@ -83,21 +98,52 @@ def score_fully(
         nats=float(nats.mean()),
         bits_per_dim=float(model.spec.bits_per_dim(nats.mean())),
         standard_error=float(nats.std(ddof=1) / math.sqrt(len(nats))) if len(nats) > 1 else math.nan,
-        samples=samples if kind == "bound" else None,
+        samples=None if exact else how.samples,
+        estimator=None if exact else how.method,
+        monte_carlo_error=None if exact else _number(found.standard_error.square().sum().sqrt() / len(nats)),
+        effective_sample_size=None if exact else _number(found.effective_sample_size.median()),
     )
     return scored, nats
 
 
+def _number(value: Tensor) -> float | None:
+    return float(value) if value.isfinite() else None
+
+
 def score_items(model: Model, split: Split, samples: int = 1, limit: int | None = None, seed: int = 0) -> np.ndarray:
     """Negative log-likelihood of every item, (N,) nats in float64; arguments and errors as in `score`."""
-    kind_of_likelihood(model)
-    if samples < 1 or (limit is not None and limit < 1):
-        raise UsageError(f"a score needs samples >= 1 and limit >= 1, not samples = {samples} and limit = {limit}")
+    return -_estimate(model, split, estimator_for(model, None, samples), limit, seed).log_prob.numpy()
+
+
+def _estimate(model: Model, split: Split, how: Estimator, limit: int | None, seed: int) -> Estimate:
+    """Of the items of a split, batch by batch."""
+    if limit is not None and limit < 1:
+        raise UsageError(f"a score needs limit >= 1, not {limit}")
     seed_everything(seed, "score")
     with evaluating(model):
         batches = in_order(split, model.spec, model.device, BATCH, limit)
-        nats = [-_log_likelihood(model, x, condition, samples) for x, condition in batches]
-    return torch.cat(nats).double().cpu().numpy()
+        told = [_exact(model, *batch) if isinstance(model, Density) else how(model, *batch) for batch in batches]
+    return joined(told)
+
+
+def _exact(model: Density, x: Tensor, condition: Condition) -> Estimate:
+    log_prob = model.log_prob(x, condition).cpu().double()
+    return Estimate(log_prob, torch.zeros_like(log_prob), torch.full_like(log_prob, math.nan), 0, "exact")
+
+
+def estimator_for(
+    model: Model, method: str | None = None, samples: int | None = None, temperatures: int | None = None
+) -> Estimator:
+    """How to estimate what the model bounds; an exact likelihood will not use it.
+
+    Raises NotSupported for a model without a likelihood, UsageError for what does not apply to the one it has.
+    """
+    if kind_of_likelihood(model) == "exact" and method is not None:
+        raise UsageError(
+            f"the likelihood of this {registry.name_of(type(model))} is exact, so there is nothing to estimate: "
+            f"leave out --estimator {method}"
+        )
+    return choose(method, samples, temperatures)
 
 
 def surprise(
@@ -134,13 +180,6 @@ def chain_of(model: Model) -> Chain:
             "number for all of it; fit gated-pixelcnn or another chain of conditionals"
         )
     return model
-
-
-def _log_likelihood(model: Model, x: Tensor, condition: Condition, samples: int) -> Tensor:
-    if isinstance(model, Density):
-        return model.log_prob(x, condition)
-    assert isinstance(model, Bound)
-    return model.elbo(x, condition) if samples == 1 else model.log_prob_bound(x, condition, samples)
 
 
 def has_likelihood(model: Model) -> bool:
