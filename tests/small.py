@@ -29,6 +29,10 @@ SMALL = {  # whichever of them a model has
     "blocks": 1,
     "scales": 2,
     "components": 2,
+    "codes": 8,
+    "dim": 3,
+    "prior_width": 6,
+    "prior_layers": 2,
 }
 
 

@@ -287,7 +287,8 @@ def conditional_calls(model: Model):
     if can(model, Encoder):
         yield lambda c, n=2: model.encode(items(spec, n), c)
     if can(model, Decoder):
-        yield lambda c, n=2: model.decode(model.prior(n).mean, c)
+        z = model.prior(2, condition_of(spec, 2)).sample()
+        yield lambda c, n=2: model.decode(z[:n], c)
 
 
 WRONG = [

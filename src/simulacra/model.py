@@ -35,13 +35,24 @@ MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is 
 class Phase:
     """One player's turn: `player` is improved on `loss(x, condition)`, a dict of named scalars whose sum is minimised.
 
-    A phase is due in every `every`-th step and then taken `repeat` times, each time on fresh data.
+    A phase is due in every `every`-th step and then taken `repeat` times, each time on fresh data; and this from the
+    share `begin` of the budget up to `end`, for what is trained in stages.
     """
 
     player: nn.Module
     loss: Callable[[Tensor, Condition], dict[str, Tensor]]
     every: int = 1
     repeat: int = 1
+    begin: float = 0.0
+    end: float = 1.0
+
+    def share(self, done: float) -> float:
+        """How much of its own time has passed once `done` of the budget is spent: 0 at `begin`, 1 at `end`."""
+        return (done - self.begin) / (self.end - self.begin)
+
+    def due(self, step: int, done: float) -> bool:
+        """Whether it is taken in step number `step`, with `done` of the budget spent."""
+        return step % self.every == 0 and self.begin <= done and (done < self.end or self.end >= 1)
 
 
 class _RecordedCall(ABCMeta):

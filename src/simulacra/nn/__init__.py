@@ -7,6 +7,7 @@ from simulacra.nn.embed import AddCondition
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
+from simulacra.nn.residual import ResidualStack
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "LookBack",
     "MaskedConv2d",
     "Memory",
+    "ResidualStack",
     "RightConv2d",
     "ShrinkDown",
     "ShrinkRight",

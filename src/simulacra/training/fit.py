@@ -148,7 +148,7 @@ class _Run:
             left = (self.seconds - spent_before) * (1 - done) / gained if gained > 0 else 0.0
             self.progress.update(done, left, self.loop.steps, self.logged)
             if self.loop.steps % plan.every == 0 or self._done() >= 1:
-                self._validate()
+                self._validate(judged=self.loop.judges(done))
             if asked:
                 self._interrupt()
 
@@ -170,11 +170,14 @@ class _Run:
             where = {"step": self.loop.steps, "epoch": self.plan.epochs(self.loop.steps)}
             self.folder.log(where | {"seconds": round(self.seconds, 3)} | values)
 
-    def _validate(self) -> None:
-        """Score, draw and save: with the averaged weights, and from seeds of their own."""
+    def _validate(self, judged: bool) -> None:
+        """Score, draw and save: with the averaged weights, and from seeds of their own.
+
+        The best is kept, and the newest as long as there is nothing to judge it by.
+        """
         self.loop.refuse_unless_finite()
         model, value = self.loop.fitted, None
-        if has_likelihood(model):
+        if judged and self.plan.labels is None and has_likelihood(model):
             nats = score_items(model, self.plan.dataset.valid, limit=VALIDATED, seed=self.plan.options.seed)
             value = float(model.spec.bits_per_dim(nats.mean()))
             self._log({"valid_bits_per_dim": value})

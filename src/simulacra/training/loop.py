@@ -45,10 +45,10 @@ class Loop:
         self.model.train()
         values: dict[str, Tensor] = {}
         for number, (phase, optimiser) in enumerate(zip(self.phases, self.optimisers, strict=True)):
-            if self.steps % phase.every:
+            if not phase.due(self.steps, done):
                 continue
             for group in optimiser.param_groups:
-                group["lr"] = self._learning_rate(done)
+                group["lr"] = self._learning_rate(phase.share(done), optimiser)
             for turn in range(phase.repeat):
                 x, condition = batches[self.steps * self.draws_per_step + turn]
                 seed_everything(self.options.seed, self.steps, number, turn, self.runtime.rank)
@@ -107,6 +107,13 @@ class Loop:
             "taken and the checkpoints before it are whole; try a smaller --learning-rate or set --clip."
         )
 
+    def judges(self, done: float) -> bool:
+        """Whether every phase had begun in the step that was taken with `done` of the budget spent.
+
+        What is trained in stages has no likelihood worth the name before its last stage.
+        """
+        return all(phase.begin <= done for phase in self.phases)
+
     @property
     def fitted(self) -> Model:
         """What is saved, sampled and scored: the model with its averaged weights."""
@@ -121,8 +128,10 @@ class Loop:
                     "checkpoints before are whole; try a smaller --learning-rate or set --clip."
                 )
 
-    def _learning_rate(self, done: float) -> float:
-        rise = min(1.0, (self.steps + 1) / self.options.warmup) if self.options.warmup else 1.0
+    def _learning_rate(self, done: float, optimiser: torch.optim.Optimizer) -> float:
+        """Of a phase with `done` of its own time passed; it rises over the phase's own first updates."""
+        taken = next(iter(optimiser.state.values()))["step"].item()
+        rise = min(1.0, (taken + 1) / self.options.warmup) if self.options.warmup else 1.0
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done))) if self.options.schedule == "cosine" else 1.0
         return self.options.learning_rate * rise * fall
 

@@ -1,4 +1,4 @@
-"""A dry run: two steps in memory, or one batch of the only pass; nothing on disk."""
+"""A dry run: two steps of each stage in memory, or one batch of the only pass; nothing on disk."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ def rehearse(plan: Plan) -> dict[str, str]:
 
 
 def _steps(plan: Plan, batches: Batches, where: Runtime) -> dict[str, str]:
-    """Two steps are taken; the first one also warms up."""
-    options = plan.options
+    """Two steps are taken at the beginning of each stage; the first one also warms up."""
+    options, terms, seconds = plan.options, {}, 0.0
     loop = Loop(plan.model, options, where)
-    loop.step(batches, 0.0)
-    started = time.monotonic()
-    terms = {name: value.item() for name, value in loop.step(batches, 0.0).items()}
-    seconds = time.monotonic() - started
+    begins = sorted({0.0, *(phase.begin for phase in loop.phases)})
+    for begin, end in zip(begins, [*begins[1:], 1.0], strict=True):
+        loop.step(batches, begin)
+        started = time.monotonic()
+        terms |= {name: value.item() for name, value in loop.step(batches, begin).items()}
+        seconds += (end - begin) * (time.monotonic() - started)
     budgets = [options.steps, options.epochs and options.epochs * len(batches.split) / options.batch]
     budgets += [options.minutes and options.minutes * 60 / seconds]
     steps = min(budget for budget in budgets if budget)
