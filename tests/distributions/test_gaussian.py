@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from simulacra.distributions import DiagonalGaussian, Distribution, PointMass, kl_divergence
+from simulacra.distributions import DiagonalGaussian, Distribution, Laplace, PointMass, kl_divergence
 
 
 def some(seed: int, n: int = 4, d: int = 3) -> DiagonalGaussian:
@@ -69,7 +70,7 @@ def test_kl_is_zero_exactly_where_the_distributions_are_equal():
 
 
 def test_kl_without_a_closed_form_is_its_one_sample_estimate():
-    class Laplace(Distribution):
+    class Other(Distribution):
         def log_prob(self, x):
             return (-x.abs() - math.log(2)).flatten(1).sum(1)
 
@@ -81,7 +82,7 @@ def test_kl_without_a_closed_form_is_its_one_sample_estimate():
             raise NotImplementedError
 
     q, z = some(0), torch.randn(4, 3, dtype=torch.float64)
-    torch.testing.assert_close(kl_divergence(q, Laplace(), z), q.log_prob(z) - Laplace().log_prob(z))
+    torch.testing.assert_close(kl_divergence(q, Other(), z), q.log_prob(z) - Other().log_prob(z))
 
 
 def test_a_point_mass_is_certain_of_its_value():
@@ -90,3 +91,18 @@ def test_a_point_mass_is_certain_of_its_value():
     assert torch.equal(p.sample(), value)
     assert torch.equal(p.mean, value)
     assert p.log_prob(torch.tensor([[1.0, 2.0], [3.0, 4.5]])).tolist() == [0.0, -math.inf]
+
+
+@pytest.mark.parametrize(("make", "known"), [(DiagonalGaussian, stats.norm), (Laplace, stats.laplace)])
+def test_the_mass_between_two_values_agrees_with_scipy_and_keeps_its_digits_in_both_tails(make, known):
+    p = make(torch.full((6,), 0.5, dtype=torch.float64), torch.full((6,), math.log(2.0), dtype=torch.float64))
+    lower = torch.tensor([-math.inf, -1.0, 0.4, 30.0, -40.0, 2.0], dtype=torch.float64)
+    upper = torch.tensor([-1.0, 1.0, 0.6, 31.0, -30.0, math.inf], dtype=torch.float64)
+    there = known(0.5, 2.0)
+    left = torch.where(lower < 10, lower, 1 - upper), torch.where(lower < 10, upper, 1 - lower)  # mirrored at the mean
+    expected = np.log(there.cdf(left[1].numpy()) - there.cdf(left[0].numpy()))
+    torch.testing.assert_close(p.log_mass(lower, upper), torch.from_numpy(expected), rtol=1e-9, atol=1e-12)
+    edges = torch.linspace(-60, 60, 200, dtype=torch.float64)
+    all_of_it = make(torch.zeros(199).double(), torch.zeros(199).double()).log_mass(edges[:-1], edges[1:])
+    assert all_of_it.isfinite().all()
+    assert all_of_it.exp().sum().item() == pytest.approx(1, abs=1e-12)

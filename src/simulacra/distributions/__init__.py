@@ -6,7 +6,7 @@ from simulacra.distributions.categorical import Bernoulli, Categorical
 from simulacra.distributions.codes import BinaryCode, OneHotCode
 from simulacra.distributions.continuous_bernoulli import DiscretisedContinuousBernoulli
 from simulacra.distributions.discretised import DiscretisedGaussian, DiscretisedLogisticMixture
-from simulacra.distributions.gaussian import DiagonalGaussian, Laplace, PointMass
+from simulacra.distributions.gaussian import DiagonalGaussian, Laplace, Peaked, PointMass
 from simulacra.distributions.gaussian_mixture import GaussianMixture
 from simulacra.distributions.kl import kl_divergence, kl_each
 from simulacra.distributions.mixture_of_gaussians import MixtureOfGaussians
@@ -27,6 +27,7 @@ __all__ = [
     "Laplace",
     "MixtureOfGaussians",
     "OneHotCode",
+    "Peaked",
     "PointMass",
     "at_least_float32",
     "grid_dtype",

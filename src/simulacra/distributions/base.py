@@ -33,6 +33,14 @@ def log_sub_exp(a: Tensor, b: Tensor) -> Tensor:
     return a + torch.log(-torch.expm1((b - a).clamp(max=-torch.finfo(a.dtype).tiny)))
 
 
+def log_symmetric_mass(log_cdf: Callable[[Tensor], Tensor], lower: Tensor, upper: Tensor) -> Tensor:
+    """log(F(upper) - F(lower)) for a density that is symmetric around 0: always in the left tail, where log F keeps its
+    digits. The ends may be infinite."""
+    flip = lower + upper > 0
+    a, b = torch.where(flip, -upper, lower), torch.where(flip, -lower, upper)
+    return log_sub_exp(log_cdf(b), log_cdf(a))
+
+
 class Distribution(ABC):
     """p over N independent items."""
 
@@ -60,6 +68,10 @@ class Distribution(ABC):
     def detached(self) -> Self:
         """The same distribution, of whose parameters no gradient knows."""
         return self._with(torch.Tensor.detach)
+
+    def precise(self) -> Self:
+        """The same distribution in double precision, on the CPU."""
+        return self._with(lambda value: value.cpu().double())
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> Self:
         part = copy.copy(self)

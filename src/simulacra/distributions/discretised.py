@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import Function, FunctionCtx, once_differentiable
 
-from simulacra.distributions.base import FAR, GridDistribution, at_least_float32, bin_edges, log_sub_exp
+from simulacra.distributions.base import FAR, GridDistribution, at_least_float32, bin_edges, log_symmetric_mass
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 5.0  # from a quarter of an 8-bit bin's half width to a flat line over the grid
 MAX_MEAN = 1e3  # of a component, on a grid that ends at 1
@@ -42,15 +42,8 @@ class _LogNormalCdf(Function):
         return grads[0] * math.sqrt(2 / math.pi) / torch.special.erfcx(x * -math.sqrt(0.5))
 
 
-def _log_normal_cdf(x: Tensor) -> Tensor:
+def log_normal_cdf(x: Tensor) -> Tensor:
     return cast(Tensor, _LogNormalCdf.apply(x))
-
-
-def _log_gaussian_mass(lower: Tensor, upper: Tensor) -> Tensor:
-    """log(Φ(upper) - Φ(lower)), by symmetry always taken in the left tail, where log Φ keeps its digits."""
-    flip = lower + upper > 0
-    a, b = torch.where(flip, -upper, lower), torch.where(flip, -lower, upper)
-    return log_sub_exp(_log_normal_cdf(b), _log_normal_cdf(a))
 
 
 class DiscretisedGaussian(GridDistribution):
@@ -63,7 +56,7 @@ class DiscretisedGaussian(GridDistribution):
 
     def _log_mass_between(self, lower: Tensor, upper: Tensor, extra: int = 0) -> Tensor:
         location, inverse = (p[(...,) + (None,) * extra] for p in (self.location, self.inverse_scale))
-        return _log_gaussian_mass((lower - location) * inverse, (upper - location) * inverse)
+        return log_symmetric_mass(log_normal_cdf, (lower - location) * inverse, (upper - location) * inverse)
 
     def log_each(self, x: Tensor) -> Tensor:
         lower, upper = (edge[x.long()] for edge in bin_edges(self.levels, self.location))

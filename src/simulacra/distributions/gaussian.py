@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 from torch import Generator, Tensor
 
-from simulacra.distributions.base import Distribution, Factorised, at_least_float32
+from simulacra.distributions.base import Distribution, Factorised, at_least_float32, log_symmetric_mass
+from simulacra.distributions.discretised import log_normal_cdf
 
 
-class DiagonalGaussian(Factorised):
-    """N(mean, diag(exp(2 log_scale))), parameters (N, *shape)."""
+class Peaked(Factorised):
+    """Abstract: a density with one symmetric peak in every coordinate, at mean and of width exp(log_scale)."""
 
     def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
         self._mean = at_least_float32(mean)
         self.log_scale = at_least_float32(log_scale)
+
+    @property
+    def mean(self) -> Tensor:
+        return self._mean
+
+    def log_mass(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """log ∫ p_i(x) dx from lower to upper, both broadcast against (N, *shape); exact far out in the tails too."""
+        inverse = torch.exp(-self.log_scale)
+        return log_symmetric_mass(self._log_cdf, (lower - self._mean) * inverse, (upper - self._mean) * inverse)
+
+    @staticmethod
+    @abstractmethod
+    def _log_cdf(x: Tensor) -> Tensor:
+        """log F(x) of the peak with mean 0 and width 1."""
+
+
+class DiagonalGaussian(Peaked):
+    """N(mean, diag(exp(2 log_scale))), parameters (N, *shape)."""
 
     @classmethod
     def standard(cls, *shape: int, like: Tensor) -> DiagonalGaussian:
@@ -23,9 +43,9 @@ class DiagonalGaussian(Factorised):
         zeros = torch.zeros(shape, device=like.device, dtype=torch.promote_types(like.dtype, torch.float32))
         return cls(zeros, zeros)
 
-    @property
-    def mean(self) -> Tensor:
-        return self._mean
+    @staticmethod
+    def _log_cdf(x: Tensor) -> Tensor:
+        return log_normal_cdf(x)
 
     def log_each(self, x: Tensor) -> Tensor:
         standardised = (x - self._mean) * torch.exp(-self.log_scale)
@@ -39,16 +59,12 @@ class DiagonalGaussian(Factorised):
         return self._mean + noise * torch.exp(self.log_scale) * temperature
 
 
-class Laplace(Factorised):
+class Laplace(Peaked):
     """Π_d exp(-|z_d - mean_d| / b_d) / 2b_d with b = exp(log_scale), parameters (N, *shape)."""
 
-    def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
-        self._mean = at_least_float32(mean)
-        self.log_scale = at_least_float32(log_scale)
-
-    @property
-    def mean(self) -> Tensor:
-        return self._mean
+    @staticmethod
+    def _log_cdf(x: Tensor) -> Tensor:
+        return torch.where(x < 0, x - math.log(2), torch.log1p(-0.5 * torch.exp(-x.abs())))
 
     def log_each(self, x: Tensor) -> Tensor:
         return -(x - self._mean).abs() * torch.exp(-self.log_scale) - self.log_scale - math.log(2)
