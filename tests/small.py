@@ -56,8 +56,8 @@ def trained_in_steps() -> list[Entry]:
 
 
 def suited(entry: Entry, *names: str) -> DataSpec:
-    """The first of these specs that a model takes; where it takes none of them, one of continuous data."""
-    for name in names:
+    """The first of these specs that a model takes, with labels where it needs them; else one of continuous data."""
+    for name in (*names, *(f"{name}-labelled" for name in names if f"{name}-labelled" in SPECS)):
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
     return SPECS["continuous-labelled"] if SPECS[names[0]].condition else SPECS["continuous"]

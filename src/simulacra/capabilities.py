@@ -47,6 +47,15 @@ class Bound(Protocol):
 
 
 @runtime_checkable
+class Classifier(Protocol):
+    """Tells of which class an item is."""
+
+    def log_class_probs(self, x: Tensor) -> Tensor:
+        """log q(y | x) of the one field of the condition, (N, classes) nats."""
+        ...
+
+
+@runtime_checkable
 class Sampler(Protocol):
     """Draws new items."""
 
@@ -175,13 +184,14 @@ class Layered(Protocol):
     """Codes come in layers, each told given those before it."""
 
     def kl_by_layer(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """KL(q(z_l | z_<l, x) || p(z_l | z_<l)) at a draw of the layers before, (layers, N) nats, the coarsest first."""
+        """KL(q(z_l | z_<l, x) || p(z_l | z_<l)) at a draw of the layers before, (layers, N) nats, the first on top."""
         ...
 
 
 ABILITIES: dict[str, type] = {
     "Density": Density,
     "Bound": Bound,
+    "Classifier": Classifier,
     "Sampler": Sampler,
     "Encoder": Encoder,
     "Decoder": Decoder,

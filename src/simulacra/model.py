@@ -76,10 +76,12 @@ class Model(nn.Module, metaclass=_RecordedCall):
     """Base of all models. A subclass takes `spec` first, then typed arguments that JSON can hold, all with defaults.
 
     `defaults` are the training options that suit the family; whatever the user gives goes before them.
+    `learns_unlabelled` says that its losses take -1 for the label of an item whose label nobody told.
     """
 
     arguments: dict[str, Any]
     defaults: ClassVar[Mapping[str, Any]] = {}
+    learns_unlabelled: ClassVar[bool] = False
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()

@@ -14,7 +14,9 @@ import tyro
 
 from simulacra import registry
 from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, documented, load_data, optional, parse
+from simulacra.cli.health import lines
 from simulacra.errors import UsageError
+from simulacra.exploration import has_health, health
 from simulacra.model import Model, constructor_arguments
 from simulacra.training import Options, Plan, carry_out, make_plan, rehearse
 from simulacra.training.options import resolve
@@ -24,9 +26,16 @@ from simulacra.training.runtime import leads
 
 Field = tuple[str, Any, Any]
 
+LOOKED_AT = 500  # validation items whose codes are looked at
+
 _OWN: list[Field] = [
     ("out", Annotated[Path | None, optional("PATH", "the run folder; by default runs/MODEL-DATA")], None),
     ("condition", Annotated[tuple[str, ...], tyro.conf.arg(help="fields to condition on: --condition label")], ()),
+    (
+        "labels",
+        Annotated[int | None, optional("INT", "hide the labels of all but so many training items: fit m2 from few")],
+        None,
+    ),
     ("fresh", Annotated[Flag, tyro.conf.arg(help="begin anew in a new folder instead of continuing")], False),
     ("dry_run", Annotated[Flag, tyro.conf.arg(help="take one step, tell size, time and paths, write nothing")], False),
     ("resize", Resize, None),
@@ -55,7 +64,7 @@ def main(words: Sequence[str]) -> None:
     source = asked.pop("data")
     dataset = load_data(source, own["resize"], own["levels"])
     given = {name: value for name, value in asked.items() if value is not None}
-    plan = make_plan(words[0], dataset, own["out"], own["condition"], own["fresh"], given)
+    plan = make_plan(words[0], dataset, own["out"], own["condition"], own["fresh"], given, own["labels"])
     if own["dry_run"]:
         told = rehearse(plan)
         print(as_json(told) if own["json"] else "\n".join(f"{name:<12} {text}" for name, text in told.items()))
@@ -116,5 +125,7 @@ def tell(plan: Plan, model: Model, data: str, as_object: bool) -> None:
         why = "no better for a while" if ended["stopped_by"] == "patience" else "budget spent"
         steps = f"{ended['steps']} steps in {ended['seconds']:.0f} s ({why})"
         print(f"done: {steps}; best at step {ended['best_step']}{figure}")
+    if has_health(model):
+        print("\n".join(lines(health(model, plan.dataset, "valid", limit=LOOKED_AT))))
     run = shlex.quote(str(plan.folder.path))
     print(f"next: simulacra sample {run}   simulacra evaluate {run} {data}")

@@ -33,7 +33,14 @@ class Perceptron(nn.Module):
         self.last = nn.Linear(hidden, outputs)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        h = self.dropout(torch.relu(self.condition(self.first(x.flatten(1)), condition)))
+        return self.answer(self.read(x), condition)
+
+    def read(self, x: Tensor) -> Tensor:
+        """What is the same for all conditions."""
+        return self.first(x.flatten(1))
+
+    def answer(self, h: Tensor, condition: Condition) -> Tensor:
+        h = self.dropout(torch.relu(self.condition(h, condition)))
         for layer in self.inner:
             h = self.dropout(torch.relu(layer(h)))
         return self.last(h)
@@ -50,7 +57,14 @@ class ConvEncoder(nn.Module):
         self.last = nn.Linear(self.down.features, outputs)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        return self.last(self.dropout(self.condition(self.down(x), condition)))
+        return self.answer(self.read(x), condition)
+
+    def read(self, x: Tensor) -> Tensor:
+        """What is the same for all conditions."""
+        return self.down(x)
+
+    def answer(self, h: Tensor, condition: Condition) -> Tensor:
+        return self.last(self.dropout(self.condition(h, condition)))
 
 
 class ConvDecoder(nn.Module):
@@ -89,6 +103,13 @@ class Encoder(nn.Module):
     def of_real(self, x: Tensor, condition: Condition) -> Tensor:
         """The same for x that is centred already, and need not lie on the grid."""
         return self.body(x.to(next(self.parameters()).dtype), condition)
+
+    def read(self, x: Tensor) -> Tensor:
+        """What the network makes of x before it is told a condition, (N, features): `answer` does the rest."""
+        return self.body.read(self.spec.centred(x).to(next(self.parameters()).dtype))
+
+    def answer(self, h: Tensor, condition: Condition) -> Tensor:
+        return self.body.answer(h, condition)
 
 
 class Decoder(nn.Module):

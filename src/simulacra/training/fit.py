@@ -46,6 +46,7 @@ def fit(
     out: str | os.PathLike[str] | None = None,
     *,
     condition: Sequence[str] | str = (),
+    labels: int | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
     **options: Any,
@@ -58,6 +59,8 @@ def fit(
         out: the run folder, `runs/<model>-<data>` by default. If it holds the beginning of the same run, that run is
             continued; a finished run is returned as it is.
         condition: fields to condition on, such as "label".
+        labels: learn with the labels of so many training items, drawn by the seed, and hide all others, those of the
+            validation split too, so that nothing is validated; for models that learn from unlabelled items.
         fresh: begin anew, in a new folder beside `out` where `out` is taken.
         progress: who is told of the progress; nobody by default.
         options: training options (`simulacra.training.Options`), and, where `model` is a name, arguments of the model.
@@ -67,7 +70,7 @@ def fit(
         TrainingError: a loss that is not finite, a full disk, a second process in the same folder.
         Interrupted: after SIGTERM or Ctrl-C, once the state is saved.
     """
-    return carry_out(make_plan(model, data, out, condition, fresh, options), progress or Silent())
+    return carry_out(make_plan(model, data, out, condition, fresh, options, labels), progress or Silent())
 
 
 def carry_out(plan: Plan, progress: Progress) -> Model:

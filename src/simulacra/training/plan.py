@@ -13,6 +13,7 @@ from simulacra import data as datasets
 from simulacra import registry
 from simulacra.capabilities import ClosedForm, can
 from simulacra.data import Dataset
+from simulacra.data.hidden import hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.model import Model, constructor_arguments
 from simulacra.randomness import seed_everything
@@ -23,13 +24,17 @@ from simulacra.training.runtime import world_size
 
 @dataclass(frozen=True)
 class Plan:
-    """A model, data, options and a folder; `record` is what a run made by this plan is recognised by."""
+    """A model, data, options and a folder; `record` is what a run made by this plan is recognised by.
+
+    `labels` is how many of the training items have a label; None where none are hidden.
+    """
 
     model: Model
     dataset: Dataset
     options: Options
     folder: RunFolder
     record: dict[str, Any]
+    labels: int | None = None
 
     @property
     def closed_form(self) -> bool:
@@ -58,10 +63,11 @@ class Plan:
         """What a stranger should know of the weights that lie beside it."""
         source = self.dataset.card
         averaged = f"weights averaged with decay {self.options.ema}"
+        few = "" if self.labels is None else f", {self.labels} of them with their label"
         figure = "none" if best is None else f"{best:.4f} bits/dim on the validation split at step {step}"
         return (
             f"# {self.record['model']['type']} on {self.dataset.name}\n\n"
-            f"- data: {self.dataset.spec.describe()}; {len(self.dataset.train)} training items\n"
+            f"- data: {self.dataset.spec.describe()}; {len(self.dataset.train)} training items{few}\n"
             f"- files left out because they could not be read: {len(self.dataset.unreadable)}\n"
             f"- source of the data: {source.source}; licence: {source.licence}\n"
             f"- fingerprint of the data: {self.dataset.fingerprint}\n"
@@ -77,6 +83,7 @@ def make_plan(
     condition: Sequence[str] | str,
     fresh: bool,
     options: Mapping[str, Any],
+    labels: int | None = None,
 ) -> Plan:
     """Resolve the arguments of `fit`; raises UsageError for whatever does not exist or fit together."""
     if fresh and world_size() > 1:
@@ -98,11 +105,28 @@ def make_plan(
         )
     config = built.config()
     name = "-".join([config["type"], dataset.name, *built.spec.condition])
+    source: dict[str, Any] = {"name": dataset.name, "fingerprint": dataset.fingerprint}
+    if labels is not None:
+        dataset = _with_few_labels(built, dataset, labels, chosen)
+        name, source = f"{name}-{labels}", source | {"labels": labels}
     folder = Path(out) if out is not None else Path("runs") / name
-    source = {"name": dataset.name, "fingerprint": dataset.fingerprint}
     deciding = {"seed": chosen.seed} if can(built, ClosedForm) else decisive(chosen)
     record = json.loads(json.dumps({"model": config, "data": source, "options": deciding}))
-    return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record)
+    return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record, labels)
+
+
+def _with_few_labels(model: Model, data: Dataset, labels: int, options: Options) -> Dataset:
+    """The data with all but so many labels hidden; raises UsageError for a model that needs them all."""
+    if not model.learns_unlabelled or len(model.spec.condition) != 1:
+        able = [entry.name for entry in registry.models() if entry.model.learns_unlabelled]
+        raise UsageError(
+            f"{registry.name_of(type(model))} does not learn from items whose label is missing, so --labels {labels} "
+            f"is not for it; fit {' or '.join(able)} with --condition label"
+        )
+    if options.batch < 2 * world_size():
+        raise UsageError(f"half of a batch has labels and half has not: a batch of {options.batch} is too small")
+    (field,) = model.spec.condition
+    return hide_labels(data, field, labels, options.seed)
 
 
 def training_options(cls: type[Model]) -> list[str]:

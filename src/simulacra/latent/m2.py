@@ -1,0 +1,126 @@
+r"""A class that is seldom told is one more latent variable: p(x, y, z) = p(y) p(z) p(x|y,z), with p(y) uniform.
+
+An item whose class is told is bounded through q(z|x,y), one whose class is not through q(y|x) q(z|x,y):
+
+    log p(x, y) >= E_q(z|x,y)[log p(x|y,z) + log p(y) + log p(z) - log q(z|x,y)]  = -L(x, y)
+    log p(x)    >= Σ_y q(y|x) (-L(x, y)) + H(q(y|x))                               = -U(x)
+
+What is learnt is Σ_told (L(x, y) - α log q(y|x)) + Σ_untold U(x): the classifier q(y|x) gains from both sums.
+Kingma et al. 2014, "Semi-supervised Learning with Deep Generative Models", eq. 6 to 9.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from simulacra.capabilities import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.distributions import DiagonalGaussian, Distribution, at_least_float32, kl_divergence
+from simulacra.errors import UsageError
+from simulacra.latent.bound import LatentVariable
+from simulacra.latent.likelihoods import likelihood as choose_likelihood
+from simulacra.latent.networks import Decoder, Encoder
+from simulacra.latent.priors import UnitGaussian
+from simulacra.model import Phase
+from simulacra.registry import register
+
+
+@register("m2", paper="Kingma et al. 2014, Semi-supervised Learning with Deep Generative Models")
+class M2(LatentVariable):
+    r"""log p(x|y) >= E_q[log p(x|y,z)] - KL(q(z|x,y) || p(z)), and a classifier q(y|x), from few labels.
+
+    In training a class may be unknown: -1 in the place of its number.
+
+    Args:
+        spec: what x is; its one condition field is the class y.
+        latent: coordinates of a code z, which is left with what y does not say: the style.
+        network: dense (fully connected) or conv (strided convolutions, for images), of all three networks.
+        hidden: units of a layer of a dense network.
+        layers: hidden layers of a dense network.
+        width: channels next to the image of a conv network; they double with every halving of its sides.
+        dropout: share of the features dropped in training.
+        likelihood: p(x|y,z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; it is
+            asked for every class of an item without a label, so the fewer numbers it takes, the faster.
+        alpha: nats that a nat of -log q(y|x) counts for, of an item whose class is told.
+    """
+
+    defaults = {"learning_rate": 1e-3, "batch": 200, "steps": 4000}
+    learns_unlabelled = True
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        latent: int = 50,
+        network: Literal["dense", "conv"] = "dense",
+        hidden: int = 500,
+        layers: int = 1,
+        width: int = 32,
+        dropout: float = 0.0,
+        likelihood: str = "auto",
+        alpha: float = 10.0,
+    ) -> None:
+        super().__init__(spec)
+        if len(spec.condition) != 1:
+            raise UsageError("m2 learns one field of classes, known or not: fit it with --condition label")
+        if latent < 1 or alpha < 0:
+            raise UsageError(f"m2 needs latent >= 1 and alpha >= 0, not latent = {latent} and alpha = {alpha}")
+        ((self.field, label),) = spec.condition.items()
+        self.classes, self.latent, self.alpha = label.count, latent, alpha
+        self.likelihood = choose_likelihood(likelihood, spec)
+        self.codes = UnitGaussian(latent)
+        blind = spec.conditioned_on(())
+        sizes = (network, hidden, layers, width, dropout)
+        self.classifier = Encoder(blind, label.count, *sizes)
+        self.encoder = Encoder(spec, 2 * latent, *sizes)
+        self.decoder = Decoder(spec, latent, self.likelihood.parameters, *sizes)
+
+    def log_class_probs(self, x: Tensor) -> Tensor:
+        """log q(y|x), (N, classes)."""
+        return at_least_float32(self.classifier(x, {})).log_softmax(1)
+
+    def encode(self, x: Tensor, condition: Condition | None = None) -> DiagonalGaussian:
+        """q(z|x,y), codes (N, latent)."""
+        return self._posterior(self.encoder(x, self.conditioned(condition, len(x))))
+
+    def _posterior(self, raw: Tensor) -> DiagonalGaussian:
+        return self.codes.posterior(raw.unflatten(1, (self.latent, 2)))
+
+    def prior(self, n: int, condition: Condition | None = None) -> DiagonalGaussian:
+        """p(z) = N(0, I), whatever the class, codes (n, latent)."""
+        return DiagonalGaussian.standard(n, self.latent, like=next(self.decoder.parameters()))
+
+    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
+        """p(x|y,z), x (N, *shape)."""
+        return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(self, self.loss)]
+
+    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+        """Eq. 9 over the items of a batch, per item; where the class is -1, all of them are weighed by q(y|x)."""
+        y, log_q = condition[self.field], self.log_class_probs(x)
+        told, untold = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
+        classes = torch.arange(self.classes, device=y.device)
+        item = torch.cat([told, untold.repeat_interleave(self.classes)])
+        its_class = torch.cat([y[told], classes.repeat(len(untold))])
+        cost = self._cost(x, item, its_class)
+        hidden = log_q[untold]
+        each = cost[len(told) :].view(-1, self.classes) + hidden  # L(x, y) + log q(y|x): its mean over q(y|x) is U(x)
+        return {
+            "told": cost[: len(told)].sum() / len(x),
+            "untold": (hidden.exp() * each).sum() / len(x),
+            "classifier": -self.alpha * log_q[told, y[told]].sum() / len(x),
+        }
+
+    def _cost(self, x: Tensor, item: Tensor, its_class: Tensor) -> Tensor:
+        """L(x_i, y) of R pairs of an item and a class, (R,) nats; what is common to the classes is computed once."""
+        given = {self.field: its_class}
+        q = self._posterior(self.encoder.answer(self.encoder.read(x)[item], given))
+        z = q.reparameterised()
+        reconstruction = self.likelihood(self.decoder(z, given)).log_prob(x[item])
+        return kl_divergence(q, self.prior(len(z)), z) - reconstruction + math.log(self.classes)
