@@ -1,4 +1,4 @@
-"""Few labels: those of most items are hidden, as if nobody had ever told them; a hidden label is -1, no pixel is copied.
+"""Few labels: those of most items are hidden, as if nobody had told them. A hidden label is -1; no pixel is copied.
 
 Which ones stay is drawn by a seed, class after class in turn, so that all of them have equally many, or one more.
 """
