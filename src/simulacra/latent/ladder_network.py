@@ -70,6 +70,7 @@ class BottomUp(nn.Module):
     def forward(self, image: Tensor, given: Condition) -> list[Tensor]:
         """(N, C, H, W) in [-1, 1] -> features (N, width, h, w), those of the coarsest grid first."""
         height, width = image.shape[2:]
+        # a patch that ends beyond the image sees its border again
         whole = F.pad(image, (0, -width % self.patch, 0, -height % self.patch), mode="replicate")
         h, features = self.condition(self.stem(whole), given), []
         for blocks in cast(list[nn.ModuleList], self.grids):
