@@ -24,7 +24,7 @@ def ladder(spec: DataSpec = GREY, scale: float = 0.3, **arguments) -> LadderVAE:
 
 
 def tiny(spec: DataSpec) -> LadderVAE:
-    """Two layers of one code on the one pixel, or one on 1×1 and two on 1×2. q is nearly N(0, 1.4²) in z and p no wider:
+    """Two layers of one code on the one pixel, or one on 1×1 and two on 1×2; q is nearly N(0, 1.4²) and p no wider:
     so the weights of draws have a variance."""
     model = ladder(spec, 0.5, latent=1, blocks=2 if spec is ONE_PIXEL else 1)
     with torch.no_grad():
