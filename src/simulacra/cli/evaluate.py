@@ -10,6 +10,7 @@ import tyro
 
 from simulacra.cli.arguments import Json, OnData, Seed, as_json, parse
 from simulacra.cli.table import print_table
+from simulacra.errors import NotSupported
 
 FEW = 50  # items, below which a metric says little
 
@@ -28,6 +29,11 @@ class Evaluate(OnData):
 
         model, data = self.loaded()
         measures = simulacra.evaluate(model, data, self.split, self.seed, self.samples)
+        if not measures:
+            raise NotSupported(
+                "there is nothing to measure: this model has no likelihood and draws nothing, and codes are judged by "
+                "labels that the encoder is not told; `simulacra reconstruct` shows what they preserve"
+            )
         if self.json:
             print(as_json({name: asdict(measure) for name, measure in measures.items()}))
             return

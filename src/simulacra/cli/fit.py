@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from simulacra import registry
+from simulacra.capabilities import Sampler, can
 from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, documented, load_data, optional, parse
 from simulacra.cli.health import lines
 from simulacra.errors import UsageError
@@ -128,4 +129,7 @@ def tell(plan: Plan, model: Model, data: str, as_object: bool) -> None:
     if has_health(model):
         print("\n".join(lines(health(model, plan.dataset, "valid", limit=LOOKED_AT))))
     run = shlex.quote(str(plan.folder.path))
-    print(f"next: simulacra sample {run}   simulacra evaluate {run} {data}")
+    if can(model, Sampler):
+        print(f"next: simulacra sample {run}   simulacra evaluate {run} {data}")
+    else:
+        print(f"next: simulacra reconstruct {run} {data}   simulacra encode {run} {data}")

@@ -194,7 +194,8 @@ def kind_of_likelihood(model: Model) -> str:
             "`simulacra evaluate` measures its samples" if can(model, Sampler) else "`simulacra encode` gives its codes"
         )
         raise NotSupported(
-            f"{name} assigns no probability to an item, and a critic's output is no density, so there is no score. "
+            f"{name} assigns no probability to an item (neither a critic's output nor the error of a reconstruction is "
+            "one), so there is no score. "
             f"{instead}; for likelihoods fit gated-pixelcnn (exact) or vae (a bound)."
         )
     return "exact" if can(model, Density) else "bound"

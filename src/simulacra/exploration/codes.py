@@ -54,7 +54,9 @@ def sample(
     """
     model = as_model(model)
     if not isinstance(model, Sampler):
-        raise NotSupported(f"{_name(model)} cannot sample: it has no distribution to draw from; fit a vae or a dcgan")
+        raise NotSupported(
+            f"{_name(model)} cannot sample: it has no distribution to draw codes or items from; fit a vae, aae or dcgan"
+        )
     if n < 1 or not temperature > 0:
         raise UsageError(f"sample needs n >= 1 and temperature > 0, not n = {n} and temperature = {temperature}")
     given = model.conditioned(condition or model.every_class(n), n)
