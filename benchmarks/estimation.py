@@ -1,0 +1,115 @@
+"""Estimating log p(x) by importance weighting: `log_prob_bound` against pythae's `get_nll`, of one and the same VAE.
+
+A VAE, 784-400-20 with Bernoulli pixels, is fitted to binarized MNIST for `--steps`; its weights are copied to pythae's
+networks, so that both estimate the same number. pythae returns +log p (not the NLL that its name says) as a mean over
+the items; ours is the mean of `log_prob_bound`. Both must agree within 5 joint standard errors, else nothing is
+recorded.
+
+Time a draw (an item and one of its K = 1,000 codes), in turns in one process: ours over 1,000 test images, pythae over
+the first few, because it takes a second for each. Target: pythae / simulacra >= 100.
+
+    pip install -e ".[benchmarks]" -c constraints.txt
+    python benchmarks/estimation.py
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from pythae.models import VAE as PythaeVAE
+from pythae.models import VAEConfig
+from record import conclude, parser
+from throughput import Decoder, Encoder, spread
+from torch import Tensor
+
+import simulacra as sim
+from simulacra.latent import VAE
+from simulacra.model import evaluating
+
+HIDDEN, LATENT, DRAWS, ROUNDS = 400, 20, 1000, 3
+BATCH = 64  # as `simulacra score`
+
+
+def twin(model: VAE) -> PythaeVAE:
+    """pythae's VAE with the same encoder and decoder; x is in [0, 1] there and in [-1, 1] here."""
+    config = VAEConfig(input_dim=(784,), latent_dim=LATENT, reconstruction_loss="bce")
+    other, ours = PythaeVAE(config, Encoder(HIDDEN), Decoder(HIDDEN)), model.state_dict()
+    first = ours["encoder.body.first.weight"]
+    last, bias = ours["encoder.body.last.weight"], ours["encoder.body.last.bias"]
+    state = {
+        "encoder.first.0.weight": 2 * first,
+        "encoder.first.0.bias": ours["encoder.body.first.bias"] - first.sum(1),
+        "encoder.mean.weight": last[0::2],
+        "encoder.mean.bias": bias[0::2],
+        "encoder.log_variance.weight": 2 * last[1::2],
+        "encoder.log_variance.bias": 2 * bias[1::2],
+        "decoder.layers.0.weight": ours["decoder.body.first.weight"],
+        "decoder.layers.0.bias": ours["decoder.body.first.bias"],
+        "decoder.layers.2.weight": ours["decoder.body.last.weight"],
+        "decoder.layers.2.bias": ours["decoder.body.last.bias"],
+    }
+    other.load_state_dict(state)
+    return other.eval()
+
+
+def ours(model: VAE, x: Tensor) -> tuple[float, Tensor]:
+    began = time.perf_counter()
+    with evaluating(model):
+        found = torch.cat([model.log_prob_bound(part, samples=DRAWS) for part in x.split(BATCH)])
+    return (time.perf_counter() - began) / (len(x) * DRAWS), found
+
+
+def theirs(model: PythaeVAE, x: Tensor) -> tuple[float, list[float]]:
+    began = time.perf_counter()
+    with torch.no_grad():
+        found = [model.get_nll(item[None], n_samples=DRAWS, batch_size=100) for item in x]
+    return (time.perf_counter() - began) / (len(x) * DRAWS), found
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--steps", type=int, default=4000, help="of training before anything is estimated")
+    asked = options.parse_args()
+    logging.disable(logging.WARNING)
+    data = sim.data.load("binarized-mnist")
+    n, few = (64, 2) if asked.smoke else (1000, 6)
+    with tempfile.TemporaryDirectory() as scratch:
+        steps = 50 if asked.smoke else asked.steps
+        model = sim.fit("vae", data, Path(scratch) / "run", steps=steps, dropout=0.0, latent=LATENT, hidden=HIDDEN)
+    assert isinstance(model, VAE)
+    other, x = twin(model), torch.from_numpy(np.array(data.test.x[:n]))
+    real = x.flatten(1).float()
+    torch.manual_seed(0)
+    speeds: dict[str, list[float]] = {"simulacra": [], "pythae": []}
+    for _ in range(1 if asked.smoke else ROUNDS):
+        seconds, found = ours(model, x)
+        speeds["simulacra"].append(seconds)
+        seconds, log_p = theirs(other, real[:few])
+        speeds["pythae"].append(seconds)
+    again = torch.stack([ours(model, x[:few])[1] for _ in range(20)])  # the spread of ours, to compare them by
+    gap = (torch.tensor(log_p) - again.mean(0)).abs() / (again.std(0) * math.sqrt(1 + 1 / 20))
+    assert gap.max() < 5, f"the two estimates differ by {gap.max():.1f} standard errors"
+    figures = {f"{name}, microseconds a draw": spread([1e6 * s for s in found]) for name, found in speeds.items()}
+    figures["pythae / simulacra"] = spread(list(np.divide(speeds["pythae"], speeds["simulacra"])))
+    figures["largest difference, in standard errors"] = float(gap.max())
+    figures["mean log p of these images, nats"] = float(found.mean())
+    conclude(
+        "estimation",
+        figures,
+        smoke=asked.smoke,
+        data={"name": data.name, "split": "test", "n": n, "fingerprint": data.fingerprint},
+        seeds=[0],
+        notes=f"K = {DRAWS}; pythae on the first {few} of these images; {torch.get_num_threads()} threads for both; "
+        f"load average at the end {os.getloadavg()[0]:.2f}",
+    )
+
+
+if __name__ == "__main__":
+    main()
