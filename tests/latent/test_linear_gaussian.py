@@ -10,6 +10,7 @@ from torch import Tensor
 
 from simulacra.data import DataSpec
 from simulacra.latent import VAE
+from simulacra.latent.objectives import IWAE, DReG
 
 DIMS, CODES, SIGMA, OFFSET = 5, 2, 0.6, 500.0  # an offset so large that no ReLU is ever off
 
@@ -112,6 +113,17 @@ def test_bounds_rise_with_the_number_of_draws_and_never_pass_log_p(x):
 
 def test_many_draws_meet_log_p(x):
     torch.testing.assert_close(wrong().log_prob_bound(x, samples=50_000), exact(x, orthogonal()), rtol=0, atol=0.01)
+
+
+def test_at_the_exact_posterior_dreg_leaves_the_encoder_alone(x):
+    """Every weight is p(x) there, whatever is drawn: an encoder that is right has no noise in its gradient."""
+    noise = {}
+    for objective in (DReG(5), IWAE(5)):
+        model = ideal()
+        sum(objective.terms(model, x, {}, 1.0).values()).backward()
+        noise[type(objective)] = max(p.grad.abs().max().item() for p in model.encoder.parameters())
+    assert noise[DReG] < 1e-6
+    assert noise[IWAE] > 1e-2
 
 
 def test_the_kl_term_is_that_of_two_gaussians(x):

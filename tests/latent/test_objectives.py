@@ -44,18 +44,16 @@ def test_dreg_reports_the_same_value_as_iwae():
     assert values[0] == pytest.approx(values[1], abs=1e-12)
 
 
-def test_dreg_and_iwae_have_the_same_gradient_on_average_and_dreg_the_quieter_one():
-    x = items(BINARY, 1).expand(60, -1, -1, -1)  # many draws at once
+def test_dreg_and_iwae_have_the_same_gradient_on_average():
+    x = items(BINARY, 1).expand(200, -1, -1, -1)  # many draws at once
     found = {
-        name: torch.stack([gradients(small(objective=name, draws=100), x, seed) for seed in range(60)])
+        name: torch.stack([gradients(small(objective=name, draws=5), x, seed) for seed in range(80)])
         for name in ("iwae", "dreg")
     }
-    error = torch.sqrt(found["iwae"].var(0) / 60 + found["dreg"].var(0) / 60)
-    deviation = (found["iwae"].mean(0) - found["dreg"].mean(0)).abs() / error.clamp(min=1e-12)
-    assert (deviation < 4.5).all()
-    encoder = sum(p.numel() for p in small().encoder.parameters())
-    noise = {name: grads[:, :encoder].var(0).sum().item() for name, grads in found.items()}
-    assert noise["dreg"] < 0.7 * noise["iwae"]
+    error = torch.sqrt(found["iwae"].var(0) / 80 + found["dreg"].var(0) / 80)
+    difference = (found["iwae"].mean(0) - found["dreg"].mean(0)).abs()
+    assert (difference < 4 * error + 1e-12).all()
+    assert (found["iwae"].mean(0).abs() > 8 * error).any()
 
 
 def test_the_decoders_dreg_gradient_is_that_of_the_bound_itself():
