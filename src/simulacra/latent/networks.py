@@ -101,17 +101,18 @@ class Encoder(nn.Module):
         return self.of_real(self.spec.centred(x), condition)
 
     def of_real(self, x: Tensor, condition: Condition) -> Tensor:
-        """The same for x that is centred already, and need not lie on the grid.
+        """The same for x that is centred already, and need not lie on the grid."""
+        return self.body(self._shown(x), condition)
 
-        The network is shown grid data in [0, 1], where dark is nothing: on images that are mostly dark it then learns
-        faster, and less by heart (two nats on binarized MNIST).
-        """
+    def _shown(self, x: Tensor) -> Tensor:
+        """The network is shown grid data in [0, 1], where dark is nothing: on images that are mostly dark it then
+        learns faster, and less by heart (two nats on binarized MNIST)."""
         shown = x if self.spec.levels is None else (x + 1) / 2
-        return self.body(shown.to(next(self.parameters()).dtype), condition)
+        return shown.to(next(self.parameters()).dtype)
 
     def read(self, x: Tensor) -> Tensor:
         """What the network makes of x before it is told a condition, (N, features): `answer` does the rest."""
-        return self.body.read(self.spec.centred(x).to(next(self.parameters()).dtype))
+        return self.body.read(self._shown(self.spec.centred(x)))
 
     def answer(self, h: Tensor, condition: Condition) -> Tensor:
         return self.body.answer(h, condition)
