@@ -1,4 +1,4 @@
-"""From a split on disk to tensors for a model: only the items that are asked for are read."""
+"""From a split on disk, or items in memory, to tensors for a model: of a split only what is asked for is read."""
 
 from __future__ import annotations
 
@@ -39,3 +39,20 @@ def in_order(
     n = len(split) if limit is None else min(limit, len(split))
     for start in range(0, n, batch):
         yield feed(split, slice(start, min(start + batch, n)), spec, device)
+
+
+def as_items(x: Tensor | np.ndarray, spec: DataSpec, device: torch.device) -> Tensor:
+    """Items (N, *shape) that somebody gives, on the device; raises UsageError for another shape or off the grid."""
+    x = as_tensor(x)
+    if not len(x) or x.shape[1:] != spec.shape:
+        raise UsageError(f"the model is for items of shape {spec.shape}, (N, *shape), not {tuple(x.shape)}")
+    if spec.levels is None:
+        return x.to(device, torch.float32)
+    if x.is_floating_point() or int(x.min()) < 0 or int(x.max()) >= spec.levels:
+        raise UsageError(f"the model is for integers 0 to {spec.levels - 1}; these items are off this grid")
+    return x.to(device, torch.uint8)
+
+
+def as_tensor(values: Tensor | np.ndarray) -> Tensor:
+    """A tensor; arrays are copied, because those of a data set are read-only, which torch warns of."""
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))

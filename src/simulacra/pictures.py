@@ -60,11 +60,11 @@ def _grid(items: np.ndarray, spec: DataSpec, columns: int | None) -> Image.Image
     return sheet(pixels(items, spec), columns)
 
 
-def sheet(tiles: np.ndarray, columns: int, scale: int | None = None) -> Image.Image:
-    """Tiles (N, H, W, 3), `columns` to a row with a grey line between them, each pixel `scale` wide."""
+def sheet(tiles: np.ndarray, columns: int, scale: int | None = None, line: int = 128) -> Image.Image:
+    """Tiles (N, H, W, 3), `columns` to a row with a line of this brightness between them, each pixel `scale` wide."""
     n, height, width = tiles.shape[:3]
     rows = -(-n // columns)
-    canvas = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 128, np.uint8)
+    canvas = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), line, np.uint8)
     for i, tile in enumerate(tiles):
         top, left = i // columns * (height + 1) + 1, i % columns * (width + 1) + 1
         canvas[top : top + height, left : left + width] = tile
@@ -94,6 +94,33 @@ def beside(sheets: Mapping[str, Image.Image], margin: int = 16, size: int = 24) 
         whole.paste(sheet, (left, 2 * margin + 8))
         left += sheet.width + margin
     return whole
+
+
+def rows_picture(
+    rows: np.ndarray, spec: DataSpec, captions: Sequence[str], headings: Sequence[str] = (), size: int = 16
+) -> Image.Image:
+    """Items (R, S, C, H, W): a row each behind its caption, and a column each below its heading."""
+    if not spec.is_image:
+        raise UsageError(f"items of shape {spec.shape} have no picture; write a .npz file instead")
+    body = sheet(pixels(rows.reshape(-1, *spec.shape), spec), rows.shape[1])
+    font = ImageFont.load_default(size=size)
+    left = max((math.ceil(font.getlength(caption)) for caption in captions), default=0) + size
+    top = 2 * size if headings else 0
+    whole = Image.new("RGB", (left + body.width, top + body.height), "white")
+    whole.paste(body, (left, top))
+    draw, height, width = ImageDraw.Draw(whole), body.height / rows.shape[0], body.width / rows.shape[1]
+    for i, caption in enumerate(captions):
+        draw.text((left - size / 2, top + (i + 0.5) * height), caption, fill="black", font=font, anchor="rm")
+    for i, heading in enumerate(headings):
+        draw.text((left + (i + 0.5) * width, size), heading, fill="black", font=font, anchor="mm")
+    return whole
+
+
+def there_and_back(frames: Sequence[Image.Image], milliseconds: int = 80) -> bytes:
+    """Pictures as a GIF that runs from the first to the last and back, without end."""
+    loop, buffer = [*frames, *frames[-2:0:-1]], io.BytesIO()
+    loop[0].save(buffer, "GIF", save_all=True, append_images=loop[1:], duration=milliseconds, loop=0)
+    return buffer.getvalue()
 
 
 def completions_picture(x: np.ndarray, unknown: np.ndarray, completed: np.ndarray, spec: DataSpec) -> Image.Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from PIL import Image
 
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
-from simulacra.pictures import has_picture, pixels, png, save_picture
+from simulacra.pictures import has_picture, pixels, png, rows_picture, save_image, save_picture
 from simulacra.weights import write_atomically
 
 
@@ -39,9 +39,39 @@ def write_items(
     return path
 
 
+def place(out: Path | None, run: Path, name: str, endings: Sequence[str]) -> Path:
+    """Where to write: `out`, or a file in the run folder with the first of the endings.
+
+    Raises UsageError for another ending, before anything is computed.
+    """
+    path = out or run / f"{name}{endings[0]}"
+    if path.suffix not in endings:
+        raise UsageError(f"cannot write {path}: use a {' or a '.join(endings)} file")
+    return path
+
+
+def picture_or_array(pictured: bool) -> tuple[str, ...]:
+    return (".png", ".npz") if pictured else (".npz",)
+
+
+def write_rows(
+    path: Path, rows: np.ndarray, spec: DataSpec, captions: Sequence[str], headings: Sequence[str], **fields: np.ndarray
+) -> None:
+    """Rows of items (R, S, *shape): a picture with captions and headings, or the array `x` and the fields."""
+    if path.suffix == ".npz":
+        write_arrays(path, {"x": rows, **fields})
+    else:
+        save_image(rows_picture(rows, spec, captions, headings), path)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """A file whole or not at all, in a folder that is made if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+
+
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """A compressed .npz, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_atomically(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())

@@ -17,8 +17,7 @@ import numpy as np
 from PIL import Image
 
 from simulacra.compression.contents import Contents
-from simulacra.data.dataset import Unreadable
-from simulacra.data.images import FORMATS, SUFFIXES, Target, decode, read_header
+from simulacra.data.images import FORMATS, SUFFIXES, read_pixels
 from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError, UsageError, WriteError
 from simulacra.pictures import png
@@ -59,16 +58,7 @@ def _listing(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _read(file: Path, spec: DataSpec) -> tuple[np.ndarray, str]:
     """The pixels (C, H, W) of one file, and Pillow's name for their kind."""
-    channels, height, width = spec.shape
-    header, target = read_header(file), Target(height, width, grey=channels == 1)
-    if isinstance(header, Unreadable):
-        raise DataError(f"{file} cannot be read: {header.reason}")
-    if (header.height, header.width, header.grey) != (height, width, target.grey):
-        wanted = f"{width}×{height} {'grey' if target.grey else 'colour'}"
-        raise UsageError(f"the model is for {wanted} pictures, and {file} is {header.describe()}")
-    pixels = decode(file, target)
-    if isinstance(pixels, Unreadable):
-        raise DataError(f"{file} cannot be read: {pixels.reason}")
+    pixels = read_pixels(file, spec)
     with Image.open(file, formats=FORMATS) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise UsageError(f"{file} has several frames, and only the first could be kept")

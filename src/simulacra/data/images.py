@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulacra.data.dataset import Unreadable
+from simulacra.data.spec import DataSpec
+from simulacra.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -69,6 +71,39 @@ def read_header(path: Path) -> Header | Unreadable:
             return Header(height, width, image.mode in GREY_MODES)
     except UnreadableImage as error:
         return Unreadable(str(path), str(error))
+
+
+def read_image(path: Path, spec: DataSpec, resize: bool = False, mend: str = "") -> np.ndarray:
+    """One image as an item (C, H, W) of `spec`: 8-bit brightness, rounded to the nearest of its levels.
+
+    resize: bring it to the size and colours of the spec: shorter side to fit (antialiased), centre crop.
+    Raises as `read_pixels` does.
+    """
+    return np.rint(read_pixels(path, spec, resize, mend) * ((spec.grid_levels - 1) / 255)).astype(np.uint8)
+
+
+def read_pixels(path: Path, spec: DataSpec, resize: bool = False, mend: str = "") -> np.ndarray:
+    """The pixels (C, H, W), uint8, of one image of the kind that `spec` describes.
+
+    Raises UsageError for data that are no pictures, for a file that is not there and, unless it may be resized, for one
+    of another size or mode (`mend` says what to do about it); DataError for a file that cannot be read.
+    """
+    if not spec.is_image or spec.shape[0] not in (1, 3):
+        raise UsageError(f"the model is for {spec.describe()}, which are no pictures")
+    if not path.is_file():
+        raise UsageError(f"there is no picture {path}")
+    channels, height, width = spec.shape
+    header, target = read_header(path), Target(height, width, grey=channels == 1, resize=resize)
+    if isinstance(header, Unreadable):
+        raise DataError(f"{path} cannot be read: {header.reason}")
+    if not resize and (header.height, header.width, header.grey) != (height, width, target.grey):
+        wanted = f"{width}×{height} {'grey' if target.grey else 'colour'}"
+        hint = f"; {mend}" * bool(mend)
+        raise UsageError(f"the model is for {wanted} pictures, and {path} is {header.describe()}{hint}")
+    pixels = decode(path, target)
+    if isinstance(pixels, Unreadable):
+        raise DataError(f"{path} cannot be read: {pixels.reason}")
+    return pixels
 
 
 def decode(path: Path, target: Target) -> np.ndarray | Unreadable:

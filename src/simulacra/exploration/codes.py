@@ -1,4 +1,4 @@
-"""Verbs on codes: draw, encode, reconstruct, and walk from one code to another. They ask for abilities."""
+"""Verbs on codes: draw, encode, reconstruct; and what the other verbs on codes are made of. They ask for abilities."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from simulacra import registry
-from simulacra.capabilities import Decoder, Encoder, Sampler
+from simulacra.capabilities import Condition, Decoder, Encoder, Prior, Sampler
 from simulacra.data import Dataset, Split, as_dataset
-from simulacra.distributions import Distribution
+from simulacra.distributions import BinaryCode, OneHotCode
 from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration.drawing import Progress, blank, draw_into
-from simulacra.exploration.paths import walk
-from simulacra.feed import in_order
+from simulacra.feed import feed, in_order
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator, seed_everything
 
@@ -81,15 +81,14 @@ def encode(
 
     Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid.
     """
-    model, data = as_model(model), as_dataset(data)
-    _encoder(model)
-    model.spec.expect(data.spec, data.name)
-    return encode_items(model, data.split(split), limit, seed)
+    model = as_model(model)
+    encoder_of(model)
+    return encode_items(model, split_for(model, data, split), limit, seed)
 
 
 def encode_items(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
     """`encode` for items that are no part of a data set."""
-    encoder = _encoder(model)
+    encoder = encoder_of(model)
     seed_everything(seed, "encode")
     draws, means = [], []
     with evaluating(model):
@@ -102,67 +101,80 @@ def encode_items(model: Model, split: Split, limit: int | None = None, seed: int
 
 
 def reconstruct(model: Model, x: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
-    """x -> the mean of p(x|z) at the mean of q(z|x), on the data grid.
+    """x -> the mean of p(x|z) at the code of x, on the data grid.
 
     Raises NotSupported for a model that lacks an encoder or a decoder.
     """
-    encoder, decoder = _encoder(model), _decoder(model)
+    decoder_of(model)
+    given = model.conditioned(condition, len(x))
+    return decoded(model, code_of(model, x, given), given)
+
+
+def code_of(model: Model, x: Tensor, given: Condition) -> Tensor:
+    """The mean of q(z|x), or, where codes are discrete and a mean is none, the most probable code; (N, ...)."""
     with evaluating(model):
-        q = encoder.encode(x.to(model.device), condition)
-        return shown(model, decoder.decode(q.mean, condition))
+        q = encoder_of(model).encode(x.to(model.device), given)
+    if isinstance(q, BinaryCode):
+        return q.mean.round()
+    if isinstance(q, OneHotCode):
+        return one_hot(q.mean.argmax(-1), q.mean.shape[-1]).to(q.mean)
+    return q.mean
 
 
-def interpolate(
-    model: Model, steps: int = 8, rows: int = 8, data: Dataset | None = None, seed: int = 0, **condition: Any
-) -> Tensor:
-    """(rows · steps, *shape): each row walks from one code to another.
-
-    With `data` (and an encoder) the ends of a row are the codes of two held-out items, joined by a straight line;
-    without it they are two draws of the prior, joined along the sphere, where the prior has its mass.
-    Raises NotSupported for a model without codes, UsageError for steps < 2 or rows < 1.
-    """
-    decoder = _decoder(model)
-    if steps < 2 or rows < 1:
-        raise UsageError(f"interpolate needs steps >= 2 and rows >= 1, not {steps} and {rows}")
-    if data is None:
-        given = model.conditioned(condition or model.every_class(rows), rows)
-        ends = decoder.prior(2 * rows, None).sample(generator(model.device, seed, "interpolate"))
-        z, given = walk(ends[:rows], ends[rows:], steps, spherical=True), _repeat(given, steps)
-    else:
-        model.spec.expect(data.spec, data.name)
-        x, fields = next(in_order(data.test, model.spec, model.device, 2 * rows))
-        if len(x) < 2 * rows:
-            raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
-        encoder = _encoder(model)
-        with evaluating(model):
-            ends = encoder.encode(x, fields).mean
-        z = walk(ends[:rows], ends[rows:], steps, spherical=False)
-        given = _repeat({name: values[:rows] for name, values in fields.items()}, steps)
-    with evaluating(model):
-        return shown(model, decoder.decode(z.flatten(0, 1), given))
-
-
-def shown(model: Model, p: Distribution) -> Tensor:
-    """The mean of p(x|z) on the data grid: what a decoder has to say about one code, without pixel noise."""
-    mean = p.mean
+def decoded(model: Model, z: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+    """Codes (N, ...) -> E[x|z] on the data grid, (N, *shape): what a decoder says of a code, without pixel noise."""
+    mean = decoded_mean(model, z, given)
     return mean if model.spec.levels is None else mean.float().round().clamp(0, model.spec.levels - 1).byte()
 
 
-def _repeat(given: Mapping[str, Tensor], steps: int) -> dict[str, Tensor]:
-    return {name: values.repeat_interleave(steps) for name, values in given.items()}
+def decoded_mean(model: Model, z: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+    """Codes (N, ...) -> E[x|z], (N, *shape), in batches; the condition has one value, or N."""
+    decoder, items = decoder_of(model), []
+    given = {name: values.expand(len(z)) for name, values in given.items()}
+    with evaluating(model):
+        for start in range(0, len(z), BATCH):
+            part = slice(start, start + BATCH)
+            items.append(decoder.decode(z[part], {name: values[part] for name, values in given.items()}).mean)
+    return torch.cat(items)
 
 
-def _encoder(model: Model) -> Encoder:
+def split_for(model: Model, data: Dataset | str | Path, split: str) -> Split:
+    """A split of a data set, its name or path; raises UsageError for data that the model is not for."""
+    data = as_dataset(data)
+    model.spec.expect(data.spec, data.name)
+    return data.split(split)
+
+
+def item_of(model: Model, split: Split, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """One item of a split, (1, *shape), and its condition; raises UsageError for an index beyond its end."""
+    if not 0 <= index < len(split):
+        raise UsageError(f"there is no item {index}: the {split.name} split has items 0 to {len(split) - 1}")
+    return feed(split, slice(index, index + 1), model.spec, model.device)
+
+
+def encoder_of(model: Model, instead: str = "without DATA, interpolate walks between draws of its prior") -> Encoder:
+    """The model itself; raises NotSupported for one without an encoder, with what a decoder can do `instead`."""
     if not isinstance(model, Encoder):
-        without = "; without DATA, interpolate walks between draws of its prior" if isinstance(model, Decoder) else ""
+        without = f"; {instead}" if isinstance(model, Decoder) else ""
         raise NotSupported(f"{_name(model)} has no encoder, so items have no codes{without}; fit a vae for codes")
     return model
 
 
-def _decoder(model: Model) -> Decoder:
+def decoder_of(model: Model) -> Decoder:
+    """The model itself; raises NotSupported for one without a decoder."""
     if not isinstance(model, Decoder):
         raise NotSupported(
             f"{_name(model)} has no decoder: it makes no items from codes; fit a vae or a dcgan for that"
+        )
+    return model
+
+
+def prior_of(model: Model) -> Prior:
+    """The model itself; raises NotSupported for one that knows no distribution of its codes."""
+    if not isinstance(model, Prior):
+        raise NotSupported(
+            f"{_name(model)} has no prior: nothing is known of how its codes are distributed, so none can be drawn and "
+            "no dimension has a scale; fit a vae, or name DATA where codes of items will do"
         )
     return model
 

@@ -15,6 +15,7 @@ from simulacra import registry
 from simulacra.capabilities import Chain, Completer, Condition
 from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration.drawing import Progress, blank, draw_into
+from simulacra.feed import as_items, as_tensor
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator
 
@@ -83,7 +84,8 @@ def complete(
         raise UsageError(
             f"complete needs samples >= 1 and temperature > 0, not samples = {samples} and temperature = {temperature}"
         )
-    x, unknown = _items(model, x), _mask(model, unknown, len(x))
+    x = as_items(x, model.spec, model.device)
+    unknown = _mask(model, unknown, len(x))
     again = torch.arange(len(x), device=model.device).repeat_interleave(samples)
     given = {name: values[again] for name, values in model.conditioned(condition, len(x)).items()}
     noise, drawn = generator(model.device, seed, "complete"), blank(model, len(again))
@@ -109,7 +111,7 @@ def completion_nats(
     None for a completer that assigns no probability; errors as in `complete`.
     """
     _completer(model)
-    x = _items(model, x)
+    x = as_items(x, model.spec, model.device)
     return _nats(model, x, _mask(model, unknown, len(x)), model.conditioned(condition, len(x)))
 
 
@@ -146,25 +148,9 @@ def _completer(model: Model) -> Completer:
     return model
 
 
-def _items(model: Model, x: Tensor | np.ndarray) -> Tensor:
-    spec, x = model.spec, _tensor(x)
-    if not len(x) or x.shape[1:] != spec.shape:
-        raise UsageError(f"the model is for items of shape {spec.shape}, (N, *shape), not {tuple(x.shape)}")
-    if spec.levels is None:
-        return x.to(model.device, torch.float32)
-    if x.is_floating_point() or int(x.min()) < 0 or int(x.max()) >= spec.levels:
-        raise UsageError(f"the model is for integers 0 to {spec.levels - 1}; these items are off this grid")
-    return x.to(model.device, torch.uint8)
-
-
-def _tensor(values: Tensor | np.ndarray) -> Tensor:
-    """The items of a data set are read-only, which torch warns of: copied."""
-    return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
-
-
 def _mask(model: Model, unknown: Tensor | np.ndarray, n: int) -> Tensor:
     """(N, *shape) truths."""
-    shape, unknown = model.spec.shape, _tensor(unknown)
+    shape, unknown = model.spec.shape, as_tensor(unknown)
     if unknown.shape not in (shape, (n, *shape)):
         raise UsageError(f"a mask of unknown values has the shape of the items, {shape}, not {tuple(unknown.shape)}")
     if not unknown.any():
