@@ -21,55 +21,81 @@ if TYPE_CHECKING:
     from simulacra.compression import compress, decompress
     from simulacra.errors import SimulacraError
     from simulacra.evaluation import classify, evaluate, score, score_items, surprise
-    from simulacra.exploration import complete, encode, interpolate, reconstruct, sample
+    from simulacra.exploration import (
+        attribute,
+        complete,
+        edit,
+        encode,
+        health,
+        interpolate,
+        manifold,
+        neighbours,
+        reconstruct,
+        sample,
+        traverse,
+    )
     from simulacra.model import Model, load, save
     from simulacra.registry import models
-    from simulacra.training import fit
+    from simulacra.training import finetune, fit
 
 __version__ = "0.1.0"
 __all__ = [
     "Model",
     "SimulacraError",
+    "attribute",
     "checks",
     "classify",
     "complete",
     "compress",
     "data",
     "decompress",
+    "edit",
     "encode",
     "evaluate",
+    "finetune",
     "fit",
+    "health",
     "interpolate",
     "load",
+    "manifold",
     "models",
+    "neighbours",
     "reconstruct",
     "sample",
     "save",
     "score",
     "score_items",
     "surprise",
+    "traverse",
 ]
 
 FAMILIES = ("autoregressive", "latent", "adversarial")
 _HOMES = {
     "Model": "model",
     "SimulacraError": "errors",
+    "attribute": "exploration",
     "classify": "evaluation",
     "complete": "exploration",
     "compress": "compression",
     "decompress": "compression",
+    "edit": "exploration",
     "encode": "exploration",
     "evaluate": "evaluation",
+    "finetune": "training",
     "fit": "training",
+    "health": "exploration",
     "interpolate": "exploration",
     "load": "model",
+    "manifold": "exploration",
     "models": "registry",
+    "neighbours": "exploration",
     "reconstruct": "exploration",
     "sample": "exploration",
     "save": "model",
     "score": "evaluation",
     "score_items": "evaluation",
     "surprise": "evaluation",
+    "traverse": "exploration",
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "sample": "draw new items",
     "score": "likelihood of held-out items, in nats and bits/dim",
     "classify": "classes by Bayes' rule, with the right to refuse",
+    "finetune": "test error of classifiers from few labels, on a model's codes",
     "evaluate": "every metric that the model's abilities allow",
     "compress": "items as a file, without loss, in -log2 p bits",
     "decompress": "the items of such a file",
@@ -27,6 +28,12 @@ COMMANDS = {
     "encode": "codes of items",
     "reconstruct": "items beside what their codes preserve of them",
     "interpolate": "walks from one code to another",
+    "traverse": "each dimension of a code moved, those that matter first",
+    "manifold": "the plane of two dimensions of a code",
+    "edit": "an image moved along dimensions and attributes",
+    "attribute": "the direction of an attribute, for edit",
+    "neighbours": "samples beside their nearest training items",
+    "health": "whether the codes are in use, with advice",
 }
 
 

@@ -39,6 +39,7 @@ Watch = Annotated[Flag, tyro.conf.arg(help="show the items in the terminal while
 Json = Annotated[Flag, tyro.conf.arg(help="print one JSON object on stdout and nothing else")]
 Resize = Annotated[int | None, optional("INT", "bring a folder of images to this side: shorter side, centre crop")]
 Levels = Annotated[int | None, optional("INT", "levels of the grid of an array: 2 = binary, 256 = 8 bit")]
+Class = Annotated[str | None, optional("CLASS", "class of a conditional model, by number or name")]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,24 @@ class OnData:
         import simulacra
 
         return simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
+
+
+@dataclass(frozen=True)
+class MaybeOnData:
+    """The arguments of every command about a run for which data are welcome and not needed."""
+
+    run: Run
+    data: Annotated[str | None, tyro.conf.Positional, optional("[DATA]", "a named data set or a path")] = None
+    label: Class = None
+    resize: Resize = None
+    levels: Levels = None
+
+    def loaded(self) -> tuple[Model, Dataset | None, dict[str, Any]]:
+        """The model, the data if there are any, and the condition."""
+        import simulacra
+
+        data = None if self.data is None else load_data(self.data, self.resize, self.levels)
+        return simulacra.load(self.run), data, {} if self.label is None else {"label": self.label}
 
 
 def parse(command: type[T], name: str, words: Sequence[str]) -> T:
@@ -82,7 +101,7 @@ def documented(cls: type, heading: str) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", text).strip().rstrip(".") for name, text in entries}
 
 
-def load_data(source: str, resize: int | None = None, levels: int | None = None) -> Dataset:
+def load_data(source: str, resize: int | tuple[int, int] | None = None, levels: int | None = None) -> Dataset:
     from simulacra import data
 
     return data.load(source, resize=resize, levels=levels)

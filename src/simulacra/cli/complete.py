@@ -12,8 +12,7 @@ import numpy as np
 import tyro
 
 from simulacra.cli.arguments import Json, OnData, Sampler, Seed, Watch, as_json, optional, parse
-from simulacra.cli.output import write_arrays
-from simulacra.errors import UsageError
+from simulacra.cli.output import picture_or_array, place, write_arrays
 
 if TYPE_CHECKING:
     from simulacra.data import DataSpec
@@ -42,7 +41,7 @@ class Complete(OnData):
         from simulacra.feed import in_order
 
         model, data = self.loaded()
-        path = _path(self.out, self.run, model.spec)
+        path = place(self.out, self.run, "completions", picture_or_array(model.spec.is_image))
         model.spec.expect(data.spec, data.name)
         x, condition = next(in_order(data.split(self.split), model.spec, model.device, self.n))
         unknown = mask_of(self.mask, model.spec, self.seed)
@@ -91,14 +90,6 @@ def _lines(told: dict[str, Any]) -> list[str]:
             "an unknown one in its order and were not seen by it; orderless-nade would see all of them"
         )
     return lines
-
-
-def _path(out: Path | None, run: Path, spec: DataSpec) -> Path:
-    """Where to write; before anything is drawn, raises UsageError where that cannot be."""
-    path = out or run / f"completions.{'png' if spec.is_image else 'npz'}"
-    if path.suffix == ".npz" or (path.suffix == ".png" and spec.is_image):
-        return path
-    raise UsageError(f"cannot write {path}: use a .npz file{' or a .png' if spec.is_image else ''}")
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray], spec: DataSpec) -> None:

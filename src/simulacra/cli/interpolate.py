@@ -5,41 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from simulacra.cli.arguments import Levels, Resize, Run, Seed, load_data, optional, parse
-from simulacra.cli.output import write_items
+from simulacra.cli.arguments import MaybeOnData, Seed, optional, parse
+from simulacra.cli.output import picture_or_array, place, write_bytes, write_items
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from simulacra.data import DataSpec
+
+STEPS, FRAMES = 10, 40  # in a picture, in a film
 
 
 @dataclass(frozen=True)
-class Interpolate:
-    """Walk from one code to another, a row a walk: between held-out items of DATA, or without DATA between draws."""
+class Interpolate(MaybeOnData):
+    """Walk from one code to another, a row a walk: between held-out items of DATA, or without DATA between draws.
 
-    run: Run
-    data: Annotated[
-        str | None,
-        tyro.conf.Positional,
-        optional("[DATA]", "whose test items are the ends of the rows"),
-    ] = None
+    A .gif shows all walks at once, there and back.
+    """
+
     rows: Annotated[int, tyro.conf.arg(help="walks")] = 8
-    steps: Annotated[int, tyro.conf.arg(help="items in a walk, both ends included")] = 10
-    label: Annotated[str | None, optional("CLASS", "class to walk in, without DATA")] = None
+    steps: Annotated[
+        int | None, optional("INT", f"items in a walk, both ends included; {STEPS}, {FRAMES} of a .gif")
+    ] = None
+    path: Annotated[
+        Literal["linear", "spherical"] | None,
+        optional("linear|spherical", "by default linear between items and spherical between draws"),
+    ] = None
     seed: Seed = 0
-    out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/interpolation.png")] = None
-    resize: Resize = None
-    levels: Levels = None
+    out: Annotated[Path | None, optional("PATH", ".png, .gif or .npz; by default RUN/interpolation.png")] = None
 
     def __call__(self) -> None:
         import simulacra
+        from simulacra.pictures import has_picture
 
-        model = simulacra.load(self.run)
-        data = None if self.data is None else load_data(self.data, self.resize, self.levels)
-        condition = {} if self.label is None else {"label": self.label}
-        items = simulacra.interpolate(model, self.steps, self.rows, data, self.seed, **condition).cpu().numpy()
-        path = write_items(self.out or self.run / "interpolation.png", items, model.spec, {}, columns=self.steps)
-        print(f"{self.rows} walks of {self.steps} steps in {path}")
+        model, data, condition = self.loaded()
+        endings = (*picture_or_array(has_picture(model.spec)), *[".gif"] * model.spec.is_image)
+        path = place(self.out, self.run, "interpolation", endings)
+        steps = self.steps or (FRAMES if path.suffix == ".gif" else STEPS)
+        items = simulacra.interpolate(model, steps, self.rows, data, self.seed, self.path, **condition).cpu().numpy()
+        if path.suffix == ".gif":
+            _write_film(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec)
+        else:
+            write_items(path, items, model.spec, {}, columns=steps)
+        print(f"{self.rows} walks of {steps} steps in {path}")
+
+
+def _write_film(path: Path, walks: np.ndarray, spec: DataSpec) -> None:
+    from simulacra.pictures import picture, there_and_back
+
+    write_bytes(path, there_and_back([picture(walks[:, step], spec) for step in range(walks.shape[1])]))
 
 
 def main(words: Sequence[str]) -> None:

@@ -1,19 +1,40 @@
-"""Looking into a model: draws, completions, codes, reconstructions, and the paths between them."""
+"""Looking into a model: draws, completions, codes, their dimensions and health, the paths between them, and edits."""
 
-from simulacra.exploration.codes import encode, interpolate, reconstruct, sample
+from simulacra.exploration.attributes import attribute, attribute_of_classes
+from simulacra.exploration.codes import encode, reconstruct, sample
 from simulacra.exploration.complete import Completion, complete, completion_nats
+from simulacra.exploration.edit import Edit, edit
+from simulacra.exploration.health import Finding, Health, has_health, health
+from simulacra.exploration.interpolate import interpolate
+from simulacra.exploration.manifold import Manifold, manifold
 from simulacra.exploration.masks import mask_of
+from simulacra.exploration.neighbours import Nearest, neighbours
 from simulacra.exploration.paths import slerp, walk
+from simulacra.exploration.traverse import Traversal, traverse
 
 __all__ = [
     "Completion",
+    "Edit",
+    "Finding",
+    "Health",
+    "Manifold",
+    "Nearest",
+    "Traversal",
+    "attribute",
+    "attribute_of_classes",
     "complete",
     "completion_nats",
+    "edit",
     "encode",
+    "has_health",
+    "health",
     "interpolate",
+    "manifold",
     "mask_of",
+    "neighbours",
     "reconstruct",
     "sample",
     "slerp",
+    "traverse",
     "walk",
 ]

@@ -1,0 +1,50 @@
+"""`simulacra attribute`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from simulacra.cli.arguments import OnData, parse
+from simulacra.cli.output import place, write_arrays
+
+
+@dataclass(frozen=True)
+class Attribute(OnData):
+    """Write an attribute vector, mean code of some classes minus that of others, for `simulacra edit --toward FILE`.
+
+    Every class has the same weight. Two groups of pictures of your own are a folder with a sub-folder for each.
+    """
+
+    present: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(name="with", metavar="CLASS ...", help="classes that have it, by number or name, or FIELD:CLASS"),
+    ] = tyro.MISSING
+    absent: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(name="without", metavar="CLASS ...", help="classes that lack it; by default all others"),
+    ] = ()
+    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "train"
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.npz", help="the file to write")] = tyro.MISSING
+
+    def __call__(self) -> None:
+        from simulacra.exploration import attribute_of_classes
+        from simulacra.exploration.attributes import stored
+
+        path = place(self.out, self.run, "attribute", (".npz",))
+        model, data = self.loaded()
+        vector = attribute_of_classes(model, data, self.present, self.absent, self.split)
+        write_arrays(path, stored(vector, model))
+        others = " ".join(self.absent) or "all other classes"
+        length = float(np.linalg.norm(vector))
+        print(f"from {others} to {' '.join(self.present)}: {vector.size} numbers of length {length:.3g} in {path}")
+        print(f"next: simulacra edit {self.run} {self.data}:0 --toward {path}=1")
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Attribute, "attribute", words)()

@@ -1,0 +1,111 @@
+"""`simulacra edit`"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import tyro
+
+from simulacra.cli.arguments import Class, Flag, Levels, Run, load_data, optional, parse
+from simulacra.cli.output import picture_or_array, place, write_rows
+from simulacra.errors import UsageError
+
+if TYPE_CHECKING:
+    from simulacra.data import Dataset
+    from simulacra.model import Model
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Edit an image through its code: encode it, move the code, decode it; shown before, reconstructed and after.
+
+    What the code does not hold is lost already in the reconstruction, so compare the edit with that.
+    """
+
+    run: Run
+    image: Annotated[
+        str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE", help="a picture, or DATA:INDEX, a test item")
+    ]
+    dim: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="D=SHIFT", help="move dimension D by so many standard deviations of the prior: 3=+2"),
+    ] = ()
+    toward: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="NAME=STRENGTH", help="go toward a class of --data, or along a file of `attribute`"),
+    ] = ()
+    data: Annotated[str | None, optional("DATA", "whose classes --toward names; by default that of IMAGE")] = None
+    label: Class = None
+    resize: Annotated[Flag, tyro.conf.arg(help="bring pictures to the size and colours of the model")] = False
+    levels: Levels = None
+    out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/edit.png")] = None
+
+    def __call__(self) -> None:
+        import simulacra
+
+        model = simulacra.load(self.run)
+        path = place(self.out, self.run, "edit", picture_or_array(model.spec.is_image))
+        dims = {_dimension(name): strength for name, strength in map(_pair, self.dim)}
+        x, condition, source = self._item(model)
+        toward = [(self._vector(model, name, source), strength) for name, strength in map(_pair, self.toward)]
+        found = simulacra.edit(model, x, dims, toward, condition=condition)
+        rows = np.stack([found.before, found.reconstructed, found.after], axis=1)
+        write_rows(path, rows, model.spec, [""], ["before", "reconstructed", "after"])
+        changed = (found.after != found.reconstructed).mean()
+        print(f"before, reconstructed and after in {path}; the edit changed {changed:.0%} of the values")
+
+    def _item(self, model: Model) -> tuple[np.ndarray, dict[str, Any], Dataset | None]:
+        """The item (1, *shape), its condition, and the data that it is from."""
+        from simulacra.data.images import read_image
+        from simulacra.exploration.codes import item_of, split_for
+
+        label = {} if self.label is None else {"label": self.label}
+        name, colon, index = self.image.rpartition(":")
+        if Path(self.image).exists() or not (colon and index.isdigit()):
+            return read_image(Path(self.image), model.spec, self.resize, "add --resize to fit it")[None], label, None
+        data = self._load(model, name)
+        x, condition = item_of(model, split_for(model, data, "test"), int(index))
+        return x.cpu().numpy(), condition | label, data
+
+    def _vector(self, model: Model, name: str, source: Dataset | None) -> np.ndarray:
+        from simulacra.exploration import attribute_of_classes
+        from simulacra.exploration.attributes import read_attribute
+
+        if name.endswith(".npz"):
+            return read_attribute(Path(name), model)
+        data = source if self.data is None else self._load(model, self.data)
+        if data is None:
+            raise UsageError(f"--toward {name} is a class of which data? Name them with --data, or give a .npz file")
+        return attribute_of_classes(model, data, [name])
+
+    def _load(self, model: Model, name: str) -> Dataset:
+        """Data by name; a folder of pictures in the model's size if it may be resized."""
+        _, height, width = model.spec.shape if model.spec.is_image else (1, 1, 1)
+        return load_data(name, (height, width) if self.resize and Path(name).is_dir() else None, self.levels)
+
+
+def _pair(word: str) -> tuple[str, float]:
+    """NAME=NUMBER"""
+    name, _, number = word.rpartition("=")
+    try:
+        strength = float(number)
+    except ValueError:
+        strength = math.nan
+    if not name or not math.isfinite(strength):
+        raise UsageError(f"{word!r} is not NAME=NUMBER, such as 3=+2 or smiling=1.5")
+    return name, strength
+
+
+def _dimension(name: str) -> int:
+    if not name.isdigit():
+        raise UsageError(f"a dimension is a number, as in --dim 3=+2, not {name!r}; see `simulacra traverse`")
+    return int(name)
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Edit, "edit", words)()

@@ -1,0 +1,41 @@
+"""`simulacra health`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
+
+if TYPE_CHECKING:
+    from simulacra.exploration import Health as Found
+
+
+@dataclass(frozen=True)
+class Health(OnData):
+    """Whether the codes are in use: active units, KL, posterior collapse, codebooks; each with a word of advice."""
+
+    limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
+    seed: Seed = 0
+    json: Json = False
+
+    def __call__(self) -> None:
+        import simulacra
+
+        model, data = self.loaded()
+        found = simulacra.health(model, data, self.split, self.limit, self.seed)
+        print(as_json(asdict(found)) if self.json else "\n".join(lines(found)))
+
+
+def lines(found: Found) -> list[str]:
+    """What was found, a line each."""
+    told = []
+    for name, finding in found.findings.items():
+        of = "" if finding.of is None else f" of {finding.of}"
+        told.append(f"{name} {finding.value:.4g}{of}: {finding.advice}")
+    return [*told, f"(health of {found.n:,} {found.split} items)"]
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Health, "health", words)()

@@ -1,0 +1,57 @@
+"""`simulacra manifold`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from simulacra.cli.arguments import MaybeOnData, Seed, optional, parse
+from simulacra.cli.output import picture_or_array, place, write_arrays
+
+
+@dataclass(frozen=True)
+class Manifold(MaybeOnData):
+    """Decode the plane of two dimensions of the code, at the prior's quantiles.
+
+    All other dimensions are at the prior's mean, or at a draw of it for a GAN.
+    """
+
+    dims: Annotated[
+        tuple[int, int] | None,
+        optional(
+            "ACROSS UP",
+            "two dimensions; by default those that matter most: by their KL over DATA, or without "
+            "DATA by how much a picture changes",
+        ),
+    ] = None
+    side: Annotated[int, tyro.conf.arg(help="items to a row, and rows")] = 20
+    seed: Seed = 0
+    out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/manifold.png")] = None
+
+    def __call__(self) -> None:
+        import simulacra
+        from simulacra.pictures import has_picture, picture, pixels, save_image, sheet
+
+        model, data, condition = self.loaded()
+        path = place(self.out, self.run, "manifold", picture_or_array(has_picture(model.spec)))
+        found = simulacra.manifold(model, data, dims=self.dims, side=self.side, seed=self.seed, **condition)
+        if path.suffix == ".npz":
+            write_arrays(path, {"x": found.items})
+        else:
+            items = found.items.reshape(-1, *model.spec.shape)
+            plane = sheet(pixels(items, model.spec), self.side, line=0) if model.spec.is_image else None
+            save_image(plane or picture(items, model.spec), path)
+        across, up = found.dims
+        ends = [100 * end / self.side for end in (0.5, self.side - 0.5)]
+        print(
+            f"dimension {across} to the right and {up} upwards, each from {ends[0]:.1f} % to {ends[1]:.1f} % of the "
+            f"prior, in {path}"
+        )
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Manifold, "manifold", words)()

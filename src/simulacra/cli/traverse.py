@@ -1,0 +1,66 @@
+"""`simulacra traverse`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from simulacra.cli.arguments import MaybeOnData, Seed, optional, parse
+from simulacra.cli.output import picture_or_array, place, write_rows
+from simulacra.errors import UsageError
+
+MEANING = {
+    "KL": "KL: nats that the code tells of an item in this dimension, on average",
+    "spread": "spread: variance over items of the mean of q(z|x), in units of the prior's",
+    "change": "change: of a pixel, as a share of the brightest, when draws go from -1 to 1 in this dimension",
+}
+
+
+@dataclass(frozen=True)
+class Traverse(MaybeOnData):
+    """Move one dimension of a code after the other from -3 to 3 standard deviations of the prior, a row each.
+
+    The code is that of an item of DATA, or without DATA the prior's mean (of a GAN: a draw). Rows are sorted by how much they matter.
+    """
+
+    index: Annotated[int | None, optional("INT", "of the item in the split; 0 without it")] = None
+    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
+    dims: Annotated[tuple[int, ...] | None, optional("INT ...", "the dimensions to move, in this order")] = None
+    steps: Annotated[int, tyro.conf.arg(help="items in a row")] = 9
+    top: Annotated[int, tyro.conf.arg(help="rows at most")] = 10
+    seed: Seed = 0
+    out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/traversal.png")] = None
+
+    def __call__(self) -> None:
+        import simulacra
+
+        model, data, condition = self.loaded()
+        if data is None and self.index is not None:
+            raise UsageError(f"--index {self.index} is an item of DATA: name the data set too")
+        path = place(self.out, self.run, "traversal", picture_or_array(model.spec.is_image))
+        found = simulacra.traverse(
+            model,
+            data,
+            self.index or 0,
+            dims=self.dims,
+            steps=self.steps,
+            top=self.top,
+            split=self.split,
+            seed=self.seed,
+            **condition,
+        )
+        headings = [f"{setting:g}" for setting in np.round(found.settings, 2)]
+        arrays = {"dims": np.array(found.dims), "settings": np.array(found.settings)}
+        arrays |= {"importance": found.importance.each.numpy()}
+        write_rows(path, found.items, model.spec, found.captions, headings, **arrays)
+        print(f"{len(found.dims)} of {len(found.importance.each)} dimensions in {path}")
+        print(MEANING[found.importance.measure])
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Traverse, "traverse", words)()

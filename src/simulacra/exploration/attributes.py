@@ -1,0 +1,147 @@
+"""Attribute vectors: the way from items without an attribute to items with it, in the space of codes.
+
+    v = mean z(with) - mean z(without)
+
+Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", section 4.2. Where the groups are
+classes each class has the same weight, so that frequent ones do not decide what the others look like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from simulacra.data import ClassLabel, Dataset, DataSpec, Split, as_dataset
+from simulacra.data.source import reading
+from simulacra.errors import DataError, UsageError, did_you_mean
+from simulacra.exploration.codes import encode_items, split_for
+from simulacra.model import Model, as_model
+from simulacra.weights import digest
+
+MOST = 10_000  # items of either group that are encoded
+
+
+def attribute(
+    model: Model | str | Path, items_with: Split | np.ndarray, items_without: Split | np.ndarray
+) -> np.ndarray:
+    """The mean code of some items minus that of others, of the shape of a code.
+
+    Args:
+        model: a model with an encoder, or its run folder.
+        items_with: (N, *shape) on the data grid; a `Split` where the model is conditional and needs their labels.
+        items_without: the same of other items.
+
+    Raises:
+        NotSupported: the model has no encoder.
+        UsageError: an empty group, items of another shape or grid.
+    """
+    model = as_model(model)
+    return _mean_code(model, items_with) - _mean_code(model, items_without)
+
+
+def attribute_of_classes(
+    model: Model | str | Path,
+    data: Dataset | str | Path,
+    present: Sequence[str],
+    absent: Sequence[str] = (),
+    split: str = "train",
+) -> np.ndarray:
+    """The attribute vector from some classes of a field to others, by default to all other classes of this field.
+
+    Args:
+        model: a model with an encoder, or its run folder.
+        data: with labels.
+        present: classes by number or name, `FIELD:CLASS` where several fields have one of this name.
+        absent: classes of the same field.
+        split: whose items are encoded, at most 10,000 of either group, the same number of each class.
+
+    Raises:
+        NotSupported: the model has no encoder.
+        UsageError: a class that does not exist or has no items, classes of several fields, one that is in both groups.
+    """
+    model, data = as_model(model), as_dataset(data)
+    items = split_for(model, data, split)
+    field, ones = _classes(data.spec, present)
+    other_field, others = _classes(data.spec, absent) if absent else (field, _all_but(data.spec, field, ones))
+    if other_field != field or set(ones) & set(others):
+        raise UsageError("the two groups are different classes of one field, such as --with 3 --without 5")
+    return _mean_of_classes(model, items, field, ones) - _mean_of_classes(model, items, field, others)
+
+
+def _mean_of_classes(model: Model, split: Split, field: str, classes: Sequence[int]) -> np.ndarray:
+    """The mean over classes of the mean code of each."""
+    means = []
+    for each in classes:
+        chosen = np.flatnonzero(split.condition[field] == each)[: max(1, MOST // len(classes))]
+        if not len(chosen):
+            raise UsageError(f"class {each} of field {field!r} has no items in the {split.name} split")
+        labels = {name: values[chosen] for name, values in split.condition.items()}
+        means.append(_mean_code(model, Split(split.x[chosen], labels, split.name)))
+    return np.mean(means, axis=0)
+
+
+def _mean_code(model: Model, items: Split | np.ndarray) -> np.ndarray:
+    split = items if isinstance(items, Split) else Split(items, {}, "given")
+    if not len(split):
+        raise UsageError("an attribute needs items with it and items without it; one of these groups is empty")
+    return encode_items(model, split, MOST)["mean"].mean(axis=0)
+
+
+def _classes(spec: DataSpec, names: Sequence[str]) -> tuple[str, list[int]]:
+    """The field of some classes, and their numbers."""
+    found = [class_called(spec, name) for name in names]
+    fields = {field for field, _ in found}
+    if len(fields) > 1:
+        raise UsageError(f"{', '.join(names)} are classes of several fields: {', '.join(sorted(fields))}")
+    return fields.pop(), sorted({number for _, number in found})
+
+
+def _all_but(spec: DataSpec, field: str, classes: Sequence[int]) -> list[int]:
+    others = sorted(set(range(spec.condition[field].count)) - set(classes))
+    if not others:
+        raise UsageError(f"these are all classes of {field!r}: nothing is left without the attribute")
+    return others
+
+
+def class_called(spec: DataSpec, name: str) -> tuple[str, int]:
+    """The field and number of a class given by name or number, `FIELD:CLASS` where that is not unique."""
+    field, colon, own = name.partition(":")
+    asked = {field: own} if colon and field in spec.condition else dict.fromkeys(spec.condition, name)
+    found = [
+        (field, number) for field, own in asked.items() if (number := _number(spec.condition[field], own)) is not None
+    ]
+    if not found:
+        known = [each for label in spec.condition.values() for each in label.names or map(str, range(label.count))]
+        raise UsageError(
+            f"there is no class {name!r}.{did_you_mean(name, known) if known else ' There are no labels.'}"
+        )
+    if len(found) > 1:
+        spelt = " or ".join(f"{field}:{name}" for field, _ in found)
+        raise UsageError(f"several fields have a class {name!r}: say {spelt}")
+    return found[0]
+
+
+def _number(label: ClassLabel, name: str) -> int | None:
+    """The class of this name or number, if there is one."""
+    try:
+        return label.index(name)
+    except UsageError:
+        return None
+
+
+def stored(vector: np.ndarray, model: Model) -> dict[str, np.ndarray]:
+    """An attribute as arrays for a file, with the weights that it belongs to: other weights have other codes."""
+    return {"vector": vector, "weights": np.array(digest(model.state_dict()))}
+
+
+def read_attribute(path: Path, model: Model) -> np.ndarray:
+    """The attribute vector in a file; raises DataError for another file, UsageError for that of another model."""
+    with reading(path), np.load(path, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    if set(found) != {"vector", "weights"} or found["vector"].dtype.kind != "f":
+        raise DataError(f"{path} holds no attribute; `simulacra attribute` writes such files")
+    if str(found["weights"]) != digest(model.state_dict()):
+        raise UsageError(f"{path} was made with another model, or before this one was trained on: make it again")
+    return found["vector"]

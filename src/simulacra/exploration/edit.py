@@ -1,0 +1,86 @@
+"""Editing: an item's code is moved along its dimensions and along attribute vectors, and decoded again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulacra.errors import UsageError
+from simulacra.exploration.codes import code_of, decoded, decoder_of, encoder_of
+from simulacra.exploration.dimensions import dimensions_of
+from simulacra.feed import as_items
+from simulacra.model import Model, as_model
+
+NO_ENCODER = "finding the code of a given picture by search is not built yet; traverse and interpolate move its draws"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Items before, what their codes preserve of them, and what comes of the moved codes; each (N, *shape).
+
+    What differs between the first two was lost by the encoder; only what differs between the last two is the edit.
+    """
+
+    before: np.ndarray
+    reconstructed: np.ndarray
+    after: np.ndarray
+
+
+def edit(
+    model: Model | str | Path,
+    x: Tensor | np.ndarray,
+    dims: Mapping[int, float] | None = None,
+    toward: Sequence[tuple[np.ndarray | Tensor, float]] = (),
+    *,
+    condition: Mapping[str, Any] | None = None,
+) -> Edit:
+    """Encode items, move their codes, decode them.
+
+    Args:
+        model: a model with an encoder and a decoder, or its run folder.
+        x: (N, *shape) on the data grid.
+        dims: by how many standard deviations of the prior each dimension moves; of discrete codes, to which value.
+        toward: attribute vectors and how many times each of them is added.
+        condition: fields of the condition, one value for all items or one for each.
+
+    Raises:
+        NotSupported: the model has no encoder or decoder, or for `dims` its codes have no prior or no dimensions.
+        UsageError: nothing to change, a dimension or value that does not exist, a vector of another shape, items of
+            another shape or off the grid.
+    """
+    model, dims = as_model(model), dims or {}
+    encoder_of(model, NO_ENCODER)
+    decoder_of(model)
+    if not dims and not toward:
+        raise UsageError("nothing to edit: say which dimension to move, or which attribute to go toward")
+    x = as_items(x, model.spec, model.device)
+    given = model.conditioned(condition, len(x))
+    z = code_of(model, x, given)
+    moved = z
+    for vector, strength in toward:
+        moved = moved + strength * _of_shape(vector, strength, z)
+    if dims:
+        dimensions = dimensions_of(model, {name: values[:1] for name, values in given.items()})
+        for dimension, amount in dims.items():
+            moved = dimensions.move(moved, dimension, amount)
+    before, reconstructed, after = (
+        t.cpu().numpy() for t in (x, decoded(model, z, given), decoded(model, moved, given))
+    )
+    return Edit(before, reconstructed, after)
+
+
+def _of_shape(vector: np.ndarray | Tensor, strength: float, z: Tensor) -> Tensor:
+    direction = torch.as_tensor(vector).to(z)
+    if direction.shape != z.shape[1:] or not direction.isfinite().all() or not math.isfinite(strength):
+        raise UsageError(
+            f"an attribute of this model is {tuple(z.shape[1:])} finite numbers with a finite strength, "
+            f"not {tuple(direction.shape)} with {strength}"
+        )
+    return direction

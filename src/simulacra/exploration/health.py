@@ -1,0 +1,161 @@
+"""Whether a model's codes are in use: figures of a split, each with one sentence on what to do.
+
+active units   dimensions with Var_x(E_q[z_d]) > 0.01: Burda et al. 2016, "Importance Weighted Autoencoders", sec. 5.2.
+               Codes without a prior have no scale, so that of a point mass counts from 1 % of the widest dimension.
+KL             mean over items of KL(q(z_d|x) || p(z_d)), where it has a closed form for each dimension.
+collapse       dimensions with KL < 0.01 nats for 99 % of the items: Lucas et al. 2019, "Don't Blame the ELBO!", def. 1.
+layers         mean KL of every layer of a hierarchy; a layer in use has at least 0.01 nats.
+codebooks      how many codes occur among all items, and their perplexity exp(-Σ_k p_k log p_k), by which they are as
+               many as that number of equally frequent ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from simulacra import registry
+from simulacra.capabilities import Encoder, Layered, Quantised
+from simulacra.data import Dataset, Split, as_dataset
+from simulacra.errors import UsageError
+from simulacra.exploration.codes import BATCH, encoder_of, split_for
+from simulacra.exploration.posteriors import Posteriors, posteriors
+from simulacra.feed import in_order
+from simulacra.model import Model, as_model, evaluating
+from simulacra.randomness import seed_everything
+
+ACTIVE = 0.01  # variance
+SILENT, ITEMS_SILENT = 0.01, 0.99  # nats, share of the items
+UNEVEN = 0.25  # of the codes: a lower perplexity is worth a word
+REMEDIES = {  # by the argument that a model must have
+    "kl_warmup": "--kl-warmup 2000",
+    "free_bits": "--free-bits 0.1",
+    "beta": "a smaller --beta",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure, how much it could be at most, what stands behind it of every dimension or layer, and what to do."""
+
+    value: float
+    of: int | None
+    each: tuple[float, ...]
+    advice: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """What was found of n items of a split, by name."""
+
+    model: str
+    data: str
+    split: str
+    n: int
+    findings: dict[str, Finding]
+
+
+def health(
+    model: Model | str | Path, data: Dataset | str | Path, split: str = "test", limit: int | None = None, seed: int = 0
+) -> Health:
+    """Look at the codes of a split, or of its first `limit` items.
+
+    The seed is that of the draws by which the layers of a hierarchy are compared.
+    Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid, limit < 1.
+    """
+    model, data = as_model(model), as_dataset(data)
+    encoder_of(model)
+    items = split_for(model, data, split)
+    if limit is not None and limit < 1:
+        raise UsageError(f"health needs at least one item, not {limit}")
+    seed_everything(seed, "health")
+    n = min(len(items), limit or len(items))
+    return Health(registry.name_of(type(model)), data.name, split, n, dict(_findings(model, items, limit)))
+
+
+def has_health(model: Model) -> bool:
+    return isinstance(model, Encoder)
+
+
+def _findings(model: Model, items: Split, limit: int | None) -> Iterator[tuple[str, Finding]]:
+    if isinstance(model, Quantised):
+        yield from _codebooks(model, model, items, limit)
+        return
+    found = posteriors(model, items, limit)
+    yield "active_units", _active(model, found)
+    if found.kl is not None:
+        yield "kl", _kl(found.kl)
+        yield "collapsed", _collapsed(model, found.kl)
+    if isinstance(model, Layered):
+        yield "layers", _layers(model, model, items, limit)
+
+
+def _active(model: Model, found: Posteriors) -> Finding:
+    spread = found.spread
+    threshold = ACTIVE * float(spread.max()) if found.point else ACTIVE
+    active, count = int((spread > threshold).sum()), len(spread)
+    if active == 0:
+        advice = f"all items have nearly the same code: {_wake(model)}"
+    elif active == count:
+        advice = "every dimension is in use; where reconstructions lack detail, a longer code may help"
+    elif active < count / 2:
+        advice = f"a code of about {active} dimensions would do as well; to use more of them, {_wake(model)}"
+    else:
+        advice = "the others are switched off, which costs nothing and is no fault"
+    return Finding(active, count, tuple(spread.tolist()), advice)
+
+
+def _kl(kl: Tensor) -> Finding:
+    each = kl.mean(0)
+    total, most = float(each.sum()), each.argsort(descending=True, stable=True)[:3].tolist()
+    told = f"a code tells {total:.1f} nats of an item, most of them in dimension{'s' * (len(most) > 1)} "
+    return Finding(total, None, tuple(each.tolist()), told + ", ".join(map(str, most)) + "; `traverse` shows these")
+
+
+def _collapsed(model: Model, kl: Tensor) -> Finding:
+    silent = (kl < SILENT).float().mean(0)
+    collapsed, count = int((silent >= ITEMS_SILENT).sum()), kl.shape[1]
+    if collapsed == count:
+        advice = f"posterior collapse: the decoder has learned to do without the code; {_wake(model)}"
+    elif collapsed:
+        advice = "in these q(z|x) is the prior for nearly every item; they can be left out or woken up"
+    else:
+        advice = "no dimension has fallen back to the prior"
+    return Finding(collapsed, count, tuple(silent.tolist()), advice)
+
+
+def _wake(model: Model) -> str:
+    known = [told for argument, told in REMEDIES.items() if argument in model.arguments]
+    return f"fit again with {' or '.join(known)}" if known else "fit longer, or weaken the decoder"
+
+
+def _layers(model: Model, layered: Layered, items: Split, limit: int | None) -> Finding:
+    with evaluating(model):
+        batches = in_order(items, model.spec, model.device, BATCH, limit)
+        each = torch.cat([layered.kl_by_layer(x, condition).cpu() for x, condition in batches], dim=1).mean(1)
+    used, count = int((each >= SILENT).sum()), len(each)
+    advice = "every layer says something of an item"
+    if used < count:
+        silent = ", ".join(str(i) for i in range(count) if each[i] < SILENT)
+        advice = f"layers {silent} (0 is on top) say nothing: fewer would do, or {_wake(model)}"
+    return Finding(used, count, tuple(each.tolist()), advice)
+
+
+def _codebooks(model: Model, quantised: Quantised, items: Split, limit: int | None) -> Iterator[tuple[str, Finding]]:
+    with evaluating(model):
+        uses = quantised.code_use(x for x, _ in in_order(items, model.spec, model.device, BATCH, limit))
+    for use in uses:
+        grid = "{}x{}".format(*use.grid)
+        dead = use.codes - use.used
+        advice = f"{dead} codes occur in no item: fewer do, or fit longer" if dead else "every code is in use"
+        yield f"codes_{grid}", Finding(use.used, use.codes, (), advice)
+        advice = "codes are used evenly enough"
+        if use.perplexity < UNEVEN * use.codes:
+            advice = (
+                "a few codes tell nearly all, and as many equally frequent ones would do; fit longer, or with fewer"
+            )
+        yield f"perplexity_{grid}", Finding(use.perplexity, use.codes, (), advice)

@@ -1,0 +1,61 @@
+"""How much each dimension of a code matters: by what the encoder puts into it, else by what the decoder makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from simulacra.data import Split
+from simulacra.exploration.codes import BATCH, decoded_mean
+from simulacra.exploration.dimensions import Dimensions
+from simulacra.exploration.posteriors import posteriors
+from simulacra.model import Model
+
+ITEMS = 1000  # encoded
+DECODED, MOST = 1024, 16  # draws whose change is looked at: as many items for all dimensions, at most so many for one
+
+
+@dataclass(frozen=True)
+class Importance:
+    """One number for each dimension, (count,), and what it measures:
+
+    KL:     mean over items of KL(q(z_d|x) || p(z_d)), nats: what the code tells of an item in this dimension.
+    spread: variance over items of E_q[z_d] in units of the prior's variance, where the KL has no closed form.
+    change: of draws, when only this dimension goes from -1 to 1 standard deviations (or through all its values): the
+            standard deviation of a sub-pixel, in shares of the brightest level; for models or calls without items.
+    """
+
+    measure: str
+    each: Tensor
+
+    def order(self) -> list[int]:
+        """All dimensions, those that matter most first."""
+        return self.each.argsort(descending=True, stable=True).tolist()
+
+
+def importance(model: Model, dimensions: Dimensions, given: Mapping[str, Tensor], split: Split | None) -> Importance:
+    """By the KL or the spread over the first items of a split; without one by the change under one condition."""
+    return _to_decoder(model, dimensions, given) if split is None else _to_encoder(model, dimensions, split)
+
+
+def _to_encoder(model: Model, dimensions: Dimensions, split: Split) -> Importance:
+    found = posteriors(model, split, ITEMS)
+    if found.kl is not None:
+        return Importance("KL", found.kl.mean(0))
+    return Importance("spread", found.spread / dimensions.scale.cpu().square())
+
+
+def _to_decoder(model: Model, dimensions: Dimensions, given: Mapping[str, Tensor]) -> Importance:
+    brightest = 1 if model.spec.levels is None else model.spec.levels - 1
+    bases = dimensions.draws[: max(1, min(MOST, DECODED // dimensions.count))]
+    settings = dimensions.settings(2, 1.0)
+    each, at_once = [], max(1, BATCH // (len(bases) * len(settings)))
+    for start in range(0, dimensions.count, at_once):
+        some = range(start, min(start + at_once, dimensions.count))
+        z = torch.cat([dimensions.put(bases, d, setting) for d in some for setting in settings])
+        x = decoded_mean(model, z, given).float().view(len(some), len(settings), -1) / brightest
+        each.append(x.var(1, correction=0).mean(1).sqrt())
+    return Importance("change", torch.cat(each).cpu())

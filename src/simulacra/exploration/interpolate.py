@@ -1,0 +1,70 @@
+"""Walks from one code to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from simulacra.data import Dataset, as_dataset
+from simulacra.errors import UsageError, did_you_mean
+from simulacra.exploration.codes import code_of, decoded, decoder_of, encoder_of, prior_of, split_for
+from simulacra.exploration.paths import walk
+from simulacra.feed import in_order
+from simulacra.model import Model, as_model, evaluating
+from simulacra.randomness import generator
+
+PATHS = ("linear", "spherical")
+
+
+def interpolate(
+    model: Model | str | Path,
+    steps: int = 8,
+    rows: int = 8,
+    data: Dataset | str | Path | None = None,
+    seed: int = 0,
+    path: str | None = None,
+    **condition: Any,
+) -> Tensor:
+    """(rows · steps, *shape): each row walks from one code to another.
+
+    With `data` (and an encoder) the ends of a row are the codes of two held-out items, joined by a straight line;
+    without it they are two draws of the prior, joined along the sphere, where a Gaussian prior has its mass.
+
+    Args:
+        model: a model with a decoder, or its run folder.
+        steps: items in a row, both ends included.
+        rows: walks.
+        data: whose test items are the ends.
+        seed: of the draws of the prior.
+        path: "linear" or "spherical", in place of the usual one.
+        condition: without data, the class to walk in: `label=3`; by default each row has its own. Between two items it
+            is that of the first.
+
+    Raises:
+        NotSupported: the model has no decoder, or for data no encoder, or without data no prior.
+        UsageError: steps < 2, rows < 1, a path that does not exist, too few items.
+    """
+    model = as_model(model)
+    decoder_of(model)
+    if steps < 2 or rows < 1:
+        raise UsageError(f"interpolate needs steps >= 2 and rows >= 1, not {steps} and {rows}")
+    if path is not None and path not in PATHS:
+        raise UsageError(f"there is no path {path!r}.{did_you_mean(path, PATHS)}")
+    if data is None:
+        given = model.conditioned(condition or model.every_class(rows), rows)
+        twice = {name: values.repeat(2) for name, values in given.items()}
+        with evaluating(model):
+            ends = prior_of(model).prior(2 * rows, twice).sample(generator(model.device, seed, "interpolate"))
+    else:
+        encoder_of(model)
+        data = as_dataset(data)
+        x, fields = next(in_order(split_for(model, data, "test"), model.spec, model.device, 2 * rows))
+        if len(x) < 2 * rows:
+            raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
+        ends, given = code_of(model, x, fields), {name: values[:rows] for name, values in fields.items()}
+    spherical = data is None if path is None else path == "spherical"
+    z = walk(ends[:rows].flatten(1), ends[rows:].flatten(1), steps, spherical).flatten(0, 1)
+    again = {name: values.repeat_interleave(steps) for name, values in given.items()}
+    return decoded(model, z.unflatten(1, ends.shape[1:]), again)
