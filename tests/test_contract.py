@@ -63,6 +63,11 @@ every_sampler = pytest.mark.parametrize(("entry", "spec"), SAMPLERS)
 labelled_sampler = pytest.mark.parametrize(("entry", "spec"), [case for case in SAMPLERS if case.values[1].condition])
 
 
+def test_no_model_is_left_out():
+    """A refusal of its arguments would be taken for one of the data."""
+    assert {case.values[0].name for case in CASES} == {entry.name for entry in registry.models()}
+
+
 def lively(entry, spec) -> Model:
     """A small model with weights so large, or counts so unequal, that its samples differ."""
     return randomise(small_model(entry, spec), 0.4, seed=2).eval()
