@@ -26,6 +26,7 @@ class Evaluate(OnData):
 
     def __call__(self) -> None:
         import simulacra
+        from simulacra.evaluation.evaluate import codes_unjudged
 
         model, data = self.loaded()
         measures = simulacra.evaluate(model, data, self.split, self.seed, self.samples)
@@ -53,6 +54,8 @@ class Evaluate(OnData):
         smallest = min(measure.n for measure in measures.values())
         if smallest < FEW:
             print(f"note: {smallest} items are too few to tell; read these figures as a hint")
+        if codes_unjudged(model, data):
+            print("note: what the codes are good for is measured with scikit-learn: pip install 'simulacra[eval]'")
 
 
 def main(words: Sequence[str]) -> None:

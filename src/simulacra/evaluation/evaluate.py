@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simulacra.capabilities import Sampler, can
+from simulacra.capabilities import Encoder, Sampler, can
 from simulacra.data import Dataset, as_dataset
-from simulacra.evaluation import fidelity
+from simulacra.evaluation import disentanglement, fidelity, representation
 from simulacra.evaluation.likelihood import has_likelihood, score
+from simulacra.evaluation.measure import Measure, interval_of_share
 from simulacra.evaluation.memorisation import NEAR, Neighbours, near_copies, nearest_items
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator, mix
@@ -21,19 +22,6 @@ from simulacra.randomness import generator, mix
 LARGEST = 2000  # samples and held-out items compared
 RESAMPLED = 50  # bootstrap replicates behind an interval, and draws of real items behind a floor
 DRAWN_AT_ONCE = 250
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One metric. [low, high] is a 95 % interval; `floor` what real items score in the place of samples."""
-
-    value: float
-    low: float
-    high: float
-    floor: float | None
-    n: int
-    kind: str
-    protocol: str
 
 
 @dataclass(frozen=True)
@@ -48,8 +36,10 @@ class Evaluation:
 def evaluate(
     model: Model | str | Path, data: Dataset | str | Path, split: str = "test", seed: int = 0, samples: int = 1
 ) -> dict[str, Measure]:
-    """Every metric that the model's abilities allow, by name; see `simulacra.evaluation.fidelity` for the mathematics.
+    """Every metric that the model's abilities allow, by name.
 
+    The mathematics stand in `simulacra.evaluation.fidelity` for samples, and in `representation` and `disentanglement`
+    for codes of items whose class or factors are known; those need the extra `eval` and are left out without it.
     `samples` is the number of draws in the importance-weighted bound of a latent-variable model.
     Raises UsageError for data of another shape or grid.
     """
@@ -60,6 +50,7 @@ def evaluate_fully(model: Model, data: Dataset, split: str = "test", seed: int =
     """`evaluate`, with the samples that were drawn for it."""
     model.spec.expect(data.spec, data.name)
     measures = _likelihood(model, data, split, seed, samples) if has_likelihood(model) else {}
+    measures |= _of_codes(model, data, split, seed)
     if not can(model, Sampler):
         return Evaluation(measures, None, None)
     n = min(LARGEST, len(data.split(split)), len(data.train))
@@ -84,6 +75,24 @@ def _likelihood(model: Model, data: Dataset, split: str, seed: int, samples: int
         "nats": measure(scored.nats, half, "nats per item"),
         "bits_per_dim": measure(scored.bits_per_dim, bits, "bits per dimension"),
     }
+
+
+def _of_codes(model: Model, data: Dataset, split: str, seed: int) -> dict[str, Measure]:
+    """What codes tell of the fields that the encoder was not told."""
+    if not _codes_can_be_asked(model, data) or not representation.available():
+        return {}
+    train, test = representation.encoded(model, data, split, seed)
+    told = representation.measures(train, test, split, seed)
+    return told | disentanglement.measures(train, test, split, seed)
+
+
+def _codes_can_be_asked(model: Model, data: Dataset) -> bool:
+    return can(model, Encoder) and not set(data.spec.condition) <= set(model.spec.condition)
+
+
+def codes_unjudged(model: Model, data: Dataset) -> bool:
+    """Whether codes could have been judged and were not, for want of the extra `eval`."""
+    return _codes_can_be_asked(model, data) and not representation.available()
 
 
 def draw(model: Model, data: Dataset, split: str, n: int, seed: int) -> np.ndarray:
@@ -141,7 +150,6 @@ def _memorisation(drawn: np.ndarray, nearest: Neighbours, data: Dataset, split: 
     held_out = np.asarray(data.split(split).x[:n])
     usual = float(np.median(nearest_items(held_out, data.train.x, levels).distance))
     share = near_copies(drawn, data.train.x, held_out, levels)
-    wide = 1.96 * math.sqrt(max(share * (1 - share), 1 / n) / n)
     low, high = np.quantile(nearest.distance, [0.025, 0.975])
     unit = "Euclidean" if levels is None else "Euclidean over pixels in [0, 1]"
     distance = f"median {unit} distance to the nearest of {len(data.train)} training items; floor: of {split} items"
@@ -157,5 +165,5 @@ def _memorisation(drawn: np.ndarray, nearest: Neighbours, data: Dataset, split: 
             "estimate",
             f"{distance}; the interval spans 95 % of the samples",
         ),
-        "near_copies": Measure(share, max(0.0, share - wide), min(1.0, share + wide), NEAR, n, "estimate", copies),
+        "near_copies": Measure(share, *interval_of_share(share, n), NEAR, n, "estimate", copies),
     }

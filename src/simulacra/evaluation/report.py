@@ -13,7 +13,7 @@ import numpy as np
 from PIL.Image import Image
 
 from simulacra.data import Dataset
-from simulacra.evaluation.evaluate import Measure
+from simulacra.evaluation.measure import Measure
 from simulacra.pictures import picture, png
 from simulacra.weights import write_atomically
 

@@ -1,0 +1,236 @@
+r"""Whether every number of a code stands for one thing: codes z_1..z_D against known factors of variation v_1..v_K.
+
+MIG     1/K Σ_k (I(z_j(k); v_k) - max_{j ≠ j(k)} I(z_j; v_k)) / H(v_k), j(k) the number that knows most of v_k
+                                                                       Chen et al. 2018, arXiv 1802.04942, eq. 6
+DCI     from the importances R_jk of z_j in telling v_k:               Eastwood & Williams 2018, section 2
+          disentanglement   Σ_j ρ_j (1 - H_K(R_jk / Σ_k R_jk)): a number tells one factor only, ρ_j its share of all R
+          completeness      1/K Σ_k (1 - H_D(R_jk / Σ_j R_jk)): a factor is told by one number only
+          informativeness   how well the factors are told at all
+SAP     1/K Σ_k (the best number's accuracy in telling v_k alone - the second best's)
+                                                                       Kumar et al. 2018, arXiv 1711.00848, section 3
+
+All are 1 for a perfect code (SAP: 1 - chance) and near 0 for one that is mixed, or knows nothing. None depends on the
+order of the numbers. They tell a code from its rotations, which carry the same information: what is judged is the axes.
+
+Choices that the papers leave open. MIG: codes in 20 bins of equal width, as in Locatello et al. 2019. DCI: importances
+of random forests of scikit-learn that may look at all numbers at every split; informativeness is accuracy on other
+items. SAP: factors are classes, so a tree on one number with as many leaves as classes; accuracy is balanced.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulacra.errors import UsageError
+from simulacra.evaluation.measure import Measure
+from simulacra.evaluation.representation import Encoded, extra, varying
+from simulacra.randomness import mix
+
+BINS = 20
+TREES, LEAF = 20, 5
+LARGEST = 64  # numbers in a code that is judged: a larger one is a map of features, whose axes stand for places
+RESAMPLED, REFITTED = 50, 8  # halves behind an interval: of items, and of items from which forests learn anew
+
+
+@dataclass(frozen=True)
+class DCI:
+    """From 0 to 1 each, 1 is best. `correct` (M, K): whether each factor of each test item was told."""
+
+    disentanglement: float
+    completeness: float
+    correct: np.ndarray
+
+    @property
+    def informativeness(self) -> float:
+        return float(self.correct.mean())
+
+
+def mutual_information_gap(codes: np.ndarray, factors: np.ndarray) -> float:
+    """MIG of codes (N, D), real, and factors (N, K), integers.
+
+    Raises UsageError for codes that are not one row an item, and for a factor that does not vary.
+    """
+    _check(codes, factors)
+    return _information_gap(_binned(codes), factors)
+
+
+def dci(train: np.ndarray, train_factors: np.ndarray, test: np.ndarray, test_factors: np.ndarray, seed: int = 0) -> DCI:
+    """DCI of codes (N, D) and factors (N, K): forests learn from the first pair and are judged on the second.
+
+    Raises UsageError as `mutual_information_gap` does.
+    """
+    _check(train, train_factors)
+    _check(test, test_factors)
+    with extra():
+        from sklearn.ensemble import RandomForestClassifier
+    importances, correct = [], []
+    for k, (factor, truth) in enumerate(zip(train_factors.T, test_factors.T, strict=True)):
+        state = mix(seed, "forest", k) % 2**32
+        forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=state)
+        forest.set_params(max_features=1.0).fit(train, factor)
+        importances.append(forest.feature_importances_)
+        correct.append(forest.predict(test) == truth)
+    table = np.stack(importances, axis=1)  # (D, K)
+    return DCI(_disentanglement(table), _completeness(table), np.stack(correct, axis=1))
+
+
+def separated_attribute_predictability(
+    train: np.ndarray, train_factors: np.ndarray, test: np.ndarray, test_factors: np.ndarray
+) -> float:
+    """SAP of codes (N, D) and factors (N, K): trees learn from the first pair and are judged on the second.
+
+    Raises UsageError as `mutual_information_gap` does.
+    """
+    _check(train, train_factors)
+    _check(test, test_factors)
+    return _accuracy_gap(_told_by_one(train, train_factors, test, test_factors), test_factors)
+
+
+def _told_by_one(
+    train: np.ndarray, train_factors: np.ndarray, test: np.ndarray, test_factors: np.ndarray
+) -> np.ndarray:
+    """Whether each number of a code alone tells each factor of each test item, (D, M, K)."""
+    with extra():
+        from sklearn.tree import DecisionTreeClassifier
+    told = np.empty((train.shape[1], *test_factors.shape), bool)
+    for k, factor in enumerate(train_factors.T):
+        leaves = max(2, len(np.unique(factor)))
+        for j in range(train.shape[1]):
+            tree = DecisionTreeClassifier(max_leaf_nodes=leaves, class_weight="balanced", random_state=0)
+            tree.fit(train[:, j : j + 1], factor)
+            told[j, :, k] = tree.predict(test[:, j : j + 1]) == test_factors[:, k]
+    return told
+
+
+def measures(train: Encoded, test: Encoded, split: str, seed: int = 0) -> dict[str, Measure]:
+    """MIG, DCI and SAP of the codes by name; none for fewer than two factors that vary, nor for too large codes."""
+    fields = varying(test, varying(train, train.fields))
+    if len(fields) < 2 or train.codes.shape[1] > LARGEST:
+        return {}
+    v, v_test = (np.stack([part.fields[name] for name in fields], axis=1) for part in (train, test))
+    rng = np.random.default_rng(mix(seed, "disentanglement"))
+    items = f"{len(v)} of {train.of} training and {len(v_test)} of {test.of} {split} items"
+    about = f"{train.words} against {', '.join(fields)}; {items}; floor: as many principal components of the pixels"
+    bins, told = _binned(test.codes), _told_by_one(train.codes, v, test.codes, v_test)
+    found = dci(train.codes, v, test.codes, v_test, seed)
+    halves = [dci(train.codes[h], v[h], test.codes, v_test, seed) for h in _halves(len(v), REFITTED, rng)]
+    floor = dci(train.components, v, test.components, v_test, seed)
+    floor_of_sap = _accuracy_gap(_told_by_one(train.components, v, test.components, v_test), v_test)
+    share = found.correct.mean(1)
+
+    def measure(value: float, spread: float, floor: float, what: str) -> Measure:
+        """`spread` is half a 95 % interval."""
+        low, high = max(0.0, value - spread), min(1.0, value + spread)
+        return Measure(value, low, high, floor, len(v_test), "estimate", f"{what} of {about}")
+
+    return {
+        "mutual_information_gap": measure(
+            _information_gap(bins, v_test),
+            _spread([_information_gap(bins[h], v_test[h]) for h in _halves(len(bins), RESAMPLED, rng)]),
+            _information_gap(_binned(test.components), v_test),
+            f"MIG, {BINS} bins,",
+        ),
+        "dci_disentanglement": measure(
+            found.disentanglement,
+            _spread([each.disentanglement for each in halves]),
+            floor.disentanglement,
+            f"DCI disentanglement, forests of {TREES} trees,",
+        ),
+        "dci_completeness": measure(
+            found.completeness,
+            _spread([each.completeness for each in halves]),
+            floor.completeness,
+            f"DCI completeness, forests of {TREES} trees,",
+        ),
+        "dci_informativeness": measure(
+            found.informativeness,
+            1.96 * float(share.std(ddof=1)) / math.sqrt(len(share)),
+            floor.informativeness,
+            f"DCI informativeness, mean accuracy of forests of {TREES} trees,",
+        ),
+        "separated_attribute_predictability": measure(
+            _accuracy_gap(told, v_test),
+            _spread([_accuracy_gap(told[:, h], v_test[h]) for h in _halves(len(bins), RESAMPLED, rng)]),
+            floor_of_sap,
+            "SAP, a tree on one number,",
+        ),
+    }
+
+
+def _information_gap(bins: np.ndarray, factors: np.ndarray) -> float:
+    """MIG of codes in bins (N, D); a factor that does not vary counts as told by none."""
+    gaps = []
+    for factor in factors.T:
+        known = sorted((_mutual_information(column, factor) for column in bins.T), reverse=True)
+        gaps.append((known[0] - (known[1] if len(known) > 1 else 0.0)) / max(_entropy(np.bincount(factor)), 1e-9))
+    return float(np.mean(gaps))
+
+
+def _accuracy_gap(told: np.ndarray, factors: np.ndarray) -> float:
+    """SAP of `told` (D, M, K) and factors (M, K); beside the only number of a code stands a guess."""
+    gaps = []
+    for k, factor in enumerate(factors.T):
+        per_class = [told[:, factor == value, k].mean(1) for value in np.unique(factor)]
+        accuracy = np.sort(np.mean(per_class, axis=0))[::-1]
+        gaps.append(accuracy[0] - (accuracy[1] if len(accuracy) > 1 else 1 / len(per_class)))
+    return float(np.mean(gaps))
+
+
+def _halves(n: int, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Halves of n items without replacement: repeated items would look like information."""
+    return [rng.permutation(n)[: max(1, n // 2)] for _ in range(count)]
+
+
+def _spread(of_halves: list[float]) -> float:
+    """Half a 95 % interval of a metric of n items, from what halves of them gave."""
+    return 1.96 * float(np.std(of_halves)) / math.sqrt(2)
+
+
+def _binned(codes: np.ndarray) -> np.ndarray:
+    """(N, D) real -> integers below BINS."""
+    edges = [np.histogram_bin_edges(column, BINS)[1:-1] for column in codes.T]
+    return np.stack([np.digitize(column, inner) for column, inner in zip(codes.T, edges, strict=True)], axis=1)
+
+
+def _entropy(counts: np.ndarray) -> float:
+    """Nats."""
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log(p)).sum())
+
+
+def _mutual_information(a: np.ndarray, b: np.ndarray) -> float:
+    """I(a; b) of the counts of two columns of integers, nats."""
+    table = np.zeros((a.max() + 1, b.max() + 1))
+    np.add.at(table, (a, b), 1)
+    return _entropy(table.sum(0)) + _entropy(table.sum(1)) - _entropy(table.ravel())
+
+
+def _disentanglement(table: np.ndarray) -> float:
+    """Importances (D, K): the mean over numbers, each weighed by its share of all importance."""
+    total = table.sum()
+    return float((_certainty(table) * table.sum(1)).sum() / total) if total > 0 else 0.0
+
+
+def _completeness(table: np.ndarray) -> float:
+    return float(_certainty(table.T).mean())
+
+
+def _certainty(table: np.ndarray) -> np.ndarray:
+    """Of each row 1 - its entropy to the base of its length: 1 if all of it is in one place; 0 for a row of zeros."""
+    if table.shape[1] == 1:
+        return (table[:, 0] > 0).astype(float)
+    rest = [1 - _entropy(row) / math.log(len(row)) if row.sum() > 0 else 0.0 for row in table]
+    return np.array(rest)
+
+
+def _check(codes: np.ndarray, factors: np.ndarray) -> None:
+    if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
+        raise UsageError(
+            f"codes are (N, D) and factors (N, K), a row an item, not {codes.shape} and {factors.shape}: transposed?"
+        )
+    for k, factor in enumerate(factors.T):
+        if factor.min() == factor.max():
+            raise UsageError(f"factor {k} is {factor[0]} for all {len(factor)} items: nothing can be told of it")

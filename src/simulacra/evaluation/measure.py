@@ -1,0 +1,26 @@
+"""One figure and what it takes to read it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric. [low, high] is a 95 % interval; `floor` what real items score in the place of samples, or what
+    principal components of the pixels score in the place of codes."""
+
+    value: float
+    low: float
+    high: float
+    floor: float | None
+    n: int
+    kind: str
+    protocol: str
+
+
+def interval_of_share(share: float, n: int) -> tuple[float, float]:
+    """95 % interval of a share of n items that were looked at one by one; never narrower than one of them."""
+    half = 1.96 * math.sqrt(max(share * (1 - share), 1 / n) / n)
+    return max(0.0, share - half), min(1.0, share + half)

@@ -1,0 +1,218 @@
+r"""What codes are good for: the class of an item told from its code, or found without being told at all.
+
+linear probe   multinomial logistic regression on standardised codes
+k-NN probe     the majority among the 5 nearest training items, by the Euclidean distance of codes
+clustering     k-means with as many clusters as classes, matched one to one to classes so that most items agree
+
+All three learn from training items and are judged on others. Beside each stands what the leading principal components
+of the pixels score in the place of the codes, as many as a code has numbers: a code that does not beat them has learnt
+nothing that a rotation of the pixels does not know.
+
+k-NN and k-means take codes as they are: a dimension that tells nothing has next to no variance, and standardising would
+make noise of it that is as loud as everything else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+
+from simulacra.capabilities import Encoder
+from simulacra.data import Dataset, Split
+from simulacra.errors import UsageError
+from simulacra.evaluation.measure import Measure, interval_of_share
+from simulacra.feed import feed
+from simulacra.model import Model, evaluating
+from simulacra.randomness import mix
+
+TRAIN, TEST = 5000, 2000  # items at most
+BATCH = 250
+NEIGHBOURS = 5
+RESTARTS = 5
+NUMBERS = 256  # of a code; of larger ones the leading principal components are taken
+PIXEL_COMPONENTS = 64  # behind the k-means of the pixels
+
+Probe = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Codes (N, D) and classes (N,) of training items, codes (M, D) of others -> their classes (M,)."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Some items of a split.
+
+    codes:  (N, D), and what these are in words.
+    pixels: (N, ...), their principal components, the leading ones first.
+    fields: (N,) each.
+    of:     how many items the split has.
+    """
+
+    codes: np.ndarray
+    words: str
+    pixels: np.ndarray
+    fields: Mapping[str, np.ndarray]
+    of: int
+
+    @property
+    def components(self) -> np.ndarray:
+        """As many principal components of the pixels as a code has numbers, or as there are."""
+        return self.pixels[:, : self.codes.shape[1]]
+
+
+def available() -> bool:
+    """Whether scikit-learn and SciPy are installed."""
+    return find_spec("sklearn") is not None and find_spec("scipy") is not None
+
+
+@contextmanager
+def extra() -> Iterator[None]:
+    """Around an import of what the extra `eval` installs: says so where it is missing."""
+    try:
+        yield
+    except ImportError:
+        raise UsageError("judging codes needs scikit-learn and SciPy: pip install 'simulacra[eval]'") from None
+
+
+def varying(part: Encoded, fields: Iterable[str]) -> list[str]:
+    """Those of the fields of which there is something to tell."""
+    return [name for name in fields if len(np.unique(part.fields[name])) > 1]
+
+
+def encoded(model: Model, data: Dataset, split: str, seed: int = 0) -> tuple[Encoded, Encoded]:
+    """Training items, and items of a split to judge on: drawn where there are too many; codes are means of q(z|x).
+
+    The fields are those that the encoder was not told.
+    """
+    with extra():
+        from sklearn.decomposition import PCA
+    parts = [data.train, data.split(split)]
+    chosen = [_some(part, most, seed) for part, most in zip(parts, (TRAIN, TEST), strict=True)]
+    codes = [_codes(model, part, indices) for part, indices in zip(parts, chosen, strict=True)]
+    words = f"the {codes[0].shape[1]} numbers of a mean code"
+    if codes[0].shape[1] > NUMBERS:
+        words = f"{NUMBERS} principal components of {words}"
+        smaller = PCA(min(NUMBERS, len(codes[0])), svd_solver="randomized", random_state=0).fit(codes[0])
+        codes = [smaller.transform(part) for part in codes]
+    pixels = [part.x[indices].reshape(len(indices), -1) for part, indices in zip(parts, chosen, strict=True)]
+    count = min(max(codes[0].shape[1], PIXEL_COMPONENTS), *pixels[0].shape)
+    components = PCA(count, svd_solver="randomized", random_state=0).fit(pixels[0])
+    fields = [name for name in data.spec.condition if name not in model.spec.condition]
+    train, test = (
+        Encoded(z, words, components.transform(x), {name: part.field(name)[indices] for name in fields}, len(part))
+        for z, x, part, indices in zip(codes, pixels, parts, chosen, strict=True)
+    )
+    return train, test
+
+
+def measures(train: Encoded, test: Encoded, split: str, seed: int = 0) -> dict[str, Measure]:
+    """Errors of the probes and accuracy of the clustering for each field that varies, by name."""
+    found, fields = {}, varying(train, train.fields)
+    for field in fields:
+        suffix = f"_{field}" if len(fields) > 1 else ""
+        found |= {f"{name}{suffix}": measure for name, measure in _of_field(train, test, field, split, seed).items()}
+    return found
+
+
+def _of_field(train: Encoded, test: Encoded, field: str, split: str, seed: int) -> dict[str, Measure]:
+    y, truth = train.fields[field], test.fields[field]
+    k = len(np.unique(y))
+
+    def wrong(probe: Probe, a: np.ndarray, b: np.ndarray) -> float:
+        return float((probe(a, y, b) != truth).mean())
+
+    def measure(value: float, floor: float, what: str, beside: str) -> Measure:
+        items = f"{len(y)} of {train.of} training items, judged on {len(truth)} of {test.of} {split} items"
+        return Measure(
+            value, *interval_of_share(value, len(truth)), floor, len(truth), "estimate", f"{what}, {items}; {beside}"
+        )
+
+    means = f"of {field} from {train.words}"
+    same = f"floor: from {train.components.shape[1]} principal components of the pixels"
+
+    def clusters(a: np.ndarray, y: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return cluster(a, y, b, seed)
+
+    return {
+        "linear_probe_error": measure(
+            wrong(linear_probe, train.codes, test.codes),
+            wrong(linear_probe, train.components, test.components),
+            f"error of a logistic regression {means}, standardised",
+            same,
+        ),
+        "knn_probe_error": measure(
+            wrong(nearest_neighbours, train.codes, test.codes),
+            wrong(nearest_neighbours, train.components, test.components),
+            f"error of {NEIGHBOURS} nearest neighbours {means}",
+            same,
+        ),
+        "clustering_accuracy": measure(
+            1 - wrong(clusters, train.codes, test.codes),
+            1 - wrong(clusters, train.pixels[:, :PIXEL_COMPONENTS], test.pixels[:, :PIXEL_COMPONENTS]),
+            f"accuracy of k-means, {k} clusters matched to the classes {means}, the best of {RESTARTS} starts",
+            f"floor: k-means of the pixels' leading {min(PIXEL_COMPONENTS, train.pixels.shape[1])} components",
+        ),
+    }
+
+
+def linear_probe(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Multinomial logistic regression on standardised codes, with the usual weight decay (C = 1)."""
+    with extra():
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+    mean, scale = train.mean(0), train.std(0)
+    scale = np.where(scale > 1e-6 * scale.max(), scale, np.inf)  # a dimension that is constant tells nothing
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # on separable classes the last digits take for ever
+        probe = LogisticRegression(max_iter=500).fit((train - mean) / scale, y)
+    return probe.predict((test - mean) / scale)
+
+
+def nearest_neighbours(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """The majority among the nearest training items."""
+    with extra():
+        from sklearn.neighbors import KNeighborsClassifier
+    return KNeighborsClassifier(min(NEIGHBOURS, len(train))).fit(train, y).predict(test)
+
+
+def cluster(train: np.ndarray, y: np.ndarray, test: np.ndarray, seed: int = 0) -> np.ndarray:
+    """k-means on training codes, each cluster given the class of a matching in which most training items agree.
+
+    The matching is one to one (the Hungarian method), so that no class can be two clusters; Xie et al. 2016,
+    "Unsupervised Deep Embedding for Clustering Analysis", eq. 10. The clusters are made without knowing any class.
+    """
+    with extra():
+        from scipy.optimize import linear_sum_assignment
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
+    classes, index = np.unique(y, return_inverse=True)
+    starts = [mix(seed, "clusters", i) % 2**32 for i in range(RESTARTS)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of equal codes, which make fewer clusters
+        tried = [KMeans(len(classes), random_state=start).fit(train) for start in starts]
+    means = max(tried, key=lambda each: each.score(train))
+    agreed = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(agreed, (means.predict(train), index), 1)
+    _, name = linear_sum_assignment(agreed, maximize=True)
+    return classes[name[means.predict(test)]]
+
+
+def _some(split: Split, most: int, seed: int) -> np.ndarray:
+    """The indices of at most so many items, in order; drawn, because a split may be sorted by class."""
+    drawn = np.random.default_rng(mix(seed, "items to judge codes on")).permutation(len(split))
+    return np.sort(drawn[:most])
+
+
+def _codes(model: Model, split: Split, indices: np.ndarray) -> np.ndarray:
+    """The means of q(z|x), (n, D) float64."""
+    assert isinstance(model, Encoder)
+    means = []
+    with evaluating(model):
+        for start in range(0, len(indices), BATCH):
+            x, condition = feed(split, indices[start : start + BATCH], model.spec, model.device)
+            means.append(model.encode(x, condition).mean.flatten(1).cpu())
+    return torch.cat(means).double().numpy()
