@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -32,10 +33,10 @@ def draw_into(
 ) -> None:
     """Fill items (n, *shape) with draw(part, **options) for one slice of them after the other.
 
-    The options are what only a chain knows: by which sampler, and whom it tells how far it is.
-    Raises NotSupported for a sampler where the model is no chain.
+    The options are what only a chain knows, or a model that draws its codes from one: by which sampler; and what a
+    chain itself can tell: how far it is. Raises NotSupported for a sampler where the model has no choice of them.
     """
-    if sampler is not None and not isinstance(model, Chain):
+    if sampler is not None and "sampler" not in inspect.signature(model.sample).parameters:
         name = registry.name_of(type(model))
         raise NotSupported(f"{name} draws all of an item at once and has no choice of samplers: leave {sampler!r} out")
     n, dims = len(items), model.spec.dims

@@ -1,6 +1,6 @@
 r"""Vector quantisation: every vector of a grid is replaced by the nearest of K codes.
 
-    k(z) = argmin_k |z - e_k|²,    z_q = z + sg[e_k(z) - z]
+    k(z) = argmin_k |z - e_k|²,    z_q = e_k(z) + z - sg[z]
 
 so that gradients pass straight through from z_q to z. The codes are no parameters. They follow the vectors that choose
 them by running means: with n_k of the vectors of a batch choosing code k,
@@ -71,7 +71,8 @@ class Codebook(nn.Module):
         if learn:
             self._follow(vectors.detach(), indices)
         distance = (vectors - chosen).square().flatten(1).sum(1)
-        return Quantised(indices, vectors + (chosen - vectors).detach(), distance)
+        passed = chosen + (vectors - vectors.detach())  # exactly the codes: what is added is zero but for its slope
+        return Quantised(indices, passed, distance)
 
     def look_up(self, indices: Tensor) -> Tensor:
         """(N, h, w) -> (N, D, h, w)"""

@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from simulacra.capabilities import Condition
-from simulacra.data.spec import DataSpec
+from simulacra.data.spec import MOST_LEVELS, DataSpec
 from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import NotSupported, UsageError
 from simulacra.latent.bound import LatentVariable
@@ -54,10 +54,10 @@ class VectorQuantised(LatentVariable):
         super().__init__(spec)
         if not spec.is_image:
             raise UsageError(f"this model is for images (C, H, W), not vectors of shape {spec.shape}; try vae")
-        if codes < 2 or min(dim, width, prior_width) < 1 or blocks < 0 or not commitment > 0:
+        if not 2 <= codes <= MOST_LEVELS or min(dim, width, prior_width) < 1 or blocks < 0 or not commitment > 0:
             raise UsageError(
-                "codes must be at least 2, dim, width and prior_width at least 1, blocks at least 0 and commitment "
-                f"positive, not {codes}, {dim}, {width}, {prior_width}, {blocks} and {commitment}"
+                f"codes must be 2 to {MOST_LEVELS}, dim, width and prior_width at least 1, blocks at least 0 and "
+                f"commitment positive, not {codes}, {dim}, {width}, {prior_width}, {blocks} and {commitment}"
             )
         self.commitment = commitment
         self.likelihood = choose_likelihood(likelihood, spec)
@@ -196,20 +196,20 @@ class VQVAE(VectorQuantised):
         dropout: share of the prior's features dropped in training.
     """
 
-    defaults = {"learning_rate": 1e-3, "batch": 64, "steps": 6000, "schedule": "cosine", "ema": 0.99}
+    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "schedule": "cosine", "ema": 0.99}
 
     def __init__(
         self,
         spec: DataSpec,
-        codes: int = 256,
+        codes: int = 128,
         dim: int = 32,
         width: int = 64,
         blocks: int = 2,
         likelihood: str = "auto",
         commitment: float = 0.25,
-        prior_width: int = 64,
-        prior_layers: int = 5,
-        dropout: float = 0.1,
+        prior_width: int = 32,
+        prior_layers: int = 4,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__(spec, 1, codes, dim, width, blocks, likelihood, commitment, prior_width, prior_layers, dropout)
 
@@ -240,15 +240,15 @@ class VQVAE2(VectorQuantised):
         self,
         spec: DataSpec,
         grids: int = 2,
-        codes: int = 256,
+        codes: int = 128,
         dim: int = 32,
         width: int = 64,
         blocks: int = 2,
         likelihood: str = "auto",
         commitment: float = 0.25,
-        prior_width: int = 64,
-        prior_layers: int = 5,
-        dropout: float = 0.1,
+        prior_width: int = 32,
+        prior_layers: int = 4,
+        dropout: float = 0.2,
     ) -> None:
         if grids < 2:
             raise UsageError(f"vqvae2 has at least 2 grids, not {grids}; vqvae has one")
