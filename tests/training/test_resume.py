@@ -56,7 +56,7 @@ def assert_equal_runs(one, other) -> None:
     assert same(saved_weights(one), saved_weights(other))
     assert same(last_state(one), last_state(other))
     assert metrics(one) == metrics(other)
-    names = [sorted(path.name for path in (run / "samples").iterdir()) for run in (one, other)]
+    names = [sorted(path.name for path in (run / "samples").glob("*")) for run in (one, other)]
     assert names[0] == names[1]
     for name in names[0]:
         assert (one / "samples" / name).read_bytes() == (other / "samples" / name).read_bytes()
