@@ -63,7 +63,7 @@ class LadderVAE(LatentVariable):
         free_bits: nats of every layer's KL that cost nothing in training (Kingma et al. 2016, eq. 15).
     """
 
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "schedule": "cosine"}
+    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "clip": 100.0}
 
     def __init__(
         self,
