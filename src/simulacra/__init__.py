@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         neighbours,
         reconstruct,
         sample,
+        sample_rejected,
         traverse,
     )
     from simulacra.model import Model, load, save
@@ -62,6 +63,7 @@ __all__ = [
     "neighbours",
     "reconstruct",
     "sample",
+    "sample_rejected",
     "save",
     "score",
     "score_items",
@@ -91,6 +93,7 @@ _HOMES = {
     "neighbours": "exploration",
     "reconstruct": "exploration",
     "sample": "exploration",
+    "sample_rejected": "exploration",
     "save": "model",
     "score": "evaluation",
     "score_items": "evaluation",

@@ -10,6 +10,7 @@ from simulacra.exploration.manifold import Manifold, manifold
 from simulacra.exploration.masks import mask_of
 from simulacra.exploration.neighbours import Nearest, neighbours
 from simulacra.exploration.paths import slerp, walk
+from simulacra.exploration.rejection import sample_rejected
 from simulacra.exploration.traverse import Traversal, traverse
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "neighbours",
     "reconstruct",
     "sample",
+    "sample_rejected",
     "slerp",
     "traverse",
     "walk",

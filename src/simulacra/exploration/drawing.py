@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from simulacra import registry
-from simulacra.capabilities import Chain
+from simulacra.capabilities import Chain, Sampler
 from simulacra.errors import NotSupported
 from simulacra.model import Model, evaluating
 
@@ -36,7 +36,7 @@ def draw_into(
     The options are what only a chain knows, or a model that draws its codes from one: by which sampler; and what a
     chain itself can tell: how far it is. Raises NotSupported for a sampler where the model has no choice of them.
     """
-    if sampler is not None and "sampler" not in inspect.signature(model.sample).parameters:
+    if sampler is not None and not _has_samplers(model):
         name = registry.name_of(type(model))
         raise NotSupported(f"{name} draws all of an item at once and has no choice of samplers: leave {sampler!r} out")
     n, dims = len(items), model.spec.dims
@@ -49,6 +49,10 @@ def draw_into(
             items[part] = draw(part, **options).cpu().numpy()
         if progress is not None:
             progress(items, part.stop * dims, n * dims)
+
+
+def _has_samplers(model: Model) -> bool:
+    return isinstance(model, Sampler) and "sampler" in inspect.signature(model.sample).parameters
 
 
 def _of_all(items: np.ndarray, part: slice, dims: int, progress: Progress) -> Callable[[Tensor, int, int], None]:
