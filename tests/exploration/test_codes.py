@@ -11,10 +11,11 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.capabilities import Sampler, can
 from simulacra.errors import NotSupported, UsageError
-from simulacra.exploration import codes
+from simulacra.exploration import codes, walk
 
-SAMPLERS = [entry for entry in registry.models() if can(entry.model, Sampler)]
-EVERY_SAMPLER = pytest.mark.parametrize("entry", SAMPLERS, ids=lambda entry: entry.name)
+EVERY_SAMPLER = pytest.mark.parametrize(
+    "entry", [entry for entry in registry.models() if can(entry.model, Sampler)], ids=lambda entry: entry.name
+)
 
 
 def model(name: str = "vae", spec: str = "grey-labelled"):
@@ -154,6 +155,19 @@ def test_a_row_keeps_its_class():
     assert not torch.equal(one, other)
 
 
+@pytest.mark.parametrize("path", ["linear", "spherical"])
+def test_both_paths_are_there_with_and_without_data(path):
+    made, data = model(spec="grey"), dataset(SPECS["grey"])
+    for given in (None, data):
+        found = sim.interpolate(made, steps=3, rows=2, data=given, path=path).view(2, 3, 1, 8, 8)
+        usual = sim.interpolate(made, steps=3, rows=2, data=given).view(2, 3, 1, 8, 8)
+        assert torch.equal(found[:, [0, 2]], usual[:, [0, 2]])
+        assert torch.equal(found, usual) == (path == ("spherical" if given is None else "linear"))
+    z = made.encode(torch.from_numpy(data.test.x[:4])).mean
+    middle = walk(z[:2], z[2:], 3, path == "spherical")[:, 1]
+    assert torch.equal(found[:, 1], made.decode(middle).mean.round().byte())
+
+
 # Refusals
 
 
@@ -177,6 +191,7 @@ def test_what_a_model_cannot_do_is_said_with_what_can():
     [
         ({"steps": 1}, "steps >= 2"),
         ({"rows": 0}, "rows >= 1"),
+        ({"path": "sphericl"}, "Did you mean 'spherical'"),
         ({"rows": 7, "data": dataset(SPECS["grey-labelled"])}, "7 rows need 14 test items, made-up has 12"),
         ({"data": dataset(SPECS["binary-labelled"], (4, 4, 40))}, "the model is for"),
         ({"data": dataset(SPECS["vector"], (4, 4, 40))}, "the model is for 1×8×8.*made-up is 5"),

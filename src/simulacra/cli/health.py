@@ -29,12 +29,12 @@ class Health(OnData):
 
 
 def lines(found: Found) -> list[str]:
-    """What was found, a line each."""
+    """What was found, a line for each figure."""
     told = []
     for name, finding in found.findings.items():
         of = "" if finding.of is None else f" of {finding.of}"
-        told.append(f"{name} {finding.value:.4g}{of}: {finding.advice}")
-    return [*told, f"(health of {found.n:,} {found.split} items)"]
+        told.append(f"  {name.replace('_', ' ')} {finding.value:.4g}{of}: {finding.advice}")
+    return [f"codes of {found.n:,} {found.split} items:", *told]
 
 
 def main(words: Sequence[str]) -> None:

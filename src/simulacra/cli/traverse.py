@@ -25,7 +25,7 @@ MEANING = {
 class Traverse(MaybeOnData):
     """Move one dimension of a code after the other from -3 to 3 standard deviations of the prior, a row each.
 
-    The code is that of an item of DATA, or without DATA the prior's mean (of a GAN: a draw). Rows are sorted by how much they matter.
+    The code is that of an item of DATA, or without DATA the prior's mean (of a GAN: a draw). What matters comes first.
     """
 
     index: Annotated[int | None, optional("INT", "of the item in the split; 0 without it")] = None

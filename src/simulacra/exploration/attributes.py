@@ -138,7 +138,7 @@ def stored(vector: np.ndarray, model: Model) -> dict[str, np.ndarray]:
 
 def read_attribute(path: Path, model: Model) -> np.ndarray:
     """The attribute vector in a file; raises DataError for another file, UsageError for that of another model."""
-    with reading(path), np.load(path, allow_pickle=False) as arrays:
+    with reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     if set(found) != {"vector", "weights"} or found["vector"].dtype.kind != "f":
         raise DataError(f"{path} holds no attribute; `simulacra attribute` writes such files")

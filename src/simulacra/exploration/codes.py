@@ -152,7 +152,7 @@ def item_of(model: Model, split: Split, index: int) -> tuple[Tensor, dict[str, T
     return feed(split, slice(index, index + 1), model.spec, model.device)
 
 
-def encoder_of(model: Model, instead: str = "without DATA, interpolate walks between draws of its prior") -> Encoder:
+def encoder_of(model: Model, instead: str = "without DATA, interpolate and traverse use draws of its prior") -> Encoder:
     """The model itself; raises NotSupported for one without an encoder, with what a decoder can do `instead`."""
     if not isinstance(model, Encoder):
         without = f"; {instead}" if isinstance(model, Decoder) else ""

@@ -1,0 +1,196 @@
+"""The commands on codes: what they print, write and refuse."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import simulacra as sim
+from simulacra import data
+
+
+@pytest.fixture
+def run(runs):
+    return runs["vae"]
+
+
+def pictures_of_digits(folder, n: int = 3):
+    """The first test digits as picture files, one of them coloured and one of another size."""
+    x = data.load("digits").test.x[:n, 0].astype(np.float32)
+    for i, pixels in enumerate(np.rint(x * (255 / 16)).astype(np.uint8)):
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    with Image.open(folder / "0.png") as image:
+        image.convert("RGB").save(folder / "colour.png")
+        image.resize((20, 30), Image.Resampling.NEAREST).save(folder / "tall.png")
+    return folder
+
+
+def size(path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        return picture.size
+
+
+# manifold, traverse, interpolate, neighbours
+
+
+def test_a_manifold_is_a_plane_of_items(printed, run, tmp_path):
+    told = printed("manifold", run, "--side", "4", "--out", tmp_path / "m.npz")
+    assert "dimension 0 to the right and 1 upwards" in told
+    assert "12.5 % to 87.5 %" in told
+    items = np.load(tmp_path / "m.npz")["x"]
+    assert (items == sim.manifold(sim.load(run), side=4).items).all()
+    printed("manifold", run, "--side", "4", "--dims", "1", "0", "--out", tmp_path / "m.png")
+    assert size(tmp_path / "m.png") == (12 * (4 * 9 + 1), 12 * (4 * 9 + 1))
+
+
+def test_a_traversal_says_what_its_rows_are_sorted_by(printed, runs, tmp_path):
+    told = printed("traverse", runs["vae"], "digits", "--index", "3", "--out", tmp_path / "t.npz")
+    assert "2 of 2 dimensions" in told
+    assert "KL: nats" in told
+    arrays = np.load(tmp_path / "t.npz")
+    assert arrays["x"].shape == (2, 9, 1, 8, 8)
+    assert sorted(arrays["dims"]) == [0, 1]
+    assert (np.diff(arrays["importance"][arrays["dims"]]) <= 0).all()
+    assert "change: " in printed("traverse", runs["dcgan"], "--top", "2", "--out", tmp_path / "t.png")
+    assert size(tmp_path / "t.png")[1] == 32 + 12 * (2 * 9 + 1)
+
+
+def test_a_walk_as_a_film_runs_there_and_back(printed, runs, tmp_path):
+    words = ["interpolate", runs["vae"], "digits", "--rows", "3", "--steps", "5"]
+    printed(*words, "--out", tmp_path / "w.gif")
+    with Image.open(tmp_path / "w.gif") as film:
+        assert (film.format, film.n_frames, film.info["loop"]) == ("GIF", 8, 0)
+        frames = []
+        for i in range(8):
+            film.seek(i)
+            frames.append(np.asarray(film.convert("RGB")))
+    for i in (1, 2, 3):
+        assert (frames[i] == frames[8 - i]).all()
+    assert (frames[0] != frames[4]).any()
+    paths = {path: np.load(_walk(printed, words, path, tmp_path))["x"] for path in ("linear", "spherical")}
+    assert (paths["linear"][::5] == paths["spherical"][::5]).all()
+    default = tmp_path / "default.npz"
+    printed(*words, "--out", default)
+    assert (np.load(default)["x"] == paths["linear"]).all()
+
+
+def _walk(printed, words, path, folder):
+    out = folder / f"{path}.npz"
+    printed(*words, "--path", path, "--out", out)
+    return out
+
+
+def test_neighbours_are_training_items(printed, runs, tmp_path):
+    told = printed("neighbours", runs["vae"], "digits", "-n", "4", "--out", tmp_path / "n.npz")
+    assert "4 samples above the nearest of 1,258 training items" in told
+    arrays, train = np.load(tmp_path / "n.npz"), data.load("digits").train.x
+    assert (arrays["x"][1] == train[arrays["index"]]).all()
+    assert (arrays["x"][2] == train[arrays["index_by_code"]]).all()
+    printed("neighbours", runs["gated-pixelcnn"], "digits", "-n", "4", "--label", "3", "--out", tmp_path / "n.png")
+    assert size(tmp_path / "n.png")[1] == 12 * (2 * 9 + 1)
+
+
+# health
+
+
+def test_health_has_figures_and_advice(printed, run):
+    found = json.loads(printed("health", run, "digits", "--json"))
+    assert (found["model"], found["data"], found["split"], found["n"]) == ("vae", "digits", "test", 359)
+    assert set(found["findings"]) == {"active_units", "kl", "collapsed"}
+    for finding in found["findings"].values():
+        assert set(finding) == {"value", "of", "each", "advice"}
+    told = printed("health", run, "digits", "--limit", "50")
+    assert "active units" in told
+    assert "50 test items" in told
+
+
+def test_fit_ends_with_the_health_of_models_with_an_encoder(printed, tmp_path):
+    words = ["digits", "--steps", "2", "--out"]
+    assert "active units" in printed("fit", "vae", *words, tmp_path / "vae", "--hidden", "8", "--latent", "2")
+    told = printed("fit", "dcgan", *words, tmp_path / "dcgan", "--width", "4", "--latent", "4")
+    assert "done" in told
+    assert "active units" not in told
+
+
+# edit and attribute
+
+
+def test_an_item_and_its_picture_are_edited_alike(printed, run, tmp_path):
+    folder = pictures_of_digits(tmp_path)
+    moves = ["--dim", "1=+2", "0=-0.5", "--toward", "8=1.5"]
+    printed("edit", run, "digits:1", *moves, "--out", tmp_path / "item.npz")
+    printed("edit", run, folder / "1.png", *moves, "--data", "digits", "--out", tmp_path / "picture.npz")
+    item, picture = (np.load(tmp_path / f"{name}.npz")["x"] for name in ("item", "picture"))
+    assert item.shape == (1, 3, 1, 8, 8)
+    assert (item[0, 0] == data.load("digits").test.x[1]).all()
+    assert (item == picture).all()
+    assert (item[0, 2] != item[0, 1]).any()
+    assert "changed" in printed("edit", run, "digits:1", *moves, "--out", tmp_path / "e.png")
+    assert size(tmp_path / "e.png")[1] == 32 + 12 * 10
+
+
+def test_a_picture_of_another_kind_is_refused_and_resized_if_asked(printed, refused, run, tmp_path):
+    folder = pictures_of_digits(tmp_path)
+    out = ["--dim", "0=1", "--out", tmp_path / "e.npz"]
+    told = refused("edit", run, folder / "tall.png", *out)
+    assert "8×8 grey" in told
+    assert "20×30 grey" in told
+    assert "--resize" in told
+    assert "8×8 colour" in refused("edit", run, folder / "colour.png", *out)
+    assert not (tmp_path / "e.npz").exists()
+    printed("edit", run, folder / "colour.png", *out, "--resize")
+    assert (np.load(tmp_path / "e.npz")["x"][0, 0] == data.load("digits").test.x[0]).all()
+    printed("edit", run, folder / "tall.png", *out, "--resize")
+    assert np.load(tmp_path / "e.npz")["x"].shape == (1, 3, 1, 8, 8)
+
+
+def test_an_attribute_in_a_file_edits_as_the_classes_do(printed, refused, runs, tmp_path):
+    out = tmp_path / "a.npz"
+    told = printed("attribute", runs["vae"], "digits", "--with", "8", "--out", out)
+    assert "from all other classes to 8: 2 numbers" in told
+    printed("edit", runs["vae"], "digits:0", "--toward", f"{out}=2", "--out", tmp_path / "file.npz")
+    printed("edit", runs["vae"], "digits:0", "--toward", "8=2", "--out", tmp_path / "class.npz")
+    one, other = (np.load(tmp_path / f"{name}.npz")["x"] for name in ("file", "class"))
+    assert (one == other).all()
+    printed("attribute", runs["vae"], "digits", "--with", "3", "8", "--without", "5", "--out", out)
+    vector = np.load(out)["vector"]
+    assert (vector == sim.exploration.attribute_of_classes(runs["vae"], "digits", ["3", "8"], ["5"])).all()
+
+
+def test_wrong_edits_are_one_line_and_nothing_is_written(refused, runs, tmp_path):
+    run, out = runs["vae"], ["--out", tmp_path / "e.png"]
+    assert "no dimension 7: those of this code are 0 to 1" in refused("edit", run, "digits:0", "--dim", "7=1", *out)
+    assert "3=+2" in refused("edit", run, "digits:0", "--dim", "1", *out)
+    assert "a dimension is a number" in refused("edit", run, "digits:0", "--dim", "smile=1", *out)
+    assert "no class '12'" in refused("edit", run, "digits:0", "--toward", "12=1", *out)
+    assert "--data" in refused("edit", run, _picture(tmp_path), "--toward", "3=1", *out)
+    assert "nothing to edit" in refused("edit", run, "digits:0", *out)
+    assert "0 to 358" in refused("edit", run, "digits:359", "--dim", "0=1", *out)
+    assert "no picture" in refused("edit", run, tmp_path / "nothing.png", "--dim", "0=1", *out)
+    assert "not built yet" in refused("edit", runs["dcgan"], "digits:0", "--dim", "0=1", *out)
+    (tmp_path / "a.npz").write_bytes(b"no archive")
+    refused("edit", run, "digits:0", "--toward", f"{tmp_path / 'a.npz'}=1", *out, code=1)
+    assert ".png or a .npz" in refused("edit", run, "digits:0", "--dim", "0=1", "--out", tmp_path / "e.jpg")
+    assert not (tmp_path / "e.png").exists()
+
+
+def _picture(folder):
+    return pictures_of_digits(folder) / "0.png"
+
+
+def test_verbs_refuse_before_they_write(refused, runs, tmp_path):
+    out = ["--out", tmp_path / "x.png"]
+    assert "no decoder" in refused("manifold", runs["gated-pixelcnn"], "--label", "1", *out)
+    assert "no encoder" in refused("traverse", runs["dcgan"], "digits", *out)
+    assert "no encoder" in refused("health", runs["dcgan"], "digits")
+    assert "name the data set" in refused("traverse", runs["vae"], "--index", "2", *out)
+    assert "no dimension 5" in refused("manifold", runs["vae"], "--dims", "0", "5", *out)
+    assert "no class 'x'" in refused("attribute", runs["vae"], "digits", "--with", "x", "--out", tmp_path / "a.npz")
+    assert "--with" in refused("attribute", runs["vae"], "digits", "--out", tmp_path / "a.npz")
+    assert ".gif" in refused("interpolate", runs["vae"], "--out", tmp_path / "x.mp4")
+    assert "path" in refused("interpolate", runs["vae"], "--path", "curved", *out)
+    assert list(tmp_path.iterdir()) == []

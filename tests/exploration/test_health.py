@@ -1,0 +1,124 @@
+"""Health: figures that follow from closed forms, and advice that follows from the figures."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from small import SPECS, dataset, randomise, small_model
+
+import simulacra as sim
+from simulacra import registry
+from simulacra.distributions import kl_divergence
+from simulacra.errors import NotSupported, UsageError
+from simulacra.latent import VAE
+
+DATA = dataset(SPECS["grey"], (30, 20, 25))
+
+
+def vae(silent: int, prior: str = "gaussian") -> VAE:
+    """Of five dimensions the last ones say nothing."""
+    torch.manual_seed(0)
+    model = randomise(VAE(SPECS["grey"], latent=5, hidden=16, prior=prior), 0.4).eval()
+    each = model.codes.parameters_each
+    with torch.no_grad():
+        for parameter in model.encoder.body.last.parameters():
+            parameter[(5 - silent) * each :] = 0
+    return model
+
+
+@pytest.mark.parametrize("silent", [0, 1, 3, 5])
+@pytest.mark.parametrize("prior", ["gaussian", "laplace", "bernoulli"])
+def test_what_says_nothing_is_counted(silent, prior):
+    found = sim.health(vae(silent, prior), DATA).findings
+    assert (found["active_units"].value, found["active_units"].of) == (5 - silent, 5)
+    assert (found["collapsed"].value, found["collapsed"].of) == (silent, 5)
+    assert found["kl"].each[5 - silent :] == pytest.approx([0] * silent, abs=1e-6)
+    assert min(found["kl"].each[: 5 - silent], default=1) > 0.01
+
+
+def test_the_figures_are_means_over_the_items():
+    model = vae(1)
+    q = model.encode(torch.from_numpy(DATA.valid.x))
+    found = sim.health(model, DATA, "valid")
+    kl = kl_divergence(q, model.prior(20), q.mean).mean()
+    assert (found.model, found.split, found.n) == ("vae", "valid", 20)
+    assert found.findings["kl"].value == pytest.approx(kl.item(), rel=1e-4)
+    spread = q.mean.detach().numpy().var(0)
+    np.testing.assert_allclose(found.findings["active_units"].each, spread, rtol=1e-3, atol=1e-7)
+    assert sim.health(model, DATA, "valid", limit=7).n == 7
+
+
+def test_advice_follows_from_the_figures():
+    told = {silent: sim.health(vae(silent), DATA).findings for silent in (0, 1, 3, 5)}
+    assert "every dimension is in use" in told[0]["active_units"].advice
+    assert "no fault" in told[1]["active_units"].advice
+    assert "about 2 dimensions would do" in told[3]["active_units"].advice
+    assert "posterior collapse" in told[5]["collapsed"].advice
+    for remedy in ("--kl-warmup", "--free-bits", "--beta"):
+        assert remedy in told[5]["collapsed"].advice
+        assert remedy.strip("-").replace("-", "_") in vae(0).arguments
+
+
+def test_a_prior_without_a_closed_form_has_active_units_alone():
+    assert set(sim.health(vae(2, "mixture"), DATA).findings) == {"active_units"}
+
+
+def test_a_point_mass_is_compared_with_its_widest_dimension():
+    """Scaled codes are the same codes, since nothing says what their unit is."""
+    torch.manual_seed(0)
+    model = small_model(registry.find("autoencoder"), SPECS["grey"])
+    before = sim.health(model, DATA).findings
+    assert set(before) == {"active_units"}
+    last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    encoder_last = next(layer for layer in last if layer.out_features == before["active_units"].of)
+    with torch.no_grad():
+        for parameter in encoder_last.parameters():
+            parameter *= 1e-3
+    after = sim.health(model, DATA).findings["active_units"]
+    assert after.value == before["active_units"].value >= 1
+    assert max(after.each) == pytest.approx(1e-6 * max(before["active_units"].each), rel=1e-3)
+
+
+def test_layers_of_a_hierarchy():
+    model = randomise(small_model(registry.find("ladder-vae"), SPECS["grey"]), 0.2).eval()
+    found = sim.health(model, DATA, seed=3)
+    torch.manual_seed(0)
+    layers = model.kl_by_layer(torch.from_numpy(DATA.test.x))
+    finding = found.findings["layers"]
+    assert finding.of == len(finding.each) == len(layers)
+    assert finding.value == sum(each >= 0.01 for each in finding.each)
+    assert finding == sim.health(model, DATA, seed=3).findings["layers"]
+    np.testing.assert_allclose(finding.each, layers.mean(1).detach(), rtol=0.5)
+
+
+def test_codebooks():
+    model = randomise(small_model(registry.find("vqvae"), SPECS["grey"]), 0.3).eval()
+    uses = model.code_use([torch.from_numpy(DATA.test.x)])
+    found = sim.health(model, DATA).findings
+    assert len(found) == 2 * len(uses)
+    for use in uses:
+        codes = found["codes_{}x{}".format(*use.grid)]
+        perplexity = found["perplexity_{}x{}".format(*use.grid)]
+        assert (codes.value, codes.of) == (use.used, use.codes)
+        assert perplexity.value == pytest.approx(use.perplexity)
+        assert 1 <= perplexity.value <= use.used + 1e-9
+
+
+@pytest.mark.parametrize("name", ["vae", "ladder-vae", "vqvae", "autoencoder"])
+def test_findings_are_json_and_advice_is_one_sentence(name):
+    found = sim.health(small_model(registry.find(name), SPECS["grey"]), DATA)
+    assert json.loads(json.dumps(asdict(found)))["findings"].keys() == found.findings.keys()
+    for finding in found.findings.values():
+        assert finding.advice
+        assert "\n" not in finding.advice
+
+
+def test_what_cannot_be_looked_at_is_refused():
+    with pytest.raises(NotSupported, match="no encoder"):
+        sim.health(small_model(registry.find("dcgan"), SPECS["grey"]), DATA)
+    with pytest.raises(UsageError, match="at least one item"):
+        sim.health(vae(0), DATA, limit=0)
+    with pytest.raises(UsageError, match="the model is for"):
+        sim.health(vae(0), dataset(SPECS["binary"]))
