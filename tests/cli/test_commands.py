@@ -53,6 +53,19 @@ def test_score_of_a_density_is_exact_and_of_a_vae_a_bound(printed, runs):
     assert exact["bits_per_dim"] == pytest.approx(exact["nats"] / (64 * np.log(2)))
 
 
+def test_score_says_which_estimator_and_how_many_of_its_draws_count(printed, runs, refused):
+    words = ["score", runs["vae"], "digits", "--limit", "8", "--samples", "6"]
+    assert "importance, K = 6" in printed(*words)
+    told = printed(*words, "--estimator", "ais", "--temperatures", "3")
+    assert "bound, ais, K = 6" in told
+    assert "median effective sample size" in told
+    record = json.loads(printed(*words, "--estimator", "prior", "--json"))
+    assert (record["kind"], record["estimator"]) == ("bound", "prior")
+    assert 1 <= record["effective_sample_size"] <= 6
+    assert "samples >= 1, not 0" in refused("score", runs["vae"], "digits", "--samples", "0")
+    assert "nothing to estimate" in refused("score", runs["gated-pixelcnn"], "digits", "--estimator", "elbo")
+
+
 def test_per_item_scores_average_to_the_score(printed, runs, tmp_path):
     scored = json.loads(printed("score", runs["vae"], "digits", "--per-item", tmp_path / "new" / "items.csv", "--json"))
     items = np.genfromtxt(tmp_path / "new" / "items.csv", delimiter=",", names=True)

@@ -31,7 +31,7 @@ class Score(OnData):
     samples: Annotated[int | None, optional("INT", "draws behind a bound; chains, for ais")] = None
     estimator: Annotated[
         str | None,
-        optional("NAME", "of a bound: elbo, importance, prior (plain Monte Carlo) or ais (annealed importance)"),
+        optional("NAME", "of a bound: elbo, importance, prior (plain Monte Carlo) or ais (annealed; slow: --limit)"),
     ] = None
     temperatures: Annotated[int | None, optional("INT", "steps of ais from the prior to the posterior")] = None
     limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
@@ -76,7 +76,7 @@ def _spread(scored: evaluation.Score) -> str:
     size = scored.effective_sample_size
     if size is None:
         return ""
-    warning = "; so few that the error is not to be trusted, and the bound is loose" if size < FEW else ""
+    warning = "; so few that the error itself is uncertain, and the bound may be loose" if size < FEW else ""
     return f"; median effective sample size {size:.1f} of {scored.samples}{warning}"
 
 
