@@ -58,9 +58,20 @@ def test_a_folder_there_and_back(run, tmp_path, capsys):
         assert np.array_equal(one, other)
 
 
-def test_what_goes_wrong_is_told_in_a_line_or_two(run, tmp_path, capsys):
+def test_a_model_with_codes_there_and_back(tmp_path, capsys):
     torch.manual_seed(0)
     simulacra.save(VAE(DataSpec((1, 8, 8), 17), latent=2, hidden=4), tmp_path / "vae" / "model")
+    sim, back = tmp_path / "x.sim", tmp_path / "back.npy"
+    assert typed(capsys, "compress", tmp_path / "vae", "digits", "--out", sim, "--limit", 30)[0] == 0
+    assert typed(capsys, "decompress", tmp_path / "vae", sim, "--out", back)[0] == 0
+    assert np.array_equal(np.load(back), simulacra.data.load("digits").test.x[:30])
+
+
+def test_what_goes_wrong_is_told_in_a_line_or_two(run, tmp_path, capsys):
+    torch.manual_seed(0)
+    simulacra.save(
+        VAE(DataSpec((1, 8, 8), 17), latent=2, hidden=4, prior="mixture", components=2), tmp_path / "vae" / "model"
+    )
     other = randomise(GatedPixelCNN(DataSpec((1, 8, 8), 17), width=4, layers=1, kernel=3).eval(), seed=1)
     simulacra.save(other, tmp_path / "other" / "model")
     sim, back = tmp_path / "x.sim", tmp_path / "back.npz"

@@ -9,7 +9,7 @@ from PIL import Image
 from small import dataset, items, labels, randomise
 
 from simulacra.autoregressive import GatedPixelCNN
-from simulacra.compression import codec, compress_file, container, decompress_file
+from simulacra.compression import codec, compress_file, container, decompress_file, walk
 from simulacra.data import DataSpec
 from simulacra.errors import DataError, UsageError, WriteError
 
@@ -251,7 +251,7 @@ def test_the_place_is_looked_at_before_anything_is_decoded(tmp_path, monkeypatch
     compress_file(model, folder, tmp_path / "pictures.sim")
     labelled = small(DataSpec((1, 5, 6), 2, labels(3)))
     compress_file(labelled, dataset(labelled.spec), tmp_path / "labelled.sim")
-    monkeypatch.setattr(codec, "walk", None)
+    monkeypatch.setattr(walk, "walk", None)
     for file, by, out, told in (
         ("pictures.sim", model, "in", "not empty"),
         ("pictures.sim", model, "pictures.sim", "not empty"),

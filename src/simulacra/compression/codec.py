@@ -1,18 +1,18 @@
-"""Arrays of items as bytes and back: a header, and the items by the chain rule at -log2 p(x | condition) bits each."""
+"""Arrays of items as bytes and back: a header, and the items by the chain rule or, given a bound, with bits back."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from simulacra import registry
-from simulacra.capabilities import Bound, Chain, Condition, Density
-from simulacra.compression.coder import Reader, Writer
+from simulacra.capabilities import Bound, Chain, Condition, Decoder, Density, Encoder, Prior
+from simulacra.compression.bitsback import ByBitsBack
 from simulacra.compression.container import (
     MAX_THREADS,
     Header,
@@ -22,12 +22,28 @@ from simulacra.compression.container import (
     pack,
     unpack,
 )
-from simulacra.compression.walk import ChainModel, reproducibly, walk
+from simulacra.compression.walk import ByChain, reproducibly
 from simulacra.errors import DataError, NotSupported, UsageError
 from simulacra.model import Model, as_model, evaluating
 from simulacra.weights import write_atomically
 
-BATCH = 256  # items that walk together; a power of two
+BATCH = 256  # items that are coded together; a power of two
+
+
+class Scheme(Protocol):
+    """A way in which the items of a model, and the fields of their condition, become bytes."""
+
+    def nats(self, x: torch.Tensor, given: Condition) -> torch.Tensor:
+        """What it codes items at, (N,): the larger, the fewer bytes."""
+        ...
+
+    def write(self, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int) -> bytes:
+        """x (N, dims) uint8 and the fields (N,), at most `batch` items together."""
+        ...
+
+    def read(self, payload: bytes, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int) -> None:
+        """What `write` was given, written into x and the fields; raises DataError for what it cannot have made."""
+        ...
 
 
 def compress(
@@ -35,17 +51,21 @@ def compress(
 ) -> bytes:
     """Items as bytes, without loss: about Σ -log2 p(x | condition) bits and 31 bytes more.
 
+    Where the model has a bound instead of p, it takes Σ -ELBO / ln 2 bits, and once what the first code costs: less
+    than two bytes for each of its coordinates.
+
     A conditional model codes the condition with the items, uniformly. Where none is given it takes for every item the
     class under which the item is most likely; such a class is needed for decoding, and is not told after it.
 
     Args:
-        model: an autoregressive model of data on a grid, or its run folder.
+        model: an autoregressive model of data on a grid, or one with codes and a bound; or its run folder.
         x: (N, *shape) integers on the grid, an array or a tensor.
         out: a file to write the bytes to, replaced in one step.
         condition: fields of the condition, one value for all items or one for each.
 
     Raises:
-        NotSupported: the model is no chain of conditional masses; the message says why.
+        NotSupported: the model is no chain of conditional masses, and has no codes that can be coded; the message says
+            why.
         UsageError: items of another shape or off the grid, classes that do not exist, no package `constriction`.
     """
     data = encode(as_model(model), x, condition)
@@ -80,14 +100,14 @@ def read(data: bytes | str | Path) -> tuple[bytes, str]:
 
 def encode(model: Model, x: Any, condition: Condition | None = None, notes: Mapping[str, Any] | None = None) -> bytes:
     """`compress`, with notes that are kept beside the items."""
-    chain, x = as_chain(model), on_grid(model, x)
+    scheme, x = scheme_of(model), on_grid(model, x)
     labelled = bool(condition)
     with evaluating(model):
-        fields = _known_fields(model, condition, len(x)) if labelled else _likeliest_fields(model, x)
+        fields = _known_fields(model, condition, len(x)) if labelled else _likeliest_fields(model, scheme, x)
         batch = min(BATCH, 1 << (len(x) - 1).bit_length())
-        threads, writer = min(torch.get_num_threads(), MAX_THREADS), Writer()
+        threads = min(torch.get_num_threads(), MAX_THREADS)
         with reproducibly(threads):
-            walk(chain, x.reshape(len(x), -1).copy(), fields, batch, writer)
+            payload = scheme.write(x.reshape(len(x), -1).copy(), fields, batch)
     header = Header(
         model=model_digest(model),
         items=items_digest(x, fields),
@@ -99,12 +119,12 @@ def encode(model: Model, x: Any, condition: Condition | None = None, notes: Mapp
         labelled=labelled,
         notes=notes or {},
     )
-    return pack(header, writer.bytes())
+    return pack(header, payload)
 
 
 def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Any]]:
     """The items, the condition where one was given, and the notes of bytes called `name`; errors as in `decompress`."""
-    chain, (header, payload) = as_chain(model), unpack(data, name)
+    scheme, (header, payload) = scheme_of(model), unpack(data, name)
     if header.model != (own := model_digest(model)):
         raise UsageError(
             f"{name} ({header.describe()}) was made with model {header.model.hex()}, and this is model {own.hex()}; "
@@ -116,7 +136,7 @@ def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, 
     here = Surroundings.here(model.device, around.threads)
     try:
         with evaluating(model), reproducibly(max(1, around.threads)):
-            walk(chain, x, fields, header.batch, Reader(payload))
+            scheme.read(payload, x, fields, header.batch)
         right = items_digest(x, fields) == header.items
     except DataError:
         right = False
@@ -128,20 +148,28 @@ def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, 
     return x.reshape(header.n, *model.spec.shape), fields if header.labelled else {}, dict(header.notes)
 
 
-def as_chain(model: Model) -> ChainModel:
-    """The model as one that can code; raises NotSupported with the reason where it cannot."""
-    name = registry.name_of(type(model))
-    if isinstance(model, Chain) and model.spec.levels is not None:
-        return model
-    if isinstance(model, Chain):
+def scheme_of(model: Model) -> Scheme:
+    """How items of this model are coded; raises NotSupported with the reason where they cannot be."""
+    if model.spec.levels is None:
         why = "its data are continuous: they have densities, and only masses can be coded"
+    elif isinstance(model, Chain):
+        return ByChain(model)
     elif isinstance(model, Density):
         why = "its density is not a product of conditionals, so there is nothing to code one value after the other"
-    elif isinstance(model, Bound):
-        why = "its likelihood is a bound, and coding at a bound takes bits-back coding, which it does not have yet"
-    else:
+    elif not isinstance(model, Bound):
         why = "it assigns no probability to an item, and a code is as long as -log2 p"
-    raise NotSupported(f"{name} cannot compress: {why}; fit gated-pixelcnn on data with levels")
+    elif isinstance(model, Encoder) and isinstance(model, Prior) and isinstance(model, Decoder):
+        try:
+            with evaluating(model):
+                return ByBitsBack(model)
+        except NotSupported as reason:
+            why = str(reason)
+    else:
+        why = "its likelihood is a bound, and it has no codes by which one could code at it"
+    name = registry.name_of(type(model))
+    raise NotSupported(
+        f"{name} cannot compress: {why}; on data with levels, gated-pixelcnn can, and vae with a gaussian prior"
+    )
 
 
 def on_grid(model: Model, x: Any) -> np.ndarray:
@@ -165,9 +193,8 @@ def _known_fields(model: Model, condition: Condition | None, n: int) -> dict[str
     return {name: values.cpu().numpy().copy() for name, values in model.conditioned(condition, n).items()}
 
 
-def _likeliest_fields(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
-    """For every item the classes y under which p(x | y) is largest, (N,) each; {} for an unconditional model."""
-    assert isinstance(model, Chain)
+def _likeliest_fields(model: Model, scheme: Scheme, x: np.ndarray) -> dict[str, np.ndarray]:
+    """For every item the classes y under which it is most likely, (N,) each; {} for an unconditional model."""
     names, best = list(model.spec.condition), np.full(len(x), -np.inf)
     fields = {name: np.zeros(len(x), np.int64) for name in names}
     if not names:
@@ -175,7 +202,7 @@ def _likeliest_fields(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
     for classes in itertools.product(*(range(label.count) for label in model.spec.condition.values())):
         given = dict(zip(names, classes, strict=True))
         parts = [torch.from_numpy(x[i : i + BATCH]).to(model.device) for i in range(0, len(x), BATCH)]
-        likely = [model.log_each(part, model.conditioned(given, len(part))).flatten(1).sum(1) for part in parts]
+        likely = [scheme.nats(part, model.conditioned(given, len(part))) for part in parts]
         nats = torch.cat(likely).double().cpu().numpy()
         for name in names:
             fields[name][nats > best] = given[name]

@@ -41,10 +41,10 @@ def integer_masses(masses: np.ndarray) -> np.ndarray:
 
 
 def masses_of(p: Factorised, n: int) -> np.ndarray:
-    """The integer masses of the first n coordinates of p; raises NotSupported where p has densities instead."""
+    """The integer masses of the first n items of p, a row for every coordinate; raises NotSupported for densities."""
     if not isinstance(p, GridDistribution):
         raise NotSupported("continuous data have densities and no masses, so they cannot be coded; use data on a grid")
-    return integer_masses(p.log_masses()[:n].exp().cpu().numpy())
+    return integer_masses(p.log_masses()[:n].exp().flatten(0, -2).cpu().numpy())
 
 
 def uniform(levels: int, n: int) -> np.ndarray:
@@ -56,7 +56,7 @@ class Writer:
     """Symbols -> bytes."""
 
     def __init__(self) -> None:
-        stream = _constriction().stream
+        stream = constriction().stream
         self._coder, self._family = stream.queue.RangeEncoder(), stream.model.Categorical(perfect=False)
 
     def __call__(self, masses: np.ndarray, symbols: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ class Reader:
     """Bytes -> symbols; raises DataError for bytes that these masses cannot have made."""
 
     def __init__(self, payload: bytes) -> None:
-        stream = _constriction().stream
+        stream = constriction().stream
         whole = payload + bytes(-len(payload) % (WORD // 8) + STATE // 8)
         words = np.frombuffer(whole, ">u4").astype(np.uint32)
         self._coder, self._family = stream.queue.RangeDecoder(words), stream.model.Categorical(perfect=False)
@@ -95,9 +95,10 @@ class Reader:
             raise DataError("the bytes are not what the model's probabilities would have made of anything") from error
 
 
-def _constriction() -> Any:
+def constriction() -> Any:
+    """The package; raises UsageError with the extra that brings it."""
     try:
-        import constriction
+        import constriction as package
     except ImportError:
         raise UsageError("coding needs the package constriction: pip install 'simulacra[coding]'") from None
-    return constriction
+    return package

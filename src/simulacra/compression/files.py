@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from simulacra.compression.arrays import as_stored, read_arrays, write_arrays
-from simulacra.compression.codec import as_chain, decode, encode, read
+from simulacra.compression.codec import decode, encode, read, scheme_of
 from simulacra.compression.container import unpack
 from simulacra.compression.contents import Contents
 from simulacra.compression.pictures import is_one_picture, names_in, read_pictures, write_pictures
@@ -48,7 +48,7 @@ def compress_file(
     """Write a data set, pictures or an array to a `.sim` file.
 
     Args:
-        model: an autoregressive model of data on a grid, or its run folder.
+        model: an autoregressive model of data on a grid, or one with codes and a bound; or its run folder.
         source: a data set or its name; or the path of a folder of pictures, of one picture, or of an idx, `.npy` or
             `.npz` file.
         out: the file, replaced in one step.
@@ -56,7 +56,7 @@ def compress_file(
         limit: only the first so many items.
 
     Raises:
-        NotSupported: the model is no chain of conditional masses.
+        NotSupported: the model is no chain of conditional masses, and has no codes that can be coded.
         UsageError: items that are not of the model's kind, a source that is not there, an `out` of another ending.
         DataError: a source that cannot be read.
     """
@@ -65,7 +65,7 @@ def compress_file(
         raise UsageError(f"compressed items go to a .sim file, not to {out}")
     if limit is not None and limit < 1:
         raise UsageError(f"at least one item is needed, not limit = {limit}")
-    as_chain(model)
+    scheme_of(model)
     found = contents(source, model.spec, split, limit)
     complete = len(found.fields) == len(model.spec.condition)
     data = encode(model, found.x, found.fields if complete else None, found.notes)

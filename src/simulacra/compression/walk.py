@@ -1,4 +1,5 @@
-"""The walk along the chain that writer and reader both take: the same steps, in the same company, on the same machine.
+"""Coding by the chain rule, at -log2 p(x) bits: a walk along the chain that writer and reader both take, with the same
+steps, in the same company, on the same machine.
 
 A reader can follow only if every mass comes out the same to the last bit, and floating-point sums depend on how they
 are arranged: one part in 10^6 is enough to lose the thread within a few symbols. So both take the steps of the model,
@@ -15,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Chain
-from simulacra.compression.coder import Code, masses_of, uniform
+from simulacra.capabilities import Chain, Condition
+from simulacra.compression.coder import Code, Reader, Writer, masses_of, uniform
 from simulacra.data.spec import DataSpec
 
 
@@ -27,6 +28,27 @@ class ChainModel(Chain, Protocol):
 
     @property
     def device(self) -> torch.device: ...
+
+
+class ByChain:
+    """Items of a chain <-> bytes."""
+
+    def __init__(self, model: ChainModel) -> None:
+        self.model = model
+
+    def nats(self, x: Tensor, given: Condition) -> Tensor:
+        """log p(x | given), (N,)."""
+        return self.model.log_each(x, given).flatten(1).sum(1)
+
+    def write(self, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int) -> bytes:
+        """x (N, dims) uint8 and the fields (N,), `batch` items at a time."""
+        writer = Writer()
+        walk(self.model, x, fields, batch, writer)
+        return writer.bytes()
+
+    def read(self, payload: bytes, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int) -> None:
+        """What `write` was given, written into x and the fields."""
+        walk(self.model, x, fields, batch, Reader(payload))
 
 
 def walk(model: ChainModel, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int, code: Code) -> None:
