@@ -22,7 +22,7 @@ COMMANDS = {
     "classify": "classes by Bayes' rule, with the right to refuse",
     "finetune": "test error of classifiers from few labels, on a model's codes",
     "evaluate": "every metric that the model's abilities allow",
-    "compress": "items as a file, without loss, in -log2 p bits",
+    "compress": "items as a file, without loss, in -log2 p bits or those of a bound",
     "decompress": "the items of such a file",
     "complete": "items with their unknown part drawn",
     "encode": "codes of items",
