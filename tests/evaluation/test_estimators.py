@@ -229,6 +229,8 @@ def test_what_cannot_be_estimated_is_refused():
         sim.score(small_model(registry.find("made"), SPECS["grey"]), data, estimator="ais")
     with pytest.raises(NotSupported, match="codes of this model are discrete"):
         sim.score(fitted(prior="bernoulli"), data, estimator="ais", temperatures=2)
+    with pytest.raises(NotSupported, match="codes of this model are discrete"):
+        sim.score(small_model(registry.find("vqvae"), SPECS["grey"]), data, estimator="ais", temperatures=2)
     gan = small_model(registry.find("dcgan"), SPECS["grey"])
     with pytest.raises(NotSupported, match=r"no p\(x\|z\)"):
         prior_monte_carlo(gan, torch.from_numpy(data.test.x), samples=2)

@@ -11,6 +11,8 @@ How the K weights spread tells how far to trust it:
     standard error          of log 1/K Σ w to first order: √((K / ESS - 1) / (K - 1)) nats
 
 An ESS near 1 says that the draws that matter were missed; the error is then too small, and the figure far too low.
+They know nothing of codes that cannot be drawn: an encoder that is certain (vqvae) gives one code K times, for which
+all weights agree, and the mean stays at p(x, z) <= p(x) for ever.
 Draws come from torch's default generator: seed it to repeat a figure.
 """
 
