@@ -1,0 +1,78 @@
+"""`simulacra finetune`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, optional, parse
+from simulacra.cli.table import print_table
+from simulacra.errors import UsageError
+from simulacra.weights import write_atomically
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """Learn to classify from few labels with the help of a model that has an encoder, and tell the test errors.
+
+    probe: logistic regression on the codes as they are; finetune: a linear layer on them, trained with the encoder;
+    scratch: the same from random weights; m2: a generative model of items and classes; m1+m2: the same of codes.
+    """
+
+    run: Run
+    data: Data
+    labels: Annotated[tuple[int, ...], tyro.conf.arg(help="how many labels are told: 100 600 1000 3000")] = (100,)
+    draws: Annotated[int, tyro.conf.arg(help="how often they are drawn, in equal numbers from all classes")] = 10
+    methods: Annotated[
+        tuple[str, ...], optional("NAME ...", "probe finetune scratch m2 m1+m2; without it all that the codes allow")
+    ] = ()
+    field: Annotated[str, tyro.conf.arg(help="which field of the data is the label")] = "label"
+    steps: Annotated[int | None, optional("INT", "of training, in the place of each method's own number")] = None
+    seed: Seed = 0
+    device: Annotated[str, tyro.conf.arg(help="auto takes a GPU where there is one; else cpu, cuda, mps")] = "auto"
+    resize: Resize = None
+    levels: Levels = None
+    out: Annotated[Path | None, optional("FILE.json", "the errors of every draw; by default RUN/finetune.json")] = None
+    json: Json = False
+
+    def __call__(self) -> None:
+        from simulacra.training import finetune
+        from simulacra.training.progress import terminal
+
+        path = self.out or self.run / "finetune.json"
+        if path.suffix != ".json":
+            raise UsageError(f"the errors are a record: cannot write {path}, use a .json file")
+        data = load_data(self.data, self.resize, self.levels)
+        methods = [name for word in self.methods for name in word.split(",") if name]
+        with terminal() as progress:
+            found = finetune(
+                self.run,
+                data,
+                self.labels,
+                self.draws,
+                methods,
+                field=self.field,
+                steps=self.steps,
+                seed=self.seed,
+                device=self.device,
+                progress=progress,
+            )
+        told = as_json(asdict(found))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, told.encode())
+        if self.json:
+            print(told)
+            return
+        rows = [
+            [str(row.labels), row.method, f"{row.error:.2f}", f"{row.standard_deviation:.2f}", f"{row.seconds:.1f}"]
+            for row in found.results
+        ]
+        print_table(["labels", "method", "test error %", "± over draws", "seconds a draw"], rows)
+
+
+def main(words: Sequence[str]) -> None:
+    parse(Finetune, "finetune", words)()

@@ -1,0 +1,29 @@
+"""Logistic regression: how much of a class can be read off features by planes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def logistic_regression(x: Tensor, y: Tensor, classes: int, penalty: float = 1.0) -> nn.Linear:
+    """The W, b that minimise Σ_i -log softmax(W x_i + b)_{y_i} + penalty/2 |W|², by L-BFGS in float64.
+
+    x (N, D) features, standardised so that one penalty suits them all; y (N,) classes.
+    """
+    x = x.double()
+    plane = nn.Linear(x.shape[1], classes, dtype=torch.float64, device=x.device)
+    nn.init.zeros_(plane.weight)
+    nn.init.zeros_(plane.bias)
+    optimiser = torch.optim.LBFGS(plane.parameters(), max_iter=500, tolerance_grad=1e-8, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        fit = nn.functional.cross_entropy(plane(x), y, reduction="sum")
+        total = fit + 0.5 * penalty * plane.weight.square().sum()
+        total.backward()
+        return total
+
+    with torch.enable_grad():
+        optimiser.step(loss)  # pyright: ignore[reportArgumentType]
+    return plane.requires_grad_(False)

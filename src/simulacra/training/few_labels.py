@@ -1,0 +1,210 @@
+"""Five ways to learn a classifier from few labels, all judged by the same test items. M1 is a model with an encoder.
+
+probe     logistic regression on the standardised means of M1's codes; the encoder stays as it is
+finetune  a linear layer on these means, trained together with the encoder
+scratch   the same classifier from random weights: what the labels alone are worth
+m2        a generative model of items and classes, which learns from the items without a label too
+m1+m2     the same of codes z ~ q(z|x) of M1, drawn anew for every batch, in place of the items
+
+No setting is chosen by looking at results: all are written down here, and validation and test labels pick nothing. M1
+has seen the training items without their labels. Kingma et al. 2014, section 2 and 4.1, for M1, M2 and both together.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from simulacra import registry
+from simulacra.capabilities import Encoder
+from simulacra.data import Dataset, DataSpec, Split
+from simulacra.data.hidden import HIDDEN
+from simulacra.distributions import BinaryCode, OneHotCode
+from simulacra.errors import NotSupported
+from simulacra.evaluation.logistic import logistic_regression
+from simulacra.evaluation.mistakes import mistakes
+from simulacra.exploration.codes import encode_items
+from simulacra.feed import Items
+from simulacra.model import Model, evaluating
+from simulacra.randomness import seed_everything
+from simulacra.training.batches import Batches
+from simulacra.training.loop import Loop
+from simulacra.training.options import Options
+from simulacra.training.runtime import Runtime
+from simulacra.training.supervised import Supervised
+
+PENALTY = 1.0  # of the probe, on half the squares of its weights, against the sum of the losses
+SUPERVISED: dict[str, Any] = {"batch": 100, "learning_rate": 1e-3, "ema": 0.99}
+GENERATIVE: dict[str, Any] = {"batch": 200, "learning_rate": 1e-3, "ema": 0.999}
+M2: dict[str, Any] = {"latent": 50, "hidden": 500, "layers": 1}
+
+Told = Callable[[float], None]
+"""Is called with the share that is done."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One draw of labels: `data` have all others hidden. The seed is of the weights, the batches and the noise."""
+
+    data: Dataset
+    seed: int
+    steps: int
+    told: Told
+
+
+@dataclass(frozen=True)
+class Method:
+    """`learn` returns which of the test items are classified wrongly, (N,); `steps` of training by default."""
+
+    learn: Callable[[Pupil, Lesson], np.ndarray]
+    steps: int
+    protocol: str
+
+
+class Pupil:
+    """M1, and what is computed once for all lessons. `field` of the data is what is to be learnt."""
+
+    def __init__(self, model: Model, data: Dataset, field: str, where: Runtime) -> None:
+        self.model, self.data, self.field, self.where = model.to(where.device).eval(), data, field, where
+        self.spec = data.spec.conditioned_on((field,))
+        self.classes = self.spec.condition[field].count
+
+    @cached_property
+    def train(self) -> dict[str, np.ndarray]:
+        """Codes of the training items, a draw `z` and the `mean`, (N, D)."""
+        return _flat(encode_items(self.model, self.data.train))
+
+    @cached_property
+    def test(self) -> dict[str, np.ndarray]:
+        return _flat(encode_items(self.model, self.data.test))
+
+    @cached_property
+    def units(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Of the training items' `z` and `mean` the centre and the spread of every coordinate, (D,)."""
+        spread = {name: values.std(0) for name, values in self.train.items()}
+        return {
+            name: (self.train[name].mean(0), np.where(s > 0, s, 1).astype(np.float32)) for name, s in spread.items()
+        }
+
+    def standardised(self, values: np.ndarray, like: str) -> np.ndarray:
+        """Codes (N, D) in the units of `z` or `mean`."""
+        centre, unit = self.units[like]
+        return (values - centre) / unit
+
+    def refuse(self, method: str) -> None:
+        """Raise NotSupported where the codes of M1 do not allow a method."""
+        assert isinstance(self.model, Encoder)
+        q = self.model.encode(torch.from_numpy(np.array(self.data.test.x[:1])).to(self.where.device))
+        if method in ("finetune", "scratch") and not q.mean.requires_grad:
+            raise NotSupported(
+                f"{method} is nothing for {self.name}: no gradient reaches its encoder through its codes"
+            )
+        if method == "m1+m2" and isinstance(q, BinaryCode | OneHotCode):
+            raise NotSupported(f"m1+m2 learns densities of codes, and those of this {self.name} are discrete; use m2")
+
+    @property
+    def name(self) -> str:
+        return registry.name_of(type(self.model))
+
+
+def _probe(pupil: Pupil, lesson: Lesson) -> np.ndarray:
+    kept, label = _few(pupil, lesson)
+    features, asked = (torch.from_numpy(pupil.standardised(c["mean"], "mean")) for c in (pupil.train, pupil.test))
+    plane = logistic_regression(features[kept], torch.from_numpy(label), pupil.classes, PENALTY)
+    return plane(asked.double()).argmax(1).numpy() != pupil.data.test.field(pupil.field)
+
+
+def _finetune(pupil: Pupil, lesson: Lesson) -> np.ndarray:
+    return _supervised(pupil, lesson, copy.deepcopy(pupil.model))
+
+
+def _scratch(pupil: Pupil, lesson: Lesson) -> np.ndarray:
+    seed_everything(lesson.seed, "weights")
+    fresh = registry.build(pupil.name, pupil.model.spec, **pupil.model.arguments)
+    return _supervised(pupil, lesson, fresh.to(pupil.where.device))
+
+
+def _m2(pupil: Pupil, lesson: Lesson) -> np.ndarray:
+    grey = pupil.spec.levels is not None and pupil.spec.levels > 2
+    likelihood = "continuous-bernoulli" if grey else "auto"  # one number a sub-pixel: it is asked for every class
+    seed_everything(lesson.seed, "weights")
+    model = registry.build("m2", pupil.spec, likelihood=likelihood, **M2).to(pupil.where.device)
+    batches = Batches(lesson.data.train, pupil.spec, GENERATIVE["batch"], lesson.seed, pupil.where)
+    return mistakes(_trained(pupil, model, batches, lesson, GENERATIVE), pupil.data.test)
+
+
+def _m1_m2(pupil: Pupil, lesson: Lesson) -> np.ndarray:
+    asked = pupil.standardised(pupil.test["mean"], "z").astype(np.float32)
+    spec = DataSpec(asked.shape[1:], None, pupil.spec.condition)
+    seed_everything(lesson.seed, "weights")
+    model = registry.build("m2", spec, **M2).to(pupil.where.device)
+    batches = CodeBatches(pupil, lesson.data.train, lesson.seed)
+    return mistakes(_trained(pupil, model, batches, lesson, GENERATIVE), replace(pupil.data.test, x=asked))
+
+
+class CodeBatches(Batches):
+    """Batches of items, in the place of each a fresh draw of its standardised code."""
+
+    def __init__(self, pupil: Pupil, split: Split, seed: int) -> None:
+        super().__init__(split, pupil.spec, GENERATIVE["batch"], seed, pupil.where)
+        self.model = pupil.model
+        self.centre, self.unit = (torch.from_numpy(values).to(self.device) for values in pupil.units["z"])
+
+    def __getitem__(self, draw: int) -> Items:
+        x, condition = super().__getitem__(draw)
+        seed_everything(self.seed, "codes", draw)
+        assert isinstance(self.model, Encoder)
+        with evaluating(self.model):
+            z = self.model.encode(x).sample().flatten(1).float()
+        return (z - self.centre) / self.unit, condition
+
+
+def _supervised(pupil: Pupil, lesson: Lesson, encoder: Model) -> np.ndarray:
+    seed_everything(lesson.seed, "head")
+    kept, label = _few(pupil, lesson)
+    few = Split(np.asarray(pupil.data.train.x[kept]), {pupil.field: label}, "train")
+    options = SUPERVISED | {"batch": min(SUPERVISED["batch"], len(kept))}
+    batches = Batches(few, pupil.spec, options["batch"], lesson.seed, pupil.where)
+    return mistakes(_trained(pupil, Supervised(pupil.spec, encoder), batches, lesson, options), pupil.data.test)
+
+
+def _trained(pupil: Pupil, model: Model, batches: Batches, lesson: Lesson, options: dict[str, Any]) -> Model:
+    """The averaged weights after all steps, with a learning rate that falls to zero."""
+    asked = Options(steps=lesson.steps, seed=lesson.seed, schedule="cosine", warmup=0, **options)
+    loop = Loop(model, asked, pupil.where)
+    for step in range(lesson.steps):
+        loop.step(batches, step / lesson.steps)
+        lesson.told(step / lesson.steps)
+    loop.refuse_unless_finite()
+    return loop.fitted
+
+
+def _few(pupil: Pupil, lesson: Lesson) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the training items that have a label, and their labels."""
+    label = lesson.data.train.field(pupil.field)
+    kept = np.flatnonzero(label != HIDDEN)
+    return kept, label[kept]
+
+
+def _flat(codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: codes[name].reshape(len(codes[name]), -1) for name in ("z", "mean")}
+
+
+_HOW = "Adam with a learning rate of 0.001 that falls to zero as a cosine, averaged weights after the last step"
+_M2 = (
+    f"{M2['latent']} latent, {M2['layers']} × {M2['hidden']} hidden, {GENERATIVE['batch']} in a batch, half with labels"
+)
+
+METHODS = {
+    "probe": Method(_probe, 0, f"logistic regression on standardised mean codes, penalty {PENALTY:g}/2 |W|²"),
+    "finetune": Method(_finetune, 500, f"linear layer on the mean code, trained with the encoder; {_HOW}"),
+    "scratch": Method(_scratch, 500, f"the same from random weights; {_HOW}"),
+    "m2": Method(_m2, 3000, f"M2 on items, {_M2}; {_HOW}"),
+    "m1+m2": Method(_m1_m2, 5000, f"M2 on standardised draws of q(z|x), {_M2}, test items by their mean; {_HOW}"),
+}

@@ -1,0 +1,166 @@
+"""`finetune`: what the codes of a model are worth to somebody with few labels; see `training.few_labels`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simulacra import registry
+from simulacra.capabilities import Encoder
+from simulacra.data import Dataset, as_dataset
+from simulacra.data.hidden import hide_labels
+from simulacra.errors import NotSupported, UsageError, did_you_mean
+from simulacra.model import Model, as_model
+from simulacra.training.few_labels import METHODS, Lesson, Pupil
+from simulacra.training.progress import Progress, Silent
+from simulacra.training.runtime import Runtime, choose_device
+
+
+@dataclass(frozen=True)
+class FewLabels:
+    """What one method makes of a number of labels.
+
+    error, standard_deviation: % of the test items, over the draws of the labels; the latter nan for one draw.
+    errors:                    % of each draw; draw d is of the seed + d, and is the same for all methods.
+    steps, seconds:            of training, and of one draw in all.
+    """
+
+    labels: int
+    method: str
+    error: float
+    standard_deviation: float
+    errors: tuple[float, ...]
+    steps: int
+    seconds: float
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """Test errors of several methods and numbers of labels; `n` test items. `field` is what was learnt."""
+
+    model: str
+    data: str
+    field: str
+    n: int
+    draws: int
+    seed: int
+    results: tuple[FewLabels, ...]
+
+
+def finetune(
+    model: Model | str | Path,
+    data: Dataset | str | Path,
+    labels: int | Sequence[int] = 100,
+    draws: int = 10,
+    methods: Sequence[str] | None = None,
+    *,
+    field: str = "label",
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Finetuning:
+    """Learn classifiers from few labels with the help of a model, and without, and tell their test errors.
+
+    Args:
+        model: a model with an encoder that was fitted without labels, or its run folder.
+        data: a labelled data set of the same shape and levels, or its name or path.
+        labels: of how many training items the label is told, drawn in equal numbers from all classes; or several.
+        draws: how often they are drawn.
+        methods: of probe, finetune, scratch, m2, m1+m2; without it all that the codes of the model allow.
+        field: which field of the data is the label.
+        steps: of training, in the place of each method's own number.
+        seed: of the first draw; the next ones follow.
+        device: auto takes a GPU where there is one.
+        progress: who is told of the progress; nobody by default.
+
+    Raises:
+        NotSupported: the model has no encoder, or one that is given the label; or its codes do not allow a method.
+        UsageError: data of another shape or grid or without labels, more labels than there are or fewer than classes,
+            a method that does not exist, draws or steps < 1.
+        TrainingError: a loss that is not finite.
+    """
+    model, data = as_model(model), as_dataset(data)
+    counts = (labels,) if isinstance(labels, int) else tuple(labels)
+    _check(model, data, field, draws, steps, methods)
+    for count in counts:
+        hide_labels(data, field, count, seed)  # refuses before anything is trained
+    pupil = Pupil(model, data, field, Runtime(choose_device(device), bf16=False))
+    chosen = tuple(methods or _possible(pupil))
+    for method in chosen:
+        pupil.refuse(method)
+    clock = _Clock(len(counts) * len(chosen) * draws, progress or Silent())
+    results = tuple(_judge(pupil, count, method, draws, seed, steps, clock) for count in counts for method in chosen)
+    return Finetuning(pupil.name, data.name, field, len(data.test), draws, seed, results)
+
+
+def _judge(
+    pupil: Pupil, labels: int, method: str, draws: int, seed: int, steps: int | None, clock: _Clock
+) -> FewLabels:
+    how, errors, began = METHODS[method], [], time.monotonic()
+    taken = how.steps and (steps or how.steps)
+    for draw in range(draws):
+        few = hide_labels(pupil.data, pupil.field, labels, seed + draw)
+        told = clock.next(f"{method}, {labels} labels")
+        errors.append(100 * float(how.learn(pupil, Lesson(few, seed + draw, taken, told)).mean()))
+    deviation = float(np.std(errors, ddof=1)) if draws > 1 else float("nan")
+    seconds = (time.monotonic() - began) / draws
+    protocol = f"{how.protocol}; test error over {draws} draws of {labels} labels, validation labels unused"
+    return FewLabels(labels, method, float(np.mean(errors)), deviation, tuple(errors), taken, seconds, protocol)
+
+
+def _possible(pupil: Pupil) -> tuple[str, ...]:
+    def allowed(method: str) -> bool:
+        try:
+            pupil.refuse(method)
+        except NotSupported:
+            return False
+        return True
+
+    return tuple(filter(allowed, METHODS))
+
+
+def _check(
+    model: Model, data: Dataset, field: str, draws: int, steps: int | None, methods: Sequence[str] | None
+) -> None:
+    if not isinstance(model, Encoder):
+        raise NotSupported(f"{_name(model)} has no encoder whose codes could help; fit a vae or an autoencoder")
+    if model.spec.condition:
+        raise NotSupported(
+            f"the encoder of this {_name(model)} is given {', '.join(model.spec.condition)}, so that its codes do not "
+            "have to tell it; fit it without --condition"
+        )
+    model.spec.expect(data.spec, data.name)
+    data.train.field(field)
+    for method in methods or ():
+        if method not in METHODS:
+            raise UsageError(f"there is no method {method!r}.{did_you_mean(method, METHODS)}")
+    if draws < 1 or (steps is not None and steps < 1):
+        raise UsageError(f"finetune needs draws >= 1 and steps >= 1, not draws = {draws} and steps = {steps}")
+
+
+def _name(model: Model) -> str:
+    return registry.name_of(type(model))
+
+
+class _Clock:
+    """Tells how far all jobs together are; every one counts the same."""
+
+    def __init__(self, jobs: int, progress: Progress) -> None:
+        self.jobs, self.progress, self.begun, self.began = jobs, progress, 0, time.monotonic()
+
+    def next(self, name: str) -> Callable[[float], None]:
+        """Say that a job begins; what is returned is to be called with the share of it that is done."""
+        job, self.begun = self.begun, self.begun + 1
+
+        def tell(share: float) -> None:
+            done = (job + share) / self.jobs
+            left = (time.monotonic() - self.began) * (1 - done) / max(done, 1e-9)
+            self.progress.update(done, left, job + 1, {name: share})
+
+        return tell
