@@ -37,7 +37,8 @@ class Bound(Protocol):
     def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
         """log p(x, z_k) - log q(z_k | x) for `samples` fresh draws of q, (samples, N) nats.
 
-        The mean of their exponentials is an unbiased estimate of p(x); memory grows with `samples`.
+        The mean of their exponentials is an unbiased estimate of p(x). No more of them are decoded at a time than a
+        device has room for, whatever their number.
         """
         ...
 

@@ -30,7 +30,7 @@ def test_help_of_fit_is_the_schema_of_the_model(capsys):
         main(["fit", "vae", "--help"])
     told = capsys.readouterr().out
     assert "--latent INT" in told
-    assert "numbers in a code z (default: 20)" in told
+    assert "coordinates of a code z (default: 20)" in told
 
 
 def test_data_tells_what_was_understood(printed):

@@ -20,6 +20,7 @@ from simulacra.evaluation.estimators import (
     importance_weighted,
     prior_monte_carlo,
 )
+from simulacra.latent import bound
 from simulacra.latent.bound import LatentVariable
 
 DIMS, CODES = 5, 2
@@ -159,6 +160,11 @@ def test_error_and_effective_sample_size_are_their_definitions_however_the_draws
         torch.testing.assert_close(found.standard_error, w.std(0) / w.mean(0) / math.sqrt(60))
 
 
+def limit_decoding(monkeypatch, at_once: int) -> None:
+    monkeypatch.setattr(estimators, "AT_ONCE", at_once)
+    monkeypatch.setattr(bound, "CHUNK", at_once)
+
+
 @pytest.mark.parametrize("estimate", [importance_weighted, prior_monte_carlo])
 def test_how_many_are_decoded_at_once_changes_nothing(x, estimate, monkeypatch):
     """Neither the figure nor, with more draws, the size of the largest batch."""
@@ -167,12 +173,12 @@ def test_how_many_are_decoded_at_once_changes_nothing(x, estimate, monkeypatch):
     model.decode = lambda z, condition=None: sizes.append(len(z)) or decode(z)
     found = []
     for at_once in (8, 40, 4000):
-        monkeypatch.setattr(estimators, "AT_ONCE", at_once)
+        limit_decoding(monkeypatch, at_once)
         torch.manual_seed(5)
         found.append(estimate(model, x, samples=100))
     for other in found[1:]:
         torch.testing.assert_close(other.log_prob, found[0].log_prob, rtol=1e-12, atol=0)
-    monkeypatch.setattr(estimators, "AT_ONCE", 40)
+    limit_decoding(monkeypatch, 40)
     sizes.clear()
     estimate(model, x, samples=1001)
     assert max(sizes) == 40

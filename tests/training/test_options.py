@@ -73,7 +73,7 @@ def test_options_and_arguments_are_told_apart(tmp_path):
         ({"latnt": 3}, "vae has no option 'latnt'. Did you mean 'latent'"),
         ({"bach": 3}, "Did you mean 'batch'"),
         ({"condition": "label"}, "these data have no labels"),
-        ({"latent": 0}, "latent >= 1"),
+        ({"latent": 0}, "latent cannot be 0"),
     ],
 )
 def test_a_wrong_plan_is_refused_before_anything_is_written(tmp_path, call, message):

@@ -34,6 +34,7 @@ from simulacra.model import Model, evaluating
 
 AT_ONCE = 256  # decoded items at a time: memory stays flat in the number of draws, and fits the cache of a CPU
 PARALLEL = 16  # times as many on other devices
+WEIGHTS = 1 << 16  # asked for at a time of a model that decodes no more of them at once than it has room for
 DRAWS = {"elbo": 1, "importance": 1000, "prior": 1000, "ais": 16}  # where none are asked for; chains, for ais
 TEMPERATURES = 1000
 LEAPFROGS = 10
@@ -126,7 +127,7 @@ def importance_weighted(model: Model, x: Tensor, condition: Condition | None = N
     _check_draws(samples)
     bound = _bound(model)
     with evaluating(model):
-        return _gather("importance", x, samples, lambda k: bound.log_weights(x, condition, k))
+        return _gather("importance", x, samples, lambda k: bound.log_weights(x, condition, k), WEIGHTS)
 
 
 def prior_monte_carlo(model: Model, x: Tensor, condition: Condition | None = None, samples: int = 1000) -> Estimate:
@@ -142,7 +143,7 @@ def prior_monte_carlo(model: Model, x: Tensor, condition: Condition | None = Non
         return target.log_likelihood(target.prior.sample()).view(k, len(x))
 
     with evaluating(model):
-        return _gather("prior", x, samples, draw)
+        return _gather("prior", x, samples, draw, _decoded_at_once(x))
 
 
 def annealed_importance_sampling(
@@ -165,7 +166,7 @@ def annealed_importance_sampling(
         def draw(k: int) -> Tensor:
             return _anneal(_Target.of(model, x, given, k), len(x), betas, steps)[1]
 
-        return _gather("ais", x, chains, draw)
+        return _gather("ais", x, chains, draw, _decoded_at_once(x))
 
 
 class LogMean:
@@ -189,13 +190,16 @@ class LogMean:
         return Estimate(self.log_sum - math.log(self.count), error, size, self.count, method)
 
 
-def _gather(method: str, x: Tensor, samples: int, draw: Callable[[int], Tensor]) -> Estimate:
-    """`draw(k)` gives log w of k fresh draws, (k, N)."""
-    decoded = AT_ONCE * (1 if x.device.type == "cpu" else PARALLEL)
-    mean, at_once = LogMean(len(x)), max(1, decoded // max(1, len(x)))
-    for start in range(0, samples, at_once):
-        mean.add(draw(min(at_once, samples - start)))
+def _gather(method: str, x: Tensor, samples: int, draw: Callable[[int], Tensor], at_once: int) -> Estimate:
+    """`draw(k)` gives log w of k fresh draws, (k, N); `at_once` is how many of these numbers to ask for at a time."""
+    mean, portion = LogMean(len(x)), max(1, at_once // max(1, len(x)))
+    for start in range(0, samples, portion):
+        mean.add(draw(min(portion, samples - start)))
     return mean.estimate(method)
+
+
+def _decoded_at_once(x: Tensor) -> int:
+    return AT_ONCE * (1 if x.device.type == "cpu" else PARALLEL)
 
 
 @dataclass(frozen=True)

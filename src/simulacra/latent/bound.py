@@ -45,9 +45,13 @@ class LatentVariable(Model):
         return self.decode(z, condition).log_prob(x) - kl_divergence(q, self.prior(len(x), condition), z)
 
     def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
-        """log w_k of `samples` draws, (samples, N) nats; memory grows with their number."""
+        """log w_k of `samples` draws, (samples, N) nats; few of them are decoded at a time, whatever their number."""
+        if samples < 1:
+            raise UsageError(f"the bound needs at least one sample, not {samples}")
         given = self.conditioned(condition, len(x))
-        return self.log_weights_of(self.encode(x, given).repeat(samples), x, given)
+        q, at_once = self.encode(x, given), max(1, self.chunk() // max(1, len(x)))
+        counts = [min(at_once, samples - k) for k in range(0, samples, at_once)]
+        return torch.cat([self.log_weights_of(q.repeat(count), x, given) for count in counts])
 
     def log_weights_of(self, q: Distribution, x: Tensor, given: Condition) -> Tensor:
         """The same for fresh draws of q, which is that of all items K times over, (K, N) nats."""
@@ -62,17 +66,8 @@ class LatentVariable(Model):
         return (likelihood + prior - q.log_prob(z)).view(times, len(x))
 
     def log_prob_bound(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
-        """log 1/K Σ_k w_k with K = samples draws, (N,) nats; memory does not grow with K."""
-        if samples < 1:
-            raise UsageError(f"the bound needs at least one sample, not {samples}")
-        given = self.conditioned(condition, len(x))
-        q = self.encode(x, given)
-        at_once = max(1, self.chunk() // len(x))
-        totals = []
-        for k in range(0, samples, at_once):
-            log_w = self.log_weights_of(q.repeat(min(at_once, samples - k)), x, given)
-            totals.append(torch.logsumexp(log_w, dim=0))
-        return torch.logsumexp(torch.stack(totals), dim=0) - math.log(samples)
+        """log 1/K Σ_k w_k with K = samples draws, (N,) nats."""
+        return torch.logsumexp(self.log_weights(x, condition, samples), dim=0) - math.log(samples)
 
     def chunk(self) -> int:
         """How many items are decoded at a time for the bound."""
