@@ -1,16 +1,20 @@
-"""Training images a second of the same VAE, 784-512-20 with Bernoulli pixels, batch 128, in three training loops.
+"""Training images a second of the same model in three training loops, Bernoulli pixels, batch 128.
 
     minimal    the loop that a good reader of a tutorial writes: tensors in memory, Adam, BCE + KL, nothing else
     pythae     0.1.2, `BaseTrainer.train_step` with its own data loader, progress bars off
     simulacra  `Loop` on `Batches` over the memory-mapped cache as `fit` runs them: averaged weights, a check of every
                loss, a log line every 50 steps
 
-All three train on binarized MNIST in one process, one epoch a round, in turn (A B C A B C ...), after a round that does
-not count; validation and checkpoints are left out everywhere. Ratios are within a round; the median counts.
+The models: `dense`, a VAE 784-512-20; `conv`, a VAE of strided convolutions (32, 64, 128 channels) and 20 numbers in
+a code; `vqvae`, the autoencoder of `vqvae` with its default arguments (without its prior, which pythae does not have in
+the same run). pythae trains the very same modules as simulacra; for `vqvae` there is no minimal loop.
+
+All train on binarized MNIST in one process, so many images a round, in turn (A B C A B C ...), after a round that
+does not count; validation and checkpoints are left out everywhere. Ratios are within a round; the median counts.
 Targets: simulacra / minimal >= 0.9, simulacra / pythae >= 1.3.
 
     pip install -e ".[benchmarks]" -c constraints.txt
-    python benchmarks/throughput.py
+    python benchmarks/throughput.py dense
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ import torch
 import torch.nn.functional as F
 from pythae.data.datasets import BaseDataset
 from pythae.models import VAE as PythaeVAE
-from pythae.models import VAEConfig
+from pythae.models import VQVAE as PythaeVQVAE
+from pythae.models import VAEConfig, VQVAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
@@ -36,6 +41,8 @@ from record import conclude, parser
 from torch import Tensor, nn
 
 import simulacra as sim
+from simulacra.latent import VQVAE
+from simulacra.latent.networks import ConvDecoder, ConvEncoder
 from simulacra.training.batches import Batches
 from simulacra.training.fit import LOGGED_EVERY
 from simulacra.training.loop import Loop
@@ -43,13 +50,16 @@ from simulacra.training.plan import make_plan
 from simulacra.training.runtime import Runtime
 
 PIXELS, HIDDEN, LATENT, BATCH, RATE = 784, 512, 20, 128, 1e-3
-ROUNDS = 7
+IMAGE, WIDTH = (1, 28, 28), 32  # of the conv network
+ROUNDS, IMAGES = 7, {"dense": 50_000, "conv": 10_000, "vqvae": 5_000}  # of a round
 Round = Callable[[], int]  # trains for a while; returns the number of images
 
 
-def minimal(x: Tensor) -> Round:
-    encoder = nn.Sequential(nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT))
-    decoder = nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PIXELS))
+def minimal(x: Tensor, network: str) -> Round:
+    encoder: nn.Module = nn.Sequential(nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT))
+    decoder: nn.Module = nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PIXELS))
+    if network == "conv":
+        encoder, decoder = ConvPart(ConvEncoder(IMAGE, WIDTH, 2 * LATENT, {}, 0.0)), ConvPart(conv_decoder())
     optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=RATE)
 
     def epoch() -> int:
@@ -57,7 +67,7 @@ def minimal(x: Tensor) -> Round:
             batch = x[indices]
             mean, log_variance = encoder(batch).chunk(2, dim=1)
             z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
-            reconstruction = F.binary_cross_entropy_with_logits(decoder(z), batch, reduction="sum")
+            reconstruction = F.binary_cross_entropy_with_logits(decoder(z).view_as(batch), batch, reduction="sum")
             kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum()
             loss = (reconstruction + kl) / len(batch)
             optimiser.zero_grad()
@@ -66,6 +76,58 @@ def minimal(x: Tensor) -> Round:
         return len(x)
 
     return epoch
+
+
+def conv_decoder() -> ConvDecoder:
+    return ConvDecoder(LATENT, WIDTH, IMAGE, 1, {}, 0.0)
+
+
+class ConvPart(nn.Module):
+    """One of simulacra's networks without its condition."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x, {})
+
+
+class ConvolutionalEncoder(BaseEncoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = ConvPart(ConvEncoder(IMAGE, WIDTH, 2 * LATENT, {}, 0.0))
+
+    def forward(self, x: Tensor) -> ModelOutput:
+        mean, log_variance = self.network(x).chunk(2, dim=1)
+        return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+
+class ConvolutionalDecoder(BaseDecoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = ConvPart(conv_decoder())
+
+    def forward(self, z: Tensor) -> ModelOutput:
+        return ModelOutput(reconstruction=self.network(z).sigmoid())
+
+
+class GridEncoder(BaseEncoder):
+    def __init__(self, model: VQVAE) -> None:
+        super().__init__()
+        self.down, self.narrow = model.autoencoder.down[0], model.autoencoder.narrow[0]
+
+    def forward(self, x: Tensor) -> ModelOutput:
+        return ModelOutput(embedding=self.narrow(self.down(x)))
+
+
+class GridDecoder(BaseDecoder):
+    def __init__(self, model: VQVAE) -> None:
+        super().__init__()
+        self.up = model.autoencoder.last
+
+    def forward(self, z: Tensor) -> ModelOutput:
+        return ModelOutput(reconstruction=self.up(z).sigmoid())
 
 
 class Encoder(BaseEncoder):
@@ -88,13 +150,11 @@ class Decoder(BaseDecoder):
         return ModelOutput(reconstruction=self.layers(z))
 
 
-def pythae(x: Tensor, folder: Path) -> Round:
-    config = VAEConfig(input_dim=(PIXELS,), latent_dim=LATENT, reconstruction_loss="bce")
+def pythae(x: Tensor, folder: Path, network: str) -> Round:
     training = BaseTrainerConfig(
         output_dir=str(folder), per_device_train_batch_size=BATCH, learning_rate=RATE, no_cuda=True
     )
-    items = BaseDataset(x, torch.zeros(len(x)))
-    trainer = BaseTrainer(PythaeVAE(config, Encoder(), Decoder()), items, training_config=training)
+    trainer = BaseTrainer(their_model(network), BaseDataset(x, torch.zeros(len(x))), training_config=training)
     trainer.prepare_training()
     trainer.callback_handler.callbacks = [TrainingCallback()]  # in place of its progress bar and printer
 
@@ -105,9 +165,24 @@ def pythae(x: Tensor, folder: Path) -> Round:
     return epoch
 
 
-def simulacra(data: sim.data.Dataset, folder: Path, steps: int) -> Round:
-    options = {"hidden": HIDDEN, "latent": LATENT, "likelihood": "bernoulli", "dropout": 0.0}
-    plan = make_plan("vae", data, folder, (), False, options | {"batch": BATCH, "learning_rate": RATE, "minutes": 60})
+def their_model(network: str) -> PythaeVAE | PythaeVQVAE:
+    if network == "vqvae":
+        ours = VQVAE(sim.data.load("binarized-mnist").spec)
+        codes = len(ours.autoencoder.codebooks[0].counts)
+        config = VQVAEConfig(input_dim=IMAGE, latent_dim=LATENT, num_embeddings=codes, use_ema=True, decay=0.99)
+        return PythaeVQVAE(config, GridEncoder(ours), GridDecoder(ours))
+    shape = IMAGE if network == "conv" else (PIXELS,)
+    config = VAEConfig(input_dim=shape, latent_dim=LATENT, reconstruction_loss="bce")
+    if network == "conv":
+        return PythaeVAE(config, ConvolutionalEncoder(), ConvolutionalDecoder())
+    return PythaeVAE(config, Encoder(), Decoder())
+
+
+def simulacra(data: sim.data.Dataset, folder: Path, steps: int, network: str) -> Round:
+    options: dict[str, object] = {"batch": BATCH, "learning_rate": RATE, "minutes": 60}
+    if network != "vqvae":
+        options |= {"latent": LATENT, "dropout": 0.0, "network": network, "hidden": HIDDEN, "width": WIDTH}
+    plan = make_plan("vqvae" if network == "vqvae" else "vae", data, folder, (), False, options)
     folder.mkdir()
     where = Runtime(torch.device("cpu"), bf16=False)
     loop = Loop(plan.model, plan.options, where)
@@ -115,7 +190,7 @@ def simulacra(data: sim.data.Dataset, folder: Path, steps: int) -> Round:
 
     def epoch() -> int:
         for _ in range(steps):
-            values = loop.step(batches, plan.spent(loop.steps, 0.0))
+            values = loop.step(batches, 0.0)  # at the beginning of the budget: a vqvae trains its autoencoder
             if loop.steps % LOGGED_EVERY == 0:
                 plan.folder.log({"step": loop.steps} | {name: value.item() for name, value in values.items()})
         return steps * BATCH
@@ -124,31 +199,37 @@ def simulacra(data: sim.data.Dataset, folder: Path, steps: int) -> Round:
 
 
 def main() -> None:
-    smoke = parser(__doc__).parse_args().smoke
+    options = parser(__doc__)
+    options.add_argument("network", choices=IMAGES, nargs="?", default="dense")
+    asked = options.parse_args()
+    smoke, network = asked.smoke, asked.network
     logging.disable(logging.WARNING)
     data = sim.data.load("binarized-mnist")
-    n = 5_000 if smoke else len(data.train)
-    x = torch.from_numpy(data.train.x[:n].reshape(n, PIXELS).astype(np.float32))
-    speeds: dict[str, list[float]] = {"minimal": [], "pythae": [], "simulacra": []}
+    n = 2_000 if smoke else IMAGES[network]
+    x = torch.from_numpy(data.train.x[:n].astype(np.float32))
+    x = x.flatten(1) if network == "dense" else x
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        loops = [minimal(x), pythae(x, folder / "pythae"), simulacra(data, folder / "simulacra", -(-n // BATCH))]
-        for number in range(3 if smoke else 1 + ROUNDS):
-            for (name, found), train in zip(speeds.items(), loops, strict=True):
+        loops = {"minimal": minimal(x, network)} if network != "vqvae" else {}
+        loops |= {"pythae": pythae(x, folder / "pythae", network)}
+        loops |= {"simulacra": simulacra(data, folder / "simulacra", -(-n // BATCH), network)}
+        speeds: dict[str, list[float]] = {name: [] for name in loops}
+        for number in range(2 if smoke else 1 + ROUNDS):
+            for name, train in loops.items():
                 began = time.perf_counter()
                 images = train()
                 if number:
-                    found.append(images / (time.perf_counter() - began))
-                    print(f"round {number}  {name:<10} {found[-1]:8,.0f} images/s", flush=True)
+                    speeds[name].append(images / (time.perf_counter() - began))
+                    print(f"round {number}  {name:<10} {speeds[name][-1]:8,.0f} images/s", flush=True)
     figures = {name: spread(found) for name, found in speeds.items()}
-    for other in ("minimal", "pythae"):
+    for other in speeds.keys() - {"simulacra"}:
         figures[f"simulacra / {other}"] = spread(list(np.divide(speeds["simulacra"], speeds[other])))
     conclude(
-        "throughput",
+        "throughput" if network == "dense" else f"throughput_{network}",
         figures,
         smoke=smoke,
         data={"name": data.name, "split": "train", "n": n, "fingerprint": data.fingerprint},
-        notes=f"images/s; rounds of one epoch, interleaved; load average at the end {os.getloadavg()[0]:.2f}",
+        notes=f"images/s; interleaved rounds of {n} images; load average at the end {os.getloadavg()[0]:.2f}",
     )
 
 
