@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import weakref
 
 import pytest
 import torch
@@ -62,6 +63,17 @@ def test_the_decoders_dreg_gradient_is_that_of_the_bound_itself():
     gradients(model, x, 1), gradients(other, x, 1)
     for mine, theirs in zip(model.decoder.parameters(), other.decoder.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("objective", ["iwae", "dreg"])
+def test_a_step_leaves_nothing_behind(objective, monkeypatch):
+    """What was drawn is freed with the loss, without waiting for anybody to look for cycles."""
+    model, drawn = small(objective=objective, draws=4), []
+    decode = model.decode
+    monkeypatch.setattr(model, "decode", lambda z, given: drawn.append(weakref.ref(z)) or decode(z, given))
+    sum(model.loss(items(BINARY, 5), {}).values()).backward()
+    assert len(drawn) == 1
+    assert drawn[0]() is None
 
 
 def test_free_bits_are_counted_per_coordinate_on_the_mean_of_the_batch():

@@ -91,7 +91,8 @@ class DReG(Objective):
         share = log_w.detach().softmax(dim=0)
         if z.requires_grad:
             # the weighted sum below gives z the gradient w̃ ∂log w/∂z; the encoder's has the square of w̃
-            z.register_hook(lambda gradient: gradient * share.flatten().view(-1, *[1] * (z.dim() - 1)))
+            shares = share.flatten().view(-1, *[1] * (z.dim() - 1))
+            z.register_hook(lambda gradient: gradient * shares)  # a hook that held z itself would keep it for ever
         bound = torch.logsumexp(log_w.detach(), dim=0) - math.log(self.draws)
         weighted = (share * log_w).sum(0)
         return {"iwae": (weighted.detach() - weighted - bound).mean()}
