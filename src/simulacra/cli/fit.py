@@ -126,7 +126,7 @@ def tell(plan: Plan, model: Model, data: str, as_object: bool) -> None:
         why = "no better for a while" if ended["stopped_by"] == "patience" else "budget spent"
         steps = f"{ended['steps']} steps in {ended['seconds']:.0f} s ({why})"
         print(f"done: {steps}; best at step {ended['best_step']}{figure}")
-    if has_health(model):
+    if has_health(model) and plan.labels is None:  # whose encoder may ask for labels that are hidden
         print("\n".join(lines(health(model, plan.dataset, "valid", limit=LOOKED_AT))))
     run = shlex.quote(str(plan.folder.path))
     if can(model, Sampler):

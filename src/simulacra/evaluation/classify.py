@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from simulacra import registry
-from simulacra.capabilities import Bound, Density, can
+from simulacra.capabilities import Bound, Classifier, Density, can
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.feed import in_order
@@ -253,7 +253,8 @@ def _density(model: Model) -> None:
         return
     name = registry.name_of(type(model))
     why = "only bounds p(x | y), and bounds of two classes do not compare" if can(model, Bound) else "has no p(x | y)"
-    raise NotSupported(f"{name} {why}; fit gated-pixelcnn, which is exact, with --condition label")
+    own = "; `simulacra evaluate` tells the error of its own q(y | x)" if can(model, Classifier) else ""
+    raise NotSupported(f"{name} {why}{own}; fit gated-pixelcnn, which is exact, with --condition label")
 
 
 def _check(prior: str, reject: float, limit: int | None, others: int) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simulacra.capabilities import Encoder, Sampler, can
+from simulacra.capabilities import Classifier, Encoder, Sampler, can
 from simulacra.data import Dataset, as_dataset
 from simulacra.evaluation import disentanglement, fidelity, representation
 from simulacra.evaluation.likelihood import has_likelihood, score
 from simulacra.evaluation.measure import Measure, interval_of_share
 from simulacra.evaluation.memorisation import NEAR, Neighbours, near_copies, nearest_items
+from simulacra.evaluation.mistakes import mistakes
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator, mix
 
@@ -50,7 +51,7 @@ def evaluate_fully(model: Model, data: Dataset, split: str = "test", seed: int =
     """`evaluate`, with the samples that were drawn for it."""
     model.spec.expect(data.spec, data.name)
     measures = _likelihood(model, data, split, seed, samples) if has_likelihood(model) else {}
-    measures |= _of_codes(model, data, split, seed)
+    measures |= _of_classes(model, data, split) | _of_codes(model, data, split, seed)
     if not can(model, Sampler):
         return Evaluation(measures, None, None)
     n = min(LARGEST, len(data.split(split)), len(data.train))
@@ -75,6 +76,16 @@ def _likelihood(model: Model, data: Dataset, split: str, seed: int, samples: int
         "nats": measure(scored.nats, half, "nats per item"),
         "bits_per_dim": measure(scored.bits_per_dim, bits, "bits per dimension"),
     }
+
+
+def _of_classes(model: Model, data: Dataset, split: str) -> dict[str, Measure]:
+    """How often a model's own classifier is wrong."""
+    if not can(model, Classifier):
+        return {}
+    wrong = mistakes(model, data.split(split))
+    share, n = float(wrong.mean()), len(wrong)
+    protocol = f"share of items whose most probable class by the model's own q(y|x) is wrong, whole {split} split"
+    return {"classification_error": Measure(share, *interval_of_share(share, n), None, n, "estimate", protocol)}
 
 
 def _of_codes(model: Model, data: Dataset, split: str, seed: int) -> dict[str, Measure]:
