@@ -38,6 +38,7 @@ class Prior(nn.Module):
     """p(z) over codes of `numbers` real numbers: `latent`, but for categorical codes."""
 
     parameters_each = 2
+    asks = 0  # items that the encoder is asked about whenever the prior is
 
     def __init__(self, latent: int) -> None:
         super().__init__()
@@ -127,6 +128,7 @@ class VampPrior(UnitGaussian):
 
     def __init__(self, spec: DataSpec, latent: int, components: int) -> None:
         super().__init__(latent)
+        self.asks = components
         self.pseudo_inputs = nn.Parameter(torch.randn(components, *spec.shape) * 0.5 - 1)  # mostly dark, as images are
 
     def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:

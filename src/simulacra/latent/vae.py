@@ -107,6 +107,10 @@ class VAE(LatentVariable):
         """p(x|z), x (N, *shape)."""
         return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
 
+    def chunk(self) -> int:
+        """So many that what the prior asks the encoder each time hardly counts."""
+        return max(super().chunk(), 4 * self.codes.asks)
+
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
