@@ -126,6 +126,25 @@ def test_quantiles_of_gaussian_and_laplace_are_their_draws():
         torch.testing.assert_close(half - 2, (z - 2) / 2)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_laplace_draw_is_finite_for_the_noise_zero_too(dtype, monkeypatch):
+    """One number in 2^24 of a uniform draw is 0; it comes before the next one, and not at minus infinity."""
+    p = Laplace(torch.zeros(1, 2, dtype=dtype), torch.zeros(1, 2, dtype=dtype))
+    noise = torch.tensor([[0.0, torch.finfo(dtype).eps / 2]], dtype=dtype)
+    monkeypatch.setattr(torch, "rand", lambda *shape, **options: noise)
+    z = p.sample()
+    assert z.isfinite().all()
+    assert z[0, 0] < z[0, 1] < 0
+
+
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_the_slope_of_the_continuous_bernoulli_is_level_less_mean_where_it_is_flat_too(levels):
+    logits = torch.tensor([[-1e-4, 0.0, 1e-4]], dtype=torch.float64, requires_grad=True)
+    p = DiscretisedContinuousBernoulli(logits, levels)
+    (slope,) = torch.autograd.grad(p.log_each(torch.ones(1, 3)).sum(), logits)
+    torch.testing.assert_close(slope, (1 - p.mean.detach()) / levels, rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize("levels", [2, 17, 256])
 @pytest.mark.parametrize("logit", [0.0, 1e-4, 9.9e-4, 1.01e-3, 0.7, -3.0, 60.0, -500.0, 1e6])
 def test_the_continuous_bernoulli_is_the_integral_of_its_density_over_each_bin(levels, logit):

@@ -46,6 +46,21 @@ def test_frequencies_are_the_masses_sharpened_by_the_temperature(p, temperature)
 
 
 @every_head
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_a_draw_is_the_quantile_of_uniform_noise(p, temperature):
+    many = p.repeat(50)
+    noise = torch.rand(50, 1, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    drawn = many.sample(torch.Generator().manual_seed(3), temperature)
+    assert torch.equal(drawn, many.quantile(noise, temperature))
+
+
+def test_draws_of_a_mixture_take_no_table_of_masses(monkeypatch):
+    p = heads()[-1]
+    monkeypatch.setattr(DiscretisedLogisticMixture, "log_masses", None)
+    assert p.sample().shape == (1, 1)
+
+
+@every_head
 def test_a_low_temperature_takes_the_mode(p):
     assert frequencies(p, 1e-7).argmax() == p.log_masses()[0, 0].argmax()
     assert frequencies(p, 1e-7).max() == 1

@@ -28,6 +28,11 @@ def grid_dtype(levels: int | None) -> torch.dtype:
     return torch.float32 if levels is None else torch.uint8 if levels <= 256 else torch.int16
 
 
+def uniform(like: Tensor, generator: Generator | None) -> Tensor:
+    """Uniform noise in [0, 1) of the shape of `like`, on its device and in its precision."""
+    return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+
+
 def log_sub_exp(a: Tensor, b: Tensor) -> Tensor:
     """log(exp(a) - exp(b)) for a > b, exact in the tails where both exponentials round to 0 or 1."""
     return a + torch.log(-torch.expm1((b - a).clamp(max=-torch.finfo(a.dtype).tiny)))
@@ -125,9 +130,7 @@ class GridDistribution(Factorised):
         return level.to(grid_dtype(self.levels))
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
-        masses = self.log_masses()
-        noise = torch.rand(masses.shape[:-1], generator=generator, device=masses.device, dtype=masses.dtype)
-        return self.quantile(noise, temperature)
+        return self.quantile(uniform(self.log_masses()[..., 0], generator), temperature)
 
     @property
     def mean(self) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from simulacra.distributions.base import Distribution, Factorised, at_least_float32
+from simulacra.distributions.base import Distribution, Factorised, at_least_float32, uniform
 
 
 class BinaryCode(Factorised):
@@ -34,10 +34,10 @@ class BinaryCode(Factorised):
         return (u >= torch.sigmoid(self.logits / -temperature)).to(self.logits.dtype)
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
-        return self.quantile(_uniform(self.logits, generator), temperature)
+        return self.quantile(uniform(self.logits, generator), temperature)
 
     def reparameterised(self) -> Tensor:
-        u = _uniform(self.logits, None).clamp(1e-6, 1 - 1e-6)
+        u = uniform(self.logits, None).clamp(1e-6, 1 - 1e-6)
         return torch.sigmoid((self.logits + torch.logit(u)) / self.relaxation)
 
 
@@ -56,14 +56,10 @@ class OneHotCode(Distribution):
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
         masses = torch.softmax(self.log_masses / temperature, dim=-1)
-        u = _uniform(masses[..., 0], generator).unsqueeze(-1)
+        u = uniform(masses[..., 0], generator).unsqueeze(-1)
         chosen = (masses.cumsum(-1) <= u).sum(-1).clamp(max=masses.shape[-1] - 1)
         return F.one_hot(chosen, masses.shape[-1]).to(masses.dtype)
 
     def reparameterised(self) -> Tensor:
         gumbel = -torch.empty_like(self.log_masses).exponential_().log()
         return torch.softmax((self.log_masses + gumbel) / self.relaxation, dim=-1)
-
-
-def _uniform(like: Tensor, generator: Generator | None) -> Tensor:
-    return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)

@@ -39,4 +39,5 @@ class DiscretisedContinuousBernoulli(GridDistribution):
         top = 1 - 1 / self.levels
         near = math.log(self.levels) - 0.5 * top * size
         near = near + size.square() * (1 - 1 / self.levels**2) / 24  # the variance of a uniform level, halved
-        return self.logits.clamp(min=0) * top + torch.where(size < 1e-3, near, far)
+        positive = 0.5 * (self.logits + size)  # a clamp has a slope of 1 at 0, where that of this is 1/2, as it must be
+        return positive * top + torch.where(size < 1e-3, near, far)

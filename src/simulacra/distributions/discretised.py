@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.autograd.function import Function, FunctionCtx, once_differentiable
 
-from simulacra.distributions.base import FAR, GridDistribution, at_least_float32, bin_edges, log_symmetric_mass
+from simulacra.distributions.base import FAR, GridDistribution, at_least_float32, bin_edges, log_symmetric_mass, uniform
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 5.0  # from a quarter of an 8-bit bin's half width to a flat line over the grid
 MAX_MEAN = 1e3  # of a component, on a grid that ends at 1
@@ -108,6 +108,10 @@ class DiscretisedLogisticMixture(GridDistribution):
         return self.log_weights + _log_logistic_mass(
             (lower - self.means) * self.inverse_scales, (upper - self.means) * self.inverse_scales
         )
+
+    def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
+        noise = uniform(self.means[..., 0], generator)  # no table of masses: `quantile` can do without
+        return self.quantile(noise, temperature)
 
     def quantile(self, u: Tensor, temperature: float = 1.0) -> Tensor:
         """The inverse distribution function. At temperature 1 the level is found from F at its edges: first among

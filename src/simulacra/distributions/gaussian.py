@@ -8,7 +8,7 @@ from abc import abstractmethod
 import torch
 from torch import Generator, Tensor
 
-from simulacra.distributions.base import Distribution, Factorised, at_least_float32, log_symmetric_mass
+from simulacra.distributions.base import Distribution, Factorised, at_least_float32, log_symmetric_mass, uniform
 from simulacra.distributions.discretised import log_normal_cdf
 
 
@@ -75,8 +75,9 @@ class Laplace(Peaked):
         return self._mean + standard * torch.exp(self.log_scale) * temperature
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
-        u = torch.rand(self._mean.shape, generator=generator, device=self._mean.device, dtype=self._mean.dtype)
-        return self.quantile(u.clamp(min=torch.finfo(u.dtype).tiny), temperature)
+        u = uniform(self._mean, generator)
+        smallest = torch.finfo(u.dtype).eps / 4  # half of what is drawn next to 0, whose quantile is -inf
+        return self.quantile(u.clamp(min=smallest), temperature)
 
 
 class PointMass(Distribution):
