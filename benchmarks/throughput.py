@@ -3,7 +3,7 @@
     minimal    the loop that a good reader of a tutorial writes: tensors in memory, Adam, BCE + KL, nothing else
     pythae     0.1.2, `BaseTrainer.train_step` with its own data loader, progress bars off
     simulacra  `Loop` on `Batches` over the memory-mapped cache as `fit` runs them: averaged weights, a check of every
-               loss, a log line every 50 steps
+               loss, a log line every 50 steps; once more with `--precision bf16`, which pythae has on GPUs only
 
 The models: `dense`, a VAE 784-512-20; `conv`, a VAE of strided convolutions (32, 64, 128 channels) and 20 numbers in
 a code; `vqvae`, the autoencoder of `vqvae` with its default arguments (without its prior, which pythae does not have in
@@ -19,6 +19,7 @@ Targets: simulacra / minimal >= 0.9, simulacra / pythae >= 1.3.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import tempfile
@@ -52,6 +53,7 @@ from simulacra.training.runtime import Runtime
 PIXELS, HIDDEN, LATENT, BATCH, RATE = 784, 512, 20, 128, 1e-3
 IMAGE, WIDTH = (1, 28, 28), 32  # of the conv network
 ROUNDS, IMAGES = 7, {"dense": 50_000, "conv": 10_000, "vqvae": 5_000}  # of a round
+OURS = {"simulacra": False, "simulacra bf16": True}
 Round = Callable[[], int]  # trains for a while; returns the number of images
 
 
@@ -178,13 +180,13 @@ def their_model(network: str) -> PythaeVAE | PythaeVQVAE:
     return PythaeVAE(config, Encoder(), Decoder())
 
 
-def simulacra(data: sim.data.Dataset, folder: Path, steps: int, network: str) -> Round:
+def simulacra(data: sim.data.Dataset, folder: Path, steps: int, network: str, bf16: bool) -> Round:
     options: dict[str, object] = {"batch": BATCH, "learning_rate": RATE, "minutes": 60}
     if network != "vqvae":
         options |= {"latent": LATENT, "dropout": 0.0, "network": network, "hidden": HIDDEN, "width": WIDTH}
     plan = make_plan("vqvae" if network == "vqvae" else "vae", data, folder, (), False, options)
     folder.mkdir()
-    where = Runtime(torch.device("cpu"), bf16=False)
+    where = Runtime(torch.device("cpu"), bf16=bf16)
     loop = Loop(plan.model, plan.options, where)
     batches = Batches(data.train, plan.model.spec, BATCH, plan.options.seed, where)
 
@@ -212,7 +214,9 @@ def main() -> None:
         folder = Path(scratch)
         loops = {"minimal": minimal(x, network)} if network != "vqvae" else {}
         loops |= {"pythae": pythae(x, folder / "pythae", network)}
-        loops |= {"simulacra": simulacra(data, folder / "simulacra", -(-n // BATCH), network)}
+        steps = -(-n // BATCH)
+        for name, bf16 in OURS.items():
+            loops[name] = simulacra(data, folder / name.replace(" ", "-"), steps, network, bf16)
         speeds: dict[str, list[float]] = {name: [] for name in loops}
         for number in range(2 if smoke else 1 + ROUNDS):
             for name, train in loops.items():
@@ -222,8 +226,8 @@ def main() -> None:
                     speeds[name].append(images / (time.perf_counter() - began))
                     print(f"round {number}  {name:<10} {speeds[name][-1]:8,.0f} images/s", flush=True)
     figures = {name: spread(found) for name, found in speeds.items()}
-    for other in speeds.keys() - {"simulacra"}:
-        figures[f"simulacra / {other}"] = spread(list(np.divide(speeds["simulacra"], speeds[other])))
+    for ours, other in itertools.product(OURS, speeds.keys() - OURS.keys()):
+        figures[f"{ours} / {other}"] = spread(list(np.divide(speeds[ours], speeds[other])))
     conclude(
         "throughput" if network == "dense" else f"throughput_{network}",
         figures,
