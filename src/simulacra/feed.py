@@ -33,9 +33,13 @@ def feed(split: Split, indices: np.ndarray | slice, spec: DataSpec, device: torc
 def in_order(
     split: Split, spec: DataSpec, device: torch.device, batch: int, limit: int | None = None
 ) -> Iterator[Items]:
-    """The items of a split, or its first `limit`, in batches and in order; the last batch may be smaller."""
-    if batch < 1:
-        raise UsageError(f"at least one item is needed, not {batch}")
+    """The items of a split, or its first `limit`, in batches and in order; the last batch may be smaller.
+
+    Raises UsageError, when the first batch is asked for, for a batch or limit below one item.
+    """
+    for least in (batch, limit):
+        if least is not None and least < 1:
+            raise UsageError(f"at least one item is needed, not {least}")
     n = len(split) if limit is None else min(limit, len(split))
     for start in range(0, n, batch):
         yield feed(split, slice(start, min(start + batch, n)), spec, device)

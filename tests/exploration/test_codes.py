@@ -102,6 +102,38 @@ def test_codes_are_draws_and_means_of_the_encoder_in_order(monkeypatch):
     assert 0.4 < gap.mean() < 1.3  # of a standard normal: 0.8
 
 
+@pytest.mark.parametrize("limit", [0, -3])
+def test_codes_of_no_items_are_refused(limit):
+    with pytest.raises(UsageError, match=f"at least one item is needed, not {limit}"):
+        sim.encode(model(), dataset(SPECS["grey-labelled"]), limit=limit)
+
+
+def test_mean_codes_are_those_of_encode_whatever_the_batch(monkeypatch):
+    made, data = model(), dataset(SPECS["grey-labelled"])
+    whole = sim.encode(made, data)["mean"]
+    monkeypatch.setattr(codes, "BATCH", 5)
+    parts = list(codes.mean_codes(made, data.test))
+    assert [len(part) for part in parts] == [5, 5, 2]
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_few_items_are_decoded_at_a_time_where_each_is_large(monkeypatch):
+    made, seen = model(spec="grey"), []
+    x, decode = items(SPECS["grey"], 7), made.decode
+    whole = sim.reconstruct(made, x)
+    monkeypatch.setattr(codes, "TABLE", 3 * 64 * 17)
+    monkeypatch.setattr(made, "decode", lambda z, given: seen.append(len(z)) or decode(z, given))
+    assert torch.equal(sim.reconstruct(made, x), whole)
+    assert seen == [3, 3, 1]
+
+
+def test_what_is_no_item_is_not_reconstructed():
+    with pytest.raises(UsageError, match="off this grid"):
+        sim.reconstruct(model(spec="grey"), np.full((1, 1, 8, 8), 17, np.uint8))
+    with pytest.raises(UsageError, match="items of shape"):
+        sim.reconstruct(model(spec="grey"), np.zeros((1, 1, 8, 9), np.uint8))
+
+
 def test_a_reconstruction_is_the_mean_at_the_mean():
     made, x, given = model(), items(SPECS["grey-labelled"], 4), condition_of(SPECS["grey-labelled"], 4)
     mean = made.decode(made.encode(x, given).mean, given).mean
@@ -195,6 +227,7 @@ def test_what_a_model_cannot_do_is_said_with_what_can():
         ({"rows": 7, "data": dataset(SPECS["grey-labelled"])}, "7 rows need 14 test items, made-up has 12"),
         ({"data": dataset(SPECS["binary-labelled"], (4, 4, 40))}, "the model is for"),
         ({"data": dataset(SPECS["vector"], (4, 4, 40))}, "the model is for 1×8×8.*made-up is 5"),
+        ({"data": dataset(SPECS["grey-labelled"]), "rows": 2, "label": 1}, "items of DATA have their own label"),
     ],
 )
 def test_a_wrong_walk_is_refused(wrong, message):

@@ -12,6 +12,7 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.distributions import kl_divergence
 from simulacra.errors import NotSupported, UsageError
+from simulacra.exploration import posteriors
 from simulacra.latent import VAE
 
 DATA = dataset(SPECS["grey"], (30, 20, 25))
@@ -48,6 +49,17 @@ def test_the_figures_are_means_over_the_items():
     spread = q.mean.detach().numpy().var(0)
     np.testing.assert_allclose(found.findings["active_units"].each, spread, rtol=1e-3, atol=1e-7)
     assert sim.health(model, DATA, "valid", limit=7).n == 7
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "categorical"])
+def test_figures_do_not_depend_on_the_batches(prior, monkeypatch):
+    whole = sim.health(vae(1, prior), DATA).findings
+    monkeypatch.setattr(posteriors, "BATCH", 7)
+    parts = sim.health(vae(1, prior), DATA).findings
+    assert parts.keys() == whole.keys()
+    for name, finding in whole.items():
+        assert parts[name].value == pytest.approx(finding.value, rel=1e-5)
+        np.testing.assert_allclose(parts[name].each, finding.each, rtol=1e-4, atol=1e-7)
 
 
 def test_advice_follows_from_the_figures():

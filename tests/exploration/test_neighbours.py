@@ -8,6 +8,7 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.data import Card, Dataset, DataSpec, Split
 from simulacra.errors import UsageError
+from simulacra.exploration import codes
 
 
 def with_items(spec: DataSpec, x: np.ndarray, label: int) -> Dataset:
@@ -19,7 +20,8 @@ def with_items(spec: DataSpec, x: np.ndarray, label: int) -> Dataset:
 
 
 @pytest.mark.parametrize("name", ["vae", "dcgan", "gated-pixelcnn"])
-def test_copies_are_found_at_distance_zero(name):
+def test_copies_are_found_at_distance_zero(name, monkeypatch):
+    monkeypatch.setattr(codes, "BATCH", 7)  # of the training items too
     model = randomise(small_model(registry.find(name), SPECS["grey-labelled"]), 0.4).eval()
     data = with_items(model.spec, sim.sample(model, 6, seed=3, label="b"), 1)
     found = sim.neighbours(model, data, 6, seed=3, label="b")

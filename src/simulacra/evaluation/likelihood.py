@@ -17,7 +17,7 @@ from simulacra.capabilities import Bound, Chain, Condition, Density, Sampler, ca
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
-from simulacra.feed import in_order
+from simulacra.feed import as_items, in_order
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import seed_everything
 
@@ -117,8 +117,6 @@ def score_items(model: Model, split: Split, samples: int = 1, limit: int | None 
 
 def _estimate(model: Model, split: Split, how: Estimator, limit: int | None, seed: int) -> Estimate:
     """Of the items of a split, batch by batch."""
-    if limit is not None and limit < 1:
-        raise UsageError(f"a score needs limit >= 1, not {limit}")
     seed_everything(seed, "score")
     with evaluating(model):
         batches = in_order(split, model.spec, model.device, BATCH, limit)
@@ -156,19 +154,17 @@ def surprise(
 
     Raises:
         NotSupported: the model is no chain of conditionals and cannot tell where.
-        UsageError: items of another shape, a condition that the model needs and does not get.
+        UsageError: items of another shape or grid, a condition that the model needs and does not get.
     """
     model = as_model(model)
-    chain, x = chain_of(model), x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
-    if x.shape[1:] != model.spec.shape:
-        raise UsageError(f"the model is for items of shape {model.spec.shape}, (N, *shape), not {tuple(x.shape)}")
+    chain, x = chain_of(model), as_items(x, model.spec, model.device)
     given, bits = model.conditioned(condition, len(x)), np.empty(x.shape)
     with evaluating(model):
         for start in range(0, len(x), BATCH):
             part = slice(start, start + BATCH)
             some = {name: values[part] for name, values in given.items()}
-            nats = -chain.log_each(x[part].to(model.device), some)
-            bits[part] = nats.double().cpu().numpy() / math.log(2)
+            nats = -chain.log_each(x[part], some)
+            bits[part] = nats.cpu().double().numpy() / math.log(2)
     return bits
 
 

@@ -6,6 +6,7 @@ item does not, and neither does a blur, which is close to everything alike: dist
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ NEAR = 0.01  # a near-copy has a smaller r than all but this share of the held-o
 
 @dataclass(frozen=True)
 class Neighbours:
-    """For each item its nearest training item: the distance (in pixels scaled to [0, 1], Euclidean) and the index."""
+    """For each item its nearest training item: the Euclidean distance (of pixels scaled to [0, 1]) and the index."""
 
     distance: np.ndarray
     index: np.ndarray
@@ -30,11 +31,19 @@ def nearest_items(x: np.ndarray, others: np.ndarray, levels: int | None, leave_o
     `leave_one_out`: x are the others themselves, and no item is its own neighbour.
     """
     scale = 1.0 if levels is None else 1.0 / (levels - 1)
+    chunks = (np.asarray(others[start : start + CHUNK]) for start in range(0, len(others), CHUNK))
+    return nearest_among(x, chunks, leave_one_out, scale)
+
+
+def nearest_among(
+    x: np.ndarray, chunks: Iterable[np.ndarray], leave_one_out: bool = False, scale: float = 1.0
+) -> Neighbours:
+    """The same, all items times `scale`, where the others come in chunks (m, *shape), one after the other."""
     items = x.reshape(len(x), -1).astype(np.float32) * scale
-    rows = np.arange(len(x))
+    rows, start = np.arange(len(x)), 0
     nearest, index = np.full(len(x), np.inf), np.zeros(len(x), np.int64)
-    for start in range(0, len(others), CHUNK):
-        chunk = np.asarray(others[start : start + CHUNK]).reshape(-1, items.shape[1]).astype(np.float32) * scale
+    for some in chunks:
+        chunk = some.reshape(len(some), -1).astype(np.float32) * scale
         squared = squared_distances(items, chunk)
         if leave_one_out:
             own = rows[(rows >= start) & (rows < start + len(chunk))]
@@ -43,6 +52,7 @@ def nearest_items(x: np.ndarray, others: np.ndarray, levels: int | None, leave_o
         closer = squared[rows, best] < nearest
         nearest = np.where(closer, squared[rows, best], nearest)
         index = np.where(closer, best + start, index)
+        start += len(chunk)
     return Neighbours(np.sqrt(nearest), index)
 
 

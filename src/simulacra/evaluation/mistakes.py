@@ -13,13 +13,13 @@ from simulacra.model import Model, evaluating
 BATCH = 250
 
 
-def mistakes(model: Model, split: Split, limit: int | None = None) -> np.ndarray:
+def mistakes(model: Model, split: Split) -> np.ndarray:
     """Whether argmax_y log q(y|x) is not the label of an item, (N,), of a model of one condition field."""
     assert isinstance(model, Classifier)
     (field,) = model.spec.condition
     with evaluating(model):
         wrong = [
             model.log_class_probs(x).argmax(1) != given[field]
-            for x, given in in_order(split, model.spec, model.device, BATCH, limit)
+            for x, given in in_order(split, model.spec, model.device, BATCH)
         ]
     return torch.cat(wrong).cpu().numpy()

@@ -2,7 +2,7 @@
 
     v = mean z(with) - mean z(without)
 
-Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", section 4.2. Where the groups are
+Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", section 4. Where the groups are
 classes each class has the same weight, so that frequent ones do not decide what the others look like.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from simulacra.data import ClassLabel, Dataset, DataSpec, Split, as_dataset
 from simulacra.data.source import reading
 from simulacra.errors import DataError, UsageError, did_you_mean
-from simulacra.exploration.codes import encode_items, split_for
+from simulacra.exploration.codes import mean_codes, split_for
 from simulacra.model import Model, as_model
 from simulacra.weights import digest
 
@@ -30,7 +30,8 @@ def attribute(
 
     Args:
         model: a model with an encoder, or its run folder.
-        items_with: (N, *shape) on the data grid; a `Split` where the model is conditional and needs their labels.
+        items_with: (N, *shape) on the data grid; a `Split` where the model is conditional and needs their labels. The
+            first 10,000 are encoded.
         items_without: the same of other items.
 
     Raises:
@@ -86,7 +87,8 @@ def _mean_code(model: Model, items: Split | np.ndarray) -> np.ndarray:
     split = items if isinstance(items, Split) else Split(items, {}, "given")
     if not len(split):
         raise UsageError("an attribute needs items with it and items without it; one of these groups is empty")
-    return encode_items(model, split, MOST)["mean"].mean(axis=0)
+    total = sum(codes.sum(axis=0, dtype=np.float64) for codes in mean_codes(model, split, MOST))
+    return np.asarray(total / min(len(split), MOST), np.float32)
 
 
 def _classes(spec: DataSpec, names: Sequence[str]) -> tuple[str, list[int]]:

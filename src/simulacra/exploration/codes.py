@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from simulacra.data import Dataset, Split, as_dataset
 from simulacra.distributions import BinaryCode, OneHotCode
 from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration.drawing import Progress, blank, draw_into
-from simulacra.feed import feed, in_order
+from simulacra.feed import as_items, feed, in_order
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator, seed_everything
 
 BATCH = 250
+TABLE = 1 << 26  # masses of levels that a decoder's mean is taken over at a time
 
 
 def sample(
@@ -94,18 +95,28 @@ def encode_items(model: Model, split: Split, limit: int | None = None, seed: int
     with evaluating(model):
         for x, condition in in_order(split, model.spec, model.device, BATCH, limit):
             q = encoder.encode(x, condition)
-            draws.append(q.sample())
-            means.append(q.mean)
-    z, mean = (torch.cat(parts).cpu().numpy() for parts in (draws, means))
+            draws.append(q.sample().cpu())
+            means.append(q.mean.cpu())
+    z, mean = (torch.cat(parts).numpy() for parts in (draws, means))
     return {"z": z, "mean": mean} | {name: np.array(values[: len(z)]) for name, values in split.condition.items()}
 
 
-def reconstruct(model: Model, x: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
+def mean_codes(model: Model, split: Split, limit: int | None = None) -> Iterator[np.ndarray]:
+    """E_q[z] of the items of a split, (n, ...) of one batch after the other: few are in memory at a time."""
+    encoder = encoder_of(model)
+    with evaluating(model):
+        for x, condition in in_order(split, model.spec, model.device, BATCH, limit):
+            yield encoder.encode(x, condition).mean.cpu().numpy()
+
+
+def reconstruct(model: Model, x: Tensor | np.ndarray, condition: Mapping[str, Any] | None = None) -> Tensor:
     """x -> the mean of p(x|z) at the code of x, on the data grid.
 
-    Raises NotSupported for a model that lacks an encoder or a decoder.
+    Raises NotSupported for a model that lacks an encoder or a decoder, UsageError for items of another shape or grid.
     """
     decoder_of(model)
+    encoder_of(model)
+    x = as_items(x, model.spec, model.device)
     given = model.conditioned(condition, len(x))
     return decoded(model, code_of(model, x, given), given)
 
@@ -131,9 +142,10 @@ def decoded_mean(model: Model, z: Tensor, given: Mapping[str, Tensor]) -> Tensor
     """Codes (N, ...) -> E[x|z], (N, *shape), in batches; the condition has one value, or N."""
     decoder, items = decoder_of(model), []
     given = {name: values.expand(len(z)) for name, values in given.items()}
+    at_once = max(1, min(BATCH, TABLE // (model.spec.dims * (model.spec.levels or 1))))
     with evaluating(model):
-        for start in range(0, len(z), BATCH):
-            part = slice(start, start + BATCH)
+        for start in range(0, len(z), at_once):
+            part = slice(start, start + at_once)
             items.append(decoder.decode(z[part], {name: values[part] for name, values in given.items()}).mean)
     return torch.cat(items)
 
@@ -150,6 +162,12 @@ def item_of(model: Model, split: Split, index: int) -> tuple[Tensor, dict[str, T
     if not 0 <= index < len(split):
         raise UsageError(f"there is no item {index}: the {split.name} split has items 0 to {len(split) - 1}")
     return feed(split, slice(index, index + 1), model.spec, model.device)
+
+
+def own_classes(condition: Mapping[str, Any]) -> None:
+    """Raises UsageError for a condition that is given together with items of data, which have their own."""
+    if condition:
+        raise UsageError(f"items of DATA have their own {' and '.join(condition)}: leave out this one, or DATA")
 
 
 def encoder_of(model: Model, instead: str = "without DATA, interpolate and traverse use draws of its prior") -> Encoder:

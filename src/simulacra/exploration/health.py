@@ -21,15 +21,14 @@ from torch import Tensor
 from simulacra import registry
 from simulacra.capabilities import Encoder, Layered, Quantised
 from simulacra.data import Dataset, Split, as_dataset
-from simulacra.errors import UsageError
 from simulacra.exploration.codes import BATCH, encoder_of, split_for
-from simulacra.exploration.posteriors import Posteriors, posteriors
+from simulacra.exploration.posteriors import SILENT, Posteriors, posteriors
 from simulacra.feed import in_order
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import seed_everything
 
 ACTIVE = 0.01  # variance
-SILENT, ITEMS_SILENT = 0.01, 0.99  # nats, share of the items
+ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
 UNEVEN = 0.25  # of the codes: a lower perplexity is worth a word
 REMEDIES = {  # by the argument that a model must have
     "kl_warmup": "--kl-warmup 2000",
@@ -70,8 +69,6 @@ def health(
     model, data = as_model(model), as_dataset(data)
     encoder_of(model)
     items = split_for(model, data, split)
-    if limit is not None and limit < 1:
-        raise UsageError(f"health needs at least one item, not {limit}")
     seed_everything(seed, "health")
     n = min(len(items), limit or len(items))
     return Health(registry.name_of(type(model)), data.name, split, n, dict(_findings(model, items, limit)))
@@ -87,9 +84,9 @@ def _findings(model: Model, items: Split, limit: int | None) -> Iterator[tuple[s
         return
     found = posteriors(model, items, limit)
     yield "active_units", _active(model, found)
-    if found.kl is not None:
+    if found.kl is not None and found.silent is not None:
         yield "kl", _kl(found.kl)
-        yield "collapsed", _collapsed(model, found.kl)
+        yield "collapsed", _collapsed(model, found.silent)
     if isinstance(model, Layered):
         yield "layers", _layers(model, model, items, limit)
 
@@ -109,16 +106,14 @@ def _active(model: Model, found: Posteriors) -> Finding:
     return Finding(active, count, tuple(spread.tolist()), advice)
 
 
-def _kl(kl: Tensor) -> Finding:
-    each = kl.mean(0)
+def _kl(each: Tensor) -> Finding:
     total, most = float(each.sum()), each.argsort(descending=True, stable=True)[:3].tolist()
     told = f"a code tells {total:.1f} nats of an item, most of them in dimension{'s' * (len(most) > 1)} "
     return Finding(total, None, tuple(each.tolist()), told + ", ".join(map(str, most)) + "; `traverse` shows these")
 
 
-def _collapsed(model: Model, kl: Tensor) -> Finding:
-    silent = (kl < SILENT).float().mean(0)
-    collapsed, count = int((silent >= ITEMS_SILENT).sum()), kl.shape[1]
+def _collapsed(model: Model, silent: Tensor) -> Finding:
+    collapsed, count = int((silent >= ITEMS_SILENT).sum()), len(silent)
     if collapsed == count:
         advice = f"posterior collapse: the decoder has learned to do without the code; {_wake(model)}"
     elif collapsed:

@@ -44,7 +44,7 @@ def importance(model: Model, dimensions: Dimensions, given: Mapping[str, Tensor]
 def _to_encoder(model: Model, dimensions: Dimensions, split: Split) -> Importance:
     found = posteriors(model, split, ITEMS)
     if found.kl is not None:
-        return Importance("KL", found.kl.mean(0))
+        return Importance("KL", found.kl)
     return Importance("spread", found.spread / dimensions.scale.cpu().square())
 
 

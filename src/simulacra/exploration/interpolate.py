@@ -9,7 +9,7 @@ from torch import Tensor
 
 from simulacra.data import Dataset, as_dataset
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.exploration.codes import code_of, decoded, decoder_of, encoder_of, prior_of, split_for
+from simulacra.exploration.codes import code_of, decoded, decoder_of, encoder_of, own_classes, prior_of, split_for
 from simulacra.exploration.paths import walk
 from simulacra.feed import in_order
 from simulacra.model import Model, as_model, evaluating
@@ -40,11 +40,11 @@ def interpolate(
         seed: of the draws of the prior.
         path: "linear" or "spherical", in place of the usual one.
         condition: without data, the class to walk in: `label=3`; by default each row has its own. Between two items it
-            is that of the first.
+            is that of the first, and none can be given.
 
     Raises:
         NotSupported: the model has no decoder, or for data no encoder, or without data no prior.
-        UsageError: steps < 2, rows < 1, a path that does not exist, too few items.
+        UsageError: steps < 2, rows < 1, a path that does not exist, too few items, a condition together with data.
     """
     model = as_model(model)
     decoder_of(model)
@@ -58,6 +58,7 @@ def interpolate(
         with evaluating(model):
             ends = prior_of(model).prior(2 * rows, twice).sample(generator(model.device, seed, "interpolate"))
     else:
+        own_classes(condition)
         encoder_of(model)
         data = as_dataset(data)
         x, fields = next(in_order(split_for(model, data, "test"), model.spec, model.device, 2 * rows))

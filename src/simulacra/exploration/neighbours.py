@@ -10,8 +10,8 @@ import numpy as np
 
 from simulacra.capabilities import Encoder
 from simulacra.data import Dataset, Split
-from simulacra.evaluation.memorisation import Neighbours, nearest_items
-from simulacra.exploration.codes import encode_items, sample, split_for
+from simulacra.evaluation.memorisation import Neighbours, nearest_among, nearest_items
+from simulacra.exploration.codes import mean_codes, sample, split_for
 from simulacra.model import Model, as_model
 
 
@@ -58,5 +58,5 @@ def neighbours(
         return Nearest(samples, by_pixels, None, train)
     given = model.conditioned(condition or model.every_class(n), n)
     drawn = Split(samples, {name: values.cpu().numpy() for name, values in given.items()}, "samples")
-    codes, others = (encode_items(model, split)["mean"] for split in (drawn, train))
-    return Nearest(samples, by_pixels, nearest_items(codes, others, None), train)
+    codes = np.concatenate(list(mean_codes(model, drawn)))
+    return Nearest(samples, by_pixels, nearest_among(codes, mean_codes(model, train)), train)

@@ -14,36 +14,57 @@ from simulacra.exploration.codes import BATCH, encoder_of
 from simulacra.feed import in_order
 from simulacra.model import Model, evaluating
 
+SILENT = 0.01  # nats, below which a dimension tells nothing of an item
+
 
 @dataclass(frozen=True)
 class Posteriors:
-    """q(z|x) of N items and D dimensions.
+    """q(z|x) of the items of a split, for each of D dimensions; no item is kept, as a code may be larger than an image.
 
-    kl:    (N, D) nats, KL(q(z_d|x) || p(z_d)); None where it has no closed form for each dimension.
-    means: (N, D, numbers), E_q[z_d]: one number, or the masses of a one-hot variable.
-    point: whether q is a point mass, all of whose spread over items is due to the items.
+    kl:     (D,) nats, mean over the items of KL(q(z_d|x) || p(z_d)); None where it has no closed form.
+    silent: (D,) share of the items for which it is below SILENT; None likewise.
+    spread: (D,) variance over the items of E_q[z_d]: of a dimension that says nothing, it is 0.
+    point:  whether q is a point mass, all of whose spread over items is due to the items.
     """
 
     kl: Tensor | None
-    means: Tensor
+    silent: Tensor | None
+    spread: Tensor
     point: bool
-
-    @property
-    def spread(self) -> Tensor:
-        """(D,) variance over the items of E_q[z_d]: of a dimension that says nothing, it is 0."""
-        return self.means.var(0, correction=0).sum(1)
 
 
 def posteriors(model: Model, split: Split, limit: int | None = None) -> Posteriors:
     """Encode the items of a split, or its first `limit`; raises NotSupported for a model without an encoder."""
     encoder = encoder_of(model)
-    kls, means, point = [], [], False
+    kl, silent, means, point = _Mean(), _Mean(), _Mean(), False
     with evaluating(model):
         for x, condition in in_order(split, model.spec, model.device, BATCH, limit):
             q = encoder.encode(x, condition)
-            each = kl_each(q, model.prior(len(x), condition)) if isinstance(model, Prior) else None
-            kls += [] if each is None else [each.flatten(1).cpu()]
-            mean = q.mean if isinstance(q, OneHotCode) else q.mean.flatten(1).unsqueeze(2)
-            means.append(mean.float().cpu())
             point = isinstance(q, PointMass)
-    return Posteriors(torch.cat(kls) if kls else None, torch.cat(means), point)
+            means.add(q.mean if isinstance(q, OneHotCode) else q.mean.flatten(1).unsqueeze(2))
+            each = kl_each(q, model.prior(len(x), condition)) if isinstance(model, Prior) else None
+            if each is not None:
+                kl.add(each.flatten(1))
+                silent.add((each.flatten(1) < SILENT).float())
+    told = kl.count > 0
+    spread = means.variance.sum(1)  # of a one-hot variable the sum over its masses
+    return Posteriors(kl.mean.float() if told else None, silent.mean.float() if told else None, spread.float(), point)
+
+
+class _Mean:
+    """Mean and variance of rows that come a few at a time, in double precision."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
+
+    def add(self, rows: Tensor) -> None:
+        """rows (n, ...). Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance"."""
+        rows = rows.cpu().double()
+        n, mean = len(rows), rows.mean(0)
+        gap, total = mean - self.mean, self.count + n
+        self.squares = self.squares + (rows - mean).square().sum(0) + gap.square() * (self.count * n / total)
+        self.mean, self.count = self.mean + gap * (n / total), total
+
+    @property
+    def variance(self) -> Tensor:
+        return self.squares / self.count

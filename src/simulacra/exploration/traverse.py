@@ -12,7 +12,7 @@ import torch
 
 from simulacra.data import Dataset
 from simulacra.errors import UsageError
-from simulacra.exploration.codes import code_of, decoded, item_of, split_for
+from simulacra.exploration.codes import code_of, decoded, item_of, own_classes, split_for
 from simulacra.exploration.dimensions import dimensions_of
 from simulacra.exploration.importance import Importance, importance
 from simulacra.model import Model, as_model
@@ -69,19 +69,21 @@ def traverse(
 
     Raises:
         NotSupported: the model has no decoder or prior, or for data no encoder, or its codes have no dimensions.
-        UsageError: an index or a dimension that does not exist, steps < 2, top < 1.
+        UsageError: an index or a dimension that does not exist, no dimension, steps < 2, top < 1, a condition together
+            with data.
     """
     model = as_model(model)
-    if steps < 2 or top < 1:
-        raise UsageError(f"traverse needs steps >= 2 and top >= 1, not {steps} and {top}")
+    if steps < 2 or top < 1 or (dims is not None and not len(dims)):
+        raise UsageError(f"traverse needs steps >= 2, top >= 1 and dims, if any, not {steps}, {top} and {dims}")
     if data is None:
         given = model.conditioned(condition or model.every_class(1), 1)
         dimensions, items = dimensions_of(model, given, seed), None
         start = dimensions.start
     else:
+        own_classes(condition)
         items = split_for(model, data, split)
         x, given = item_of(model, items, index)
-        dimensions, start = dimensions_of(model, given), code_of(model, x, given)
+        dimensions, start = dimensions_of(model, given, seed), code_of(model, x, given)
     matter = importance(model, dimensions, given, items)
     chosen = dimensions.check(matter.order()[:top] if dims is None else dims)
     settings = dimensions.settings(steps, REACH)
