@@ -7,9 +7,10 @@ from small import SPECS, condition_of, dataset, items, randomise, small_model
 
 import simulacra as sim
 from simulacra import registry
+from simulacra.adversarial import AAE
 from simulacra.data import ClassLabel, DataSpec, Split
 from simulacra.errors import DataError, NotSupported, UsageError
-from simulacra.exploration import attribute_of_classes
+from simulacra.exploration import attribute_of_classes, codes
 from simulacra.exploration.attributes import class_called, read_attribute, stored
 from simulacra.latent import VAE
 
@@ -47,6 +48,15 @@ def test_an_attribute_is_the_difference_of_mean_codes():
     np.testing.assert_allclose(vector, code(model, a).mean(0) - code(model, b).mean(0), atol=1e-5)
     np.testing.assert_allclose(sim.attribute(model, b, a), -vector, atol=1e-6)
     np.testing.assert_allclose(sim.attribute(model, a, a), 0, atol=1e-6)
+
+
+def test_an_attribute_is_gathered_batch_by_batch(monkeypatch):
+    model, a, b = vae(), items(SPEC, 7, 1).numpy(), items(SPEC, 4, 2).numpy()
+    whole = sim.attribute(model, a, b)
+    monkeypatch.setattr(codes, "BATCH", 3)
+    found = sim.attribute(model, a, b)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_every_class_has_the_same_weight():
@@ -148,6 +158,17 @@ def test_dimensions_move_by_deviations_and_attributes_are_added():
     expected = decoded(model, z + np.array([0, 2.0, 0, -0.5], np.float32) + 1.5 * vector)
     assert (found.after == expected).all()
     assert (found.after != found.reconstructed).any()
+
+
+def test_every_item_moves_by_the_prior_of_its_own_class():
+    """The modes of a ring are wide along the radius and narrow across it, so that their axes differ."""
+    torch.manual_seed(0)
+    model = randomise(AAE(LABELLED, latent=2, hidden=16, prior="ring"), 0.4).eval()
+    x, label = items(SPEC, 3), torch.tensor([0, 1, 2])
+    together = sim.edit(model, x, {0: 2.0}, condition={"label": label}).after
+    alone = [sim.edit(model, x[i : i + 1], {0: 2.0}, condition={"label": i}).after for i in range(3)]
+    assert (together == np.concatenate(alone)).all()
+    assert (together != sim.edit(model, x, {0: 2.0}, condition={"label": 0}).after).any()
 
 
 def test_an_edit_of_no_strength_is_the_reconstruction():

@@ -67,13 +67,20 @@ def edit(
     for vector, strength in toward:
         moved = moved + strength * _of_shape(vector, strength, z)
     if dims:
-        dimensions = dimensions_of(model, {name: values[:1] for name, values in given.items()})
-        for dimension, amount in dims.items():
-            moved = dimensions.move(moved, dimension, amount)
+        each = [slice(i, i + 1) for i in range(len(z))] if given else [slice(None)]  # a class may have its own prior
+        moved = torch.cat([_moved(model, moved[i], {name: v[i] for name, v in given.items()}, dims) for i in each])
     before, reconstructed, after = (
         t.cpu().numpy() for t in (x, decoded(model, z, given), decoded(model, moved, given))
     )
     return Edit(before, reconstructed, after)
+
+
+def _moved(model: Model, z: Tensor, given: Mapping[str, Tensor], dims: Mapping[int, float]) -> Tensor:
+    """Codes of one class with some of their dimensions moved."""
+    dimensions = dimensions_of(model, given)
+    for dimension, amount in dims.items():
+        z = dimensions.move(z, dimension, amount)
+    return z
 
 
 def _of_shape(vector: np.ndarray | Tensor, strength: float, z: Tensor) -> Tensor:
