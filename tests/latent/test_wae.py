@@ -7,7 +7,7 @@ import torch
 from small import SPECS, condition_of, items, randomise, stripes
 
 import simulacra as sim
-from simulacra.data import DataSpec
+from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import UsageError
 from simulacra.latent import WAEMMD
 from simulacra.latent.wae import SCALES, mmd
@@ -91,6 +91,12 @@ def test_the_kernel_is_as_wide_as_the_prior():
     ring = small(prior="ring")
     assert ring.distance == pytest.approx(2 * (0.4**2 + 0.1**2), rel=0.1)  # of one class: within a mode
     assert small(SPECS["grey"], prior="ring").distance == pytest.approx(2 * (4 + 0.4**2 + 0.1**2), rel=0.1)
+
+
+def test_the_kernel_has_a_width_for_any_number_of_classes():
+    many = DataSpec((1, 8, 8), 17, {"label": ClassLabel(1500)})
+    assert small(many, latent=5).distance == pytest.approx(10, rel=0.05)
+    assert small(many, prior="ring").distance == pytest.approx(2 * (0.4**2 + 0.1**2), rel=0.1)
 
 
 def test_the_loss_is_the_reconstruction_and_the_weighted_gap():

@@ -97,9 +97,10 @@ class WAEMMD(MatchedCodes):
     @functools.cached_property
     def distance(self) -> float:
         """C: the mean squared distance of two draws of p(z), of one class where classes have modes of their own."""
-        given = {name: values.to(self.device) for name, values in self.every_class(MEASURED).items()}
-        w = self.prior(MEASURED, given).sample(generator(self.device, "distance"))
-        pairs = _pairs(w, self._one_class(given))
+        n = max([MEASURED, *(2 * label.count for label in self.spec.condition.values())])  # a pair of each class
+        given = {name: values.to(self.device) for name, values in self.every_class(n).items()}
+        w = self.prior(n, given).sample(generator(self.device, "distance"))
+        pairs = _pairs(w, self._one_class(given) if self.codes.modal else None)
         return float((pairs * _squared_distances(w, w)).sum() / pairs.sum())
 
     def _one_class(self, given: Condition) -> Tensor | None:
