@@ -325,6 +325,7 @@ def test_what_it_cannot_model_is_refused(cls, spec, arguments, message):
         cls(spec, **arguments)
 
 
-def test_a_bound_of_no_samples_is_refused():
+@pytest.mark.parametrize("asked", ["log_prob_bound", "log_weights"])
+def test_a_bound_of_no_samples_is_refused(asked):
     with pytest.raises(UsageError, match="at least one sample, not 0"):
-        small().log_prob_bound(items(GREY, 1), {"label": 0}, samples=0)
+        getattr(small(), asked)(items(GREY, 1), {"label": 0}, samples=0)

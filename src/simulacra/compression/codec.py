@@ -203,7 +203,7 @@ def _likeliest_fields(model: Model, scheme: Scheme, x: np.ndarray) -> dict[str, 
         given = dict(zip(names, classes, strict=True))
         parts = [torch.from_numpy(x[i : i + BATCH]).to(model.device) for i in range(0, len(x), BATCH)]
         likely = [scheme.nats(part, model.conditioned(given, len(part))) for part in parts]
-        nats = torch.cat(likely).double().cpu().numpy()
+        nats = torch.cat(likely).cpu().double().numpy()
         for name in names:
             fields[name][nats > best] = given[name]
         best = np.maximum(best, nats)

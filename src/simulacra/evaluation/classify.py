@@ -172,7 +172,7 @@ def log_likelihoods(model: Model, split: Split, limit: int | None = None) -> np.
         for x, _ in in_order(split, model.spec.conditioned_on(()), model.device, BATCH, limit):
             each = [model.log_prob(x, {field: torch.full((len(x),), y)}) for y in range(count)]
             nats.append(torch.stack(each, dim=1))
-    return torch.cat(nats).double().cpu().numpy()
+    return torch.cat(nats).cpu().double().numpy()
 
 
 def log_evidence(model: Model, split: Split, limit: int | None = None) -> np.ndarray:
@@ -187,7 +187,7 @@ def log_evidence(model: Model, split: Split, limit: int | None = None) -> np.nda
     assert isinstance(model, Density)
     with evaluating(model):
         batches = in_order(split, model.spec, model.device, BATCH, limit)
-        return torch.cat([model.log_prob(x) for x, _ in batches]).double().cpu().numpy()
+        return torch.cat([model.log_prob(x) for x, _ in batches]).cpu().double().numpy()
 
 
 def _judge(

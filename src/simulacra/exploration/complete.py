@@ -124,7 +124,7 @@ def _nats(model: Model, x: Tensor, unknown: Tensor, given: Condition) -> np.ndar
             part = slice(start, start + BATCH)
             some = {name: values[part] for name, values in given.items()}
             nats.append(-model.log_prob_completion(x[part], unknown[part], some))
-    return torch.cat(nats).double().cpu().numpy()
+    return torch.cat(nats).cpu().double().numpy()
 
 
 def _unseen(model: Model, unknown: Tensor) -> np.ndarray:

@@ -132,5 +132,6 @@ class CodeUse:
 
 def code_use(counts: Tensor, grid: tuple[int, int]) -> CodeUse:
     """From how often each code occurs, (K,), in grids of h × w."""
+    counts = counts.cpu()  # where there is double precision
     p = counts.double() / counts.sum()
     return CodeUse(grid, len(counts), int((counts > 0).sum()), float(torch.special.entr(p).sum().exp()))

@@ -122,13 +122,13 @@ class VectorQuantised(LatentVariable):
 
     def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
         """The ELBO, (samples, N): every draw of q(k|x) is the same."""
+        if samples < 1:
+            raise UsageError(f"the bound needs at least one sample, not {samples}")
         return self.elbo(x, condition).expand(samples, len(x))
 
     def log_prob_bound(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
         """The ELBO, (N,): more draws of a point mass cannot raise it."""
-        if samples < 1:
-            raise UsageError(f"the bound needs at least one sample, not {samples}")
-        return self.elbo(x, condition)
+        return self.log_weights(x, condition, samples)[0]
 
     @torch.no_grad()
     def sample(
