@@ -30,6 +30,15 @@ def clouds(n: int, seed: int, apart: float = 6.0) -> tuple[np.ndarray, np.ndarra
 PROBES = [linear_probe, nearest_neighbours, cluster]
 
 
+def test_the_linear_probe_is_the_one_of_scikit_learn():
+    from sklearn.linear_model import LogisticRegression
+
+    (train, y), (test, _) = clouds(300, 0, apart=1.0), clouds(500, 1, apart=1.0)
+    mean, scale = train.mean(0), train.std(0)
+    reference = LogisticRegression(tol=1e-9).fit((train - mean) / scale, y).predict((test - mean) / scale)
+    assert (linear_probe(train, y, test) == reference).all()
+
+
 @pytest.mark.parametrize("probe", PROBES)
 def test_classes_that_lie_apart_are_told(probe):
     (train, y), (test, truth) = clouds(300, 0), clouds(200, 1)
@@ -142,9 +151,9 @@ def test_without_the_extra_codes_are_left_out_and_the_extra_is_named(monkeypatch
     data = labelled((60, 10, 40))
     model = Ideal(data.spec.conditioned_on(()), lambda x: x[:, :2])
     assert not codes_unjudged(model, data)
-    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    monkeypatch.setitem(sys.modules, "sklearn.neighbors", None)
     monkeypatch.setattr(representation, "available", lambda: False)
     assert sim.evaluate(model, data) == {}
     assert codes_unjudged(model, data)
     with pytest.raises(UsageError, match=r"pip install 'simulacra\[eval\]'"):
-        linear_probe(*clouds(30, 0), items(SPECS["continuous"], 3).numpy())
+        nearest_neighbours(*clouds(30, 0), items(SPECS["continuous"], 3).numpy())
