@@ -94,7 +94,7 @@ class Prior(Protocol):
     """Knows how codes z are distributed, before any item is seen. An autoencoder does not."""
 
     def prior(self, n: int, condition: Condition | None = None) -> Distribution:
-        """p(z) for n items; without a condition that of all classes together."""
+        """p(z) for n items; without a condition that of all classes together, where the model knows it."""
         ...
 
 

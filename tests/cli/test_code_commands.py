@@ -193,4 +193,6 @@ def test_verbs_refuse_before_they_write(refused, runs, tmp_path):
     assert "--with" in refused("attribute", runs["vae"], "digits", "--out", tmp_path / "a.npz")
     assert ".gif" in refused("interpolate", runs["vae"], "--out", tmp_path / "x.mp4")
     assert "path" in refused("interpolate", runs["vae"], "--path", "curved", *out)
+    assert "steps >= 2" in refused("interpolate", runs["vae"], "--steps", "0", *out)
+    assert "their own label" in refused("traverse", runs["vae"], "digits", "--label", "1", *out)
     assert list(tmp_path.iterdir()) == []

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
-from simulacra.cli.output import write_arrays
-from simulacra.errors import UsageError
+from simulacra.cli.output import place, write_arrays
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,7 @@ class Encode(OnData):
         import simulacra
 
         model, data = self.loaded()
-        path = self.out or self.run / "codes.npz"
-        if path.suffix != ".npz":
-            raise UsageError(f"codes are arrays: cannot write {path}, use a .npz file")
+        path = place(self.out, self.run, "codes", (".npz",))
         codes = simulacra.encode(model, data, self.split, seed=self.seed)
         write_arrays(path, codes)
         shape = list(codes["z"].shape)

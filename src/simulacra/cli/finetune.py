@@ -10,9 +10,8 @@ from typing import Annotated
 import tyro
 
 from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, optional, parse
+from simulacra.cli.output import place, write_bytes
 from simulacra.cli.table import print_table
-from simulacra.errors import UsageError
-from simulacra.weights import write_atomically
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,7 @@ class Finetune:
         from simulacra.training import finetune
         from simulacra.training.progress import terminal
 
-        path = self.out or self.run / "finetune.json"
-        if path.suffix != ".json":
-            raise UsageError(f"the errors are a record: cannot write {path}, use a .json file")
+        path = place(self.out, self.run, "finetune", (".json",))
         data = load_data(self.data, self.resize, self.levels)
         methods = [name for word in self.methods for name in word.split(",") if name]
         with terminal() as progress:
@@ -62,8 +59,7 @@ class Finetune:
                 progress=progress,
             )
         told = as_json(asdict(found))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, told.encode())
+        write_bytes(path, told.encode())
         if self.json:
             print(told)
             return

@@ -45,7 +45,8 @@ class Interpolate(MaybeOnData):
         model, data, condition = self.loaded()
         endings = (*picture_or_array(has_picture(model.spec)), *[".gif"] * model.spec.is_image)
         path = place(self.out, self.run, "interpolation", endings)
-        steps = self.steps or (FRAMES if path.suffix == ".gif" else STEPS)
+        usual = FRAMES if path.suffix == ".gif" else STEPS
+        steps = usual if self.steps is None else self.steps
         items = simulacra.interpolate(model, steps, self.rows, data, self.seed, self.path, **condition).cpu().numpy()
         if path.suffix == ".gif":
             _write_film(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec)
