@@ -68,3 +68,12 @@ def test_options_without_a_meaning_are_not_offered_and_are_refused_with_the_reas
     assert "2^46.9" in refused("fit", "markov", "digits", "--memory", "9", "--out", tmp_path / "run")
     assert "rnade" in refused("fit", "independent", "ring", "--out", tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("model", ["vae", "ladder-vae"])
+def test_an_argument_that_may_be_left_out_is_described_as_what_it_is_when_given(model, capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", model, "--help"])
+    told = capsys.readouterr().out
+    assert {"vae": "--components NUMBER", "ladder-vae": "--clip NUMBER"}[model] in told
+    assert "None" not in told

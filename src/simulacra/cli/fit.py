@@ -38,7 +38,7 @@ _OWN: list[Field] = [
         None,
     ),
     ("fresh", Annotated[Flag, tyro.conf.arg(help="begin anew in a new folder instead of continuing")], False),
-    ("dry_run", Annotated[Flag, tyro.conf.arg(help="take one step, tell size, time and paths, write nothing")], False),
+    ("dry_run", Annotated[Flag, tyro.conf.arg(help="take a few steps, tell size, time, paths; write nothing")], False),
     ("resize", Resize, None),
     ("levels", Levels, None),
     ("json", Json, False),
@@ -91,10 +91,12 @@ def _command(cls: type[Model]) -> type:
 
 def _model_fields(cls: type[Model]) -> list[Field]:
     kinds, told = typing.get_type_hints(cls.__init__), documented(cls, "Args")
-    return [
-        (name, Annotated[kinds[name], tyro.conf.arg(help=told.get(name))], parameter.default)
-        for name, parameter in constructor_arguments(cls).items()
-    ]
+    listed = []
+    for name, parameter in constructor_arguments(cls).items():
+        text = told.get(name, "")
+        shown = optional("NUMBER", text) if parameter.default is None else _shown(kinds[name], text)
+        listed.append((name, Annotated[kinds[name], shown], parameter.default))
+    return listed
 
 
 def _option_fields(cls: type[Model]) -> list[Field]:
@@ -105,9 +107,14 @@ def _option_fields(cls: type[Model]) -> list[Field]:
         default, text = getattr(suited, option.name), told[option.name]
         if option.name in ("steps", "epochs", "minutes"):
             text, default = text + (f" (without any budget: {default})" if default else ""), None
-        shown = optional("NUMBER", text) if default is None else tyro.conf.arg(help=text)
+        shown = optional("NUMBER", text) if default is None else _shown(kinds[option.name], text)
         listed.append((option.name, Annotated[kinds[option.name], shown], default))
     return listed
+
+
+def _shown(kind: Any, text: str) -> Any:
+    """An argument with a default; of a number that may also be None, only the number is spoken of."""
+    return tyro.conf.arg(help=text, metavar="NUMBER" if type(None) in typing.get_args(kind) else None)
 
 
 def tell(plan: Plan, model: Model, data: str, as_object: bool) -> None:

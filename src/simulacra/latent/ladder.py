@@ -56,7 +56,7 @@ class LadderVAE(LatentVariable):
         hidden: features within a block.
         latent: numbers that one layer adds to the code of one pixel of its grid.
         blocks: layers on every grid.
-        likelihood: p(x|z): auto, bernoulli, categorical, gaussian, logistic-mixture, ...
+        likelihood: p(x|z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture.
         beta: weight of the KL terms in training; every bound that is reported has beta = 1.
         kl_warmup: steps over which this weight rises from 0. Without it the upper layers are slow to say anything
             (Sønderby et al. 2016, section 2.2).

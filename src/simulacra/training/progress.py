@@ -6,21 +6,24 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, SupportsFloat
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Protocol):
-    def update(self, done: float, left: float, step: int, values: Mapping[str, float]) -> None:
-        """`done`: share of the budget spent, 0 to 1; `left`: seconds to go; `values`: the newest figures."""
+    def update(self, done: float, left: float, step: int, values: Mapping[str, SupportsFloat]) -> None:
+        """`done`: share of the budget spent, 0 to 1; `left`: seconds to go; `values`: the newest figures.
+
+        These may be tensors: they leave the device only where they are told.
+        """
         ...
 
     def say(self, line: str) -> None: ...
 
 
 class Silent:
-    def update(self, done: float, left: float, step: int, values: Mapping[str, float]) -> None: ...
+    def update(self, done: float, left: float, step: int, values: Mapping[str, SupportsFloat]) -> None: ...
 
     def say(self, line: str) -> None: ...
 
@@ -29,7 +32,7 @@ class PlainLines:
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def update(self, done: float, left: float, step: int, values: Mapping[str, float]) -> None:
+    def update(self, done: float, left: float, step: int, values: Mapping[str, SupportsFloat]) -> None:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
@@ -39,8 +42,8 @@ class PlainLines:
         print(line, file=sys.stderr, flush=True)
 
 
-def told(values: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+def told(values: Mapping[str, SupportsFloat]) -> str:
+    return "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
 
 
 @contextlib.contextmanager
@@ -59,7 +62,7 @@ def terminal() -> Iterator[Progress]:
         task = bar.add_task("starting", total=1.0)
 
         class OnTerminal:
-            def update(self, done: float, left: float, step: int, values: Mapping[str, float]) -> None:
+            def update(self, done: float, left: float, step: int, values: Mapping[str, SupportsFloat]) -> None:
                 clock = f"{left // 60:.0f}:{left % 60:02.0f} left"
                 bar.update(task, completed=done, description=f"{clock}  step {step}  {told(values)}")
 
