@@ -52,7 +52,7 @@ from simulacra.training.runtime import Runtime
 
 PIXELS, HIDDEN, LATENT, BATCH, RATE = 784, 512, 20, 128, 1e-3
 IMAGE, WIDTH = (1, 28, 28), 32  # of the conv network
-ROUNDS, IMAGES = 7, {"dense": 50_000, "conv": 10_000, "vqvae": 5_000}  # of a round
+ROUNDS, IMAGES = 7, {"dense": 50_000, "conv": 1_536, "vqvae": 1_024}  # of a round
 OURS = {"simulacra": False, "simulacra bf16": True}
 Round = Callable[[], int]  # trains for a while; returns the number of images
 
