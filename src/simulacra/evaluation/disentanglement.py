@@ -114,50 +114,64 @@ def measures(train: Encoded, test: Encoded, split: str, seed: int = 0) -> dict[s
     rng = np.random.default_rng(mix(seed, "disentanglement"))
     items = f"{len(v)} of {train.of} training and {len(v_test)} of {test.of} {split} items"
     about = f"{train.words} against {', '.join(fields)}; {items}; floor: as many principal components of the pixels"
-    bins, told = _binned(test.codes), _told_by_one(train.codes, v, test.codes, v_test)
+    by_forests = _of_forests(train, test, v, v_test, about, rng, seed)
+    by_information = _of_information(test, v_test, about, rng)
+    return by_information | by_forests | _of_trees(train, test, v, v_test, about, rng)
+
+
+def _of_information(test: Encoded, v: np.ndarray, about: str, rng: np.random.Generator) -> dict[str, Measure]:
+    bins, n = _binned(test.codes), len(v)
+    spread = _spread([_information_gap(bins[h], v[h]) for h in _halves(n, RESAMPLED, rng)])
+    floor = _information_gap(_binned(test.components), v)
+    measured = _measure(_information_gap(bins, v), spread, floor, n, f"MIG, {BINS} bins, of {about}")
+    return {"mutual_information_gap": measured}
+
+
+def _of_forests(
+    train: Encoded, test: Encoded, v: np.ndarray, v_test: np.ndarray, about: str, rng: np.random.Generator, seed: int
+) -> dict[str, Measure]:
     found = dci(train.codes, v, test.codes, v_test, seed)
     halves = [dci(train.codes[h], v[h], test.codes, v_test, seed) for h in _halves(len(v), REFITTED, rng)]
-    floor = dci(train.components, v, test.components, v_test, seed)
-    floor_of_sap = _accuracy_gap(_told_by_one(train.components, v, test.components, v_test), v_test)
-    share = found.correct.mean(1)
-
-    def measure(value: float, spread: float, floor: float, what: str) -> Measure:
-        """`spread` is half a 95 % interval."""
-        low, high = max(0.0, value - spread), min(1.0, value + spread)
-        return Measure(value, low, high, floor, len(v_test), "estimate", f"{what} of {about}")
-
+    floor, n = dci(train.components, v, test.components, v_test, seed), len(v_test)
+    share, told = found.correct.mean(1), f"forests of {TREES} trees, of {about}"
     return {
-        "mutual_information_gap": measure(
-            _information_gap(bins, v_test),
-            _spread([_information_gap(bins[h], v_test[h]) for h in _halves(len(bins), RESAMPLED, rng)]),
-            _information_gap(_binned(test.components), v_test),
-            f"MIG, {BINS} bins,",
-        ),
-        "dci_disentanglement": measure(
+        "dci_disentanglement": _measure(
             found.disentanglement,
             _spread([each.disentanglement for each in halves]),
             floor.disentanglement,
-            f"DCI disentanglement, forests of {TREES} trees,",
+            n,
+            f"DCI disentanglement, {told}",
         ),
-        "dci_completeness": measure(
+        "dci_completeness": _measure(
             found.completeness,
             _spread([each.completeness for each in halves]),
             floor.completeness,
-            f"DCI completeness, forests of {TREES} trees,",
+            n,
+            f"DCI completeness, {told}",
         ),
-        "dci_informativeness": measure(
+        "dci_informativeness": _measure(
             found.informativeness,
-            1.96 * float(share.std(ddof=1)) / math.sqrt(len(share)),
+            1.96 * float(share.std(ddof=1)) / math.sqrt(n),
             floor.informativeness,
-            f"DCI informativeness, mean accuracy of forests of {TREES} trees,",
-        ),
-        "separated_attribute_predictability": measure(
-            _accuracy_gap(told, v_test),
-            _spread([_accuracy_gap(told[:, h], v_test[h]) for h in _halves(len(bins), RESAMPLED, rng)]),
-            floor_of_sap,
-            "SAP, a tree on one number,",
+            n,
+            f"DCI informativeness, mean accuracy of {told}",
         ),
     }
+
+
+def _of_trees(
+    train: Encoded, test: Encoded, v: np.ndarray, v_test: np.ndarray, about: str, rng: np.random.Generator
+) -> dict[str, Measure]:
+    told, n = _told_by_one(train.codes, v, test.codes, v_test), len(v_test)
+    floor = _accuracy_gap(_told_by_one(train.components, v, test.components, v_test), v_test)
+    spread = _spread([_accuracy_gap(told[:, h], v_test[h]) for h in _halves(n, RESAMPLED, rng)])
+    measured = _measure(_accuracy_gap(told, v_test), spread, floor, n, f"SAP, a tree on one number, of {about}")
+    return {"separated_attribute_predictability": measured}
+
+
+def _measure(value: float, spread: float, floor: float, n: int, protocol: str) -> Measure:
+    """`spread` is half a 95 % interval."""
+    return Measure(value, max(0.0, value - spread), min(1.0, value + spread), floor, n, "estimate", protocol)
 
 
 def _information_gap(bins: np.ndarray, factors: np.ndarray) -> float:

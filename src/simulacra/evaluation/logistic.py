@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+def standardised_regression(x: np.ndarray, y: np.ndarray, classes: int) -> Callable[[np.ndarray], Tensor]:
+    """log q(y | x), (M, classes) of features (M, D), by logistic regression on the features (N, D) of classes (N,).
+
+    Features are told in units of their spread; one that is constant tells nothing.
+    """
+    mean, scale = x.mean(0), x.std(0)
+    scale = np.where(scale > 1e-6 * scale.max(), scale, np.inf)
+
+    def standard(features: np.ndarray) -> Tensor:
+        return torch.from_numpy((features - mean) / scale).double()
+
+    plane = logistic_regression(standard(x), torch.from_numpy(y), classes)
+    return lambda features: plane(standard(features)).log_softmax(1)
 
 
 def logistic_regression(x: Tensor, y: Tensor, classes: int, penalty: float = 1.0) -> nn.Linear:

@@ -26,7 +26,7 @@ import torch
 from simulacra.capabilities import Encoder
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
-from simulacra.evaluation.logistic import logistic_regression
+from simulacra.evaluation.logistic import standardised_regression
 from simulacra.evaluation.measure import Measure, interval_of_share
 from simulacra.feed import feed
 from simulacra.model import Model, evaluating
@@ -163,11 +163,7 @@ def _of_field(train: Encoded, test: Encoded, field: str, split: str, seed: int) 
 def linear_probe(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Multinomial logistic regression on standardised codes, with the usual penalty of 1/2 |W|²."""
     classes, index = np.unique(y, return_inverse=True)
-    mean, scale = train.mean(0), train.std(0)
-    scale = np.where(scale > 1e-6 * scale.max(), scale, np.inf)  # a dimension that is constant tells nothing
-    known, asked = (torch.from_numpy((part - mean) / scale).double() for part in (train, test))
-    plane = logistic_regression(known, torch.from_numpy(index), len(classes))
-    return classes[plane(asked).argmax(1).numpy()]
+    return classes[standardised_regression(train, index, len(classes))(test).argmax(1).numpy()]
 
 
 def nearest_neighbours(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:

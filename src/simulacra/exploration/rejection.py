@@ -14,19 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from simulacra import registry
 from simulacra.data import Dataset, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.fidelity import PixelPCA, components_for
-from simulacra.evaluation.logistic import logistic_regression
+from simulacra.evaluation.logistic import standardised_regression
 from simulacra.exploration.codes import sample
 from simulacra.exploration.drawing import Progress
 from simulacra.model import Model, as_model
 
 FITTED_ON = 10_000
-PENALTY = 1.0  # of the judge's weights, on standardised features
 
 
 class Judge:
@@ -37,17 +36,11 @@ class Judge:
         some = np.linspace(0, n - 1, min(n, FITTED_ON)).astype(int)
         x, labels = np.asarray(data.train.x[some]), np.array(data.train.field(field)[some])
         self.features = PixelPCA.fit(x, data.spec.levels, components_for(len(x), data.spec.dims))
-        features = self.features(x)
-        self.scale = np.maximum(features.std(0), 1e-6 * features.std(0).max())
-        count = data.spec.condition[field].count
-        self.plane: nn.Linear = logistic_regression(self._standard(features), torch.from_numpy(labels), count, PENALTY)
+        self.log_class_probs = standardised_regression(self.features(x), labels, data.spec.condition[field].count)
 
     def log_prob(self, x: np.ndarray) -> Tensor:
         """log p(y | x) for every class, (N, classes); x (N, *shape) on the data grid."""
-        return self.plane(self._standard(self.features(x))).log_softmax(1)
-
-    def _standard(self, features: np.ndarray) -> Tensor:
-        return torch.from_numpy(features / self.scale)  # their mean is zero already
+        return self.log_class_probs(self.features(x))
 
 
 def sample_rejected(
