@@ -39,7 +39,8 @@ class GaussianMixture(Distribution):
         z, means, log_scales = z.to(precise), self.means.to(precise), self.log_scales.to(precise)
         precision = torch.exp(-2 * log_scales)
         constant = (means.square() * precision + 2 * log_scales).sum(1) + means.shape[1] * math.log(2 * math.pi)
-        distance = z.square() @ precision.T - 2 * z @ (means * precision).T + constant
+        with torch.autocast(z.device.type, enabled=False):  # which would have products of float32 in half precision
+            distance = z.square() @ precision.T - 2 * z @ (means * precision).T + constant
         return (self.log_weights - 0.5 * distance).to(self.means.dtype)
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
