@@ -158,6 +158,8 @@ def test_a_vampprior_is_the_encoders_answer_to_its_pseudo_inputs():
         (DataSpec((1, 3, 4), 2, labels(3)), {"prior": "vampprior"}, "which have no label"),
         (BINARY, {"scale": 0.1}, "fixes the width of likelihood 'gaussian'"),
         (BINARY, {"likelihood": "gaussian", "scale": -1.0}, "must be positive"),
+        (BINARY, {"likelihood": "gaussian", "scale": math.inf}, "must be positive and finite"),
+        (BINARY, {"likelihood": "gaussian", "scale": 1e-5}, "must be 0.0009 to 148, not 1e-05"),
         (BINARY, {"network": "conv"}, "for images from 7×7 up"),
         (DataSpec((12,), 2), {"network": "conv"}, "for images from 7×7 up"),
         (BINARY, {"network": "dens"}, "network is dense or conv"),

@@ -24,6 +24,7 @@ from simulacra.distributions import (
     Distribution,
     at_least_float32,
 )
+from simulacra.distributions.discretised import MAX_LOG_SCALE, MIN_LOG_SCALE
 from simulacra.errors import UsageError, did_you_mean
 
 COMPONENTS = 5  # of the logistic mixture
@@ -45,7 +46,8 @@ def likelihood(name: str, spec: DataSpec, scale: float | None = None) -> Likelih
     `scale` fixes the σ of a Gaussian, on the centred grid [-1, 1]; without it every sub-pixel's is learned.
 
     Raises UsageError for a likelihood that is none for these data: Bernoulli for grey values is not a probability of
-    them, and a mass over levels does not exist for continuous data; and for a scale that nothing would use.
+    them, and a mass over levels does not exist for continuous data; for a scale that nothing would use, and for one so
+    small or large that masses would be those of another.
     """
     name = suited(spec) if name == "auto" else name
     if name not in _LIKELIHOODS:
@@ -57,11 +59,16 @@ def likelihood(name: str, spec: DataSpec, scale: float | None = None) -> Likelih
             f"likelihood 'bernoulli' needs binary data, these have {spec.levels} levels; use 'auto', or "
             "'continuous-bernoulli', which is its counterpart for grey values"
         )
-    if scale is not None and (name != "gaussian" or not scale > 0):
-        raise UsageError(
-            f"scale {scale} fixes the width of likelihood 'gaussian' and must be positive; not of {name!r}"
-        )
-    return _fixed_gaussian(spec, scale) if scale is not None else _LIKELIHOODS[name](spec)
+    if scale is None:
+        return _LIKELIHOODS[name](spec)
+    if name != "gaussian":
+        raise UsageError(f"scale {scale} fixes the width of likelihood 'gaussian', and {name!r} has none: leave it out")
+    if not 0 < scale < math.inf:
+        raise UsageError(f"scale must be positive and finite, not {scale}")
+    if spec.levels is not None and not MIN_LOG_SCALE <= math.log(scale) <= MAX_LOG_SCALE:
+        least, most = math.exp(MIN_LOG_SCALE), math.exp(MAX_LOG_SCALE)
+        raise UsageError(f"on a grid from -1 to 1 scale must be {least:.1g} to {most:.0f}, not {scale}")
+    return _fixed_gaussian(spec, scale)
 
 
 def suited(spec: DataSpec) -> str:
