@@ -99,6 +99,7 @@ def encoded(model: Model, data: Dataset, split: str, seed: int = 0) -> tuple[Enc
         words = f"{NUMBERS} principal components of {words}"
         smaller = PCA(min(NUMBERS, len(codes[0])), svd_solver="randomized", random_state=0).fit(codes[0])
         codes = [smaller.transform(part) for part in codes]
+    codes = [part.astype(np.float64) for part in codes]
     pixels = [part.x[indices].reshape(len(indices), -1) for part, indices in zip(parts, chosen, strict=True)]
     count = min(max(codes[0].shape[1], PIXEL_COMPONENTS), *pixels[0].shape)
     components = PCA(count, svd_solver="randomized", random_state=0).fit(pixels[0])
@@ -202,11 +203,11 @@ def _some(split: Split, most: int, seed: int) -> np.ndarray:
 
 
 def _codes(model: Model, split: Split, indices: np.ndarray) -> np.ndarray:
-    """The means of q(z|x), (n, D) float64."""
+    """The means of q(z|x), (n, D)."""
     assert isinstance(model, Encoder)
     means = []
     with evaluating(model):
         for start in range(0, len(indices), BATCH):
             x, condition = feed(split, indices[start : start + BATCH], model.spec, model.device)
             means.append(model.encode(x, condition).mean.flatten(1).cpu())
-    return torch.cat(means).double().numpy()
+    return torch.cat(means).numpy()
