@@ -38,14 +38,13 @@ BATCH = 64  # as `simulacra score`
 
 
 def twin(model: VAE) -> PythaeVAE:
-    """pythae's VAE with the same encoder and decoder; x is in [0, 1] there and in [-1, 1] here."""
+    """pythae's VAE with the same encoder and decoder, both of which are shown x in [0, 1]."""
     config = VAEConfig(input_dim=(784,), latent_dim=LATENT, reconstruction_loss="bce")
     other, ours = PythaeVAE(config, Encoder(HIDDEN), Decoder(HIDDEN)), model.state_dict()
-    first = ours["encoder.body.first.weight"]
     last, bias = ours["encoder.body.last.weight"], ours["encoder.body.last.bias"]
     state = {
-        "encoder.first.0.weight": 2 * first,
-        "encoder.first.0.bias": ours["encoder.body.first.bias"] - first.sum(1),
+        "encoder.first.0.weight": ours["encoder.body.first.weight"],
+        "encoder.first.0.bias": ours["encoder.body.first.bias"],
         "encoder.mean.weight": last[0::2],
         "encoder.mean.bias": bias[0::2],
         "encoder.log_variance.weight": 2 * last[1::2],
