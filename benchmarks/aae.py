@@ -46,6 +46,7 @@ FITS = [  # prior, dimensions, whether with labels
     ("ring", 2, True),
     ("swiss-roll", 2, True),
 ]
+LIKELIHOOD = "continuous-bernoulli"  # the cross-entropy of the paper, with its constant
 JUDGED_BY, SAMPLES, USED, MATCHED = 10_000, 1000, 0.01, 2000
 SIDE = 150  # pixels: height of a picture
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -85,7 +86,8 @@ def main() -> None:
         given: dict[str, Any] = {"steps": 20} if asked.smoke else {"minutes": asked.minutes}
         given |= {"condition": "label"} if supervised else {}
         with tempfile.TemporaryDirectory() as folder:
-            model = sim.fit(asked.model, data, Path(folder) / "run", prior=prior, latent=latent, **given)
+            run = Path(folder) / "run"
+            model = sim.fit(asked.model, data, run, prior=prior, latent=latent, likelihood=LIKELIHOOD, **given)
         figures[name], codes = measured(model, data, judge)
         print(name, figures[name], flush=True)
         pictures[name] = look(model, codes, data)
