@@ -21,7 +21,7 @@ def test_every_entry_is_complete():
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(UsageError, match=r"no model 'gated-pixelcn'. Did you mean 'gated-pixelcnn'"):
         registry.find("gated-pixelcn")
-    with pytest.raises(UsageError, match=r"Known: dcgan, .*markov, .*vae"):
+    with pytest.raises(UsageError, match=r"Known: aae, .*dcgan, .*markov, .*vae"):
         registry.find("zzzzzz")
 
 
