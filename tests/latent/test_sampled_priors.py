@@ -130,6 +130,19 @@ def test_a_function_with_modes_is_told_the_classes():
 
 
 @pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("enter", [sampled_prior, modal_prior])
+@pytest.mark.parametrize("name", ["gaussian", "ring", "swiss-roll"])
+def test_the_name_of_a_prior_that_saved_models_mean_cannot_be_taken(enter, name):
+    before = sampled_priors.find(name, 2)
+    with pytest.raises(UsageError, match=f"prior {name!r} is built in"):
+        enter(name)(lambda *asked: torch.zeros(1, 2))
+    assert sampled_priors.find(name, 2) is before
+    sampled_prior("mine")(lambda n, latent, generator: torch.zeros(n, latent))
+    sampled_prior("mine")(lambda n, latent, generator: torch.ones(n, latent))  # as in a notebook
+    assert (drawn("mine", -1) == 1).all()
+
+
 def test_codes_of_another_shape_are_refused():
     sampled_prior("flat")(lambda n, latent, generator: torch.zeros(n))
     with pytest.raises(UsageError, match=r"'flat' drew codes of shape \(5,\), asked for \(5, 3\)"):

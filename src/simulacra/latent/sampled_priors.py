@@ -91,14 +91,15 @@ def sampled_prior(name: str) -> Callable[[Draw], Draw]:
     """Decorator: make a function (n, latent, generator) -> codes (n, latent) known to models as prior `name`.
 
     All its noise is drawn with `generator`, on the CPU. A saved model names its prior and does not hold it: whoever
-    loads the model imports the module of the function first.
+    loads the model imports the module of the function first. Raises UsageError for the name of a prior that is built
+    in; one of your own may be told again.
     """
 
     def enter(draw: Draw) -> Draw:
         def of_any_mode(mode: Tensor, modes: int, latent: int, generator: Generator | None) -> Tensor:
             return draw(len(mode), latent, generator)
 
-        _PRIORS[name] = SampledPrior(name, partial(Drawn, name, of_any_mode))
+        _enter(SampledPrior(name, partial(Drawn, name, of_any_mode)))
         return draw
 
     return enter
@@ -108,10 +109,16 @@ def modal_prior(name: str, plane: bool = False) -> Callable[[DrawModes], DrawMod
     """The same for a function (mode, modes, latent, generator) -> codes (n, latent), each of its own mode."""
 
     def enter(draw: DrawModes) -> DrawModes:
-        _PRIORS[name] = SampledPrior(name, partial(Drawn, name, draw), modal=True, plane=plane)
+        _enter(SampledPrior(name, partial(Drawn, name, draw), modal=True, plane=plane))
         return draw
 
     return enter
+
+
+def _enter(prior: SampledPrior) -> None:
+    if prior.name in _BUILT_IN:
+        raise UsageError(f"prior {prior.name!r} is built in, and saved models mean that one: call yours otherwise")
+    _PRIORS[prior.name] = prior
 
 
 def find(name: str, latent: int) -> SampledPrior:
@@ -132,6 +139,7 @@ def _unit_gaussian(mode: Tensor, modes: int, latent: int, like: Tensor) -> Diago
 
 
 _PRIORS = {"gaussian": SampledPrior("gaussian", _unit_gaussian)}
+_BUILT_IN: set[str] = set()
 
 
 @modal_prior("ring", plane=True)
@@ -148,3 +156,6 @@ def swiss_roll(mode: Tensor, modes: int, latent: int, generator: Generator | Non
     angle = 2 * math.pi * TURNS * s
     arc = REACH * s[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
     return arc + WIDTH * torch.randn(len(mode), 2, generator=generator)
+
+
+_BUILT_IN.update(_PRIORS)
