@@ -34,9 +34,7 @@ def test_the_nearest_code_is_chosen():
     found = made(z)
     distances = (rows(z)[:, None] - made.codes).square().sum(-1)
     assert torch.equal(found.indices.flatten(), distances.argmin(1))
-    assert torch.equal(
-        rows(found.vectors), made.codes[distances.argmin(1)]
-    )  # to the last bit
+    assert torch.equal(rows(found.vectors), made.codes[distances.argmin(1)])  # to the last bit
     torch.testing.assert_close(found.distance, distances.amin(1).view(6, -1).sum(1))
     assert torch.equal(made.look_up(found.indices), made.codes[found.indices].movedim(-1, 1))
 
