@@ -173,7 +173,10 @@ def test_wrong_edits_are_one_line_and_nothing_is_written(refused, runs, tmp_path
     assert "no picture" in refused("edit", run, tmp_path / "nothing.png", "--dim", "0=1", *out)
     assert "not built yet" in refused("edit", runs["dcgan"], "digits:0", "--dim", "0=1", *out)
     (tmp_path / "a.npz").write_bytes(b"no archive")
-    refused("edit", run, "digits:0", "--toward", f"{tmp_path / 'a.npz'}=1", *out, code=1)
+    assert "no file of NumPy" in refused("edit", run, "digits:0", "--toward", f"{tmp_path / 'a.npz'}=1", *out, code=1)
+    nothing = tmp_path / "nothing.npz"
+    assert refused("edit", run, "digits:0", "--toward", f"{nothing}=1", *out, code=1).count("nothing.npz") == 1
+    assert "with --label" in refused("edit", runs["gated-pixelcnn"], _picture(tmp_path), "--dim", "0=1", *out)
     assert ".png or a .npz" in refused("edit", run, "digits:0", "--dim", "0=1", "--out", tmp_path / "e.jpg")
     assert not (tmp_path / "e.png").exists()
 
@@ -192,7 +195,11 @@ def test_verbs_refuse_before_they_write(refused, runs, tmp_path):
     assert "no class 'x'" in refused("attribute", runs["vae"], "digits", "--with", "x", "--out", tmp_path / "a.npz")
     assert "--with" in refused("attribute", runs["vae"], "digits", "--out", tmp_path / "a.npz")
     assert ".gif" in refused("interpolate", runs["vae"], "--out", tmp_path / "x.mp4")
-    assert "path" in refused("interpolate", runs["vae"], "--path", "curved", *out)
+    curved = refused("interpolate", runs["vae"], "--path", "curved", *out)
+    assert "'linear'" in curved
+    assert "None" not in curved
+    assert "--dims: it cannot be ['1']. See" in refused("manifold", runs["vae"], "--dims", "1", *out)
+    assert "top = 0" in refused("traverse", runs["vae"], "--top", "0", *out)
     assert "steps >= 2" in refused("interpolate", runs["vae"], "--steps", "0", *out)
     assert "their own label" in refused("traverse", runs["vae"], "digits", "--label", "1", *out)
     assert list(tmp_path.iterdir()) == []

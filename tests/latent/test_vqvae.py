@@ -318,6 +318,7 @@ def test_a_trained_model_knows_its_data(digits, tmp_path):
         (VQVAE, GREY, {"prior_layers": 0}, "at least one layer"),
         (VQVAE, GREY, {"codes": 40_000}, "codes must be 2 to 32768"),
         (VQVAE2, GREY, {"grids": 1}, "at least 2 grids, not 1; vqvae has one"),
+        (VQVAE2, GREY, {"grids": 9}, "9 grids.*too many"),
     ],
 )
 def test_what_it_cannot_model_is_refused(cls, spec, arguments, message):

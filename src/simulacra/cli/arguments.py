@@ -91,7 +91,9 @@ def parse(command: type[T], name: str, words: Sequence[str]) -> T:
 def _in_one_line(boxed: str) -> str:
     """The first paragraph of a message that is drawn with a frame around it."""
     paragraph = re.split(r"[│\s]*─{5,}[│\s]*", boxed.split("╮", 1)[-1])[0]
-    return re.sub(r"[\s│]+", " ", paragraph).strip().rstrip(".") + "."
+    told = re.sub(r"[\s│]+", " ", paragraph).strip()
+    told = re.sub(r": no type matching .*? could be instantiated from (\[.*?\])\..*", r": it cannot be \1", told)
+    return re.sub(r"'None', |, 'None'", "", told).rstrip(".") + "."  # what it is where it is left out, not a choice
 
 
 def documented(cls: type, heading: str) -> dict[str, str]:

@@ -67,7 +67,12 @@ class Edit:
         label = {} if self.label is None else {"label": self.label}
         name, colon, index = self.image.rpartition(":")
         if Path(self.image).exists() or not (colon and index.isdigit()):
-            return read_image(Path(self.image), model.spec, self.resize, "add --resize to fit it")[None], label, None
+            x = read_image(Path(self.image), model.spec, self.resize, "add --resize to fit it")[None]
+            if model.spec.condition and not label:
+                raise UsageError(
+                    f"this model is conditioned on a class: say with --label which that of {self.image} is"
+                )
+            return x, label, None
         data = self._load(model, name)
         x, condition = item_of(model, split_for(model, data, "test"), int(index))
         return x.cpu().numpy(), condition | label, data

@@ -97,5 +97,8 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
         raise DataError(f"{path} is damaged: {error}. Copy or download it again.") from error
-    except (OSError, ValueError, struct.error, RuntimeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, struct.error, RuntimeError) as error:
+        told = "it is no file of NumPy" if "pickle" in str(error) else error  # nobody should be told to allow that
+        raise DataError(f"cannot read {path}: {told}") from error

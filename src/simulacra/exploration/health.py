@@ -108,7 +108,7 @@ def _active(model: Model, found: Posteriors) -> Finding:
 
 def _kl(each: Tensor) -> Finding:
     total, most = float(each.sum()), each.argsort(descending=True, stable=True)[:3].tolist()
-    told = f"a code tells {total:.1f} nats of an item, most of them in dimension{'s' * (len(most) > 1)} "
+    told = f"a code tells {total:.1f} nats of an item, the most in dimension{'s' * (len(most) > 1)} "
     return Finding(total, None, tuple(each.tolist()), told + ", ".join(map(str, most)) + "; `traverse` shows these")
 
 

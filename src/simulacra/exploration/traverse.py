@@ -74,7 +74,7 @@ def traverse(
     """
     model = as_model(model)
     if steps < 2 or top < 1 or (dims is not None and not len(dims)):
-        raise UsageError(f"traverse needs steps >= 2, top >= 1 and dims, if any, not {steps}, {top} and {dims}")
+        raise UsageError(f"traverse needs steps >= 2, top >= 1 and a dimension, not steps = {steps}, top = {top}")
     if data is None:
         given = model.conditioned(condition or model.every_class(1), 1)
         dimensions, items = dimensions_of(model, given, seed), None

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
 from simulacra.latent.quantise import Codebook, Quantised
 from simulacra.nn import ResidualStack
 
@@ -72,6 +73,8 @@ class CodeGrids(nn.Module):
         channels, height, columns = spec.shape
         halvings = 2 if min(height, columns) >= LARGE else 1
         coarsest = 1 << (halvings + grids - 1)
+        if coarsest >= 2 * max(height, columns):  # padding would be most of what is seen
+            raise UsageError(f"{grids} grids, each of half the sides of the next, are too many for {height}×{columns}")
         self.shape, self.dim, self.parameters_each = spec.shape, dim, parameters
         smallest = (-(-height // coarsest), -(-columns // coarsest))
         self.sizes = [(smallest[0] << i, smallest[1] << i) for i in range(grids)]
