@@ -24,7 +24,7 @@ STEPS, FRAMES = 10, 40  # in a picture, in a film
 class Interpolate(MaybeOnData):
     """Walk from one code to another, a row a walk: between held-out items of DATA, or without DATA between draws.
 
-    A .gif shows all walks at once, there and back.
+    A .gif shows all walks at once, there and back. With a conditional model a walk keeps the class of its first item.
     """
 
     rows: Annotated[int, tyro.conf.arg(help="walks")] = 8
