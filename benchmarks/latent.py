@@ -2,7 +2,7 @@
 
 For each: `fit` on the training split (m2 with 100 labels), then of the test split, touched once a model: the ELBO and,
 where more draws can raise it, the importance-weighted bound with K = 100, in bits/dim; the mean squared error of
-reconstructed pixels in [0, 1]; the Fréchet distance of samples in multiples of its floor; what `health` says of the codes.
+reconstructed pixels in [0, 1]; the Fréchet distance of samples in multiples of its floor; what `health` says.
 About half an hour on two cores:
 
     python benchmarks/latent.py
