@@ -181,8 +181,8 @@ def test_a_header_that_is_no_table_is_refused(folder, header):
 )
 def test_a_malformed_entry_is_refused(folder, entry):
     header, body = split_weights(folder)
-    assert header["encoder.first.bias"]["shape"] == [4]
-    header["encoder.first.bias"] = entry
+    assert header["encoder.body.first.bias"]["shape"] == [4]
+    header["encoder.body.first.bias"] = entry
     joined(folder, json.dumps(header).encode(), body)
     refused(folder, names="weights.safetensors")
 
@@ -191,7 +191,7 @@ def test_a_malformed_entry_is_refused(folder, entry):
 def test_numbers_that_are_not_finite_are_refused_even_with_a_right_checksum(folder, value):
     path = folder / "weights.safetensors"
     tensors = load_file(path)
-    tensors["decoder.last.bias"][3] = value
+    tensors["decoder.body.last.bias"][3] = value
     write_tensors(path, tensors, {"config": hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()})
     refused(folder, "'decoder.last.bias' holds numbers that are not finite", path.name)
 
@@ -207,13 +207,13 @@ def test_weights_that_do_not_fit_the_config_are_refused(folder, change):
     path = folder / "weights.safetensors"
     tensors = load_file(path)
     if change == "missing":
-        del tensors["encoder.last.bias"]
+        del tensors["encoder.body.last.bias"]
     elif change == "foreign":
         tensors["encoder.extra"] = torch.zeros(3)
     elif change == "shape":
-        tensors["encoder.first.weight"] = tensors["encoder.first.weight"].T.contiguous()
+        tensors["encoder.body.first.weight"] = tensors["encoder.body.first.weight"].T.contiguous()
     else:
-        tensors["encoder.last.bias"] = tensors["encoder.last.bias"].double()
+        tensors["encoder.body.last.bias"] = tensors["encoder.body.last.bias"].double()
     write_tensors(path, tensors, {"config": hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()})
     refused(folder, "does not fit its config", path.name)
 

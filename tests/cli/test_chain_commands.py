@@ -67,7 +67,7 @@ def test_completions_that_cannot_be(refused, runs, run, tmp_path):
     assert "Did you mean 'bottom'" in refused("complete", run, "digits", "--mask", "botom")
     assert "share above 0" in refused("complete", run, "digits", "--mask", "random:2")
     assert "no sampler 'quick'" in refused("complete", run, "digits", "--sampler", "quick")
-    assert "use a .npz file or a .png" in refused("complete", run, "digits", "--out", tmp_path / "c.jpg")
+    assert "use a .png or a .npz file" in refused("complete", run, "digits", "--out", tmp_path / "c.jpg")
     Image.new("L", (9, 8)).save(tmp_path / "mask.png")
     assert "(8, 9)" in refused("complete", run, "digits", "--mask", tmp_path / "mask.png", code=1)
     Image.new("L", (8, 8)).save(tmp_path / "mask.png")

@@ -205,7 +205,7 @@ def test_a_discrete_dimension_takes_its_values():
         ({"steps": 1}, "steps >= 2"),
         ({"top": 0}, "top >= 1"),
         ({"dims": [0, 4]}, "no dimension 4"),
-        ({"dims": []}, "dims, if any"),
+        ({"dims": []}, "a dimension, not steps = 9"),
         ({"data": dataset(SPECS["grey-labelled"]), "label": 1}, "items of DATA have their own label"),
         ({"data": dataset(SPECS["grey"]), "index": 12}, "no item 12: the test split has items 0 to 11"),
         ({"data": dataset(SPECS["grey"]), "index": -1}, "no item -1"),

@@ -30,6 +30,7 @@ every_closed = pytest.mark.parametrize("name", CLOSED)
 WITHOUT_MEANING = {
     "steps": 3, "epochs": 1.0, "minutes": 1.0, "learning_rate": 0.1, "betas": (0.9, 0.9), "weight_decay": 0.1,
     "schedule": "cosine", "warmup": 3, "clip": 1.0, "ema": 0.5, "every": 3, "patience": 2, "precision": "fp32",
+    "skip": 1.0,
 }  # fmt: skip
 
 

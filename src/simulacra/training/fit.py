@@ -148,9 +148,8 @@ class _Run:
             if values and (self.loop.steps % LOGGED_EVERY == 0 or self.loop.steps == 1):
                 self._log({name: value.item() for name, value in values.items()})
             gained = done - done_before
-            if gained > 0:  # before that nobody knows how long it takes
-                left = (self.seconds - spent_before) * (1 - done) / gained
-                self.progress.update(done, left, self.loop.steps, self.logged | values)
+            left = (self.seconds - spent_before) * (1 - done) / gained if gained > 0 else None
+            self.progress.update(done, left, self.loop.steps, self.logged | values)
             if self.loop.steps % plan.every == 0 or self._done() >= 1:
                 self._validate(judged=self.loop.judges(done))
             if asked:

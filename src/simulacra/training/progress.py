@@ -12,8 +12,9 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Protocol):
-    def update(self, done: float, left: float, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """`done`: share of the budget spent, 0 to 1; `left`: seconds to go; `values`: the newest figures.
+    def update(self, done: float, left: float | None, step: int, values: Mapping[str, SupportsFloat]) -> None:
+        """`done`: share of the budget spent, 0 to 1; `left`: seconds to go, None while nobody knows;
+        `values`: the newest figures.
 
         These may be tensors: they leave the device only where they are told.
         """
@@ -23,7 +24,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    def update(self, done: float, left: float, step: int, values: Mapping[str, SupportsFloat]) -> None: ...
+    def update(self, done: float, left: float | None, step: int, values: Mapping[str, SupportsFloat]) -> None: ...
 
     def say(self, line: str) -> None: ...
 
@@ -32,11 +33,12 @@ class PlainLines:
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def update(self, done: float, left: float, step: int, values: Mapping[str, SupportsFloat]) -> None:
+    def update(self, done: float, left: float | None, step: int, values: Mapping[str, SupportsFloat]) -> None:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
-            self.say(f"step {step}  {done:4.0%}  {told(values)}  about {left:.0f} s left")
+            clock = "" if left is None else f"  about {left:.0f} s left"
+            self.say(f"step {step}  {done:4.0%}  {told(values)}{clock}")
 
     def say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -62,9 +64,9 @@ def terminal() -> Iterator[Progress]:
         task = bar.add_task("starting", total=1.0)
 
         class OnTerminal:
-            def update(self, done: float, left: float, step: int, values: Mapping[str, SupportsFloat]) -> None:
-                clock = f"{left // 60:.0f}:{left % 60:02.0f} left"
-                bar.update(task, completed=done, description=f"{clock}  step {step}  {told(values)}")
+            def update(self, done: float, left: float | None, step: int, values: Mapping[str, SupportsFloat]) -> None:
+                clock = "" if left is None else f"{left // 60:.0f}:{left % 60:02.0f} left  "
+                bar.update(task, completed=done, description=f"{clock}step {step}  {told(values)}")
 
             def say(self, line: str) -> None:
                 console.print(line, highlight=False, markup=False)
