@@ -193,7 +193,7 @@ def test_numbers_that_are_not_finite_are_refused_even_with_a_right_checksum(fold
     tensors = load_file(path)
     tensors["decoder.body.last.bias"][3] = value
     write_tensors(path, tensors, {"config": hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()})
-    refused(folder, "'decoder.last.bias' holds numbers that are not finite", path.name)
+    refused(folder, "'decoder.body.last.bias' holds numbers that are not finite", path.name)
 
 
 def test_weights_without_a_checksum_are_refused(folder):
