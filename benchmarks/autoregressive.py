@@ -10,41 +10,19 @@ others must beat. About 20 minutes on two cores:
 
 from __future__ import annotations
 
-import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from record import COMMIT, RESULTS, conclude, parser
+from defaults import by_defaults
 
 import simulacra as sim
 
 
 def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("models", nargs="*", help="by default all of them")
-    asked = options.parse_args()
-    data = sim.data.load("digits")
-    everyone = [entry.name for entry in sim.models() if entry.family == "autoregressive" and entry.name != "rnade"]
-    figures: dict[str, Any] = before(everyone) if asked.models else {}
-    for name in asked.models or everyone:
-        with tempfile.TemporaryDirectory() as folder:
-            figures[name] = measure(name, data, Path(folder) / "run", asked.smoke)
-        print(name, figures[name], flush=True)
-    conclude(
-        "autoregressive",
-        figures,
-        smoke=asked.smoke,
-        data={"name": data.name, "split": "test", "n": len(data.test), "fingerprint": data.fingerprint},
-        seeds=[0],
-        notes="standard_error: in bits/dim, over the test items; rnade is for continuous data: see tabular.py",
-    )
-
-
-def before(known: list[str]) -> dict[str, Any]:
-    path = RESULTS / "autoregressive.json"
-    return {k: v for k, v in json.loads(path.read_text())["figures"].items() if k in known} if path.exists() else {}
+    models = [entry.name for entry in sim.models() if entry.family == "autoregressive" and entry.name != "rnade"]
+    notes = "standard_error: in bits/dim, over the test items; rnade is for continuous data: see tabular.py"
+    by_defaults("autoregressive", __doc__, models, measure, notes)
 
 
 def measure(name: str, data: sim.data.Dataset, out: Path, smoke: bool) -> dict[str, Any]:
@@ -62,7 +40,6 @@ def measure(name: str, data: sim.data.Dataset, out: Path, smoke: bool) -> dict[s
         "free_parameters": model.free_parameters(),
         "fit_seconds": fitted,
         "sample_64_seconds": time.perf_counter() - began,
-        "commit": COMMIT,
     }
 
 

@@ -16,18 +16,16 @@ import argparse
 import lzma
 import math
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from codec import mean_bytes, others, picture, sheet
+from codec import coded, mean_bytes, others, picture, sheet
 from record import conclude, parser
 
 import simulacra as sim
-from simulacra.compression.container import model_digest, unpack
 
 IMAGES, DRAWS = 500, 64
 SMOKE = {"steps": 30, "hidden": 40, "latent": 8, "batch": 64}
@@ -62,40 +60,14 @@ def measured(name: str, run: Path, asked: argparse.Namespace) -> dict[str, Any]:
     model, test = sim.load(run), sim.data.load(name).test
     x = np.array(test.x[: 20 if asked.smoke else IMAGES])
     condition = {field: test.field(field)[: len(x)] for field in model.spec.condition}
-    ours = coded(model, x, condition) | against_bound(model, x, condition)
+    one = len(sim.compress(model, x[:1], condition={field: values[:1] for field, values in condition.items()}))
+    ours = coded(model, x, condition) | {"bytes_of_one_image": one} | against_bound(model, x, condition)
     ours["over_bound"] = 100 * (ours["bits_per_dim"] / ours["bound_bits_per_dim"] - 1)
     pixels = x if model.spec.levels != 2 else 255 * x
     table = {"simulacra": ours["bytes_per_image"]} | others(pixels) | (bilevel(x) if model.spec.levels == 2 else {})
     for codec, size in sorted(table.items(), key=lambda row: row[1]):
         print(f"{name:<16} {codec:<24} {size:8.1f} bytes an image {size / x[0].size * 8:7.3f} bits/dim")
     return ours | {"bytes_per_image_of": table, "smallest": min(table, key=lambda codec: table[codec])}
-
-
-def coded(model: sim.Model, x: np.ndarray, condition: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    first = len(sim.compress(model, x[:1], condition={field: values[:1] for field, values in condition.items()}))
-    began = time.perf_counter()
-    data = sim.compress(model, x, condition=condition)
-    between = time.perf_counter()
-    decoded, found = sim.decompress(model, data)
-    ended = time.perf_counter()
-    assert np.array_equal(decoded, x)
-    assert all(np.array_equal(found[field], values) for field, values in condition.items())
-    header, payload = unpack(data, "the file")
-    return {
-        "model": model.config()["type"],
-        "arguments": model.arguments,
-        "digest": model_digest(model).hex(),
-        "n": len(x),
-        "lossless": True,
-        "bytes": len(data),
-        "header_bytes": len(data) - len(payload),
-        "bytes_of_one_image": first,
-        "bytes_per_image": len(data) / len(x),
-        "bits_per_dim": 8 * len(data) / x.size,
-        "encoded_per_second": len(x) / (between - began),
-        "decoded_per_second": len(x) / (ended - between),
-        "surroundings": header.surroundings.describe(),
-    }
 
 
 @torch.no_grad()

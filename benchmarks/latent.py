@@ -12,14 +12,13 @@ About half an hour on two cores:
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from record import COMMIT, RESULTS, conclude, parser
+from defaults import by_defaults
 
 import simulacra as sim
 from simulacra.capabilities import Bound, Sampler, can
@@ -32,29 +31,13 @@ ONE_CODE = ("vqvae", "vqvae2")  # q is certain: no draw raises their bound
 
 
 def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("models", nargs="*", help="by default all of them")
-    asked = options.parse_args()
-    data, path = sim.data.load("digits"), RESULTS / "latent.json"
-    figures: dict[str, Any] = json.loads(path.read_text())["figures"] if asked.models and path.exists() else {}
-    for name in asked.models or MODELS:
-        with tempfile.TemporaryDirectory() as folder:
-            figures[name] = measure(name, data, Path(folder) / "run", asked.smoke)
-        print(name, figures[name], flush=True)
-    conclude(
-        "latent",
-        figures,
-        smoke=asked.smoke,
-        data={"name": data.name, "split": "test", "n": len(data.test), "fingerprint": data.fingerprint},
-        seeds=[0],
-        notes="each row names the commit it was measured at",
-    )
+    by_defaults("latent", __doc__, MODELS, measure, "K: draws of the importance-weighted bound")
 
 
 def measure(name: str, data: sim.data.Dataset, out: Path, smoke: bool) -> dict[str, Any]:
     began = time.perf_counter()
     model = sim.fit(name, data, out, **({"steps": 20} if smoke else {}), **GIVEN.get(name, {}))
-    row: dict[str, Any] = {"fit_seconds": time.perf_counter() - began, "commit": COMMIT}
+    row: dict[str, Any] = {"fit_seconds": time.perf_counter() - began}
     row["steps"] = json.loads((out / "run.json").read_text())["finished"]["steps"]
     if can(model, Bound):
         for draws in (1,) if name in ONE_CODE else (1, DRAWS):

@@ -17,8 +17,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_sample_says_that_there_is_no_distribution(refused, run):
-    told = refused("sample", run)
+@pytest.mark.parametrize("flags", [(), ("--label", "3"), ("--n", "0")])
+def test_sample_says_that_there_is_no_distribution_whatever_else_is_wrong(refused, run, flags):
+    told = refused("sample", run, *flags)
     assert "autoencoder cannot sample: it has no distribution" in told
     assert "fit a vae, aae or dcgan" in told
     assert not (run / "samples.png").exists()

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import pytest
 import torch
@@ -324,6 +325,17 @@ def test_a_trained_model_knows_its_data(digits, tmp_path):
 def test_what_it_cannot_model_is_refused(cls, spec, arguments, message):
     with pytest.raises(UsageError, match=message):
         cls(spec, **arguments)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 8), (9, 5), (28, 28), (17, 40)])
+def test_the_refusal_of_grids_names_the_most_that_fit(size):
+    spec = DataSpec((1, *size), 5)
+    with pytest.raises(UsageError, match="too many") as refusal:
+        small(VQVAE2, spec, grids=12)
+    most = int(re.search(r"at most (\d+)", str(refusal.value))[1])
+    small(VQVAE2, spec, grids=most)
+    with pytest.raises(UsageError, match=f"at most {most}"):
+        small(VQVAE2, spec, grids=most + 1)
 
 
 @pytest.mark.parametrize("asked", ["log_prob_bound", "log_weights"])

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from simulacra.adversarial.games import Game
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import DiagonalGaussian, PointMass
-from simulacra.model import Model, Phase
+from simulacra.latent.directed import DirectedModel
+from simulacra.model import Phase
 
 
-class GAN(Model):
+class GAN(DirectedModel):
     """Abstract; a subclass builds generator(z, condition) -> x in [-1, 1] and critic(x, condition) -> logits (N,)."""
 
     def __init__(self, spec: DataSpec, generator: nn.Module, critic: nn.Module, game: Game, latent: int) -> None:
@@ -50,15 +51,3 @@ class GAN(Model):
         """G(z) on the data grid: the point to which the generator maps each code."""
         given = self.conditioned(condition, len(z))
         return PointMass(self.spec.on_grid(self.generator(z, given).float()))
-
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        condition: Condition | None = None,
-        temperature: float = 1.0,
-        generator: Generator | None = None,
-    ) -> Tensor:
-        """(n, *shape) on the grid; temperature scales the codes, z ~ N(0, temperature² I)."""
-        z = self.prior(n).sample(generator, temperature)
-        return self.decode(z, self.conditioned(condition, n)).sample()

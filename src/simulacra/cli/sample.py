@@ -33,10 +33,12 @@ class Sample:
     def __call__(self) -> None:
         import simulacra
         from simulacra.cli.watch import watching
+        from simulacra.exploration.codes import sampler_of
 
         if (self.keep is None) != (self.judge is None):
             raise UsageError("--keep SHARE and --judge DATA go together: draws are kept as a judge likes them")
         model = simulacra.load(self.run)
+        sampler_of(model)  # refuses before a label is asked for
         condition = {} if self.label is None else {"label": self.label}
         given = model.conditioned(condition or model.every_class(self.n), self.n)
         with watching(model.spec, self.watch) as progress:

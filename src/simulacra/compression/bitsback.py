@@ -125,8 +125,7 @@ def _cells(p: Distribution) -> Cells:
     cells = cells_of(p)
     if cells is None:
         raise NotSupported(
-            f"its prior, a {type(p).__name__}, is no product over the coordinates of a code, and bits-back coding "
-            "tells one after the other"
+            "its prior is no product over the coordinates of a code, and bits-back coding tells one after the other"
         )
     return cells
 

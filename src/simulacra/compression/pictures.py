@@ -73,7 +73,10 @@ def _levels(pixels: np.ndarray, spec: DataSpec, root: Path) -> tuple[np.ndarray,
         return pixels, {}
     x = np.rint(pixels * ((spec.grid_levels - 1) / BRIGHTEST)).astype(np.uint8)
     if not np.array_equal(_spread(x, spec), pixels):
-        raise UsageError(f"{root} holds pixels that are none of the model's {spec.grid_levels} levels")
+        raise UsageError(
+            f"{root} holds pixels that are none of the model's {spec.grid_levels} levels, and nothing is rounded here: "
+            "bring them to these levels first, or fit a model of 256 levels"
+        )
     return x, {"spread": True}
 
 

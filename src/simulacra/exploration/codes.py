@@ -54,10 +54,7 @@ def sample(
         UsageError: n < 1, a temperature that is not positive, a class or a sampler that does not exist.
     """
     model = as_model(model)
-    if not isinstance(model, Sampler):
-        raise NotSupported(
-            f"{_name(model)} cannot sample: it has no distribution to draw codes or items from; fit a vae, aae or dcgan"
-        )
+    source = sampler_of(model)
     if n < 1 or not temperature > 0:
         raise UsageError(f"sample needs n >= 1 and temperature > 0, not n = {n} and temperature = {temperature}")
     given = model.conditioned(condition or model.every_class(n), n)
@@ -65,7 +62,7 @@ def sample(
 
     def draw(part: slice, **options: Any) -> Tensor:
         some = {name: values[part] for name, values in given.items()}
-        return model.sample(part.stop - part.start, some, temperature=temperature, generator=noise, **options)
+        return source.sample(part.stop - part.start, some, temperature=temperature, generator=noise, **options)
 
     draw_into(items, BATCH, draw, model, sampler, progress)
     return items
@@ -168,6 +165,15 @@ def own_classes(condition: Mapping[str, Any]) -> None:
     """Raises UsageError for a condition that is given together with items of data, which have their own."""
     if condition:
         raise UsageError(f"items of DATA have their own {' and '.join(condition)}: leave out this one, or DATA")
+
+
+def sampler_of(model: Model) -> Sampler:
+    """The model itself; raises NotSupported for one that draws nothing."""
+    if not isinstance(model, Sampler):
+        raise NotSupported(
+            f"{_name(model)} cannot sample: it has no distribution to draw codes or items from; fit a vae, aae or dcgan"
+        )
+    return model
 
 
 def encoder_of(model: Model, instead: str = "without DATA, interpolate and traverse use draws of its prior") -> Encoder:

@@ -12,31 +12,23 @@ import math
 from abc import abstractmethod
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from simulacra.capabilities import Condition
 from simulacra.distributions import Distribution, kl_divergence
 from simulacra.errors import UsageError
-from simulacra.model import Model
+from simulacra.latent.directed import DirectedModel
 
 CHUNK = 256  # decoded items at a time: memory stays flat in K, and what a decoder emits stays in the cache of a CPU
 PARALLEL = 64  # times as many where there is no CPU to be fed
 
 
-class LatentVariable(Model):
+class LatentVariable(DirectedModel):
     """Abstract; a subclass writes `encode`, `prior` and `decode`, whose distributions are all that is needed here."""
 
     @abstractmethod
     def encode(self, x: Tensor, condition: Condition | None = None) -> Distribution:
         """q(z|x), codes (N, ...)."""
-
-    @abstractmethod
-    def prior(self, n: int, condition: Condition | None = None) -> Distribution:
-        """p(z), codes (n, ...)."""
-
-    @abstractmethod
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
-        """p(x|z), x (N, *shape)."""
 
     def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """E_q[log p(x|z)] - KL(q||p), (N,) nats, from one true draw of z; the KL in closed form where it has one."""
@@ -72,16 +64,3 @@ class LatentVariable(Model):
     def chunk(self) -> int:
         """How many items are decoded at a time for the bound."""
         return CHUNK * (1 if self.device.type == "cpu" else PARALLEL)
-
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        condition: Condition | None = None,
-        temperature: float = 1.0,
-        generator: Generator | None = None,
-    ) -> Tensor:
-        """z ~ p(z), x ~ p(x|z): true draws of the model, their pixel noise included; temperature sharpens both."""
-        given = self.conditioned(condition, n)
-        z = self.prior(n, given).sample(generator, temperature)
-        return self.decode(z, given).sample(generator, temperature)

@@ -72,9 +72,13 @@ class CodeGrids(nn.Module):
         super().__init__()
         channels, height, columns = spec.shape
         halvings = 2 if min(height, columns) >= LARGE else 1
+        most = (2 * max(height, columns) - 1).bit_length() - halvings  # of more, padding would be most of what is seen
+        if grids > most:
+            raise UsageError(
+                f"{grids} grids, each of half the sides of the next, are too many for {height}×{columns}: "
+                f"at most {most}"
+            )
         coarsest = 1 << (halvings + grids - 1)
-        if coarsest >= 2 * max(height, columns):  # padding would be most of what is seen
-            raise UsageError(f"{grids} grids, each of half the sides of the next, are too many for {height}×{columns}")
         self.shape, self.dim, self.parameters_each = spec.shape, dim, parameters
         smallest = (-(-height // coarsest), -(-columns // coarsest))
         self.sizes = [(smallest[0] << i, smallest[1] << i) for i in range(grids)]

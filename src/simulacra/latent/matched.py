@@ -13,19 +13,19 @@ Makhzani et al. 2016, "Adversarial Autoencoders", sections 2.3 and 4.
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution, PointMass, at_least_float32
 from simulacra.errors import UsageError
 from simulacra.latent import sampled_priors
+from simulacra.latent.directed import DirectedModel
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
 from simulacra.latent.networks import Decoder, Encoder
-from simulacra.model import Model
 
 
-class MatchedCodes(Model):
+class MatchedCodes(DirectedModel):
     """Abstract; a subclass says by its phases how q(z) is brought to p(z)."""
 
     def __init__(
@@ -71,19 +71,6 @@ class MatchedCodes(Model):
     def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""
         return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
-
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        condition: Condition | None = None,
-        temperature: float = 1.0,
-        generator: Generator | None = None,
-    ) -> Tensor:
-        """z ~ p(z), x ~ p(x|z); temperature sharpens p(x|z), and of the priors the Gaussian one."""
-        given = self.conditioned(condition, n)
-        z = self.prior(n, given).sample(generator, temperature)
-        return self.decode(z, given).sample(generator, temperature)
 
     def reconstruction(self, z: Tensor, x: Tensor, given: Condition) -> Tensor:
         """-log p(x|z), mean nats of an item."""

@@ -6,9 +6,9 @@ scratch   the same classifier from random weights: what the labels alone are wor
 m2        a generative model of items and classes, which learns from the items without a label too
 m1+m2     the same of codes z ~ q(z|x) of M1, drawn anew for every batch, in place of the items
 
-All settings are fixed and stand here; those of m1+m2 were compared once, on the validation split of MNIST. A draw uses
-no label but those that are told, and training ends after a number of steps. M1 has seen the training items without
-their labels. Kingma et al. 2014, sections 2 and 4.1, for M1, M2 and both together.
+All settings are fixed and stand here; those of m2 and m1+m2 were compared once, on the validation split of MNIST. A
+draw uses no label but those that are told, and training ends after a number of steps. M1 has seen the training items
+without their labels. Kingma et al. 2014, sections 2 and 4.1, for M1, M2 and both together.
 """
 
 from __future__ import annotations
