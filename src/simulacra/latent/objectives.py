@@ -3,7 +3,7 @@ r"""What a variational autoencoder maximises. Every objective says what is repor
 ELBO    E_q[log p(x|z)] - β KL(q||p); β != 1, the warm-up of the KL and free bits change training and never a score.
 IWAE    log 1/K Σ_k w_k, with gradients through the draws (Burda et al. 2016, section 3).
 DReG    the same bound; the encoder's gradient is E[Σ_k w̃_k² ∂log w_k/∂z_k ∂z_k/∂φ] with w̃ the normalised weights,
-        which has no more noise as K grows (Tucker et al. 2019, "Doubly Reparameterized Gradient Estimators", section 4).
+        which has no more noise as K grows (Tucker et al. 2019, "Doubly Reparameterized Gradient Estimators").
 """
 
 from __future__ import annotations
