@@ -76,6 +76,32 @@ def test_a_wrong_draw_is_refused(wrong, message):
         sim.sample(model(), **({"n": 2} | wrong))
 
 
+def test_means_have_the_expectation_of_draws_and_what_the_pixels_vary_is_gone():
+    """E[x] = E[E[x|z]] and Var[x] = Var[E[x|z]] + E[Var[x|z]], on data that no grid rounds."""
+    made = model(spec="continuous")
+    draws, means = (sim.sample(made, 20_000, seed=s, mean=m).astype(np.float64) for s, m in ((1, False), (2, True)))
+    error = np.sqrt((draws.var(0) + means.var(0)) / len(draws))
+    assert (np.abs(draws.mean(0) - means.mean(0)) < 5 * error).all()
+    z = made.prior(20_000).sample(torch.Generator().manual_seed(3))
+    noise = made.decode(z).log_scale.detach().double().mul(2).exp().mean(0).numpy()
+    np.testing.assert_allclose(draws.var(0), means.var(0) + noise, rtol=0.1)
+
+
+def test_a_generator_that_is_certain_draws_its_means():
+    made = model("dcgan")
+    assert (sim.sample(made, 6, seed=1, mean=True) == sim.sample(made, 6, seed=1)).all()
+
+
+def test_means_of_codes_that_a_chain_draws_do_not_depend_on_the_sampler():
+    made = model("vqvae")
+    assert (sim.sample(made, 4, mean=True, sampler="naive") == sim.sample(made, 4, mean=True)).all()
+
+
+def test_means_need_a_decoder():
+    with pytest.raises(NotSupported, match="nade has no decoder"):
+        sim.sample(model("nade"), 2, mean=True)
+
+
 # encode and reconstruct
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from simulacra.cli.arguments import Json, Run, Sampler, Seed, Watch, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Json, Run, Sampler, Seed, Watch, as_json, optional, parse
 from simulacra.cli.output import write_items
 from simulacra.errors import UsageError
 
@@ -23,6 +23,7 @@ class Sample:
     label: Annotated[str | None, optional("CLASS", "class to draw, by number or name; without it all in turn")] = None
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
+    mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in the place of a draw")] = False
     keep: Annotated[float | None, optional("SHARE", "keep this share of the draws, those a judge is surest of")] = None
     judge: Annotated[str | None, optional("DATA", "labelled data that the judge learns from, a name or a path")] = None
     seed: Seed = 0
@@ -43,7 +44,7 @@ class Sample:
         given = model.conditioned(condition or model.every_class(self.n), self.n)
         with watching(model.spec, self.watch) as progress:
             options: dict[str, Any] = {"temperature": self.temperature, "seed": self.seed, "sampler": self.sampler}
-            options |= {"progress": progress, **given}
+            options |= {"mean": self.mean, "progress": progress, **given}
             if self.keep is None or self.judge is None:
                 items = simulacra.sample(model, self.n, **options)
             else:

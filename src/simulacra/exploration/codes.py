@@ -32,6 +32,7 @@ def sample(
     temperature: float = 1.0,
     seed: int = 0,
     sampler: str | None = None,
+    mean: bool = False,
     progress: Progress | None = None,
     **condition: Any,
 ) -> np.ndarray:
@@ -44,25 +45,32 @@ def sample(
         seed: of the noise: the same seed gives the same items.
         sampler: of a chain: "cached", which computes every activation once and is the default, "naive" or
             "fixed-point"; the same items, in another time.
+        mean: E[x|z] of every drawn code z, rounded to the grid, in the place of a draw of p(x|z): without the grain
+            of pixels that a decoder takes for independent. Such items are no draws of the model.
         progress: called as items come, with all of them (n, *shape), those not drawn yet blank, the number of
             coordinates that are final, and the number of all.
         condition: fields of the condition, one value for all items or one for each: `label=3`. A conditional model
             without it shows all classes in turn.
 
     Raises:
-        NotSupported: the model cannot sample, or has no choice of samplers.
+        NotSupported: the model cannot sample, has no choice of samplers, or for `mean` no decoder.
         UsageError: n < 1, a temperature that is not positive, a class or a sampler that does not exist.
     """
     model = as_model(model)
     source = sampler_of(model)
     if n < 1 or not temperature > 0:
         raise UsageError(f"sample needs n >= 1 and temperature > 0, not n = {n} and temperature = {temperature}")
+    if mean:
+        decoder_of(model)
+    codes = prior_of(model) if mean else None
     given = model.conditioned(condition or model.every_class(n), n)
     noise, items = generator(model.device, seed, "sample"), blank(model, n)
 
     def draw(part: slice, **options: Any) -> Tensor:
-        some = {name: values[part] for name, values in given.items()}
-        return source.sample(part.stop - part.start, some, temperature=temperature, generator=noise, **options)
+        count, some = part.stop - part.start, {name: values[part] for name, values in given.items()}
+        if codes is not None:
+            return decoded(model, codes.prior(count, some).sample(noise, temperature, **options), some)
+        return source.sample(count, some, temperature=temperature, generator=noise, **options)
 
     draw_into(items, BATCH, draw, model, sampler, progress)
     return items

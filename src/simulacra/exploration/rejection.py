@@ -52,6 +52,7 @@ def sample_rejected(
     temperature: float = 1.0,
     seed: int = 0,
     sampler: str | None = None,
+    mean: bool = False,
     progress: Progress | None = None,
     **condition: Any,
 ) -> np.ndarray:
@@ -61,7 +62,7 @@ def sample_rejected(
         model: a model that samples given a label, or its run folder.
         keep: share of the draws that is kept, above 0 and at most 1; 1 keeps all.
         judge: labelled data of the same shape, grid and classes, to which the judge is fitted.
-        n, temperature, seed, sampler, progress, condition: as in `sample`; the progress is that of all draws.
+        n, temperature, seed, sampler, mean, progress, condition: as in `sample`; the progress is that of all draws.
 
     Raises:
         NotSupported: the model has no label, or cannot sample.
@@ -82,6 +83,7 @@ def sample_rejected(
         temperature=temperature,
         seed=seed,
         sampler=sampler,
+        mean=mean,
         progress=progress,
         **{field: drawn_labels},
     )

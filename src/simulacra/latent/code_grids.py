@@ -23,6 +23,11 @@ from simulacra.nn import ResidualStack
 LARGE = 16  # images with a shorter side of this or more are shrunk by 4 before the finest grid, smaller ones by 2
 
 
+def is_large(shape: tuple[int, ...]) -> bool:
+    """Of images (C, H, W)."""
+    return min(shape[1:]) >= LARGE
+
+
 class Down(nn.Module):
     """(N, inputs, H, W) -> (N, width, H / 2^halvings, W / 2^halvings), by strided 4×4 convolutions."""
 
@@ -71,7 +76,7 @@ class CodeGrids(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, columns = spec.shape
-        halvings = 2 if min(height, columns) >= LARGE else 1
+        halvings = 2 if is_large(spec.shape) else 1
         most = (2 * max(height, columns) - 1).bit_length() - halvings  # of more, padding would be most of what is seen
         if grids > most:
             raise UsageError(

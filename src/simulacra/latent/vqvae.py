@@ -21,7 +21,7 @@ from simulacra.data.spec import MOST_LEVELS, DataSpec
 from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import NotSupported, UsageError
 from simulacra.latent.bound import LatentVariable
-from simulacra.latent.code_grids import CodeGrids
+from simulacra.latent.code_grids import CodeGrids, is_large
 from simulacra.latent.codeprior import CodePrior
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
 from simulacra.latent.quantise import CodeUse, code_use
@@ -29,6 +29,7 @@ from simulacra.model import Phase
 from simulacra.registry import register
 
 STAGES = 0.5  # share of the budget after which the autoencoder is done and its prior begins
+CODES, FEW_CODES = 128, 16  # in a codebook; a code stands for 4×4 pixels of a large image, for 2×2 of a small one
 
 
 class VectorQuantised(LatentVariable):
@@ -41,7 +42,7 @@ class VectorQuantised(LatentVariable):
         self,
         spec: DataSpec,
         grids: int,
-        codes: int,
+        codes: int | None,
         dim: int,
         width: int,
         blocks: int,
@@ -54,6 +55,8 @@ class VectorQuantised(LatentVariable):
         super().__init__(spec)
         if not spec.is_image:
             raise UsageError(f"this model is for images (C, H, W), not vectors of shape {spec.shape}; try vae")
+        if codes is None:
+            codes = CODES if is_large(spec.shape) else FEW_CODES
         if not 2 <= codes <= MOST_LEVELS or min(dim, width, prior_width) < 1 or blocks < 0 or not commitment > 0:
             raise UsageError(
                 f"codes must be 2 to {MOST_LEVELS}, dim, width and prior_width at least 1, blocks at least 0 and "
@@ -185,7 +188,7 @@ class VQVAE(VectorQuantised):
 
     Args:
         spec: images; with a condition field, the prior is p(codes | label).
-        codes: in the codebook.
+        codes: in the codebook; without it 128, or 16 for images of less than 16 pixels.
         dim: numbers in a code.
         width: channels of encoder and decoder.
         blocks: residual blocks of either.
@@ -201,7 +204,7 @@ class VQVAE(VectorQuantised):
     def __init__(
         self,
         spec: DataSpec,
-        codes: int = 128,
+        codes: int | None = None,
         dim: int = 32,
         width: int = 64,
         blocks: int = 2,
@@ -223,7 +226,7 @@ class VQVAE2(VectorQuantised):
     Args:
         spec: images; with a condition field, the priors are p(codes | label).
         grids: how many, at least 2.
-        codes: in each codebook.
+        codes: in each codebook; without it 128, or 16 for images of less than 16 pixels.
         dim: numbers in a code.
         width: channels of encoder and decoder.
         blocks: residual blocks at each resolution.
@@ -240,7 +243,7 @@ class VQVAE2(VectorQuantised):
         self,
         spec: DataSpec,
         grids: int = 2,
-        codes: int = 128,
+        codes: int | None = None,
         dim: int = 32,
         width: int = 64,
         blocks: int = 2,
