@@ -29,7 +29,7 @@ from simulacra.model import Phase
 from simulacra.registry import register
 
 STAGES = 0.5  # share of the budget after which the autoencoder is done and its prior begins
-CODES, FEW_CODES = 128, 16  # in a codebook; a code stands for 4×4 pixels of a large image, for 2×2 of a small one
+CODES, FEW_CODES = 128, 8  # in a codebook; a code stands for 4×4 pixels of a large image, for 2×2 of a small one
 
 
 class VectorQuantised(LatentVariable):
@@ -188,7 +188,7 @@ class VQVAE(VectorQuantised):
 
     Args:
         spec: images; with a condition field, the prior is p(codes | label).
-        codes: in the codebook; without it 128, or 16 for images of less than 16 pixels.
+        codes: in the codebook; without it 128, or 8 for images of less than 16 pixels.
         dim: numbers in a code.
         width: channels of encoder and decoder.
         blocks: residual blocks of either.
@@ -226,7 +226,7 @@ class VQVAE2(VectorQuantised):
     Args:
         spec: images; with a condition field, the priors are p(codes | label).
         grids: how many, at least 2.
-        codes: in each codebook; without it 128, or 16 for images of less than 16 pixels.
+        codes: in each codebook; without it 128, or 8 for images of less than 16 pixels.
         dim: numbers in a code.
         width: channels of encoder and decoder.
         blocks: residual blocks at each resolution.
