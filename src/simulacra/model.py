@@ -76,7 +76,8 @@ class Model(nn.Module, metaclass=_RecordedCall):
     """Base of all models. A subclass takes `spec` first, then typed arguments that JSON can hold, all with defaults.
 
     `defaults` are the training options that suit the family; whatever the user gives goes before them.
-    `learns_unlabelled` says that its losses take -1 for the label of an item whose label nobody told.
+    `learns_unlabelled` says that its losses take -1 for the label of an item whose label nobody told, and so does its
+    bound, which then is one of p(x).
     """
 
     arguments: dict[str, Any]

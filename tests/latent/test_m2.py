@@ -45,6 +45,17 @@ def test_the_loss_is_the_mean_of_what_items_cost_by_hand(steady, network):
         torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
 
 
+def test_the_bound_of_an_item_whose_class_is_unknown_is_that_of_the_marginal(steady):
+    """-1 asks for -U(x), which is what training minimises; items that are told keep theirs, wherever they stand."""
+    model, x = small(), items(IMAGES, 6)
+    y = torch.tensor([0, -1, 2, -1, -1, 1])
+    bounds = model.elbo(x, {"label": y})
+    for i, own in enumerate(y.tolist()):
+        one = x[i : i + 1]
+        alone = model.elbo(one, {"label": own}) if own >= 0 else -model.loss(one, {"label": y[i : i + 1]})["untold"]
+        torch.testing.assert_close(bounds[i], alone.squeeze())
+
+
 @torch.no_grad()
 def exact(model: M2, x: Tensor) -> Tensor:
     """log p(x|y) of each item and class, (N, 3), by the rule of trapezoids over z."""

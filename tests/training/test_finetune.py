@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,7 +62,6 @@ def test_a_run_with_few_labels_says_so_and_continues_bitwise(tmp_path):
     assert same(saved_weights(tmp_path / "one"), saved_weights(tmp_path / "two"))
     record = json.loads((tmp_path / "one" / "run.json").read_text())
     assert record["data"]["labels"] == 6
-    assert record["finished"]["valid_bits_per_dim"] is None  # which would take labels of the validation split
     assert "6 of them with their label" in (tmp_path / "one" / "model" / "card.md").read_text()
     for other in (7, None):
         with pytest.raises(UsageError, match=rf"data.labels \(6 there, {other} now\)"):
@@ -80,9 +80,12 @@ def test_models_and_numbers_that_cannot_be(tmp_path):
 
 
 def test_verbs_refuse_a_label_that_is_hidden():
-    data = hide_labels(dataset(SPEC), "label", 6, 0)
+    data, m2 = hide_labels(dataset(SPEC), "label", 6, 0), small_model(registry.find("m2"), SPEC)
+    for verb in (sim.encode, sim.health):
+        with pytest.raises(UsageError, match="label -1 does not exist"):
+            verb(m2, data, "valid")
     with pytest.raises(UsageError, match="label -1 does not exist"):
-        sim.score(small_model(registry.find("m2"), SPEC), data, "valid")
+        sim.score(small_model(registry.find("vae"), SPEC), data, "valid")
 
 
 # What the verb is made of
@@ -146,6 +149,23 @@ def test_every_method_on_the_same_draws(vae, digits, monkeypatch):
     assert kept[1] == set(labelled_items(digits.train.field("label"), 10, 20, seed=1))
     again = sim.finetune(vae, digits, 20, 2, ["m1+m2", "probe"], steps=4)
     assert [row.errors for row in again.results] == [found.results[4].errors, found.results[0].errors]
+
+
+def test_what_picks_a_model_knows_no_label_of_the_validation_split(tmp_path):
+    """Every validation is a figure, and it is the same one when these labels are others."""
+    data = dataset(SPEC)
+    wrong = replace(data.valid, condition={"label": (data.valid.field("label") + 1) % 3})
+    fit(tmp_path / "one", labels=6, every=2)
+    fit(tmp_path / "other", data=replace(data, valid=wrong), labels=6, every=2)
+    one, other = (valid_curve(tmp_path / name) for name in ("one", "other"))
+    assert one == other
+    assert [step for step, _ in one] == [2, 4]
+    assert all(math.isfinite(figure) for _, figure in one)
+
+
+def valid_curve(run):
+    entries = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [(each["step"], each["valid_bits_per_dim"]) for each in entries if "valid_bits_per_dim" in each]
 
 
 def test_codes_are_worth_something_and_one_draw_has_no_spread(vae, digits):

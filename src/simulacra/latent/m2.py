@@ -98,6 +98,23 @@ class M2(LatentVariable):
         """p(x|y,z), x (N, *shape)."""
         return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
 
+    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """A bound of log p(x|y), (N,) nats, from one draw of z; of log p(x), -U(x), for an item whose class is -1."""
+        y = (condition or {}).get(self.field)
+        if not isinstance(y, Tensor) or (y >= 0).all():
+            return super().elbo(x, condition)
+        told, untold = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
+        bounds = torch.cat([super().elbo(x[told], {self.field: y[told]}), self._marginal(x[untold])])
+        return bounds[torch.cat([told, untold]).argsort()]
+
+    def _marginal(self, x: Tensor) -> Tensor:
+        """-U(x), (N,) nats."""
+        log_q = self.log_class_probs(x)
+        classes = torch.arange(self.classes, device=x.device)
+        item = torch.arange(len(x), device=x.device).repeat_interleave(self.classes)
+        each = self._cost(x, item, classes.repeat(len(x))).view(-1, self.classes) + log_q
+        return -(log_q.exp() * each).sum(1)
+
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 

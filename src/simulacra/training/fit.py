@@ -60,7 +60,7 @@ def fit(
             continued; a finished run is returned as it is.
         condition: fields to condition on, such as "label".
         labels: learn with the labels of so many training items, drawn by the seed, and hide all others, those of the
-            validation split too, so that nothing is validated; for models that learn from unlabelled items.
+            validation split too, which is judged by a bound of p(x); for models that learn from unlabelled items.
         fresh: begin anew, in a new folder beside `out` where `out` is taken.
         progress: who is told of the progress; nobody by default.
         options: training options (`simulacra.training.Options`), and, where `model` is a name, arguments of the model.
@@ -180,7 +180,7 @@ class _Run:
         """
         self.loop.refuse_unless_finite()
         model, value = self.loop.fitted, None
-        if judged and self.plan.labels is None and has_likelihood(model):
+        if judged and has_likelihood(model):
             nats = score_items(model, self.plan.dataset.valid, limit=VALIDATED, seed=self.plan.options.seed)
             value = float(model.spec.bits_per_dim(nats.mean()))
             self._log({"valid_bits_per_dim": value})

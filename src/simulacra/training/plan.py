@@ -63,8 +63,10 @@ class Plan:
         """What a stranger should know of the weights that lie beside it."""
         source = self.dataset.card
         averaged = f"weights averaged with decay {self.options.ema}"
-        few = "" if self.labels is None else f", {self.labels} of them with their label"
-        figure = "none" if best is None else f"{best:.4f} bits/dim on the validation split at step {step}"
+        few, blind = "", ""
+        if self.labels is not None:
+            few, blind = f", {self.labels} of them with their label", ", without its labels,"
+        figure = "none" if best is None else f"{best:.4f} bits/dim on the validation split{blind} at step {step}"
         return (
             f"# {self.record['model']['type']} on {self.dataset.name}\n\n"
             f"- data: {self.dataset.spec.describe()}; {len(self.dataset.train)} training items{few}\n"
