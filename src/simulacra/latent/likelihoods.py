@@ -76,6 +76,11 @@ def suited(spec: DataSpec) -> str:
     return "gaussian" if spec.levels is None else "bernoulli" if spec.levels == 2 else "logistic-mixture"
 
 
+def slender(spec: DataSpec) -> str:
+    """The same with few numbers for a sub-pixel, where a decoder is asked so often that they count."""
+    return suited(spec) if spec.levels in (None, 2) else "continuous-bernoulli"
+
+
 def _bernoulli(spec: DataSpec) -> Likelihood:
     return Likelihood(1, _bernoulli_from)
 

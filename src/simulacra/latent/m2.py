@@ -24,6 +24,7 @@ from simulacra.distributions import DiagonalGaussian, Distribution, at_least_flo
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
+from simulacra.latent.likelihoods import slender
 from simulacra.latent.networks import Decoder, Encoder
 from simulacra.latent.priors import UnitGaussian
 from simulacra.model import Phase
@@ -44,8 +45,8 @@ class M2(LatentVariable):
         layers: hidden layers of a dense network.
         width: channels next to the image of a conv network; they double with every halving of its sides.
         dropout: share of the features dropped in training.
-        likelihood: p(x|y,z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; it is
-            asked for every class of an item without a label, so the fewer numbers it takes, the faster.
+        likelihood: p(x|y,z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; auto
+            takes few numbers for a sub-pixel, as it is asked for every class of an item without a label.
         alpha: nats that a nat of -log q(y|x) counts for, of an item whose class is told.
     """
 
@@ -71,7 +72,7 @@ class M2(LatentVariable):
             raise UsageError(f"m2 needs latent >= 1 and alpha >= 0, not latent = {latent} and alpha = {alpha}")
         ((self.field, label),) = spec.condition.items()
         self.classes, self.latent, self.alpha = label.count, latent, alpha
-        self.likelihood = choose_likelihood(likelihood, spec)
+        self.likelihood = choose_likelihood(slender(spec) if likelihood == "auto" else likelihood, spec)
         self.codes = UnitGaussian(latent)
         blind = spec.conditioned_on(())
         sizes = (network, hidden, layers, width, dropout)

@@ -133,10 +133,8 @@ def _scratch(pupil: Pupil, lesson: Lesson) -> np.ndarray:
 
 
 def _m2(pupil: Pupil, lesson: Lesson) -> np.ndarray:
-    grey = pupil.spec.levels is not None and pupil.spec.levels > 2
-    likelihood = "continuous-bernoulli" if grey else "auto"  # one number a sub-pixel: it is asked for every class
     seed_everything(lesson.seed, "weights")
-    model = registry.build("m2", pupil.spec, likelihood=likelihood, **M2).to(pupil.where.device)
+    model = registry.build("m2", pupil.spec, **M2).to(pupil.where.device)
     batches = Batches(lesson.data.train, pupil.spec, GENERATIVE["batch"], lesson.seed, pupil.where)
     return mistakes(_trained(pupil, model, batches, lesson, GENERATIVE), pupil.data.test)
 
