@@ -11,8 +11,9 @@ TINY = ["--hidden", "8", "--latent", "2", "--steps", "3"]
 
 def test_m2_from_few_labels(printed, tmp_path):
     words = ["fit", "m2", "digits", "--condition", "label", "--labels", "20", *TINY, "--out", tmp_path / "run"]
-    assert "bits/dim" not in printed(*words)  # nothing was validated
-    assert json.loads(printed(*words, "--json"))["valid_bits_per_dim"] is None
+    assert "bits/dim on the validation split without its labels" in printed(*words)
+    assert "bits/dim on the validation split without its labels" in (tmp_path / "run/model/card.md").read_text()
+    assert json.loads(printed(*words, "--json"))["valid_bits_per_dim"] > 0
     assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["labels"] == 20
     measures = json.loads(printed("evaluate", tmp_path / "run", "digits", "--json"))
     assert 0 < measures["classification_error"]["value"] < 1

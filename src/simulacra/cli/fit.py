@@ -126,7 +126,7 @@ def tell(plan: Plan, model: Model, data: str, as_object: bool) -> None:
         return
     ended = record["finished"]
     bits = ended["valid_bits_per_dim"]
-    figure = f", {bits:.3f} bits/dim on the validation split" if bits is not None else ""
+    figure = f", {bits:.3f} bits/dim on {plan.judged_on}" if bits is not None else ""
     if plan.closed_form:
         print(f"done: one pass over the training split in {ended['seconds']:.1f} s{figure}")
     else:

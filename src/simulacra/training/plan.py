@@ -59,14 +59,17 @@ class Plan:
         pairs = [(steps, options.steps), (self.epochs(steps), options.epochs), (seconds / 60, options.minutes)]
         return max(spent / budget for spent, budget in pairs if budget)
 
+    @property
+    def judged_on(self) -> str:
+        """What bits/dim picked the model, in words."""
+        return "the validation split" if self.labels is None else "the validation split without its labels"
+
     def card(self, best: float | None, step: int) -> str:
         """What a stranger should know of the weights that lie beside it."""
         source = self.dataset.card
         averaged = f"weights averaged with decay {self.options.ema}"
-        few, blind = "", ""
-        if self.labels is not None:
-            few, blind = f", {self.labels} of them with their label", ", without its labels,"
-        figure = "none" if best is None else f"{best:.4f} bits/dim on the validation split{blind} at step {step}"
+        few = "" if self.labels is None else f", {self.labels} of them with their label"
+        figure = "none" if best is None else f"{best:.4f} bits/dim on {self.judged_on} at step {step}"
         return (
             f"# {self.record['model']['type']} on {self.dataset.name}\n\n"
             f"- data: {self.dataset.spec.describe()}; {len(self.dataset.train)} training items{few}\n"
