@@ -93,7 +93,7 @@ def test_every_registered_model_with_a_bound_decodes_what_it_coded(entry, kind):
     model = randomise(small_model(entry, spec))
     x, condition = items(spec, 5), condition_of(spec, 5)
     if entry.name in WITH_PRIORS_OVER_GRIDS:
-        with pytest.raises(NotSupported, match=f"{entry.name} cannot compress: its prior, .* no product"):
+        with pytest.raises(NotSupported, match=f"{entry.name} cannot compress: its prior is no product"):
             sim.compress(model, x, condition=condition)
         return
     decoded, found = sim.decompress(model, sim.compress(model, x, condition=condition))
@@ -200,7 +200,7 @@ def test_models_that_cannot_say_why(tmp_path):
     x = np.zeros((2, 1, 8, 8), np.uint8)
     for prior in ("mixture", "vampprior"):
         model = VAE(SPECS["grey"], latent=2, hidden=4, prior=prior, components=3)
-        with pytest.raises(NotSupported, match=r"vae .*prior, a GaussianMixture, is no product"):
+        with pytest.raises(NotSupported, match=r"vae cannot compress: its prior is no product"):
             sim.compress(model, x)
     with pytest.raises(NotSupported, match=r"vae .*continuous"):
         sim.compress(VAE(SPECS["continuous"], latent=2, hidden=4), x)
