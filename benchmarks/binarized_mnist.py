@@ -119,17 +119,7 @@ def main() -> None:
             out, limit, draws = Path(scratch) / "run", 500, 20
         fit_seconds = fit(MODELS.get(asked.settings, asked.settings), settings, out)
         model, data = sim.load(out), sim.data.load("binarized-mnist")
-        finished = json.loads((out / "run.json").read_text())["finished"]
-        figures = {
-            "test": [scored(model, data, k, limit) for k in ([1, draws] if can(model, Bound) else [1])],
-            "parameters": model.free_parameters(),
-            "steps": finished["steps"],
-            "best_step": finished["best_step"],
-            "training_seconds": finished["seconds"],
-            "fit_seconds": fit_seconds,
-            "settings": settings,
-            "validation": curve(out, data.spec.dims),
-        }
+        figures = outcome(model, data, out, draws, limit) | {"fit_seconds": fit_seconds, "settings": settings}
     conclude(
         f"binarized_mnist_{asked.settings}",
         figures,
@@ -148,6 +138,19 @@ def fit(model: str, settings: dict[str, Any], out: Path, data: str = "binarized-
     command = ["-m", "simulacra", "fit", model, data, "--out", str(out), *flags]
     subprocess.run([sys.executable, *command], check=True)
     return time.perf_counter() - began
+
+
+def outcome(model: sim.Model, data: sim.data.Dataset, run: Path, draws: int, limit: int | None) -> dict[str, Any]:
+    """What a finished run came to; its test split is scored here and nowhere else."""
+    finished = json.loads((run / "run.json").read_text())["finished"]
+    return {
+        "test": [scored(model, data, k, limit) for k in ([1, draws] if can(model, Bound) else [1])],
+        "parameters": model.free_parameters(),
+        "steps": finished["steps"],
+        "best_step": finished["best_step"],
+        "training_seconds": finished["seconds"],
+        "validation": curve(run, data.spec.dims),
+    }
 
 
 def scored(model: sim.Model, data: sim.data.Dataset, draws: int, limit: int | None) -> dict[str, Any]:

@@ -13,16 +13,14 @@ again.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from binarized_mnist import curve, fit, scored
+from binarized_mnist import fit, outcome
 from record import conclude, parser
 
 import simulacra as sim
-from simulacra.capabilities import Bound, can
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "pixelcnn++": {
@@ -55,17 +53,8 @@ def main() -> None:
             out, limit = Path(scratch) / "run", 50
         fit(asked.model, settings, out, "cifar10")
         model, data = sim.load(out), sim.data.load("cifar10")
-        finished = json.loads((out / "run.json").read_text())["finished"]
-        figures = {
-            "test": [scored(model, data, k, limit) for k in ([1, asked.draws] if can(model, Bound) else [1])],
-            "training_items": len(data.train),
-            "parameters": model.free_parameters(),
-            "steps": finished["steps"],
-            "best_step": finished["best_step"],
-            "training_seconds": finished["seconds"],
-            "settings": settings,
-            "validation": curve(out, data.spec.dims),
-        }
+        figures = outcome(model, data, out, asked.draws, limit)
+        figures |= {"training_items": len(data.train), "settings": settings}
     used = {"name": data.name, "split": "test", "n": figures["test"][0]["n"], "fingerprint": data.fingerprint}
     conclude(NAMES[asked.model], figures, smoke=asked.smoke, data=used, seeds=[0])
 

@@ -104,17 +104,9 @@ class M2(LatentVariable):
         y = (condition or {}).get(self.field)
         if not isinstance(y, Tensor) or (y >= 0).all():
             return super().elbo(x, condition)
-        told, untold = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
-        bounds = torch.cat([super().elbo(x[told], {self.field: y[told]}), self._marginal(x[untold])])
-        return bounds[torch.cat([told, untold]).argsort()]
-
-    def _marginal(self, x: Tensor) -> Tensor:
-        """-U(x), (N,) nats."""
-        log_q = self.log_class_probs(x)
-        classes = torch.arange(self.classes, device=x.device)
-        item = torch.arange(len(x), device=x.device).repeat_interleave(self.classes)
-        each = self._cost(x, item, classes.repeat(len(x))).view(-1, self.classes) + log_q
-        return -(log_q.exp() * each).sum(1)
+        cost, marginal = self._costs(x, y, self.log_class_probs(x))
+        order = torch.cat([(y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()]).argsort()
+        return torch.cat([math.log(self.classes) - cost, -marginal])[order]
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
@@ -122,18 +114,23 @@ class M2(LatentVariable):
     def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
         """Eq. 9 over the items of a batch, per item; where the class is -1, all of them are weighed by q(y|x)."""
         y, log_q = condition[self.field], self.log_class_probs(x)
+        cost, marginal = self._costs(x, y, log_q)
+        told = (y >= 0).nonzero().flatten()
+        return {
+            "told": cost.sum() / len(x),
+            "untold": marginal.sum() / len(x),
+            "classifier": -self.alpha * log_q[told, y[told]].sum() / len(x),
+        }
+
+    def _costs(self, x: Tensor, y: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+        """L(x, y) of the items whose class is told, and U(x) of the others, whose y is -1; nats."""
         told, untold = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
         classes = torch.arange(self.classes, device=y.device)
         item = torch.cat([told, untold.repeat_interleave(self.classes)])
         its_class = torch.cat([y[told], classes.repeat(len(untold))])
-        cost = self._cost(x, item, its_class)
-        hidden = log_q[untold]
+        cost, hidden = self._cost(x, item, its_class), log_q[untold]
         each = cost[len(told) :].view(-1, self.classes) + hidden  # L(x, y) + log q(y|x): its mean over q(y|x) is U(x)
-        return {
-            "told": cost[: len(told)].sum() / len(x),
-            "untold": (hidden.exp() * each).sum() / len(x),
-            "classifier": -self.alpha * log_q[told, y[told]].sum() / len(x),
-        }
+        return cost[: len(told)], (hidden.exp() * each).sum(1)
 
     def _cost(self, x: Tensor, item: Tensor, its_class: Tensor) -> Tensor:
         """L(x_i, y) of R pairs of an item and a class, (R,) nats; what is common to the classes is computed once."""
