@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from simulacra import registry
+from simulacra import parts
 
 if TYPE_CHECKING:
     from simulacra import checks, data
@@ -107,7 +107,20 @@ def _import_families() -> None:
         importlib.import_module(f"simulacra.{family}")
 
 
-registry.filled_by(_import_families)
+def _import_plugins() -> None:
+    """Modules that other packages announce in the entry-point group `simulacra.models` register their models."""
+    import warnings
+    from importlib import metadata
+
+    for plugin in metadata.entry_points(group="simulacra.models"):
+        try:
+            plugin.load()
+        except Exception as error:  # of a stranger's module anything may come, and the house stands without it
+            warnings.warn(f"the plug-in {plugin.value} cannot be imported: {error!r}", stacklevel=2)
+
+
+parts.filled_by(_import_families)
+parts.filled_by(_import_plugins)
 
 
 def __getattr__(name: str) -> Any:

@@ -6,22 +6,26 @@ item.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from simulacra.errors import NotSupported
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from simulacra.condition import Condition, ConditionLike
     from simulacra.distributions import Distribution, Factorised
 
-Condition = Mapping[str, Any]
+A = TypeVar("A")
 
 
 @runtime_checkable
 class Density(Protocol):
     """An exact likelihood."""
 
-    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """log p(x | condition), exact, (N,) nats."""
         ...
 
@@ -30,11 +34,16 @@ class Density(Protocol):
 class Bound(Protocol):
     """A lower bound of the likelihood."""
 
-    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """A one-sample estimate of a lower bound of log p(x | condition), (N,) nats."""
         ...
 
-    def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+
+@runtime_checkable
+class Weighted(Protocol):
+    """Draws of an encoder with weights whose mean is p(x): a bound that rises with their number."""
+
+    def log_weights(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """log p(x, z_k) - log q(z_k | x) for `samples` fresh draws of q, (samples, N) nats.
 
         The mean of their exponentials is an unbiased estimate of p(x). No more of them are decoded at a time than a
@@ -42,7 +51,7 @@ class Bound(Protocol):
         """
         ...
 
-    def log_prob_bound(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+    def log_prob_bound(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """The importance-weighted bound with `samples` draws, (N,) nats; it rises to log p(x) with their number."""
         ...
 
@@ -63,7 +72,7 @@ class Sampler(Protocol):
     def sample(
         self,
         n: int,
-        condition: Condition | None = None,
+        condition: ConditionLike | None = None,
         temperature: float = 1.0,
         generator: Generator | None = None,
     ) -> Tensor:
@@ -75,7 +84,7 @@ class Sampler(Protocol):
 class Encoder(Protocol):
     """Tells which codes z explain an item."""
 
-    def encode(self, x: Tensor, condition: Condition | None = None) -> Distribution:
+    def encode(self, x: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """q(z | x); a point mass where the encoder is deterministic."""
         ...
 
@@ -84,7 +93,7 @@ class Encoder(Protocol):
 class Decoder(Protocol):
     """Makes an item from a code z."""
 
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x | z); a point mass for a GAN's generator."""
         ...
 
@@ -93,7 +102,7 @@ class Decoder(Protocol):
 class Prior(Protocol):
     """Knows how codes z are distributed, before any item is seen. An autoencoder does not."""
 
-    def prior(self, n: int, condition: Condition | None = None) -> Distribution:
+    def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
         """p(z) for n items; without a condition that of all classes together, where the model knows it."""
         ...
 
@@ -124,11 +133,11 @@ class Chain(Protocol):
         """The order in which coordinates are told; where some (*shape) are `unknown`, the one that suits this best."""
         ...
 
-    def log_each(self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None) -> Tensor:
+    def log_each(self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None) -> Tensor:
         """log p(x_i | those before it), nats, of the shape of x."""
         ...
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> Steps:
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> Steps:
         """Walk along the chain with every activation computed once."""
         ...
 
@@ -141,7 +150,7 @@ class Completer(Protocol):
         self,
         x: Tensor,
         unknown: Tensor,
-        condition: Condition | None = None,
+        condition: ConditionLike | None = None,
         temperature: float = 1.0,
         generator: Generator | None = None,
     ) -> Tensor:
@@ -184,22 +193,49 @@ class Quantised(Protocol):
 class Layered(Protocol):
     """Codes come in layers, each told given those before it."""
 
-    def kl_by_layer(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def kl_by_layer(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """KL(q(z_l | z_<l, x) || p(z_l | z_<l)) at a draw of the layers before, (layers, N) nats, the first on top."""
         ...
 
 
-ABILITIES: dict[str, type] = {
-    "Density": Density,
-    "Bound": Bound,
-    "Classifier": Classifier,
-    "Sampler": Sampler,
-    "Encoder": Encoder,
-    "Decoder": Decoder,
-    "Prior": Prior,
-    "Chain": Chain,
-    "Completer": Completer,
-    "ClosedForm": ClosedForm,
+@dataclass(frozen=True)
+class Ability:
+    """A protocol, and what is said where a model lacks it: the model's name goes before, and a remedy is at its end."""
+
+    protocol: type
+    refusal: str
+
+
+ABILITIES: dict[str, Ability] = {
+    "Density": Ability(Density, "has no exact likelihood; fit gated-pixelcnn, or another autoregressive model"),
+    "Bound": Ability(Bound, "has no bound of a likelihood; fit a vae"),
+    "Weighted": Ability(Weighted, "has no encoder whose draws could be weighted; fit a vae"),
+    "Classifier": Ability(Classifier, "has no classifier q(y | x) of its own; fit m2 with --condition label"),
+    "Sampler": Ability(
+        Sampler, "cannot sample: it has no distribution to draw codes or items from; fit a vae, aae or dcgan"
+    ),
+    "Encoder": Ability(
+        Encoder,
+        "has no encoder, so items have no codes; without DATA, interpolate and traverse use draws of its prior; "
+        "fit a vae for codes",
+    ),
+    "Decoder": Ability(Decoder, "has no decoder: it makes no items from codes; fit a vae or a dcgan for that"),
+    "Prior": Ability(
+        Prior,
+        "has no prior: nothing is known of how its codes are distributed, so none can be drawn and no dimension has a "
+        "scale; fit a vae, or name DATA where codes of items will do",
+    ),
+    "Chain": Ability(
+        Chain,
+        "is no chain of conditionals: its likelihood, if it has one, is one number for all of an item; fit "
+        "gated-pixelcnn, or another autoregressive model",
+    ),
+    "Completer": Ability(
+        Completer,
+        "cannot complete: it draws all of an item at once and cannot keep a part of it; fit gated-pixelcnn, or "
+        "orderless-nade, which sees all that is known",
+    ),
+    "ClosedForm": Ability(ClosedForm, "is trained in steps, not in closed form; fit independent or markov"),
 }
 
 
@@ -208,6 +244,14 @@ def can(model: object, ability: type) -> bool:
     return issubclass(model, ability) if isinstance(model, type) else isinstance(model, ability)
 
 
+def need(model: object, ability: type[A]) -> A:
+    """The model itself, as one that has the ability; raises NotSupported, with the reason and a remedy, for another."""
+    if isinstance(model, ability):
+        return model
+    refusal = next(own.refusal for own in ABILITIES.values() if own.protocol is ability)
+    raise NotSupported(f"{getattr(model, 'name', type(model).__name__)} {refusal}")
+
+
 def abilities(model: object) -> list[str]:
     """The names of all abilities of a model, or of a class of models."""
-    return [name for name, ability in ABILITIES.items() if can(model, ability)]
+    return [name for name, ability in ABILITIES.items() if can(model, ability.protocol)]

@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from simulacra.capabilities import Condition, Density, can
+from simulacra.capabilities import Density, can
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.errors import NotSupported, UsageError
 
@@ -160,7 +161,7 @@ class Causality:
 
 def causality(
     model: Any,
-    condition: Condition | None = None,
+    condition: ConditionLike | None = None,
     order: Tensor | None = None,
     draws: int = 3,
     factors: Sequence[int] | None = None,
@@ -344,7 +345,7 @@ class Normalisation:
         return f"{verdict}: the probabilities of all {self.items:,} items add up to {totals}{given}"
 
 
-def normalisation(model: Any, condition: Condition | None = None) -> Normalisation:
+def normalisation(model: Any, condition: ConditionLike | None = None) -> Normalisation:
     """The sum of exp(log_prob) over all items there are, in float64, by a copy of the model.
 
     The law holds or fails whatever the size, so construct the model for an image of a few pixels: 3×3 binary ones are

@@ -8,26 +8,60 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulacra.condition import Condition
 from simulacra.data import DataSpec, Split
+from simulacra.derived import Derived
 from simulacra.errors import UsageError
+from simulacra.fields import PADDING, Field, Leaf, Levels
 
-Items = tuple[Tensor, dict[str, Tensor]]
+Items = tuple[Tensor, Condition]
 
 
 def feed(split: Split, indices: np.ndarray | slice, spec: DataSpec, device: torch.device) -> Items:
-    """x (n, *shape) and the condition that `spec` asks for, on the device.
+    """x (n, *shape) and the condition that `spec` asks for, on the device; what is derived of x is derived here.
 
-    Raises UsageError for data of another shape, or without a field of the condition.
+    Raises UsageError for data of another shape or grid, or without a field of the condition.
     """
-    if split.x.shape[1:] != spec.shape:
-        raise UsageError(f"the model is for items of shape {spec.shape}, these have shape {split.x.shape[1:]}")
-    if (split.x.dtype == np.uint8) != (spec.levels is not None):
-        raise UsageError(f"the model is for {spec.describe()}, these data are {split.x.dtype}")
-    x = torch.from_numpy(np.array(split.x[indices]))
+    x = np.array(split.x[indices])
+    check_items(x, spec)
+    columns = _condition(split, indices, x, spec)
+    condition = Condition({name: torch.from_numpy(array) for name, array in columns.items()})
+    return torch.from_numpy(x).to(device), condition.to(device)
+
+
+def check_items(x: np.ndarray, spec: DataSpec) -> None:
+    """Raise UsageError unless x (n, *shape) is what a model of this spec is for."""
+    if x.shape[1:] != spec.shape:
+        raise UsageError(f"the model is for items of shape {spec.shape}, these have shape {x.shape[1:]}")
+    if (x.dtype.kind == "f") != (spec.levels is None):
+        raise UsageError(f"the model is for {spec.describe()}, these data are {x.dtype}")
     if spec.levels is not None and len(x) and int(x.max()) >= spec.levels:
         raise UsageError(f"the model is for {spec.levels} levels, but these data reach {int(x.max())}")
-    condition = {name: torch.from_numpy(np.array(split.field(name)[indices])) for name in spec.condition}
-    return x.to(device), {name: values.to(device) for name, values in condition.items()}
+
+
+def _condition(split: Split, indices: np.ndarray | slice, x: np.ndarray, spec: DataSpec) -> dict[str, np.ndarray]:
+    columns: dict[str, np.ndarray] = {}
+    for name, field in spec.condition.items():
+        if isinstance(field, Derived) and name not in split.condition:
+            columns[name] = field.by.derive(x, np.arange(len(split))[indices], spec.x)
+            continue
+        for key, column in field.columns(name).items():
+            columns[key] = np.array(split.field(key)[indices])
+            if columns[key].shape[1:] != column.shape:
+                raise UsageError(
+                    f"the model knows {key!r} of shape {column.shape}; these data have it of {columns[key].shape[1:]}"
+                )
+        _check_values(name, field, columns)
+    return columns
+
+
+def _check_values(name: str, field: Field, columns: dict[str, np.ndarray]) -> None:
+    """Raise UsageError for values beyond those that the model knows; -1 for an unlabelled item is none of them."""
+    if isinstance(field, Leaf):
+        wrong = field.wrong(columns[name])
+        if (wrong := wrong & (columns[name] != PADDING)).any():
+            value = columns[name][wrong].flat[0]
+            raise UsageError(f"the model knows {field.describe()} of {name!r}, and these data have the value {value}")
 
 
 def in_order(
@@ -50,10 +84,10 @@ def as_items(x: Tensor | np.ndarray, spec: DataSpec, device: torch.device) -> Te
     x = as_tensor(x)
     if not len(x) or x.shape[1:] != spec.shape:
         raise UsageError(f"the model is for items of shape {spec.shape}, (N, *shape), not {tuple(x.shape)}")
-    if spec.levels is None:
+    if not isinstance(spec.x, Levels):
         return x.to(device, torch.float32)
-    if x.is_floating_point() or int(x.min()) < 0 or int(x.max()) >= spec.levels:
-        raise UsageError(f"the model is for integers 0 to {spec.levels - 1}; these items are off this grid")
+    if x.is_floating_point() or int(x.min()) < 0 or int(x.max()) >= spec.grid_levels:
+        raise UsageError(f"the model is for integers 0 to {spec.grid_levels - 1}; these items are off this grid")
     return x.to(device, torch.uint8)
 
 

@@ -1,7 +1,8 @@
 """A model: a network, what it was constructed with, and how it wants to be trained.
 
-The typed constructor is the schema. Its call is recorded and becomes `config.json`, the flags of the command line and
-the arguments that a run is compared by; `load` replays it. A family adds the mathematics and nothing else.
+The typed constructor is the schema. Its call is recorded as the model's *recipe*, a registered name with numbers, words
+and parts, and becomes `config.json`, the flags of the command line and the arguments that a run is compared by; `load`
+replays it. A family adds the mathematics and nothing else.
 """
 
 from __future__ import annotations
@@ -10,78 +11,57 @@ import hashlib
 import inspect
 import itertools
 import json
+import threading
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from simulacra import registry
-from simulacra.capabilities import Condition
-from simulacra.data.spec import ClassLabel, DataSpec
+from simulacra import migrations, registry
+from simulacra.condition import Condition, ConditionLike
+from simulacra.data.spec import DataSpec
 from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean
+from simulacra.fields import ClassLabel
+from simulacra.parts import UnknownPart, is_part, modules_of, to_json
 from simulacra.weights import read_json, read_tensors, tensors_in, write_atomically, write_tensors
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from simulacra.turns import Phase
+
+FORMAT = 2
 MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One player's turn: `player` is improved on `loss(x, condition)`, a dict of named scalars whose sum is minimised.
-
-    A phase is due in every `every`-th step and then taken `repeat` times, each time on fresh data; and this from the
-    share `begin` of the budget up to `end`, for what is trained in stages.
-    """
-
-    player: nn.Module
-    loss: Callable[[Tensor, Condition], dict[str, Tensor]]
-    every: int = 1
-    repeat: int = 1
-    begin: float = 0.0
-    end: float = 1.0
-
-    def share(self, done: float) -> float:
-        """How much of its own time has passed once `done` of the budget is spent: 0 at `begin`, 1 at `end`."""
-        return (done - self.begin) / (self.end - self.begin)
-
-    def due(self, step: int, done: float) -> bool:
-        """Whether it is taken in step number `step`, with `done` of the budget spent."""
-        return step % self.every == 0 and self.begin <= done and (done < self.end or self.end >= 1)
+MAX_DEPTH = 16  # parts within parts
 
 
 class _RecordedCall(ABCMeta):
-    """Remember the arguments of the constructor, defaults included, in `model.arguments`."""
+    """Convert the arguments of the constructor to their types, and remember them in `model.arguments`."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        model = super().__call__(*args, **kwargs)
-        call = inspect.signature(cls.__init__).bind(model, *args, **kwargs)
-        call.apply_defaults()
-        model.arguments = {name: call.arguments[name] for name in constructor_arguments(cls)}
+        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)
+        given = registry.converted(cls, bound, cls.__name__)
+        del given["self"]
+        model = super().__call__(**given)
+        model.arguments = {name: value for name, value in given.items() if name != "spec"}
         return model
 
 
-def constructor_arguments(cls: type) -> dict[str, inspect.Parameter]:
-    """The arguments by which a class of models is configured: all of its constructor's but `spec`."""
-    own = inspect.signature(cls.__init__).parameters
-    return {name: parameter for name, parameter in own.items() if name not in ("self", "spec")}
-
-
 class Model(nn.Module, metaclass=_RecordedCall):
-    """Base of all models. A subclass takes `spec` first, then typed arguments that JSON can hold, all with defaults.
+    """Base of all models. A subclass takes `spec` first, then typed arguments: numbers, words or parts, with defaults.
 
-    `defaults` are the training options that suit the family; whatever the user gives goes before them.
-    `learns_unlabelled` says that its losses take -1 for the label of an item whose label nobody told, and so does its
-    bound, which then is one of p(x).
+    Attributes:
+        arguments: those of the constructor's call, defaults included.
+        preset: the name of the preset that made the model, where one did.
+        learns_unlabelled: whether losses take -1 for the label of an unlabelled item, and so does the bound, which
+            then is one of p(x).
     """
 
     arguments: dict[str, Any]
-    defaults: ClassVar[Mapping[str, Any]] = {}
+    preset: str | None = None
     learns_unlabelled: ClassVar[bool] = False
 
     def __init__(self, spec: DataSpec) -> None:
@@ -94,6 +74,20 @@ class Model(nn.Module, metaclass=_RecordedCall):
 
         None at all for a model that is fitted in closed form.
         """
+
+    def averaged(self) -> Sequence[nn.Module]:
+        """The modules whose weights are averaged over the steps of training: all of the model."""
+        return [self]
+
+    @property
+    def name(self) -> str:
+        """By which it is known: that of its preset, else the registered one of its class."""
+        if self.preset is not None:
+            return self.preset
+        try:
+            return registry.name_of(type(self))
+        except UsageError:
+            return type(self).__name__
 
     @property
     def device(self) -> torch.device:
@@ -108,55 +102,68 @@ class Model(nn.Module, metaclass=_RecordedCall):
                 hidden += int((mask == 0).sum())
         return sum(parameter.numel() for parameter in self.parameters()) - hidden
 
-    def conditioned(self, condition: Condition | None, n: int) -> dict[str, Tensor]:
+    def conditioned(self, condition: ConditionLike | None, n: int) -> Condition:
         """Check a condition and bring it to tensors of n items on the model's device.
 
-        One number or class name serves all n items. Raises UsageError for a field that is missing, or that the model
-        was not built with, and for a class that does not exist.
+        One value serves all n items. A `Condition` was checked when it was made; only its names and lengths are looked
+        at again. Raises UsageError for a field that is missing, or that the model was not built with, and for a value
+        that is none of the field's.
         """
-        condition = condition or {}
+        if isinstance(condition, Condition) and condition.keys() == self.spec.columns.keys():
+            checked = condition
+        else:
+            checked = self._converted(condition or {})
+        for name, values in checked.items():
+            if len(values) not in (1, n):
+                raise UsageError(f"{name!r} has {len(values)} values for {n} items")
+        return checked.expand(n).to(self.device)
+
+    def _converted(self, condition: ConditionLike) -> Condition:
         for name in condition:
-            if name not in self.spec.condition:
+            if name not in self.spec.condition and name not in self.spec.columns:
                 known = f".{did_you_mean(name, self.spec.condition)}" if self.spec.condition else ""
                 raise UsageError(
-                    f"this model is not conditioned on {name!r}{known or '; fit it with --condition label'}"
+                    f"this {self.name} is not conditioned on {name!r}{known or '; fit it with --condition label'}"
                 )
-        resolved = {}
-        for name, label in self.spec.condition.items():
-            if name not in condition:
-                raise UsageError(f"this model is conditioned on {name!r}; give condition={{{name!r}: ...}}")
-            index = _class_indices(label, condition[name])
-            if len(index) not in (1, n):
-                raise UsageError(f"{name!r} has {len(index)} values for {n} items")
-            resolved[name] = index.expand(n).to(self.device)
-        return resolved
+        arrays = {}
+        for name, field in self.spec.condition.items():
+            columns = field.columns(name)
+            if name in condition:
+                values = condition[name]
+                arrays |= field.convert(name, values, single=field.is_single(values))
+            elif columns.keys() <= condition.keys():
+                arrays |= field.convert(name, {key[len(name) + 1 :]: condition[key] for key in columns}, single=False)
+            else:
+                raise UsageError(f"this {self.name} is conditioned on {name!r}; give condition={{{name!r}: ...}}")
+        return Condition({name: torch.from_numpy(array) for name, array in arrays.items()})
 
-    def every_class(self, n: int) -> dict[str, Tensor]:
-        """A condition for n items that shows all classes in turn; empty for an unconditional model."""
-        return {name: torch.arange(n) % label.count for name, label in self.spec.condition.items()}
+    def every_class(self, n: int) -> Condition:
+        """A condition for n items that shows all classes in turn; empty for an unconditional model.
+
+        Raises UsageError where a field of the condition is none of classes: its values have to be given.
+        """
+        for name, field in self.spec.condition.items():
+            if not isinstance(field, ClassLabel):
+                raise UsageError(f"this {self.name} is conditioned on {name!r}, {field.describe()}: give its values")
+        classes = self.spec.classes(self.name)
+        return Condition({name: torch.arange(n) % label.count for name, label in classes.items()}).to(self.device)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """{registered name of the class: its arguments, spelled out}; raises UsageError for what nobody registered."""
+        return {registry.name_of(type(self)): to_json(self.arguments)}
 
     def config(self) -> dict[str, Any]:
-        """Everything needed to construct the model again."""
+        """Everything needed to construct the model again; `imports` are the modules that define parts of it."""
+        own = type(self).__module__
+        modules = modules_of(self.arguments) | ({own} if not own.startswith("simulacra.") else set())
         return {
             "format": FORMAT,
-            "type": registry.name_of(type(self)),
+            "model": self.recipe,
+            "preset": self.preset,
+            "imports": sorted(modules),
             "spec": self.spec.to_json(),
-            "arguments": self.arguments,
         }
-
-
-def _class_indices(label: ClassLabel, values: Any) -> Tensor:
-    """A class, several of them by number or name, or a tensor of numbers -> (n,) integers, all of them checked."""
-    if not isinstance(values, Tensor):
-        listed = [values] if isinstance(values, str) or not hasattr(values, "__len__") else list(values)
-        return torch.as_tensor([label.index(value) for value in listed])
-    values = values.reshape(-1)
-    if values.is_floating_point() or values.is_complex():
-        raise UsageError(f"labels are integers, not {values.dtype}")
-    beyond = (values < 0) | (values >= label.count)
-    if beyond.any():
-        label.index(int(values[beyond][0]))  # raises, and says which labels there are
-    return values.long()
 
 
 def save(model: Model, folder: Path, card: str | None = None) -> None:
@@ -171,20 +178,22 @@ def save(model: Model, folder: Path, card: str | None = None) -> None:
 
 
 def load(run: str | Path, device: str | torch.device = "cpu") -> Model:
-    """The model of a run folder (or of its `model/` folder), ready for use.
+    """The model of a run folder (or of its `model/` folder), ready for use; safe in several threads at once.
 
-    Nothing in the folder is trusted: `type` must be a registered name, the weights must have exactly the names, shapes
-    and types that the config implies, be finite and match their checksum. Raises ModelFileError with what is wrong.
+    Nothing in the folder is trusted: names must be registered, the weights must have exactly the names, shapes and
+    types that the config implies, be finite and match their checksum. Raises ModelFileError with what is wrong.
     """
     folder = model_folder(Path(run))
+    content = (folder / "config.json").read_bytes()
+    record, left_out = migrations.newest(read_json(folder / "config.json"), folder / "config.json")
     # Shapes without memory, and no more of them than the file has: a config cannot ask for what the weights lack.
     with torch.device("meta"), _as_many_as(folder / "weights.safetensors"):
-        expected = _construct(folder / "config.json").state_dict()
-    tensors, metadata = read_tensors(folder / "weights.safetensors", expected)
-    if metadata.get("config") != hashlib.sha256((folder / "config.json").read_bytes()).hexdigest():
+        expected = _construct(record, folder / "config.json").state_dict()
+    tensors, metadata = read_tensors(folder / "weights.safetensors", {**expected, **left_out})
+    if metadata.get("config") != hashlib.sha256(content).hexdigest():
         raise ModelFileError(f"{folder}: config.json is not the one that weights.safetensors was written with")
-    model = _construct(folder / "config.json")
-    model.load_state_dict(tensors)
+    model = _construct(record, folder / "config.json")
+    model.load_state_dict({name: tensors[name] for name in expected})
     return model.to(device).eval()
 
 
@@ -209,13 +218,16 @@ def model_folder(run: Path) -> Path:
 
 @contextmanager
 def _as_many_as(weights: Path) -> Iterator[None]:
-    """Within the context, a constructor that makes more parameters than the file holds raises ModelFileError."""
-    count, made = tensors_in(weights), 0
+    """Within the context, a constructor that makes more parameters than the file holds raises ModelFileError.
+
+    The hook is that of all threads, and looks away in every thread but this one.
+    """
+    count, made, here = tensors_in(weights), 0, threading.get_ident()
 
     def tally(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal made
-        made += parameter is not None
-        if made > count:
+        made += parameter is not None and threading.get_ident() == here
+        if made > count and threading.get_ident() == here:
             raise ModelFileError(f"{weights} does not fit its config, which asks for more tensors than its {count}")
 
     hook = register_module_parameter_registration_hook(tally)
@@ -237,22 +249,89 @@ def evaluating(model: Model) -> Iterator[None]:
         model.train(training)
 
 
-def _construct(path: Path) -> Model:
-    record = read_json(path)
-    if record.get("format") != FORMAT or set(record) != {"format", "type", "spec", "arguments"}:
+def refuse_if_changed_by_hand(model: Model) -> None:
+    """Raise UsageError where a model is not what its recipe says, so that it could be trained and never be loaded.
+
+    A module that was swapped, and a number that was set, after the constructor are unknown to `config.json`.
+    """
+    recipe = registry.name_of(type(model))
+    with torch.random.fork_rng([]), torch.device("meta"):
+        again = registry.build(recipe, model.spec, **model.arguments)
+    own, built = dict(model.named_modules()), dict(again.named_modules())
+    for name, module in own.items():
+        if name not in built or type(module) is not type(built[name]) or _size(module) != _size(built[name]):
+            raise UsageError(
+                f"{name or 'the model'} of this {model.name} is a {type(module).__name__} that its recipe does not have: "
+                "such a model could not be loaded again. Make it a part, @part('network', 'mine'), and pass that to the "
+                "constructor; see CONTRIBUTING.md"
+            )
+        for attribute, value in _plain(module).items():
+            if attribute in vars(built[name]) and vars(built[name])[attribute] != value:
+                place = f"{name}.{attribute}" if name else attribute
+                raise UsageError(
+                    f"{place} of this {model.name} was set to {value!r} after it was constructed with "
+                    f"{vars(built[name])[attribute]!r}, which its config.json would not know; pass it to the constructor"
+                )
+    if missing := sorted(built.keys() - own.keys()):
+        raise UsageError(f"this {model.name} lacks {missing[0]!r}, which its recipe has; construct it anew")
+
+
+def _size(module: nn.Module) -> dict[str, torch.Size]:
+    own = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+    return {name: tensor.shape for name, tensor in own}
+
+
+def _plain(module: nn.Module) -> dict[str, Any]:
+    """The numbers, words and parts that a module holds."""
+    hidden = ("training", "preset", "arguments")
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and name not in hidden and (isinstance(value, int | float | str) or is_part(value))
+    }
+
+
+def _construct(record: dict[str, Any], path: Path) -> Model:
+    """The model that a config of the newest format describes."""
+    if record.get("format") != FORMAT or set(record) != {"format", "model", "preset", "imports", "spec"}:
         raise ModelFileError(f"{path} is not a model config of format {FORMAT}")
-    arguments = record["arguments"]
-    if not isinstance(arguments, dict) or not isinstance(record["type"], str):
-        raise ModelFileError(f"{path}: 'type' or 'arguments' is malformed")
-    for name, value in arguments.items():
-        for number in value if isinstance(value, list) else [value]:
-            if not isinstance(number, int | float | str | None) or (
-                isinstance(number, int | float) and not abs(number) <= MAX_SIZE_ARGUMENT
-            ):
-                raise ModelFileError(f"{path}: argument {name!r} is {value!r}, out of bounds")
+    recipe, preset = record["model"], record["preset"]
+    if not isinstance(recipe, dict) or len(recipe) != 1 or not isinstance(preset, str | None):
+        raise ModelFileError(f"{path}: 'model' or 'preset' is malformed")
+    ((name, arguments),) = recipe.items()
+    if not isinstance(arguments, dict):
+        raise ModelFileError(f"{path}: the arguments of {name!r} are malformed")
+    _check_sizes(arguments, path)
     try:
-        return registry.build(record["type"], DataSpec.from_json(record["spec"]), **arguments)
+        model = registry.build(name, DataSpec.from_json(record["spec"]), **arguments)
     except ModelFileError:
         raise
+    except UnknownPart as error:
+        raise ModelFileError(f"{path}: {error}{_import_first(record)}") from error
     except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RuntimeError, SimulacraError) as error:
-        raise ModelFileError(f"{path} does not describe a model: {error}") from error
+        raise ModelFileError(f"{path} does not describe a model: {error}{_import_first(record)}") from error
+    model.preset = preset
+    return model
+
+
+def _import_first(record: dict[str, Any]) -> str:
+    """What to import before the model can be loaded, where that is known."""
+    modules = [name for name in record["imports"] if isinstance(name, str)] if record["imports"] else []
+    listed = ", ".join(modules)
+    return f" It was made with parts of {listed}: import these first, or add --import {listed}" if modules else ""
+
+
+def _check_sizes(value: Any, path: Path, where: str = "", depth: int = 0) -> None:
+    """Raise ModelFileError for a number out of bounds, however deep it lies."""
+    if depth > MAX_DEPTH:
+        raise ModelFileError(f"{path}: parts are nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict):
+        for name, each in value.items():
+            _check_sizes(each, path, str(name), depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            _check_sizes(each, path, where, depth + 1)
+    elif not isinstance(value, int | float | str | None) or (
+        isinstance(value, int | float) and not abs(value) <= MAX_SIZE_ARGUMENT
+    ):
+        raise ModelFileError(f"{path}: argument {where!r} is {value!r}, out of bounds")

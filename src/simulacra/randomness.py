@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import zlib
 
+import numpy as np
 import torch
+
+_GOLDEN = 0x9E3779B97F4A7C15
 
 
 def mix(*parts: int | str) -> int:
     """A 63-bit seed from several parts; neighbouring parts give unrelated seeds (the finaliser of splitmix64)."""
     mixed = 0
     for part in parts:
-        mixed = (mixed ^ (part if isinstance(part, int) else zlib.crc32(part.encode()))) + 0x9E3779B97F4A7C15
+        mixed = (mixed ^ (part if isinstance(part, int) else zlib.crc32(part.encode()))) + _GOLDEN
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) % (1 << 64)
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) % (1 << 64)
         mixed ^= mixed >> 31
@@ -38,3 +41,20 @@ def seed_everything(*parts: int | str) -> None:
 def generator(device: torch.device, *parts: int | str) -> torch.Generator:
     """A generator of its own for a purpose."""
     return torch.Generator(device).manual_seed(mix(*parts))
+
+
+def uniforms(index: np.ndarray, count: int, *parts: int | str) -> np.ndarray:
+    """(n, count) uniform numbers in [0, 1), float64: a pure function of each item's number, index (n,), and the parts.
+
+    The items of a batch have the same noise in whatever company; the finaliser of splitmix64, as in `mix`.
+    """
+    with np.errstate(over="ignore"):
+        seeds = np.asarray(index, np.uint64) * np.uint64(0xD1342543DE82EF95) + np.uint64(mix(*parts))
+        mixed = _finalised(_finalised(seeds)[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN))
+    return (mixed >> np.uint64(11)) * 2.0**-53
+
+
+def _finalised(mixed: np.ndarray) -> np.ndarray:
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

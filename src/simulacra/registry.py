@@ -1,83 +1,153 @@
-"""name -> model. `@register` fills the table, `build` and the command line read it.
+"""name -> model: classes of models, and presets, which are functions that return one.
 
-No family is named here: the front door says how to import them (`filled_by`), done when the table is first read.
+    @register("vae", paper="Kingma & Welling 2014", defaults={"batch": 128})
+    class VAE(Model): ...
+
+    @register("beta-vae", paper="Higgins et al. 2017", defaults={"batch": 64})
+    def beta_vae(spec: DataSpec, beta: float = 4.0) -> VAE:
+        return VAE(spec, objective=ELBO(beta))
+
+A class is what is saved, with all of its arguments; a preset is a name for some of them. No family is named here: the
+front door says how to import them, and plug-ins (`simulacra.parts.filled_by`), done when the table is first read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from simulacra.errors import UsageError, did_you_mean
+from simulacra.parts import convert, fill
+from simulacra.schema import Argument, arguments
 
-if TYPE_CHECKING:
-    from simulacra.model import Model
-
-M = TypeVar("M", bound="type[Model]")
+B = TypeVar("B", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered model: its name, class, family (the package it lives in) and the paper it follows."""
+    """A registered model.
+
+    Attributes:
+        name: by which `fit` and every verb know it.
+        build: the class, or the function of a preset: called with a `DataSpec` and the arguments.
+        paper: that it follows.
+        defaults: the training options that suit it; whatever the user gives goes before them.
+    """
 
     name: str
-    model: type[Model]
+    build: Callable[..., Any]
     paper: str
+    defaults: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def model(self) -> type:
+        """The class of the model that comes of it, which says what it can do."""
+        return self.build if isinstance(self.build, type) else typing.get_type_hints(self.build)["return"]
 
     @property
     def family(self) -> str:
-        return self.model.__module__.split(".")[1]
+        """The room of the house that it lives in, or the module of a plug-in."""
+        house, *rooms = self.build.__module__.split(".")
+        return rooms[0] if house == "simulacra" and rooms else house
+
+    @property
+    def arguments(self) -> dict[str, Argument]:
+        """What it takes beside the spec."""
+        return arguments(self.build, without=("spec",))
 
 
 _entries: dict[str, Entry] = {}
-_to_import: list[Callable[[], None]] = []
 
 
-def filled_by(import_families: Callable[[], None]) -> None:
-    """Call `import_families` before the table is read for the first time."""
-    _to_import.append(import_families)
+def register(name: str, paper: str, defaults: Mapping[str, Any] | None = None) -> Callable[[B], B]:
+    """Decorator: make a class of models, or a preset, known to every verb and the contract suite under `name`.
 
+    Raises ValueError for a name that is taken, and for a preset that does not say which class it returns.
+    """
 
-def _table() -> dict[str, Entry]:
-    while _to_import:
-        _to_import.pop()()
-    return _entries
-
-
-def register(name: str, paper: str) -> Callable[[M], M]:
-    """Class decorator: make a model known to every verb, the command line and the contract tests under `name`."""
-
-    def enter(model: M) -> M:
-        if name in _entries and _entries[name].model is not model:
-            raise ValueError(f"two models are called {name!r}: {_entries[name].model} and {model}")
-        _entries[name] = Entry(name, model, paper)
-        return model
+    def enter(build: B) -> B:
+        if not isinstance(build, type) and "return" not in inspect.get_annotations(build):
+            raise ValueError(f"preset {name!r} must say what it returns: def {build.__name__}(spec, ...) -> Model")
+        known = build if isinstance(build, type) else _preset(name, build)
+        taken = _entries.get(name)
+        if taken is not None and _origin(taken.build) != _origin(known):
+            raise ValueError(f"two models are called {name!r}: {taken.build} and {build}")
+        _entries[name] = Entry(name, known, paper, MappingProxyType(dict(defaults or {})))
+        return known  # pyright: ignore[reportReturnType]
 
     return enter
 
 
+def variant(
+    name: str, of: type, paper: str, defaults: Mapping[str, Any] | None = None, **changed: Any
+) -> Callable[..., Any]:
+    """Register the preset `name`: a class with all of its arguments, of which some have other defaults."""
+
+    def preset(*args: Any, **kwargs: Any) -> Any:
+        return of(*args, **kwargs)
+
+    own = inspect.signature(of.__init__)
+    parameters = [each for each in own.parameters.values() if each.name != "self"]
+    listed = [each.replace(default=changed.get(each.name, each.default)) for each in parameters]
+    preset.__signature__ = own.replace(parameters=listed)  # pyright: ignore[reportFunctionMemberAccess]
+    preset.__annotations__ = {**typing.get_type_hints(of.__init__), "return": of}
+    preset.__module__, preset.__qualname__, preset.__doc__ = of.__module__, f"{of.__qualname__}({name})", of.__doc__
+    return register(name, paper, defaults)(preset)
+
+
+def _origin(build: Any) -> tuple[str, str]:
+    return build.__module__, build.__qualname__
+
+
+def _preset(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, with arguments converted to their types, and the name noted in the model that it returns."""
+
+    @functools.wraps(build)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        model = build(**converted(build, inspect.signature(build).bind(*args, **kwargs), name))
+        model.preset = name
+        return model
+
+    return made
+
+
+def converted(build: Callable[..., Any], bound: inspect.BoundArguments, name: str) -> dict[str, Any]:
+    """The arguments of a call, defaults included, each as its type wants it; errors as in `parts.convert`."""
+    bound.apply_defaults()
+    own = arguments(build)
+    return {
+        key: value if key in ("self", "spec") else convert(own[key].type, value, f"{key} of {name}")
+        for key, value in bound.arguments.items()
+    }
+
+
 def models() -> list[Entry]:
-    """All registered models, by family in the order of their import and by name within it."""
-    return list(_table().values())
+    """All registered models, in the order of their registration: family by family."""
+    fill()
+    return list(_entries.values())
 
 
 def find(name: str) -> Entry:
     """The entry called `name`; raises UsageError with the nearest name."""
-    table = _table()
-    if name not in table:
-        raise UsageError(f"there is no model {name!r}.{did_you_mean(name, table)}")
-    return table[name]
+    fill()
+    if name not in _entries:
+        raise UsageError(f"there is no model {name!r}.{did_you_mean(name, _entries)}")
+    return _entries[name]
 
 
-def name_of(model: type[Model]) -> str:
+def name_of(model: type) -> str:
     """The registered name of a class; raises UsageError for a class that was never registered."""
     for entry in models():
-        if entry.model is model:
+        if entry.build is model:
             return entry.name
     raise UsageError(f"{model.__qualname__} is not registered; put @register(name, paper) above the class")
 
 
-def build(name: str, *args: Any, **kwargs: Any) -> Model:
+def build(name: str, *args: Any, **kwargs: Any) -> Any:
     """The model called `name`, constructed with these arguments."""
-    return find(name).model(*args, **kwargs)
+    return find(name).build(*args, **kwargs)

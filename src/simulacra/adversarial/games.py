@@ -1,31 +1,35 @@
-"""A game is two functions of (real scores, fake scores): what the critic minimises and what the generator minimises.
-
-Scores are logits: σ(score) is the critic's belief that an item is real.
-"""
+"""A game is two functions of scores: what the critic minimises, and what the generator minimises."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from simulacra.parts import kind, part
 
-class Game(ABC):
-    @abstractmethod
+
+@kind("game")
+class Game(Protocol):
+    """Scores (N,) of real and of generated items -> two losses."""
+
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The critic's loss, a scalar; scores (N,)."""
+        """The critic's loss, a scalar."""
+        ...
 
-    @abstractmethod
     def generator(self, fake: Tensor) -> Tensor:
-        """The generator's loss, a scalar; scores (N,)."""
+        """The generator's loss, a scalar."""
+        ...
 
 
-class NonSaturating(Game):
-    r"""Goodfellow et al. 2014, "Generative Adversarial Nets", eq. 1 and section 3.
+@part("game", "non-saturating")
+class NonSaturating:
+    r"""Goodfellow et al. 2014, "Generative Adversarial Nets", eq. 1 and section 3; scores are logits.
 
-    The critic maximises V = E log D(x) + E log(1 - D(G(z))), at best 2 JSD(p, q) - log 4; the generator maximises
-    E log D(G(z)) rather than minimising E log(1 - D(G(z))), whose gradient vanishes while the critic wins.
+    σ(score) is the critic's belief that an item is real. The critic maximises V = E log D(x) + E log(1 - D(G(z))), at
+    best 2 JSD(p, q) - log 4; the generator maximises E log D(G(z)) rather than minimising E log(1 - D(G(z))), whose
+    gradient vanishes while the critic wins.
     """
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -33,3 +37,17 @@ class NonSaturating(Game):
 
     def generator(self, fake: Tensor) -> Tensor:
         return F.softplus(-fake).mean()
+
+
+@part("game", "wasserstein")
+class Wasserstein:
+    r"""Arjovsky et al. 2017, "Wasserstein GAN", eq. 2: the critic maximises E D(x) - E D(G(z)), the generator E D(G(z)).
+
+    The difference is a distance of p and q as far as D is 1-Lipschitz, which a penalty has to see to.
+    """
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor) -> Tensor:
+        return -fake.mean()

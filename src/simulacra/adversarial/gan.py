@@ -1,4 +1,4 @@
-"""The adversarial workflow, written once: a generator and a critic take turns at a game.
+"""A generative adversarial network: a generator and a critic take turns at a game, with penalties.
 
 A GAN has no likelihood: its generator is a map from codes to items, and the critic's score is no density.
 """
@@ -10,44 +10,106 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from simulacra.adversarial.games import Game
-from simulacra.capabilities import Condition
+from simulacra.adversarial.games import Game, NonSaturating
+from simulacra.adversarial.penalties import Penalty
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
+from simulacra.directed import DirectedModel
 from simulacra.distributions import DiagonalGaussian, PointMass
-from simulacra.latent.directed import DirectedModel
-from simulacra.model import Phase
+from simulacra.errors import UsageError
+from simulacra.networks import Critic, DenseCriticPart, DenseGeneratorPart, Generator
+from simulacra.parts import called
+from simulacra.registry import register
+from simulacra.turns import Phase, Player, Turn
 
 
+@register(
+    "gan",
+    paper="Goodfellow et al. 2014, Generative Adversarial Nets",
+    defaults={"learning_rate": 2e-4, "betas": (0.5, 0.999), "batch": 64, "steps": 4000, "ema": 0.995},
+)
 class GAN(DirectedModel):
-    """Abstract; a subclass builds generator(z, condition) -> x in [-1, 1] and critic(x, condition) -> logits (N,)."""
+    r"""min_G max_D of a game, with D(x, c) and G(z, c), z ~ N(0, I); every network, game and penalty is a part.
 
-    def __init__(self, spec: DataSpec, generator: nn.Module, critic: nn.Module, game: Game, latent: int) -> None:
+    Args:
+        spec: what x is; with a condition, both networks know it.
+        latent: numbers in a code z.
+        generator: the network from codes to items.
+        critic: the network from items to scores.
+        game: what the two minimise.
+        penalties: what the critic minimises besides.
+        critic_steps: updates of the critic for one of the generator, each on fresh items.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        latent: int = 64,
+        generator: Generator = DenseGeneratorPart(),  # noqa: B008 (parts are immutable)
+        critic: Critic = DenseCriticPart(),  # noqa: B008
+        game: Game = NonSaturating(),  # noqa: B008
+        penalties: tuple[Penalty, ...] = (),
+        critic_steps: int = 1,
+    ) -> None:
         super().__init__(spec)
-        self.generator, self.critic, self.game, self.latent = generator, critic, game, latent
+        if latent < 1 or critic_steps < 1:
+            raise UsageError(f"a GAN needs latent >= 1 and critic_steps >= 1, not {latent} and {critic_steps}")
+        self.latent, self.game, self.penalties, self.critic_steps = latent, game, penalties, critic_steps
+        self.generator, self.critic = generator.build(spec, latent), critic.build(spec)
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase(self.critic, self.critic_loss), Phase(self.generator, self.generator_loss)]
+        critic = Player(self.critic)
+        lazy = [penalty for penalty in self.penalties if penalty.every > 1]
+        return [
+            Phase(critic, self.critic_loss, repeat=self.critic_steps),
+            *(Phase(critic, _Lazy(self, penalty), every=penalty.every) for penalty in lazy),
+            Phase(self.generator, self.generator_loss),
+        ]
 
-    def critic_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def averaged(self) -> Sequence[nn.Module]:
+        return [self.generator]
+
+    def critic_loss(self, turn: Turn) -> dict[str, Tensor]:
+        real, given = self.spec.centred(turn.x), turn.condition
         with torch.no_grad():
-            fake = self.generate(len(x), condition)
+            fake = self.generate(len(turn), given)
         # two passes: real and fake items must not share the statistics of one batch norm
-        real_scores = self.critic(self.spec.centred(x), condition)
-        return {"critic": self.game.critic(real_scores.float(), self.critic(fake, condition).float())}
+        real_scores = self.critic(real, given)
+        terms = {"critic": self.game.critic(real_scores.float(), self.critic(fake, given).float())}
+        always = [penalty for penalty in self.penalties if penalty.every == 1]
+        return terms | {_name(penalty): penalty.loss(self.critic, real, fake, given) for penalty in always}
 
-    def generator_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        fake = self.generate(len(x), condition)
-        return {"generator": self.game.generator(self.critic(fake, condition).float())}
+    def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
+        fake = self.generate(len(turn), turn.condition)
+        return {"generator": self.game.generator(self.critic(fake, turn.condition).float())}
 
     def generate(self, n: int, condition: Condition) -> Tensor:
         """n fresh items in [-1, 1], differentiable in the generator."""
         return self.generator(self.prior(n).sample(), condition)
 
-    def prior(self, n: int, condition: Condition | None = None) -> DiagonalGaussian:
+    def prior(self, n: int, condition: ConditionLike | None = None) -> DiagonalGaussian:
         """p(z) = N(0, I), codes (n, latent)."""
         return DiagonalGaussian.standard(n, self.latent, like=next(self.generator.parameters()))
 
-    def decode(self, z: Tensor, condition: Condition | None = None) -> PointMass:
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """G(z) on the data grid: the point to which the generator maps each code."""
         given = self.conditioned(condition, len(z))
         return PointMass(self.spec.on_grid(self.generator(z, given).float()))
+
+
+class _Lazy:
+    """The loss of a penalty that is taken in few steps: weighed by their distance, as if it were taken in all."""
+
+    def __init__(self, model: GAN, penalty: Penalty) -> None:
+        self.model, self.penalty, self.__name__ = model, penalty, _name(penalty)
+
+    def __call__(self, turn: Turn) -> dict[str, Tensor]:
+        real = self.model.spec.centred(turn.x)
+        with torch.no_grad():
+            fake = self.model.generate(len(turn), turn.condition)
+        loss = self.penalty.loss(self.model.critic, real, fake, turn.condition)
+        return {self.__name__: self.penalty.every * loss}
+
+
+def _name(penalty: Penalty) -> str:
+    return called(penalty)[1]

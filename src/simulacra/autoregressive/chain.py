@@ -14,17 +14,19 @@ import torch
 from torch import Generator, Tensor
 
 from simulacra.autoregressive.samplers import SAMPLERS, Progress, Task
-from simulacra.capabilities import Condition, Steps
+from simulacra.capabilities import Steps
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Factorised, grid_dtype
 from simulacra.errors import UsageError
-from simulacra.model import Model, Phase
+from simulacra.model import Model
+from simulacra.turns import Phase, Turn
 
 
 def raster(shape: Sequence[int]) -> Tensor:
-    """(dims,) places in the flattened item: row by row, column by column, red before green before blue."""
+    """(dims,) places in the flattened item; of an image row by row, column by column, red before green before blue."""
     places = torch.arange(math.prod(shape), device="cpu")  # real numbers also where shapes alone are asked for (meta)
-    return places if len(shape) == 1 else places.view(*shape).permute(1, 2, 0).flatten()
+    return places if len(shape) != 3 else places.view(*shape).permute(1, 2, 0).flatten()
 
 
 class Autoregressive(Model):
@@ -35,14 +37,16 @@ class Autoregressive(Model):
         self._raster = raster(spec.shape)
 
     @abstractmethod
-    def conditionals(self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None) -> Factorised:
+    def conditionals(
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
+    ) -> Factorised:
         """All p(x_i | those before it in `order`) at once, of the shape of x; that of x_i reads nothing at or after i.
 
         x is (N, *shape) on the data grid, as integers or as real numbers (which have derivatives).
         """
 
     @abstractmethod
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> Steps:
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> Steps:
         """The same factors one after the other, every activation computed once; see `simulacra.capabilities.Steps`."""
 
     def order(self, unknown: Tensor | None = None) -> Tensor:
@@ -52,14 +56,14 @@ class Autoregressive(Model):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        return {"nats": -self.log_prob(x, condition).mean()}
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        return {"nats": -self.log_prob(turn.x, turn.condition).mean()}
 
-    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """log p(x | condition), exact, (N,) nats; x (N, *shape) on the data grid."""
         return self.conditionals(x, condition).log_prob(x)
 
-    def log_each(self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None) -> Tensor:
+    def log_each(self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None) -> Tensor:
         """log p(x_i | those before it), nats, of the shape of x: where an item is surprising."""
         return self.conditionals(x, condition, order).log_each(x)
 
@@ -67,7 +71,7 @@ class Autoregressive(Model):
     def sample(
         self,
         n: int,
-        condition: Condition | None = None,
+        condition: ConditionLike | None = None,
         temperature: float = 1.0,
         generator: Generator | None = None,
         sampler: str = "cached",
@@ -95,7 +99,7 @@ class Autoregressive(Model):
         self,
         x: Tensor,
         unknown: Tensor,
-        condition: Condition | None = None,
+        condition: ConditionLike | None = None,
         temperature: float = 1.0,
         generator: Generator | None = None,
         sampler: str = "cached",
@@ -116,17 +120,17 @@ class Autoregressive(Model):
         x, unknown = self._checked(x, unknown)
         given, result = self.conditioned(condition, len(x)), x.clone()
         for order, own in self._by_order(unknown.expand(x.shape)):
-            some = {name: values[own] for name, values in given.items()}
+            some = given.rows(own)
             mask = unknown.expand(x.shape)[own]
             result[own] = self._fill(x[own], mask, order, some, temperature, generator, sampler, progress)
         return result
 
-    def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: Condition | None = None) -> Tensor:
+    def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """log p(the unknown coordinates | the known ones that `complete` looks at), (N,) nats."""
         x, unknown = self._checked(x, unknown)
         given, each = self.conditioned(condition, len(x)), []
         for order, own in self._by_order(unknown.expand(x.shape)):
-            some = {name: values[own] for name, values in given.items()}
+            some = given.rows(own)
             log_each = self.log_each(x[own], some, order)
             each.append((own, log_each.masked_fill(~unknown.expand(x.shape)[own], 0).flatten(1).sum(1)))
         places = torch.cat([own.nonzero()[:, 0] for own, _ in each])
@@ -154,7 +158,7 @@ class Autoregressive(Model):
         x: Tensor,
         unknown: Tensor,
         order: Tensor,
-        given: dict[str, Tensor],
+        given: Condition,
         temperature: float,
         generator: Generator | None,
         sampler: str,

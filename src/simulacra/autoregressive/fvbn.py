@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from simulacra.autoregressive.masked import MaskedLinear, precedes
 from simulacra.autoregressive.vector import Discrete
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
@@ -23,7 +23,11 @@ from simulacra.nn import AddCondition
 from simulacra.registry import register
 
 
-@register("fvbn", paper="Frey 1998, Graphical Models for Machine Learning and Digital Communication")
+@register(
+    "fvbn",
+    paper="Frey 1998, Graphical Models for Machine Learning and Digital Communication",
+    defaults={"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine", "weight_decay": 0.1},
+)
 class FVBN(Discrete):
     r"""log p(x|c) = Σ_i log p(x_i | x_<i, c) in raster order, each factor a (multinomial) logistic regression.
 
@@ -31,8 +35,6 @@ class FVBN(Discrete):
         spec: what x is: vectors or images, on a grid; with a condition field, p(x | label).
         degree: of the polynomials by which a coordinate of more than two levels is read.
     """
-
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine", "weight_decay": 0.1}
 
     def __init__(self, spec: DataSpec, degree: int = 2) -> None:
         super().__init__(spec)
@@ -43,7 +45,7 @@ class FVBN(Discrete):
         mask = precedes(positions.repeat_interleave(self.degree), positions)
         self.regression = MaskedLinear(mask, self.logits)
         nn.init.zeros_(self.regression.weight)  # the loss is convex
-        self.condition = AddCondition(self.classes, spec.dims * self.logits)
+        self.condition = AddCondition(spec.condition, spec.dims * self.logits)
 
     def read(self, x: Tensor) -> Tensor:
         """Numbers (N, n) -> T_1, ..., T_degree of each, (N, n · degree)."""
@@ -53,15 +55,15 @@ class FVBN(Discrete):
         return torch.stack(polynomials[1:], dim=-1).flatten(1)
 
     def conditionals(
-        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
         self.own(order)
         output = self.regression(self.read(self.numbers(x)))
-        output = self.condition(output, self.conditioned(condition, len(x)))
+        output = self.condition(output, self.embedded(condition, len(x)))
         return self.everywhere(output.unflatten(1, (-1, self.logits)))
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> FvbnSteps:
-        return FvbnSteps(self, n, self.conditioned(condition, n), self.own(order))
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> FvbnSteps:
+        return FvbnSteps(self, n, self.embedded(condition, n), self.own(order))
 
 
 class FvbnSteps:

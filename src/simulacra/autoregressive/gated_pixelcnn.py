@@ -10,6 +10,7 @@ van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders",
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -18,9 +19,10 @@ from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import LevelHead
 from simulacra.autoregressive.raster import Raster
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Field
 from simulacra.nn import AddCondition, DownConv2d, Memory, RightConv2d
 from simulacra.registry import register
 
@@ -44,7 +46,7 @@ class GatedLayer(nn.Module):
         width: int,
         kernel: int,
         groups: int,
-        classes: dict[str, int],
+        fields: Mapping[str, Field],
         dropout: float,
         *,
         first: bool,
@@ -57,14 +59,14 @@ class GatedLayer(nn.Module):
         self.horizontal = RightConv2d(inputs, 2 * width, left=reach, groups=groups, strict=first, period=width)
         self.residual = None if last else RightConv2d(width, width, groups=groups)
         self.skip = RightConv2d(width, width, groups=groups)
-        self.to_vertical = AddCondition(classes, 2 * width)
-        self.to_horizontal = AddCondition(classes, 2 * width)
+        self.to_vertical = AddCondition(fields, 2 * width, maps=True)
+        self.to_horizontal = AddCondition(fields, 2 * width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
     def look_up(self, v: Tensor, given: Condition, memory: Memory | None) -> tuple[Tensor, Tensor]:
         """The vertical stack, (N, C, H, W) or one row: its new features and what it tells the horizontal stack."""
-        v = self.to_vertical(self.vertical(v, memory), given)
-        return gate(v), self.to_horizontal(self.vertical_to_horizontal(v, memory), given)
+        v = self.to_vertical(self.vertical(v, memory), given, memory)
+        return gate(v), self.to_horizontal(self.vertical_to_horizontal(v, memory), given, memory)
 
     def look_left(self, h: Tensor, told: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor]:
         """The horizontal stack, (N, C, H, W) or one pixel: its new features and its contribution to the output."""
@@ -100,7 +102,9 @@ class GatedStacks(Raster):
         for i in range(layers):
             first, last = i == 0, i == layers - 1
             inputs, side = (channels * per_value, kernel) if first else (width, inner_kernel)
-            self.stack.append(GatedLayer(inputs, width, side, channels, self.classes, dropout, first=first, last=last))
+            self.stack.append(
+                GatedLayer(inputs, width, side, channels, spec.condition, dropout, first=first, last=last)
+            )
         self.head = LevelHead(spec)
         self.gather = RightConv2d(width, width, groups=channels)
         self.tell = RightConv2d(width, self.head.outputs, groups=channels)
@@ -125,7 +129,11 @@ class GatedStacks(Raster):
         return self.tell(F.relu(self.gather(F.relu(output), memory=memory)), memory=memory)
 
 
-@register("gated-pixelcnn", paper="van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders")
+@register(
+    "gated-pixelcnn",
+    paper="van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders",
+    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
+)
 class GatedPixelCNN(GatedStacks):
     r"""log p(x|c) = Σ_i log softmax(f(x_<i, c))_{x_i}: exact, for images of any size, depth and number of channels.
 
@@ -137,8 +145,6 @@ class GatedPixelCNN(GatedStacks):
         inner_kernel: side of the window of all later layers.
         dropout: share of the horizontal features dropped in training.
     """
-
-    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
 
     def __init__(
         self,

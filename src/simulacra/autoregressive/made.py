@@ -20,15 +20,20 @@ from torch import Tensor, nn
 
 from simulacra.autoregressive.masked import MaskedLinear, precedes
 from simulacra.autoregressive.orders import MixtureOfOrders
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
 from simulacra.nn import AddCondition
 from simulacra.registry import register
+from simulacra.turns import Turn
 
 
-@register("made", paper="Germain et al. 2015, MADE: Masked Autoencoder for Distribution Estimation")
+@register(
+    "made",
+    paper="Germain et al. 2015, MADE: Masked Autoencoder for Distribution Estimation",
+    defaults={"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine"},
+)
 class MADE(MixtureOfOrders):
     r"""log p(x|c) = log 1/K Σ_k Π_i p(x_i | those before x_i in order k, c), from one masked perceptron.
 
@@ -41,8 +46,6 @@ class MADE(MixtureOfOrders):
             past only where there are at least as many units as coordinates.
         dropout: share of the hidden units dropped in training.
     """
-
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine"}
 
     def __init__(
         self,
@@ -64,9 +67,9 @@ class MADE(MixtureOfOrders):
                 torch.maximum(ever, now, out=ever)
         others = (MaskedLinear(precedes(self.degrees, self.degrees + 1)) for _ in range(layers - 1))
         self.stack = nn.ModuleList([MaskedLinear(first), *others])
-        self.conditions = nn.ModuleList(AddCondition(self.classes, hidden) for _ in range(layers))
+        self.conditions = nn.ModuleList(AddCondition(spec.condition, hidden) for _ in range(layers))
         self.output = MaskedLinear(last, self.logits)
-        self.output_condition = AddCondition(self.classes, spec.dims * self.logits)
+        self.output_condition = AddCondition(spec.condition, spec.dims * self.logits)
         self.dropout = nn.Dropout(dropout)
 
     def masks(self, order: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,14 +78,14 @@ class MADE(MixtureOfOrders):
         read = torch.cat((degrees, positions + 1)) if self.direct else degrees
         return precedes(positions, degrees), precedes(read, positions + 1)
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
         k = int(torch.randint(len(self.orders), ())) if len(self.orders) > 1 else 0
-        return {"nats": -self.conditionals(x, condition, self.orders[k]).log_prob(x).mean()}
+        return {"nats": -self.conditionals(turn.x, turn.condition, self.orders[k]).log_prob(turn.x).mean()}
 
     def conditionals(
-        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given, x = self.conditioned(condition, len(x)), self.numbers(x)
+        given, x = self.embedded(condition, len(x)), self.numbers(x)
         order = self.orders[0] if order is None else order
         usual = len(self.orders) == 1 and torch.equal(order, self.orders[0])
         mask, output_mask = (None, None) if usual else self.masks(order)
@@ -93,8 +96,8 @@ class MADE(MixtureOfOrders):
         output = self.output_condition(self.output(seen, output_mask), given)
         return self.everywhere(output.unflatten(1, (-1, self.logits)))
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> MadeSteps:
-        return MadeSteps(self, n, self.conditioned(condition, n), self.orders[0] if order is None else order)
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> MadeSteps:
+        return MadeSteps(self, n, self.embedded(condition, n), self.orders[0] if order is None else order)
 
 
 class MadeSteps:

@@ -4,60 +4,39 @@ The small image s is made of the image's own pixels, every k-th row and column, 
 
     p(x) = p(s) Π_{i not in s} p(x_i | s, x_<i),
 
-with one PixelRNN for s and another one for the rest. An up-sampling network spreads s over the large image; in every
-layer of the second network a 1×1 convolution of its features is added to what the input says to the LSTMs. The order of
-the chain is that of s, then raster order over all that is left.
+with one PixelRNN for s and another one for the rest, which is conditioned on s as on any picture: an up-sampling network
+spreads it over the large image, and in every layer a 1×1 convolution of its features is added to the pre-activations of
+the LSTMs. The order of the chain is that of s, then raster order over all that is left.
 van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks", section 3.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from simulacra.autoregressive.chain import Autoregressive
-from simulacra.autoregressive.pixelrnn import Labels
 from simulacra.autoregressive.pixelrnn_diagonal import DiagonalPixelRNN
 from simulacra.autoregressive.pixelrnn_row import RowPixelRNN
 from simulacra.autoregressive.raster import RasterSteps
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
+from simulacra.fields import numeric
 from simulacra.registry import register
 
-SMALL = "the small image"  # its name among the conditions of the large network
+SMALL = "the small image"  # the field of the large network's condition
 KINDS: dict[str, type[RowPixelRNN] | type[DiagonalPixelRNN]] = {"row": RowPixelRNN, "diagonal": DiagonalPixelRNN}
 
 
-class Spread(nn.Module):
-    """Tells every layer the labels, and at every pixel what stands around it in the small image."""
-
-    def __init__(self, labels: Labels, spec: DataSpec, factor: int, width: int, maps: Sequence[int]) -> None:
-        super().__init__()
-        channels, self.height, self.width = spec.shape
-        self.labels = labels
-        self.network = nn.Sequential(
-            nn.Conv2d(channels, width, 5, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(width, width, factor, stride=factor),
-            nn.ReLU(),
-        )
-        self.layers = nn.ModuleList(nn.Conv2d(width, count, 1, bias=False) for count in maps)
-
-    def forward(self, given: Condition) -> list[Tensor]:
-        """For every layer (N, maps, H, W)."""
-        features = self.network(given[SMALL])[:, :, : self.height, : self.width]
-        told = zip(self.layers, self.labels(given), strict=True)
-        return [layer(features) if row is None else layer(features) + row for layer, row in told]
-
-
-@register("multiscale-pixelrnn", paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks")
+@register(
+    "multiscale-pixelrnn",
+    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
+    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1200, "schedule": "cosine"},
+)
 class MultiscalePixelRNN(Autoregressive):
     r"""log p(x|c) = log p(s|c) + Σ_{i not in s} log p(x_i | s, x_<i, c), exact; s a coarse grid of x's own pixels.
 
@@ -70,8 +49,6 @@ class MultiscalePixelRNN(Autoregressive):
         kernel: side of the first windows, odd.
         dropout: share of the states that a layer's output leaves out in training.
     """
-
-    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1200, "schedule": "cosine"}
 
     def __init__(
         self,
@@ -89,11 +66,10 @@ class MultiscalePixelRNN(Autoregressive):
         if factor < 2:
             raise UsageError(f"a factor of at least 2 makes a small image, not {factor}")
         arguments = {"width": width, "layers": layers, "kernel": kernel, "dropout": dropout}
-        self.factor, self.large = factor, KINDS[kind](spec, **arguments)
-        channels, height, columns = (spec.shape[0], *(-(-side // factor) for side in spec.shape[1:]))
-        self.small = KINDS[kind](DataSpec((channels, height, columns), spec.levels, spec.condition), **arguments)
-        maps = [layer.maps for layer in self.large.layers]
-        self.large.teller = Spread(cast(Labels, self.large.teller), spec, factor, 2 * width, maps)
+        small = numeric((spec.shape[0], *(-(-side // factor) for side in spec.shape[1:])), spec.levels)
+        self.factor = factor
+        self.large = KINDS[kind](DataSpec(spec.x, {**spec.condition, SMALL: small}), **arguments)
+        self.small = KINDS[kind](DataSpec(small, spec.condition), **arguments)
 
     def order(self, unknown: Tensor | None = None) -> Tensor:
         """The small image in raster order, then all that is left in raster order; (dims,)."""
@@ -108,25 +84,24 @@ class MultiscalePixelRNN(Autoregressive):
         return image[..., :: self.factor, :: self.factor]
 
     def conditionals(
-        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
         given, image = self.conditioned(condition, len(x)), self.large.enter(x)
-        small = self.thin(image)
-        output = self.large.output(image, {**given, SMALL: small}).clone()
-        self.thin(output).copy_(self.small.output(small, given))
+        output = self.large.output(image, given | {SMALL: self.thin(x)}).clone()
+        self.thin(output).copy_(self.small.output(self.thin(image), given))
         return self.large.head.everywhere(output, image)
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> MultiscaleSteps:
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> MultiscaleSteps:
         return MultiscaleSteps(self, n, self.conditioned(condition, n))
 
 
 class MultiscaleSteps:
-    """`Steps` through the small image, then through the large one, which is told the small one's pixels as it goes."""
+    """`Steps` through the small image, then through the large one, in which the pixels of the small one are known."""
 
     def __init__(self, model: MultiscalePixelRNN, n: int, given: Condition) -> None:
         self.model, self.n, self.given = model, n, given
         self.walk, self.left = RasterSteps(model.small, n, given), model.small.spec.dims
-        self.told = torch.zeros((n, *model.small.spec.shape), dtype=torch.uint8, device=model.device)
+        self.known = torch.zeros((n, *model.small.spec.shape), dtype=torch.uint8, device=model.device)
 
     def look(self) -> GridDistribution:
         if self.left <= 0:
@@ -136,15 +111,15 @@ class MultiscaleSteps:
     def put(self, value: Tensor) -> None:
         memory, large = self.walk.memory, self.model.large
         if self.left > 0:
-            self.told[:, memory.channel, memory.row, memory.column] = value
+            self.known[:, memory.channel, memory.row, memory.column] = value
         self.walk.put(value)
         self.left -= 1
         if self.left == 0:
-            self.walk = RasterSteps(large, self.n, {**self.given, SMALL: large.enter(self.told)})
+            self.walk = RasterSteps(large, self.n, self.given | {SMALL: self.known})
 
     def _pass_what_is_known(self) -> None:
-        """The network runs at a known pixel too, for the sake of its memory; what it says of it is not used."""
+        """The network runs at a known pixel too, for the sake of its memory; its output there is not used."""
         factor, memory = self.model.factor, self.walk.memory
         while memory.row % factor == 0 and memory.column % factor == 0:
             self.walk.look()
-            self.walk.put(self.told[:, memory.channel, memory.row // factor, memory.column // factor])
+            self.walk.put(self.known[:, memory.channel, memory.row // factor, memory.column // factor])

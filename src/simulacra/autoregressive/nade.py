@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import Function, FunctionCtx, once_differentiable
 
 from simulacra.autoregressive.vector import Discrete, blank
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
@@ -95,7 +95,11 @@ def _states(x: Tensor, start: Tensor, inputs: Tensor, sigmoid: bool) -> tuple[Te
     return which, item, added, a.sigmoid_() if sigmoid else a.relu_()
 
 
-@register("nade", paper="Larochelle & Murray 2011, The Neural Autoregressive Distribution Estimator")
+@register(
+    "nade",
+    paper="Larochelle & Murray 2011, The Neural Autoregressive Distribution Estimator",
+    defaults={"learning_rate": 1e-2, "batch": 64, "steps": 1000, "schedule": "cosine"},
+)
 class NADE(Discrete):
     r"""log p(x|c) = Σ_i log p(x_i | x_<i, c) in raster order, from one hidden layer.
 
@@ -104,8 +108,6 @@ class NADE(Discrete):
         hidden: H, units of the hidden layer.
         sigmoid: whether f is the logistic function, as in the paper, or else max(0, a).
     """
-
-    defaults = {"learning_rate": 1e-2, "batch": 64, "steps": 1000, "schedule": "cosine"}
 
     def __init__(self, spec: DataSpec, hidden: int = 500, sigmoid: bool = True) -> None:
         super().__init__(spec)
@@ -116,14 +118,14 @@ class NADE(Discrete):
         self.start = nn.Parameter(torch.zeros(hidden))
         self.outputs = blank(spec.dims, self.logits, hidden)
         self.biases = nn.Parameter(torch.zeros(spec.dims, self.logits))
-        self.condition = AddCondition(self.classes, hidden)
+        self.condition = AddCondition(spec.condition, hidden)
         for weight in (self.inputs, self.outputs):
             nn.init.uniform_(weight, -(hidden**-0.5), hidden**-0.5)
 
     def conditionals(
-        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given, chain = self.conditioned(condition, len(x)), self.own(order)
+        given, chain = self.embedded(condition, len(x)), self.own(order)
         x = (self.numbers(x)[:, chain] + 1) / 2
         start = self.condition(self.start.expand(len(x), -1), given)
         form = plainly if x.requires_grad else Outputs.apply  # derivatives in x: for the proof that none looks ahead
@@ -131,9 +133,9 @@ class NADE(Discrete):
             output = cast(Tensor, form(x, start, self.inputs, self.outputs, self.sigmoid)) + self.biases
         return self.everywhere(output[:, chain.argsort()])
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> NadeSteps:
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> NadeSteps:
         self.own(order)
-        return NadeSteps(self, n, self.conditioned(condition, n))
+        return NadeSteps(self, n, self.embedded(condition, n))
 
 
 class NadeSteps:

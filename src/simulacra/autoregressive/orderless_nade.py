@@ -21,17 +21,22 @@ from torch import Tensor, nn
 
 from simulacra.autoregressive.orders import MixtureOfOrders
 from simulacra.autoregressive.vector import blank
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
 from simulacra.nn import AddCondition
 from simulacra.registry import register
+from simulacra.turns import Turn
 
 AT_ONCE = 1 << 21  # numbers in a layer of features, when all positions of an order are evaluated
 
 
-@register("orderless-nade", paper="Uria et al. 2014, A Deep and Tractable Density Estimator")
+@register(
+    "orderless-nade",
+    paper="Uria et al. 2014, A Deep and Tractable Density Estimator",
+    defaults={"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine"},
+)
 class OrderlessNADE(MixtureOfOrders):
     r"""log p(x|c) = log 1/K Σ_k Π_i p(x_i | those before x_i in order k, c), from one network for all orders.
 
@@ -44,8 +49,6 @@ class OrderlessNADE(MixtureOfOrders):
         orders: K, random ones, that make up the density; training knows nothing of them.
         dropout: share of the units dropped in training.
     """
-
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine"}
 
     def __init__(
         self, spec: DataSpec, hidden: int = 500, layers: int = 2, orders: int = 4, dropout: float = 0.2
@@ -62,8 +65,8 @@ class OrderlessNADE(MixtureOfOrders):
         self.stack.append(nn.Dropout(dropout))
         self.outputs = blank(spec.dims, self.logits, hidden)
         self.biases = nn.Parameter(torch.zeros(spec.dims * self.logits))
-        self.condition = AddCondition(self.classes, hidden)
-        self.output_condition = AddCondition(self.classes, spec.dims * self.logits)
+        self.condition = AddCondition(spec.condition, hidden)
+        self.output_condition = AddCondition(spec.condition, spec.dims * self.logits)
         for weight, inputs in ((self.values, spec.dims), (self.known, spec.dims), (self.outputs, hidden)):
             nn.init.uniform_(weight, -(inputs**-0.5), inputs**-0.5)
 
@@ -72,31 +75,31 @@ class OrderlessNADE(MixtureOfOrders):
         first = self.orders[0]
         return first if unknown is None else first[unknown.flatten()[first].long().argsort(stable=True)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
         """The bound above from one order and position for each item; positions are spread evenly over the batch."""
-        n, dims = len(x), self.spec.dims
+        x, n, dims = turn.x, len(turn), self.spec.dims
         shift = torch.rand((), device=x.device)
         told = ((torch.arange(n, device=x.device) + shift) * (dims / n)).long().clamp(max=dims - 1)
         known = torch.rand(n, dims, device=x.device).argsort(1) < told[:, None]
-        output = self.predict(x, known, condition).log_each(x).flatten(1).masked_fill(known, 0).sum(1)
+        output = self.predict(x, known, turn.condition).log_each(x).flatten(1).masked_fill(known, 0).sum(1)
         return {"nats": -(output * dims / (dims - told)).mean()}
 
-    def predict(self, x: Tensor, known: Tensor, condition: Condition | None = None) -> GridDistribution:
+    def predict(self, x: Tensor, known: Tensor, condition: ConditionLike | None = None) -> GridDistribution:
         """p(x_i | the values at `known`) for every i at once: x (N, *shape), known (N, dims) of True and False.
 
         Only what is said of the unknown coordinates means anything, and together it is no density: their order is not
         given, and each of them is told nothing of the others.
         """
-        given, told = self.conditioned(condition, len(x)), known.to(self.values.dtype)
+        given, told = self.embedded(condition, len(x)), known.to(self.values.dtype)
         a = torch.addmm(self.start, self.numbers(x) * told, self.values) + told @ self.known
         h = self.stack(torch.relu(self.condition(a, given)))
         output = self.output_condition(F.linear(h, self.outputs.flatten(0, 1), self.biases), given)
         return self.everywhere(output.unflatten(1, (-1, self.logits)))
 
     def conditionals(
-        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given = self.conditioned(condition, len(x))
+        given = self.embedded(condition, len(x))
         order = self.orders[0] if order is None else order
         numbers, a = self.numbers(x)[:, order], self.condition(self.start.expand(len(x), -1), given)
         biases, found = self.output_biases(len(x), given), []
@@ -113,8 +116,8 @@ class OrderlessNADE(MixtureOfOrders):
         """(n, dims, logits)"""
         return self.output_condition(self.biases.expand(n, -1), given).unflatten(1, (-1, self.logits))
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> OrderlessSteps:
-        return OrderlessSteps(self, n, self.conditioned(condition, n), self.orders[0] if order is None else order)
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> OrderlessSteps:
+        return OrderlessSteps(self, n, self.embedded(condition, n), self.orders[0] if order is None else order)
 
 
 class OrderlessSteps:

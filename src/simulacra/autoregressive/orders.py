@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from simulacra.autoregressive.samplers import Progress
 from simulacra.autoregressive.vector import Discrete
-from simulacra.capabilities import Condition
+from simulacra.condition import ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 
@@ -53,7 +53,7 @@ class MixtureOfOrders(Discrete):
         seen = ((1 - asked).cumsum(1) * asked).sum(1)
         return self.orders[int(seen.argmax())]
 
-    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """log 1/K Σ_k p_k(x | condition), exact, (N,) nats; x (N, *shape) on the data grid."""
         each = [self.conditionals(x, condition, order).log_prob(x) for order in self.orders]
         return torch.logsumexp(torch.stack(each), dim=0) - math.log(len(each)) if len(each) > 1 else each[0]
@@ -62,7 +62,7 @@ class MixtureOfOrders(Discrete):
     def sample(
         self,
         n: int,
-        condition: Condition | None = None,
+        condition: ConditionLike | None = None,
         temperature: float = 1.0,
         generator: Generator | None = None,
         sampler: str = "cached",
@@ -77,7 +77,7 @@ class MixtureOfOrders(Discrete):
         which = torch.randint(len(self.orders), (n,), generator=generator, device=self.device)
         for k, order in enumerate(self.orders):
             own = (which == k).nonzero()[:, 0]
-            some = {name: values[own] for name, values in given.items()}
+            some = given.rows(own)
             told = None if progress is None else _among(x, own, int((which < k).sum()), progress)
             x[own] = self._fill(x[own], unknown, order, some, temperature, generator, sampler, told)
         return x

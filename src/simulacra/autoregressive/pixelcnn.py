@@ -10,6 +10,7 @@ van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks"
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch.nn.functional as F
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import LevelHead
 from simulacra.autoregressive.raster import Raster
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Field
 from simulacra.nn import AddCondition, Memory, RightConv2d
 from simulacra.registry import register
 
@@ -27,12 +29,12 @@ from simulacra.registry import register
 class Block(nn.Module):
     """A residual bottleneck."""
 
-    def __init__(self, width: int, groups: int, classes: dict[str, int], dropout: float) -> None:
+    def __init__(self, width: int, groups: int, fields: Mapping[str, Field], dropout: float) -> None:
         super().__init__()
         self.narrow = RightConv2d(2 * width, width, groups=groups)
         self.look = RightConv2d(width, width, above=1, left=1, right=1, groups=groups)
         self.widen = RightConv2d(width, 2 * width, groups=groups)
-        self.condition = AddCondition(classes, width)
+        self.condition = AddCondition(fields, width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor, told: Tensor | None, memory: Memory | None) -> Tensor:
@@ -40,7 +42,11 @@ class Block(nn.Module):
         return h + self.widen(self.dropout(F.relu(self.look(narrow, told, memory))), memory=memory)
 
 
-@register("pixelcnn", paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks")
+@register(
+    "pixelcnn",
+    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
+    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
+)
 class PixelCNN(Raster):
     r"""log p(x|c) = Σ_i log p(x_i | x_<i, c), exact, for images of any size, depth and number of channels.
 
@@ -52,8 +58,6 @@ class PixelCNN(Raster):
         dropout: share of the features of a block that is dropped in training.
     """
 
-    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
-
     def __init__(self, spec: DataSpec, width: int = 32, layers: int = 5, kernel: int = 7, dropout: float = 0.2) -> None:
         super().__init__(spec)
         if kernel % 2 == 0 or layers < 1 or not 0 <= dropout < 1:
@@ -61,14 +65,14 @@ class PixelCNN(Raster):
         channels, width, reach = spec.shape[0], self.groups(width), kernel // 2
         self.head = LevelHead(spec)
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)
-        self.blocks = nn.ModuleList(Block(width, channels, self.classes, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, channels, spec.condition, dropout) for _ in range(layers))
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
         self.tell = RightConv2d(2 * width, self.head.outputs, groups=channels)
 
     def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[Tensor | None]:
         """Only the condition: the windows themselves reach into the rows above."""
-        rows = [cast(Block, block).condition.row(given) for block in self.blocks]
-        return [None if row is None else row[:, :, None, None] for row in rows]
+        size = (self.spec.shape[1], self.spec.shape[2])
+        return [cast(Block, block).condition.everywhere(given, size, memory) for block in self.blocks]
 
     def beside(self, image: Tensor, told: list[Tensor | None], memory: Memory | None = None) -> Tensor:
         h = self.first(image, memory=memory)

@@ -16,6 +16,7 @@ Salimans, Karpathy, Chen & Kingma 2017, "PixelCNN++", section 2.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import torch.nn.functional as F
@@ -23,9 +24,10 @@ from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import MixtureHead, pixel_head
 from simulacra.autoregressive.raster import Raster
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Field
 from simulacra.nn import (
     AddCondition,
     DownConv2d,
@@ -59,7 +61,7 @@ class Words(NamedTuple):
 class Block(nn.Module):
     """A gated residual block of both streams."""
 
-    def __init__(self, width: int, classes: dict[str, int], dropout: float, shortcut: bool) -> None:
+    def __init__(self, width: int, fields: Mapping[str, Field], dropout: float, shortcut: bool) -> None:
         super().__init__()
         self.vertical = DownConv2d(2 * width, width, rows=2, reach=1)
         self.vertical_gate = DownConv2d(2 * width, 2 * width, rows=2, reach=1)
@@ -68,8 +70,8 @@ class Block(nn.Module):
         self.horizontal_gate = RightConv2d(2 * width, 2 * width, above=1, left=1)
         self.vertical_shortcut = DownConv2d(2 * width, width) if shortcut else None
         self.horizontal_shortcut = RightConv2d(2 * width, width) if shortcut else None
-        self.to_vertical = AddCondition(classes, 2 * width)
-        self.to_horizontal = AddCondition(classes, 2 * width)
+        self.to_vertical = AddCondition(fields, 2 * width, maps=True)
+        self.to_horizontal = AddCondition(fields, 2 * width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
     def look_up(
@@ -79,9 +81,10 @@ class Block(nn.Module):
         found = self.vertical(v.phi, memory)
         if self.vertical_shortcut is not None and shortcut is not None:
             found = found + self.vertical_shortcut(shortcut.phi, memory)
-        gated = self.to_vertical(self.vertical_gate(concat_elu(self.dropout(found)), memory), given)
-        v, row = features(v.h + F.glu(gated, dim=1)), self.to_horizontal.row(given)
-        return v, Word(self.vertical_to_horizontal(v.phi, memory), None if row is None else row[:, :, None, None])
+        gated = self.to_vertical(self.vertical_gate(concat_elu(self.dropout(found)), memory), given, memory)
+        v = features(v.h + F.glu(gated, dim=1))
+        added = self.to_horizontal.everywhere(given, (v.h.shape[2], v.h.shape[3]), memory)
+        return v, Word(self.vertical_to_horizontal(v.phi, memory), added)
 
     def look_left(self, h: Features, shortcut: Features | None, word: Word, memory: Memory | None) -> Features:
         """The horizontal stream, (N, p, H, W) or one pixel (N, p): its new features."""
@@ -96,19 +99,19 @@ class Level(nn.Module):
     """Both streams at one resolution: blocks, a level at half the resolution, and blocks with short-cuts."""
 
     def __init__(
-        self, width: int, blocks: int, classes: dict[str, int], dropout: float, size: tuple[int, int], scales: int
+        self, width: int, blocks: int, fields: Mapping[str, Field], dropout: float, size: tuple[int, int], scales: int
     ) -> None:
         super().__init__()
         self.size = size
-        self.down = nn.ModuleList(Block(width, classes, dropout, shortcut=False) for _ in range(blocks))
+        self.down = nn.ModuleList(Block(width, fields, dropout, shortcut=False) for _ in range(blocks))
         self.below = None
         if scales == 1 or max(size) == 1:
             return
         self.shrink_down, self.shrink_right = ShrinkDown(width), ShrinkRight(width)
         half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
-        self.below = Level(width, blocks, classes, dropout, half, scales - 1)
+        self.below = Level(width, blocks, fields, dropout, half, scales - 1)
         self.grow_down, self.grow_right = Grow(width), Grow(width)
-        self.up = nn.ModuleList(Block(width, classes, dropout, shortcut=True) for _ in range(blocks))
+        self.up = nn.ModuleList(Block(width, fields, dropout, shortcut=True) for _ in range(blocks))
 
     def look_up(self, v: Features, given: Condition, memory: Memory | None) -> tuple[Features, Words]:
         """The vertical stream, (N, p, H, W) or one row."""
@@ -147,7 +150,11 @@ class Level(nn.Module):
         return h
 
 
-@register("pixelcnn++", paper="Salimans et al. 2017, PixelCNN++")
+@register(
+    "pixelcnn++",
+    paper="Salimans et al. 2017, PixelCNN++",
+    defaults={"learning_rate": 3e-3, "batch": 32, "steps": 450, "schedule": "cosine"},
+)
 class PixelCNNPlusPlus(Raster):
     r"""log p(x|c) = Σ_pixels log Σ_k π_k Π_channels L(x_channel; μ_k, s_k): exact, for images of any size and depth.
 
@@ -159,8 +166,6 @@ class PixelCNNPlusPlus(Raster):
         components: of the mixture of logistics; a binary image of one channel has a Bernoulli instead.
         dropout: share of the features within a block that is dropped in training.
     """
-
-    defaults = {"learning_rate": 3e-3, "batch": 32, "steps": 450, "schedule": "cosine"}
 
     def __init__(
         self,
@@ -179,7 +184,7 @@ class PixelCNNPlusPlus(Raster):
         self.vertical = DownConv2d(channels, width, rows=2, reach=1)
         self.vertical_to_horizontal = DownConv2d(channels, width, reach=1)
         self.horizontal = RightConv2d(channels, width, above=1, left=1, strict=True)
-        self.level = Level(width, blocks, self.classes, dropout, (height, across), scales)
+        self.level = Level(width, blocks, spec.condition, dropout, (height, across), scales)
         self.tell = RightConv2d(2 * width, self.head.outputs)
         if isinstance(self.head, MixtureHead):
             self.head.spread(cast(Tensor, self.tell.bias))

@@ -11,7 +11,7 @@ van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 import torch.nn.functional as F
@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import LevelHead
 from simulacra.autoregressive.raster import Raster
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Field
 from simulacra.nn import AddCondition, Memory, RightConv2d
 from simulacra.nn.lstm import Spans
 
@@ -55,28 +56,24 @@ def pointwise(conv: RightConv2d, x: Tensor) -> Tensor:
     return F.linear(x, (conv.weight * conv.mask)[:, :, 0, 0], conv.bias)
 
 
-class Labels(nn.Module):
-    """Tells every layer the classes, one learned row for each."""
+class LayerConditions(nn.Module):
+    """What the condition adds to the pre-activations of every layer."""
 
-    def __init__(self, classes: dict[str, int], maps: Sequence[int]) -> None:
+    def __init__(self, fields: Mapping[str, Field], size: tuple[int, int], maps: Sequence[int]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(AddCondition(classes, count) for count in maps)
+        self.size = size
+        self.layers = nn.ModuleList(AddCondition(fields, count, maps=True) for count in maps)
 
-    def forward(self, given: Condition) -> list[Tensor | None]:
-        """For every layer (N, maps, 1, 1), or nothing."""
-        rows = [cast(AddCondition, layer).row(given) for layer in self.layers]
-        return [None if row is None else row[:, :, None, None] for row in rows]
+    def forward(self, given: Condition, memory: Memory | None = None) -> list[Tensor | None]:
+        """For every layer (N, maps, 1, 1), (N, maps, H, W), or nothing; with a memory one row of a map."""
+        return [cast(AddCondition, layer).everywhere(given, self.size, memory) for layer in self.layers]
 
 
 P = TypeVar("P", bound=Path)
 
 
 class PixelRNN(Raster):
-    """A first window, layers of LSTMs along one path, and a `LevelHead`.
-
-    Attributes:
-        teller: from the condition to what every layer is told beside the image, (N, maps, H or 1, W or 1) or None.
-    """
+    """A first window, layers of LSTMs along one path, and a `LevelHead`."""
 
     def __init__(
         self,
@@ -97,7 +94,8 @@ class PixelRNN(Raster):
         self.head, self.path = LevelHead(spec), (way := path(*spec.shape[1:]))
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)
         self.stack = nn.ModuleList(layer(width, way) for _ in range(layers))
-        self.teller: nn.Module = Labels(self.classes, [each.maps for each in self.layers])
+        size, maps = (spec.shape[1], spec.shape[2]), [each.maps for each in self.layers]
+        self.teller = LayerConditions(spec.condition, size, maps)
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
         self.tell = RightConv2d(2 * width, self.head.outputs, groups=channels)
 
@@ -106,11 +104,8 @@ class PixelRNN(Raster):
         return cast(list[Layer], list(self.stack))
 
     def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[Any]:
-        """Only what is told: the layers themselves remember the rows above."""
-        if memory is None:
-            return self.teller(given)
-        maps, row = memory.keep(self.teller, lambda: self.teller(given)), memory.row
-        return [each if each is None or each.shape[2] == 1 else each[:, :, row : row + 1] for each in maps]
+        """Only the condition: the layers themselves remember the rows above."""
+        return self.teller(given, memory)
 
     def beside(self, image: Tensor, told: list[Any], memory: Memory | None = None) -> Tensor:
         if memory is None:

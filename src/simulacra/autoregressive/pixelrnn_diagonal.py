@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.autoregressive.pixelrnn import PixelRNN, pointwise
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.nn import Memory, RightConv2d
@@ -160,7 +160,11 @@ class _KeptDiagonal:
         self.told = row
 
 
-@register("pixelrnn-diagonal", paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks")
+@register(
+    "pixelrnn-diagonal",
+    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
+    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
+)
 class DiagonalPixelRNN(PixelRNN):
     r"""log p(x|c) = Σ_i log p(x_i | x_<i, c), exact, for images of any size, depth and number of channels.
 
@@ -171,8 +175,6 @@ class DiagonalPixelRNN(PixelRNN):
         kernel: side of the first window, odd.
         dropout: share of the states that a layer's output leaves out in training.
     """
-
-    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
 
     def __init__(self, spec: DataSpec, width: int = 48, layers: int = 2, kernel: int = 7, dropout: float = 0.5) -> None:
         if not 0 <= dropout < 1:

@@ -87,7 +87,11 @@ class _KeptRow:
         return x + self.layer.widen(h, memory=memory)
 
 
-@register("pixelrnn-row", paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks")
+@register(
+    "pixelrnn-row",
+    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
+    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
+)
 class RowPixelRNN(PixelRNN):
     r"""log p(x|c) = Σ_i log p(x_i | x_<i, c), exact, for images of any size, depth and number of channels.
 
@@ -99,8 +103,6 @@ class RowPixelRNN(PixelRNN):
         inner_kernel: columns of the windows of the LSTMs, odd.
         dropout: share of the states that a layer's output leaves out in training.
     """
-
-    defaults = {"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"}
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ Chen, Mishra, Rohaninejad & Abbeel 2018, "PixelSNAIL", section 2 and figure 2.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch.nn.functional as F
@@ -19,9 +20,10 @@ from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import MixtureHead, pixel_head
 from simulacra.autoregressive.raster import Raster
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Field
 from simulacra.nn import AddCondition, Features, LookBack, Memory, RightConv2d, concat_elu, features
 from simulacra.registry import register
 
@@ -29,12 +31,12 @@ from simulacra.registry import register
 class Layer(nn.Module):
     """A gated residual layer whose windows reach up and left by `reach`; `found` features of attention are merged."""
 
-    def __init__(self, width: int, classes: dict[str, int], dropout: float, reach: int, found: int = 0) -> None:
+    def __init__(self, width: int, fields: Mapping[str, Field], dropout: float, reach: int, found: int = 0) -> None:
         super().__init__()
         self.look = RightConv2d(2 * width, width, above=reach, left=reach)
         self.gate = RightConv2d(2 * width, 2 * width, above=reach, left=reach)
         self.merge = RightConv2d(2 * found, width) if found else None
-        self.condition = AddCondition(classes, 2 * width)
+        self.condition = AddCondition(fields, 2 * width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Features, found: Tensor | None, given: Tensor | None, memory: Memory | None) -> Features:
@@ -54,14 +56,14 @@ class Block(nn.Module):
         layers: int,
         heads: int,
         size: tuple[int, int],
-        classes: dict[str, int],
+        fields: Mapping[str, Field],
         dropout: float,
     ) -> None:
         super().__init__()
-        self.near = nn.ModuleList(Layer(width, classes, dropout, reach=1) for _ in range(layers))
+        self.near = nn.ModuleList(Layer(width, fields, dropout, reach=1) for _ in range(layers))
         found = heads * max(1, width // (2 * heads))
         self.far = LookBack(2 * width, channels, found, heads, size)
-        self.both = Layer(width, classes, dropout, reach=0, found=found)
+        self.both = Layer(width, fields, dropout, reach=0, found=found)
 
     @property
     def layers(self) -> list[Layer]:
@@ -76,7 +78,11 @@ class Block(nn.Module):
         return self.both(h, self.far(h.phi, told, memory), last, memory)
 
 
-@register("pixelsnail", paper="Chen et al. 2018, PixelSNAIL")
+@register(
+    "pixelsnail",
+    paper="Chen et al. 2018, PixelSNAIL",
+    defaults={"learning_rate": 3e-3, "batch": 32, "steps": 1000, "schedule": "cosine"},
+)
 class PixelSNAIL(Raster):
     r"""log p(x|c) = Σ_pixels log Σ_k π_k Π_channels L(x_channel; μ_k, s_k): exact, for images of any size and depth.
 
@@ -89,8 +95,6 @@ class PixelSNAIL(Raster):
         components: of the mixture of logistics; a binary image of one channel has a Bernoulli instead.
         dropout: share of the features within a layer that is dropped in training.
     """
-
-    defaults = {"learning_rate": 3e-3, "batch": 32, "steps": 1000, "schedule": "cosine"}
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class PixelSNAIL(Raster):
         self.head = pixel_head(spec, components)
         self.first = RightConv2d(channels, width, above=1, left=1, right=1, strict=True)
         self.stack = nn.ModuleList(
-            Block(channels, width, layers, heads, (size[0], size[1]), self.classes, dropout) for _ in range(blocks)
+            Block(channels, width, layers, heads, (size[0], size[1]), spec.condition, dropout) for _ in range(blocks)
         )
         self.tell = RightConv2d(2 * width, self.head.outputs)
         if isinstance(self.head, MixtureHead):
@@ -121,8 +125,8 @@ class PixelSNAIL(Raster):
 
     def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[list[Tensor | None]]:
         """Only the condition: the windows themselves reach into the row above."""
-        rows = [[layer.condition.row(given) for layer in block.layers] for block in self.blocks]
-        return [[None if row is None else row[:, :, None, None] for row in block] for block in rows]
+        size = (self.spec.shape[1], self.spec.shape[2])
+        return [[layer.condition.everywhere(given, size, memory) for layer in block.layers] for block in self.blocks]
 
     def beside(self, image: Tensor, told: list[list[Tensor | None]], memory: Memory | None = None) -> Tensor:
         h = features(self.first(image, memory=memory))

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from simulacra.autoregressive.chain import Autoregressive
 from simulacra.autoregressive.heads import Head
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
-from simulacra.nn import Memory
+from simulacra.nn import Embed, Memory
 
 
 class Raster(Autoregressive):
@@ -38,7 +38,7 @@ class Raster(Autoregressive):
             raise UsageError(f"this model is for images on a grid of levels, not {spec.describe()}; try rnade")
         if not spec.is_image:
             raise UsageError(f"this model is for images (C, H, W), not vectors of shape {spec.shape}; try made or nade")
-        self.classes = {name: label.count for name, label in spec.condition.items()}
+        self.embed = Embed(spec.condition, (spec.shape[1], spec.shape[2]))
 
     @abstractmethod
     def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> Any:
@@ -49,16 +49,16 @@ class Raster(Autoregressive):
         """The outputs for `head`: image (N, C, H, W), or the pixel (N, C) that the memory stands at as far as known."""
 
     def conditionals(
-        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
         image = self.enter(x)
         return self.head.everywhere(self.output(image, self.conditioned(condition, len(x))), image)
 
     def output(self, image: Tensor, given: Condition) -> Tensor:
         """Both passes over whole images: (N, C · per_value, H, W), entered -> (N, head.outputs, H, W)."""
-        return self.beside(image, self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], given))
+        return self.beside(image, self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], self.embed(given)))
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> RasterSteps:
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> RasterSteps:
         return RasterSteps(self, n, self.conditioned(condition, n))
 
     def enter(self, x: Tensor) -> Tensor:
@@ -76,8 +76,9 @@ class Raster(Autoregressive):
 class RasterSteps:
     """`Steps` of a network over pixels: `above` once a row, `beside` once a pixel (or sub-pixel, as the head says)."""
 
+    @torch.no_grad()
     def __init__(self, model: Raster, n: int, given: Condition) -> None:
-        self.model, self.given = model, given
+        self.model, self.embedded = model, model.embed(given)
         channels, height, width = model.spec.shape
         like = next(model.parameters()).detach()
         self.memory = Memory(n, (channels, height, width), like, model.per_value)
@@ -91,7 +92,7 @@ class RasterSteps:
     def look(self) -> GridDistribution:
         memory, model = self.memory, self.model
         if memory.channel == 0 and memory.column == 0:
-            self.told = model.above(self.row, self.given, memory)
+            self.told = model.above(self.row, self.embedded, memory)
         if memory.channel == 0 or model.head.per_channel:
             self.output = model.beside(self.pixel, self.told, memory)
         self.said = model.head.here(self.output, self.pixel, memory.channel, self.said if memory.channel else None)

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from simulacra.autoregressive.chain import Autoregressive
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import MixtureOfGaussians
 from simulacra.errors import UsageError
-from simulacra.nn import AddCondition
+from simulacra.nn import AddCondition, Embed
 from simulacra.registry import register
+from simulacra.turns import Turn
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 7.0  # of a component, in standard deviations: a density may not rise without end
 
@@ -61,7 +62,18 @@ class Units(nn.Module):
         return torch.where(self.variance > 0, self.variance.sqrt(), 1)
 
 
-@register("rnade", paper="Uria, Murray & Larochelle 2013, RNADE: real-valued neural autoregressive density-estimator")
+@register(
+    "rnade",
+    paper="Uria, Murray & Larochelle 2013, RNADE: real-valued neural autoregressive density-estimator",
+    defaults={
+        "learning_rate": 1e-2,
+        "batch": 64,
+        "steps": 2000,
+        "schedule": "cosine",
+        "weight_decay": 0.03,
+        "every": 100,
+    },
+)
 class RNADE(Autoregressive):
     r"""log p(x|c) = Σ_i log p(x_i | x_<i, c) in raster order, a density; every factor is a mixture of Gaussians.
 
@@ -72,31 +84,22 @@ class RNADE(Autoregressive):
         direct: whether the coordinates before x_i also move its means directly.
     """
 
-    defaults = {
-        "learning_rate": 1e-2,
-        "batch": 64,
-        "steps": 2000,
-        "schedule": "cosine",
-        "weight_decay": 0.03,
-        "every": 100,
-    }
-
     def __init__(self, spec: DataSpec, hidden: int = 50, components: int = 10, direct: bool = True) -> None:
         super().__init__(spec)
         if spec.levels is not None:
             raise UsageError(f"rnade is for continuous data, these have {spec.levels} levels; use made or nade")
         if hidden < 1 or components < 1:
             raise UsageError("rnade needs hidden >= 1 and components >= 1")
-        classes = {name: label.count for name, label in spec.condition.items()}
         self.components = components
         self.units = Units(spec.dims)
+        self.embed = Embed(spec.condition)
         self.inputs = nn.Parameter(torch.empty(spec.dims, hidden))  # rows in the order of the chain, like all below
         self.start = nn.Parameter(torch.zeros(hidden))
         self.rates = nn.Parameter(torch.ones(spec.dims, 1))
         self.outputs = nn.Parameter(torch.empty(spec.dims, hidden, 3 * components))
         self.biases = nn.Parameter(torch.zeros(spec.dims, 3 * components))
         self.direct = nn.Parameter(torch.zeros(spec.dims, spec.dims)) if direct else None
-        self.condition = AddCondition(classes, hidden)
+        self.condition = AddCondition(spec.condition, hidden)
         self._begin()
 
     @torch.no_grad()
@@ -111,15 +114,15 @@ class RNADE(Autoregressive):
         means.copy_(torch.special.ndtri(shares).expand_as(means))
         log_scales.fill_(-math.log(self.components))
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
         if self.training:
-            self.units.learn(x.flatten(1)[:, self.order()])
-        return super().loss(x, condition)
+            self.units.learn(turn.x.flatten(1)[:, self.order()])
+        return super().loss(turn)
 
     def conditionals(
-        self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> MixtureOfGaussians:
-        given, chain = self.conditioned(condition, len(x)), self.own(order)
+        given, chain = self.embed(self.conditioned(condition, len(x))), self.own(order)
         with torch.autocast(x.device.type, enabled=False):  # running sums and densities are no place for 8 bits
             z = (x.flatten(1)[:, chain].to(self.start.dtype) - self.units.mean) / self.units.scale
             start = self.condition(self.start.expand(len(x), -1), given).unsqueeze(1)
@@ -140,9 +143,9 @@ class RNADE(Autoregressive):
         means = mean + scale * (means + shift.unsqueeze(-1))
         return weights, means, log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE) + scale.log()
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> RnadeSteps:
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> RnadeSteps:
         self.own(order)
-        return RnadeSteps(self, n, self.conditioned(condition, n))
+        return RnadeSteps(self, n, self.embed(self.conditioned(condition, n)))
 
     def own(self, order: Tensor | None) -> Tensor:
         """The one order there is; raises UsageError where another one is asked for."""

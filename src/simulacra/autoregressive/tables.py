@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from simulacra.autoregressive.chain import Autoregressive
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Categorical
 from simulacra.errors import UsageError
-from simulacra.model import Phase
+from simulacra.turns import Phase
 
 LARGEST = 26  # the logarithm to base 2 of the masses that a table may hold: 256 MB
 
@@ -47,7 +47,8 @@ class Tables(Autoregressive):
             raise UsageError(f"smoothing must be positive, not {smoothing}: what was never seen is not impossible")
         self.levels, self.smoothing = spec.levels, smoothing
         self.memory = min(memory, spec.dims - 1)
-        self.classes = math.prod(label.count for label in spec.condition.values())
+        self.labels = spec.classes("a table")
+        self.classes = math.prod(label.count for label in self.labels.values())
         shape = (self.classes, spec.dims, self.levels**self.memory, self.levels)
         if (size := math.prod(shape)) > 1 << LARGEST:
             raise UsageError(
@@ -74,13 +75,15 @@ class Tables(Autoregressive):
             counts.view(-1).scatter_add_(0, cells.flatten(), torch.ones_like(cells, dtype=torch.int32).flatten())
         self.log_masses.copy_(self._smoothed(counts).log())
 
-    def conditionals(self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None) -> Categorical:
+    def conditionals(
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
+    ) -> Categorical:
         self._positions(order)
         which, place, context, _ = self._cells(x, condition)
         rows = self.log_masses[which, place, context]  # (N, dims, levels)
         return Categorical(rows[:, self.order().argsort()].unflatten(1, self.spec.shape))
 
-    def steps(self, n: int, condition: Condition | None = None, order: Tensor | None = None) -> TableSteps:
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> TableSteps:
         given = self.conditioned(condition, n)
         return TableSteps(self, self._which(given, n), self._positions(order).tolist())
 
@@ -93,7 +96,7 @@ class Tables(Autoregressive):
             raise UsageError("a Markov chain remembers what precedes in raster order and takes no other order")
         return own.argsort()[order]
 
-    def _cells(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _cells(self, x: Tensor, condition: ConditionLike | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Class (N, 1), position (dims,), context (N, dims) and level (N, dims) of all coordinates in raster order."""
         given, own = self.conditioned(condition, len(x)), self.order()
         level = x.to(self.device).flatten(1)[:, own]
@@ -106,7 +109,7 @@ class Tables(Autoregressive):
     def _which(self, given: Condition, n: int) -> Tensor:
         """All fields of the condition as one number, (n,)."""
         which = torch.zeros(n, dtype=torch.long, device=self.device)
-        for name, label in self.spec.condition.items():
+        for name, label in self.labels.items():
             which = which * label.count + given[name]
         return which
 

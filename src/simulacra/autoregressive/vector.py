@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from simulacra.autoregressive.chain import Autoregressive
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Bernoulli, Categorical, GridDistribution
 from simulacra.errors import UsageError
+from simulacra.nn import Embed
 
 MOST_WEIGHTS = 1 << 28  # of one layer: a gigabyte, and in training four more
 
@@ -34,7 +36,6 @@ class Discrete(Autoregressive):
 
     Attributes:
         logits: numbers that the network gives for one coordinate.
-        classes: how many values each field of the condition has.
     """
 
     def __init__(self, spec: DataSpec) -> None:
@@ -42,7 +43,11 @@ class Discrete(Autoregressive):
         if spec.levels is None:
             raise UsageError("these data are continuous and this model is for levels on a grid; use rnade")
         self.logits = 1 if spec.levels == 2 else spec.levels
-        self.classes = {name: label.count for name, label in spec.condition.items()}
+        self.embed = Embed(spec.condition)
+
+    def embedded(self, condition: ConditionLike | None, n: int) -> Condition:
+        """The condition, checked, as what `AddCondition` reads."""
+        return self.embed(self.conditioned(condition, n))
 
     def numbers(self, x: Tensor) -> Tensor:
         """Levels (N, *shape) -> (N, dims) in [-1, 1], in the precision of the network."""

@@ -22,10 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Bound, Condition, Decoder, Encoder, Prior
+from simulacra.capabilities import Bound, Decoder, Encoder, Prior
 from simulacra.compression.cells import Cells, cells_of, pop_code, push_code
 from simulacra.compression.coder import masses_of, uniform
 from simulacra.compression.stack import Stack
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Ancestral, Distribution, GridDistribution, Peaked
 from simulacra.errors import NotSupported

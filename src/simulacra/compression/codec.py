@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from simulacra import registry
-from simulacra.capabilities import Bound, Chain, Condition, Decoder, Density, Encoder, Prior
+from simulacra.capabilities import Bound, Chain, Decoder, Density, Encoder, Prior
 from simulacra.compression.bitsback import ByBitsBack
 from simulacra.compression.container import (
     MAX_THREADS,
@@ -23,6 +23,7 @@ from simulacra.compression.container import (
     unpack,
 )
 from simulacra.compression.walk import ByChain, reproducibly
+from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import DataError, NotSupported, UsageError
 from simulacra.model import Model, as_model, evaluating
 from simulacra.weights import write_atomically
@@ -47,7 +48,7 @@ class Scheme(Protocol):
 
 
 def compress(
-    model: Model | str | Path, x: Any, out: str | Path | None = None, condition: Condition | None = None
+    model: Model | str | Path, x: Any, out: str | Path | None = None, condition: ConditionLike | None = None
 ) -> bytes:
     """Items as bytes, without loss: about Σ -log2 p(x | condition) bits and 31 bytes more.
 
@@ -98,7 +99,9 @@ def read(data: bytes | str | Path) -> tuple[bytes, str]:
     return Path(data).read_bytes(), str(data)
 
 
-def encode(model: Model, x: Any, condition: Condition | None = None, notes: Mapping[str, Any] | None = None) -> bytes:
+def encode(
+    model: Model, x: Any, condition: ConditionLike | None = None, notes: Mapping[str, Any] | None = None
+) -> bytes:
     """`compress`, with notes that are kept beside the items."""
     scheme, x = scheme_of(model), on_grid(model, x)
     labelled = bool(condition)
@@ -189,7 +192,7 @@ def on_grid(model: Model, x: Any) -> np.ndarray:
     return np.ascontiguousarray(values, np.uint8)
 
 
-def _known_fields(model: Model, condition: Condition | None, n: int) -> dict[str, np.ndarray]:
+def _known_fields(model: Model, condition: ConditionLike | None, n: int) -> dict[str, np.ndarray]:
     return {name: values.cpu().numpy().copy() for name, values in model.conditioned(condition, n).items()}
 
 

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Chain, Condition
+from simulacra.capabilities import Chain
 from simulacra.compression.coder import Code, Reader, Writer, masses_of, uniform
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 
 

@@ -8,14 +8,33 @@ digits.train.x[:64], digits.train.condition["label"][:64]
 from simulacra.data.dataset import Card, Dataset, Split, Unreadable
 from simulacra.data.loading import as_dataset, catalogue, load, names
 from simulacra.data.memory import from_arrays
-from simulacra.data.spec import ClassLabel, DataSpec
+from simulacra.data.spec import DataSpec
+from simulacra.fields import (
+    ClassLabel,
+    Field,
+    Index,
+    LabelMap,
+    Levels,
+    Many,
+    Real,
+    Record,
+    Tokens,
+)
 
 __all__ = [
     "Card",
     "ClassLabel",
     "DataSpec",
     "Dataset",
+    "Field",
+    "Index",
+    "LabelMap",
+    "Levels",
+    "Many",
+    "Real",
+    "Record",
     "Split",
+    "Tokens",
     "Unreadable",
     "as_dataset",
     "catalogue",

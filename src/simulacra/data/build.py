@@ -1,7 +1,7 @@
 """From the batches of a source to the files of its cache, in two passes and little memory.
 
-The first pass writes the items as they come and keeps 24 bytes of each (digest, label, part); these tell the splits.
-The second pass gathers the items into train | valid | test.
+The first pass writes the items and all their fields as they come, and keeps of each a few numbers (a digest, its part,
+and one for each field); these decide the splits. The second pass gathers the items into train | valid | test.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -25,7 +24,7 @@ from simulacra.data.checks import check_alike, check_values, understood_spec
 from simulacra.data.dataset import Unreadable
 from simulacra.data.source import Batch, Source
 from simulacra.data.spec import DataSpec
-from simulacra.data.splits import SPLIT_SEED, SPLITS, digests, draw
+from simulacra.data.splits import SPLIT_SEED, SPLITS, digests, draw, sort_key
 from simulacra.data.streams import CHUNK_BYTES
 from simulacra.errors import DataError
 
@@ -39,11 +38,15 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
     first = next(batches, None)
     if first is None:
         raise DataError(f"{source.name} holds no items")
-    with _room(folder, needed=source.count * 2 * (first.x[:1].itemsize * math.prod(first.x.shape[1:]) + 8)):
-        items = _spool(source, chain([first], batches), folder / "spool")
-        spec = understood_spec(source, items.x, items.largest, items.fields)
-        order = draw(items.indices_by_part(), items.digest, list(items.fields.values()), source.fractions)
-        fingerprint = _write(folder, spec, items, order)
+    item = sum(array[:1].nbytes for array in (first.x, *first.fields.values()) if len(array))
+    with _room(folder, needed=source.count * 2 * item):
+        items = _spool(source, chain([first], batches), folder)
+        spec = understood_spec(source, items.x, items.largest, items.columns)
+        kept = {name: items.columns[name] for name in spec.columns}
+        order = draw(items.indices_by_part(), items.digest, [items.keys[name] for name in kept], source.fractions)
+        fingerprint = _write(folder, spec, {"x": items.x, **kept}, order)
+        for spool in folder.glob("*.spool"):
+            spool.unlink()
     return {
         "name": source.name,
         "spec": spec.to_json(),
@@ -65,12 +68,13 @@ def sync(file: IO[Any]) -> None:
 
 @dataclass(frozen=True)
 class _Items:
-    """All items in the order of the source: x (N, *shape) on disk, the rest in memory."""
+    """All items in the order of the source: x and the columns of the fields on disk, a few numbers of each in memory."""
 
     x: np.ndarray
+    columns: Mapping[str, np.ndarray]
     digest: np.ndarray  # (N,) uint64
     part: np.ndarray  # (N,) uint8, an index into SPLITS
-    fields: Mapping[str, np.ndarray]  # (N,) int64 each
+    keys: Mapping[str, np.ndarray]  # (N,) of each column
     largest: float
     unreadable: tuple[Unreadable, ...]
 
@@ -85,7 +89,7 @@ class _Tally:
 
     digest: list[np.ndarray] = field(default_factory=list)
     part: list[np.ndarray] = field(default_factory=list)
-    fields: list[Mapping[str, np.ndarray]] = field(default_factory=list)
+    keys: dict[str, list[np.ndarray]] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     count: int = 0
     largest: float = 0.0
@@ -93,41 +97,50 @@ class _Tally:
     def add(self, batch: Batch) -> None:
         self.digest.append(digests(batch.x))
         self.part.append(np.full(len(batch.x), SPLITS.index(batch.part), np.uint8))
-        self.fields.append(batch.fields)
+        for name, values in batch.fields.items():
+            self.keys.setdefault(name, []).append(sort_key(np.ascontiguousarray(values)))
         self.unreadable += batch.unreadable
         self.count += len(batch.x)
         self.largest = max(self.largest, float(batch.x.max(initial=0)))
 
 
-def _spool(source: Source, batches: Iterable[Batch], path: Path) -> _Items:
-    """The first pass: every batch checked, digested and appended to the file `path`."""
-    tally = _Tally()
-    first: Batch | None = None
-    with path.open("wb") as file:
+def _spool(source: Source, batches: Iterable[Batch], folder: Path) -> _Items:
+    """The first pass: every batch checked, digested and appended to the files of x and of each column."""
+    tally, first = _Tally(), None
+    with ExitStack() as files:
+        spools: dict[str, IO[bytes]] = {}
         for batch in batches:
             first = first or batch
             check_alike(source, first, batch)
             check_values(source, batch.x, start=tally.count)
             tally.add(batch)
-            file.write(np.ascontiguousarray(batch.x).data)
+            for name, values in {"x": batch.x, **batch.fields}.items():
+                if name not in spools:
+                    spools[name] = files.enter_context((folder / f"{name}.spool").open("wb"))
+                spools[name].write(np.ascontiguousarray(values).data)
     if first is None or not tally.count:
         raise DataError(f"{source.name} holds no items")
+
+    def mapped(name: str, like: np.ndarray) -> np.ndarray:
+        return np.memmap(folder / f"{name}.spool", like.dtype, "r", shape=(tally.count, *like.shape[1:]))
+
     return _Items(
-        x=np.memmap(path, first.x.dtype, "r", shape=(tally.count, *first.x.shape[1:])),
+        x=mapped("x", first.x),
+        columns={name: mapped(name, values) for name, values in first.fields.items()},
         digest=np.concatenate(tally.digest),
         part=np.concatenate(tally.part),
-        fields={name: np.concatenate([fields[name] for fields in tally.fields]) for name in first.fields},
+        keys={name: np.concatenate(parts) for name, parts in tally.keys.items()},
         largest=tally.largest,
         unreadable=tuple(tally.unreadable),
     )
 
 
-def _write(folder: Path, spec: DataSpec, items: _Items, order: dict[str, np.ndarray]) -> str:
-    """The second pass: x.npy and the fields in the order of the splits; returns the fingerprint."""
+def _write(folder: Path, spec: DataSpec, arrays: Mapping[str, np.ndarray], order: dict[str, np.ndarray]) -> str:
+    """The second pass: x.npy and the columns in the order of the splits; returns the fingerprint."""
     counts = {name: len(indices) for name, indices in order.items()}
     fingerprint = hashlib.sha256(json.dumps([spec.to_json(), counts], sort_keys=True).encode())
     indices = np.concatenate(list(order.values()))
-    for name, array in {"x": items.x, **items.fields}.items():
+    for name, array in arrays.items():
         with (folder / f"{name}.npy").open("wb") as file:
             # Plain writes, not a writable memory map: on a full disk those fail, and a memory map kills the process.
             header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(indices), *array.shape[1:])}
@@ -136,7 +149,6 @@ def _write(folder: Path, spec: DataSpec, items: _Items, order: dict[str, np.ndar
                 fingerprint.update(rows.data)
                 file.write(rows.data)
             sync(file)
-    (folder / "spool").unlink()
     return fingerprint.hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Decode once: a folder in the user's cache holds a data set as arrays that are memory-mapped from then on.
 
     <cache>/data/<key>/x.npy       (train | valid | test, *shape), contiguous
-                       label.npy   (train | valid | test,) int64; so every field of the condition, where there are any
+                       label.npy   (train | valid | test,) int64; so every column of the other fields, where there are any
                        meta.json   the spec, the counts, the card, the fingerprint
 
 A folder is written under a temporary name, synced and renamed, so that it is whole or absent whatever is killed and
@@ -27,9 +27,9 @@ from simulacra.data.dataset import Card, Dataset, Split, Unreadable
 from simulacra.data.source import Source
 from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLITS
-from simulacra.errors import DataError
+from simulacra.errors import DataError, SimulacraError
 
-VERSION = 1  # of the layout and of what `build` computes; a change makes every cache anew
+VERSION = 2  # of the layout and of what `build` computes; a change makes every cache anew
 TEMPORARY = ".building-"
 STALE_SECONDS = 3600  # a builder writes all the time; one that has not for an hour is dead
 
@@ -68,9 +68,9 @@ def _open(folder: Path) -> Dataset | None:
         meta = json.loads((folder / "meta.json").read_bytes())
         if any((folder / name).stat().st_size != size for name, size in meta["bytes"].items()):
             return None
-        arrays = {Path(name).stem: np.load(folder / name, mmap_mode="r") for name in meta["bytes"]}
+        arrays = {name.removesuffix(".npy"): np.load(folder / name, mmap_mode="r") for name in meta["bytes"]}
         return _dataset(meta, arrays)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, SimulacraError):
         return None
 
 
@@ -78,7 +78,7 @@ def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
     ends = np.cumsum([0, *(meta["counts"][name] for name in SPLITS)])
     spec, x = DataSpec.from_json(meta["spec"]), arrays["x"]
     splits = {
-        name: Split(x[start:end], {field: arrays[field][start:end] for field in spec.condition}, name)
+        name: Split(x[start:end], {column: arrays[column][start:end] for column in spec.columns}, name)
         for name, start, end in zip(SPLITS, ends, ends[1:], strict=False)
     }
     return Dataset(

@@ -1,4 +1,4 @@
-"""What a source may yield: batches that agree with each other, values on the grid, labels among the classes."""
+"""What a source may yield: batches that agree with each other, values on the grid, fields that hold what they should."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulacra.data.source import Batch, Source
-from simulacra.data.spec import ClassLabel, DataSpec
+from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError
+from simulacra.fields import ClassLabel, Column, Field, LabelMap, Levels, Real, columns_of, numeric
 
 
 def check_alike(source: Source, first: Batch, batch: Batch) -> None:
     """Every part has items of one shape and type, and the same fields or none."""
     kinds = [(part.x.shape[1:], str(part.x.dtype), list(part.fields)) for part in (first, batch)]
     if kinds[0] != kinds[1]:
-        told = [f"{shape} {dtype} with {', '.join(names) or 'no labels'}" for shape, dtype, names in kinds]
-        raise DataError(f"{source.name}: {first.part} holds {told[0]}, but {batch.part} {told[1]}")
+        words = [f"{shape} {dtype} with {', '.join(names) or 'no labels'}" for shape, dtype, names in kinds]
+        raise DataError(f"{source.name}: {first.part} holds {words[0]}, but {batch.part} {words[1]}")
 
 
 def check_values(source: Source, x: np.ndarray, start: int) -> None:
@@ -35,20 +36,44 @@ def check_values(source: Source, x: np.ndarray, start: int) -> None:
         raise DataError(f"{source.name}: the value {x[at]} of item {start + int(at[0])} is not {grid}: {remedy}")
 
 
-def understood_spec(source: Source, x: np.ndarray, largest: float, fields: Mapping[str, np.ndarray]) -> DataSpec:
-    """The spec of items x (N, *shape) whose largest value is `largest`: declared by the source, else told by them."""
+def understood_spec(source: Source, x: np.ndarray, largest: float, columns: Mapping[str, np.ndarray]) -> DataSpec:
+    """The spec of items x (N, *shape) whose largest value is `largest`: declared by the source, else by its values."""
     found = None if x.dtype == np.float32 else 2 if largest <= 1 else 256
-    condition = {name: _class_label(source, name, values) for name, values in fields.items()}
-    return DataSpec(x.shape[1:], source.levels or found, condition)
+    declared = columns_of(source.fields)
+    condition = dict(source.fields)
+    for name, values in columns.items():
+        if name not in declared:
+            condition[name] = _found(name, values)
+    _check_fields(source, {name: own for name, own in condition.items() if name in source.fields}, declared, columns)
+    kept = {name: own for name, own in condition.items() if own.columns(name).keys() <= columns.keys()}
+    return DataSpec(numeric(x.shape[1:], source.levels or found), kept)
 
 
-def _class_label(source: Source, field: str, label: np.ndarray) -> ClassLabel:
-    """As many classes as the source declares, else as the labels show; raises DataError for a label beyond."""
-    largest, classes = int(label.max()), source.classes.get(field)
-    if classes is None:
+def _check_fields(
+    source: Source, fields: Mapping[str, Field], declared: Mapping[str, Column], columns: Mapping[str, np.ndarray]
+) -> None:
+    """Raise DataError where declared fields hold something else."""
+    for name, own in fields.items():
+        if not own.columns(name).keys() <= columns.keys():
+            continue
+        if isinstance(own, ClassLabel) and (largest := int(columns[name].max(initial=0))) >= own.count:
+            at = columns[name].argmax()
+            raise DataError(f"{source.name}: {name} {largest} of item {at}, but there are {own.count} classes")
+        try:
+            own.check(name, columns)
+        except DataError as error:
+            raise DataError(f"{source.name}: {error}") from None
+
+
+def _found(name: str, values: np.ndarray) -> Field:
+    """What a column is that no source declares: classes, numbers on a grid, a map of classes, or real numbers."""
+    if values.dtype.kind == "f":
+        return Real(values.shape[1:])
+    largest = int(values.max(initial=0))
+    if values.min(initial=0) < 0:
+        raise DataError(f"{name}: the value {values.min()} is no class; say what this field is")
+    if values.ndim == 1:
         return ClassLabel(largest + 1)
-    names = classes if isinstance(classes, tuple) else ()
-    count = classes if isinstance(classes, int) else len(names)
-    if largest >= count:
-        raise DataError(f"{source.name}: {field} {largest} of item {label.argmax()}, but there are {count} classes")
-    return ClassLabel(count, names)
+    if values.dtype == np.uint8:
+        return Levels(values.shape[1:], 2 if largest <= 1 else 256)
+    return LabelMap(largest + 1, values.shape[1:])

@@ -25,6 +25,7 @@ from simulacra.data.source import Batch, Source, reading, rows_of
 from simulacra.data.splits import Fractions
 from simulacra.data.streams import rows
 from simulacra.errors import DataError
+from simulacra.fields import ClassLabel
 
 ARCHIVE = Remote(
     url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -99,8 +100,8 @@ def _source(
     name: str, card: Card, batches: Callable[[], Iterator[Batch]], files: tuple[Path, ...], count: int
 ) -> Source:
     """Validation is a tenth of the training images."""
-    classes, valid = {"label": CLASSES}, Fractions(valid=0.1)
-    return Source(name, card, count, batches, files, levels=256, classes=classes, fractions=valid)
+    fields, valid = {"label": ClassLabel(len(CLASSES), CLASSES)}, Fractions(valid=0.1)
+    return Source(name, card, count, batches, files, levels=256, fields=fields, fractions=valid)
 
 
 def _records(part: str, file: IO[bytes], where: object) -> Iterator[Batch]:

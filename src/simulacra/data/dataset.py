@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from simulacra.data.spec import ClassLabel, DataSpec
+from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
+from simulacra.fields import ClassLabel
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Split:
 
     x:         (N, *shape), uint8 on the grid 0..levels-1, or float32 when continuous. A read-only memory map: nothing
                is read until it is indexed, so index first and convert after.
-    condition: the fields of the condition, {"label": (N,) int64}; {} when there are none.
+    condition: the columns of all other fields, {"label": (N,) int64}; {} when there are none. Memory maps too.
 
     The items of an official split keep their order; those of a split that was drawn lie in the order of the draw.
     """
@@ -50,16 +51,23 @@ class Split:
         return len(self.x)
 
     def field(self, name: str) -> np.ndarray:
-        """One field of the condition, (N,); raises UsageError where the data have no such field."""
+        """One column of the fields, (N, ...); raises UsageError where the data have no such field."""
         if name not in self.condition:
             known = did_you_mean(name, self.condition) if self.condition else " They have no labels at all."
             raise UsageError(f"these data have no field {name!r}.{known}")
         return self.condition[name]
 
+    def rows(self, index: np.ndarray | slice) -> Split:
+        """The split of some of the items, with all their fields."""
+        return Split(self.x[index], {name: values[index] for name, values in self.condition.items()}, self.name)
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits under one spec. `fingerprint` is a sha256 over the spec and the contents of the splits, in order."""
+    """Three splits under one spec. `fingerprint` is a sha256 over the spec and the contents of the splits, in order.
+
+    recipe: the steps by which it was read (resize, levels, target), so that they can be repeated; see `load`.
+    """
 
     name: str
     spec: DataSpec
@@ -70,6 +78,7 @@ class Dataset:
     fingerprint: str
     unreadable: tuple[Unreadable, ...] = ()
     duplicates: int = 0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -82,13 +91,35 @@ class Dataset:
             raise UsageError(f"there is no split {name!r}.{did_you_mean(name, by_name)}")
         return by_name[name]
 
+    def target(self, name: str) -> Dataset:
+        """The same items with the field `name` in the place of x, which becomes the field "x".
+
+        Raises UsageError for a field that does not exist, or that is no one array.
+        """
+        spec = self.spec.conditioned_on((name,))
+        if len(spec.columns) != 1:
+            raise UsageError(f"{name!r} is {spec.condition[name].describe()}, and no one array that could be modelled")
+        others = {"x": self.spec.x} | {own: kind for own, kind in self.spec.condition.items() if own != name}
+        train, valid, test = (
+            Split(
+                split.field(name), {"x": split.x} | {k: v for k, v in split.condition.items() if k != name}, split.name
+            )
+            for split in self.splits
+        )
+        return replace(self, spec=DataSpec(spec.condition[name], others), train=train, valid=valid, test=test)
+
     def summary(self) -> dict[str, Any]:
         """What was understood of the data, JSON-able: `simulacra data NAME` prints it."""
         return {
             "name": self.name,
             "shape": list(self.spec.shape),
             "levels": self.spec.levels,
-            "classes": {field: self._class_counts(field, label) for field, label in self.spec.condition.items()},
+            "fields": {name: own.describe() for name, own in self.spec.condition.items()},
+            "classes": {
+                name: self._class_counts(name, own)
+                for name, own in self.spec.condition.items()
+                if isinstance(own, ClassLabel)
+            },
             "splits": {split.name: len(split) for split in self.splits},
             "duplicates": self.duplicates,
             "unreadable": [asdict(entry) for entry in self.unreadable],

@@ -20,6 +20,7 @@ from simulacra.data.images import SUFFIXES, Header, Target, decode, read_header
 from simulacra.data.source import Batch, Source
 from simulacra.data.streams import CHUNK_BYTES
 from simulacra.errors import DataError
+from simulacra.fields import ClassLabel
 
 PART_OF_FOLDER = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 MAX_UNREADABLE = 0.05
@@ -46,7 +47,7 @@ def folder_source(root: Path, card: Card, resize: tuple[int, int] | None) -> Sou
         batches=lambda: _batches(root, entries, classes, resize),
         files=tuple(entry.path for entry in entries),
         options=(f"resize={resize}",),
-        classes={"label": classes} if classes else {},
+        fields={"label": ClassLabel(len(classes), classes)} if classes else {},
     )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from simulacra.data.arrays import npy_source, npz_source
 from simulacra.data.binarized_mnist import binarized_mnist_source
@@ -16,10 +17,12 @@ from simulacra.data.folder import folder_source
 from simulacra.data.idx import idx_source, is_idx
 from simulacra.data.images import SUFFIXES
 from simulacra.data.mnist import fashion_mnist_source, mnist_source
+from simulacra.data.sequence import from_array, from_sequence
 from simulacra.data.shipped import digits_source, grid_source, ring_source
 from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.source import Source
 from simulacra.errors import DataError, UsageError, did_you_mean
+from simulacra.fields import as_array
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,18 @@ def catalogue() -> dict[str, str]:
 
 
 def load(
-    source: str | os.PathLike[str], *, resize: int | tuple[int, int] | None = None, levels: int | None = None
+    source: str | os.PathLike[str],
+    *,
+    resize: int | tuple[int, int] | None = None,
+    levels: int | None = None,
+    target: str | None = None,
 ) -> Dataset:
     """A named set, a folder of images, or an idx, `.npy` or `.npz` file; read once, memory-mapped from then on.
 
     source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
     resize: of a folder of images; a side or (H, W): shorter side resized to fit (antialiased), centre cropped.
     levels: the grid 0..levels-1 that the values are on; found from the values when left out.
+    target: the field that is modelled, in the place of the usual x, which becomes the field "x".
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
@@ -69,16 +77,30 @@ def load(
             raise UsageError(f"{source!r} has one size already; resize is for folders of images")
     else:
         found = _path_source(Path(source).expanduser(), _size(resize))
-    return cached(found if levels is None else replace(found, levels=levels))
+    data = cached(found if levels is None else replace(found, levels=levels))
+    size = _size(resize)
+    recipe = {"resize": size and list(size), "levels": levels, "target": target}
+    data = replace(data, recipe={name: value for name, value in recipe.items() if value is not None})
+    return data if target is None else data.target(target)
 
 
-def as_dataset(data: Dataset | str | os.PathLike[str]) -> Dataset:
-    """A data set itself, or the one that a name or path stands for; raises UsageError for anything else."""
+def as_dataset(data: Any) -> Dataset:
+    """A data set itself; or that of a name or path, of an array, or of a sequence of items (see `from_sequence`).
+
+    Raises UsageError for anything else.
+    """
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | os.PathLike):
         return load(data)
-    raise UsageError(f"a data set, its name or its path is needed, not {type(data).__name__}; see simulacra.data.load")
+    if hasattr(data, "__array__") or hasattr(data, "detach"):
+        return from_array(as_array("x", data))
+    if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
+        return from_sequence(data)
+    raise UsageError(
+        f"a data set, its name or path, an array or a sequence of items is needed, not {type(data).__name__}; see "
+        "simulacra.data.load"
+    )
 
 
 def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:

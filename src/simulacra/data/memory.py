@@ -4,40 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from simulacra.data.checks import check_values, understood_spec
 from simulacra.data.dataset import Card, Dataset, Split
 from simulacra.data.source import Batch, Source
-from simulacra.data.splits import Fractions, digests, draw
-from simulacra.errors import DataError
+from simulacra.data.splits import Fractions, digests, draw, sort_key
+from simulacra.errors import DataError, UsageError
+from simulacra.fields import Field, as_array
 
 
 def from_arrays(
-    x: np.ndarray, label: np.ndarray | None = None, *, levels: int | None = None, name: str = "arrays"
+    x: np.ndarray,
+    label: np.ndarray | None = None,
+    *,
+    fields: Mapping[str, Any] | None = None,
+    kinds: Mapping[str, Field] | None = None,
+    levels: int | None = None,
+    name: str = "arrays",
 ) -> Dataset:
-    """A data set of items x (N, C, H, W) or (N, D): integers on the grid 0..levels-1 (uint8), or real numbers.
+    """A data set of items x: integers on the grid 0..levels-1 (uint8), or real numbers.
 
-    label: (N,) integers. levels: found from the values when left out. Splits are drawn as for files.
-    Raises DataError for another type or shape, for values off the grid, and for too few distinct items to split.
+    Args:
+        x: (N, C, H, W) images, (N, D) vectors, or real (N, T, D) series.
+        label: (N,) integers.
+        fields: values of other fields, by name, one for each item: arrays, or what the `kinds` convert.
+        kinds: what a field is, such as Tokens(("red", "blue"), most=4); found from its values where it is left out.
+        levels: found from the values where it is left out.
+        name: of the data set.
+
+    Splits are drawn as for files. Raises DataError for another type or shape, for values off the grid or none of a
+    field's, and for too few distinct items to split.
     """
     x = x.astype(np.float32) if np.issubdtype(x.dtype, np.floating) else x
-    if x.dtype not in (np.uint8, np.float32) or x.ndim not in (2, 4) or not len(x):
+    if x.dtype not in (np.uint8, np.float32) or x.ndim < 2 or not len(x):
         raise DataError(f"x must be uint8 or real, (N, C, H, W) or (N, D), with N >= 1; not {x.dtype} {x.shape}")
-    if label is not None and (
-        label.shape != (len(x),) or not np.issubdtype(label.dtype, np.integer) or label.min() < 0
-    ):
-        raise DataError(f"label must hold {len(x)} integers >= 0, not {label.dtype} of shape {label.shape}")
-    fields = {} if label is None else {"label": label.astype(np.int64)}
+    columns = _labels(label, len(x)) | _columns(fields or {}, kinds or {}, len(x))
     card = Card("arrays in memory", "given in Python", "that of the arrays")
-    source = Source(name, card, len(x), lambda: iter([Batch("train", x, fields)]), levels=levels)
+    source = Source(
+        name, card, len(x), lambda: iter([Batch("train", x, columns)]), levels=levels, fields=dict(kinds or {})
+    )
     check_values(source, x, start=0)
-    spec = understood_spec(source, x, float(x.max()), fields)
+    spec = understood_spec(source, x, float(x.max()), columns)
     digest = digests(x)
-    order = draw({"train": np.arange(len(x))}, digest, list(fields.values()), Fractions())
+    keys = [sort_key(np.ascontiguousarray(values)) for values in columns.values()]
+    order = draw({"train": np.arange(len(x))}, digest, keys, Fractions())
     train, valid, test = (
-        Split(x[indices], {name: values[indices] for name, values in fields.items()}, part)
+        Split(x[indices], {column: values[indices] for column, values in columns.items()}, part)
         for part, indices in order.items()
     )
     fingerprint = hashlib.sha256(json.dumps([spec.to_json(), len(train), len(valid)], sort_keys=True).encode())
@@ -46,3 +62,37 @@ def from_arrays(
         fingerprint.update(b"".join(values.tobytes() for values in split.condition.values()))
     distinct = len(np.unique(digest))
     return Dataset(name, spec, train, valid, test, card, fingerprint.hexdigest(), duplicates=len(x) - distinct)
+
+
+def _labels(label: np.ndarray | None, n: int) -> dict[str, np.ndarray]:
+    if label is None:
+        return {}
+    if label.shape != (n,) or not np.issubdtype(label.dtype, np.integer) or label.min() < 0:
+        raise DataError(f"label must hold {n} integers >= 0, not {label.dtype} of shape {label.shape}")
+    return {"label": label.astype(np.int64)}
+
+
+def _columns(fields: Mapping[str, Any], kinds: Mapping[str, Field], n: int) -> dict[str, np.ndarray]:
+    """The columns of all fields, in the types in which they are held."""
+    columns: dict[str, np.ndarray] = {}
+    for name, values in fields.items():
+        try:
+            if name in kinds:
+                columns |= kinds[name].convert(name, values, single=False)
+            else:
+                columns[name] = _as_held(as_array(name, values))
+        except UsageError as error:
+            raise DataError(str(error)) from None
+    for name, values in columns.items():
+        if len(values) != n:
+            raise DataError(f"{name!r} has {len(values)} values for {n} items")
+    return columns
+
+
+def _as_held(values: np.ndarray) -> np.ndarray:
+    """Labels as int64, real numbers as float32 (n, D), all else as it is."""
+    if values.dtype.kind == "f":
+        return (values[:, None] if values.ndim == 1 else values).astype(np.float32)
+    if values.ndim == 1:
+        return values.astype(np.int64)
+    return values if values.dtype == np.uint8 else values.astype(np.uint8 if values.max(initial=0) < 256 else np.int16)

@@ -11,6 +11,7 @@ from simulacra.data.fetch import Remote, download, find, places
 from simulacra.data.idx import idx_batches, idx_shape
 from simulacra.data.source import Batch, Source
 from simulacra.data.splits import Fractions
+from simulacra.fields import ClassLabel
 
 PARTS = {"train": "train", "test": "t10k"}  # part -> how its files begin
 VALID = Fractions(valid=1 / 6)  # 10,000 of the 60,000
@@ -25,7 +26,7 @@ class _Official:
     address: str
     digests: dict[str, str]
     card: Card
-    classes: tuple[str, ...] | int
+    label: ClassLabel
 
 
 MNIST = _Official(
@@ -45,7 +46,7 @@ MNIST = _Official(
         reference="LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied to document recognition, "
         "Proc. IEEE 1998",
     ),
-    classes=10,
+    label=ClassLabel(10),
 )
 FASHION = _Official(
     name="fashion-mnist",
@@ -64,17 +65,20 @@ FASHION = _Official(
         reference="Xiao, Rasul, Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning "
         "algorithms, arXiv:1708.07747",
     ),
-    classes=(
-        "T-shirt/top",
-        "trouser",
-        "pullover",
-        "dress",
-        "coat",
-        "sandal",
-        "shirt",
-        "sneaker",
-        "bag",
-        "ankle boot",
+    label=ClassLabel(
+        10,
+        (
+            "T-shirt/top",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
     ),
 )
 
@@ -106,7 +110,7 @@ def _source(official: _Official) -> Source:
         batches=batches,
         files=tuple(files.values()),
         levels=256,
-        classes={"label": official.classes},
+        fields={"label": official.label},
         fractions=VALID,
     )
 

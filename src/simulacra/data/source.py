@@ -22,6 +22,7 @@ import numpy as np
 from simulacra.data.dataset import Card, Unreadable
 from simulacra.data.splits import Fractions
 from simulacra.errors import DataError, SimulacraError
+from simulacra.fields import Field
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Batch:
 
     part:   "train", "valid" or "test". A source without official splits is all "train", and the rest is drawn from it.
     x:      (n, *shape), uint8 on the grid or float32 when continuous.
-    fields: what is known of each item, (n,) int64 such as {"label": ...}. All batches of a source have the same.
+    fields: the columns of all other fields, such as {"label": (n,) int64}. All batches of a source have the same.
     """
 
     part: str
@@ -52,7 +53,7 @@ class Source:
     options: what else it depends on, in words, such as "resize=(32, 32)".
     count:   the number of items; unreadable ones make it less, never more.
     levels:  the grid; None lets the data tell (bits -> 2, other integers -> 256, real numbers -> continuous).
-    classes: of a field the names of its classes, or their number; where it is left out, the labels tell.
+    fields:  what a field other than x is, such as ClassLabel(10); where it is left out, its values decide.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Source:
     files: tuple[Path, ...] = ()
     options: tuple[str, ...] = ()
     levels: int | None = None
-    classes: Mapping[str, tuple[str, ...] | int] = field(default_factory=dict)
+    fields: Mapping[str, Field] = field(default_factory=dict)
     fractions: Fractions = field(default_factory=Fractions)
 
     def state(self) -> list[list[str | int]]:
@@ -100,5 +101,5 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, struct.error, RuntimeError) as error:
-        told = "it is no file of NumPy" if "pickle" in str(error) else error  # nobody should be told to allow that
-        raise DataError(f"cannot read {path}: {told}") from error
+        reason = "it is no file of NumPy" if "pickle" in str(error) else error  # no advice to allow that
+        raise DataError(f"cannot read {path}: {reason}") from error

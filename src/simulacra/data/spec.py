@@ -1,4 +1,4 @@
-"""What x is: its shape, the grid it lives on, and what it may be conditioned on.
+"""What a model is for: the field that x is, and those that x is conditioned on.
 
 At every public border discrete data are integers 0..levels-1. Inside a model they are real numbers in [-1, 1]
 (`DataSpec.centred`), and every likelihood is a mass over the levels, so that nats and bits/dim compare across models.
@@ -9,63 +9,40 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
-from typing import Any, TypeVar
+from typing import Any
 
-from simulacra.errors import DataError, UsageError, did_you_mean
-
-MOST_LEVELS = 1 << 15  # an int16 holds them
-Array = TypeVar("Array")  # a torch tensor or a NumPy array: the arithmetic is the same
-
-
-@dataclass(frozen=True)
-class ClassLabel:
-    """A condition that is one of `count` classes, an integer 0..count-1."""
-
-    count: int
-    names: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.count < 1:
-            raise DataError(f"a label field needs at least one class, not {self.count}")
-        if self.names and len(self.names) != self.count:
-            raise DataError(f"a label field with {self.count} classes has {len(self.names)} names")
-
-    def index(self, label: Any) -> int:
-        """The integer for a class given by number or name; raises UsageError for a class that does not exist."""
-        if isinstance(label, str) and label in self.names:
-            return self.names.index(label)
-        if isinstance(label, str) and not label.lstrip("-").isdigit():
-            known = self.names or map(str, range(self.count))
-            raise UsageError(f"there is no class {label!r}.{did_you_mean(label, known)}")
-        if not isinstance(label, str | Integral):
-            raise UsageError(f"a label is an integer or a name, not {label!r}")
-        if not 0 <= int(label) < self.count:
-            raise UsageError(f"label {label} does not exist: the labels are 0 to {self.count - 1}")
-        return int(label)
+from simulacra.derived import Derived
+from simulacra.errors import UsageError, did_you_mean
+from simulacra.fields import ClassLabel, Column, Field, LabelMap, Levels, Real, columns_of, describe_all
+from simulacra.parts import as_part, to_json
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """shape: (C, H, W) of an image or (D,) of a vector. levels: 2 = binary, 256 = 8 bit, None = continuous.
+    """x: the field that is modelled, such as Levels((1, 28, 28), 256). condition: the fields that are given with it."""
 
-    Data have at most 256 levels; what a model reads inside, such as the codes of another one, may have MOST_LEVELS.
-    """
+    x: Field
+    condition: Mapping[str, Field] = field(default_factory=dict)
 
-    shape: tuple[int, ...]
-    levels: int | None
-    condition: Mapping[str, ClassLabel] = field(default_factory=dict)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of an image, (D,) of a vector; raises UsageError where x is no one array of numbers."""
+        return self._numbers().shape
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(int(side) for side in self.shape))
-        if len(self.shape) not in (1, 3) or min(self.shape) < 1:
-            raise DataError(f"shape {self.shape} is neither an image (C, H, W) nor a vector (D,)")
-        if self.levels is not None and not 2 <= self.levels <= MOST_LEVELS:
-            raise DataError(f"levels must be 2 to {MOST_LEVELS}, or None for continuous data, not {self.levels}")
+    @property
+    def levels(self) -> int | None:
+        """Of the grid: 2 = binary, 256 = 8 bit, None = continuous."""
+        numbers = self._numbers()
+        return numbers.levels if isinstance(numbers, Levels) else None
+
+    def _numbers(self) -> Levels | Real:
+        if not isinstance(self.x, Levels | Real):
+            raise UsageError(f"x is {self.x.describe()}, and the models are of levels on a grid or of real numbers")
+        return self.x
 
     @property
     def dims(self) -> int:
-        """Sub-pixels of one item: C·H·W."""
+        """Numbers in one item, the sub-pixels C·H·W of an image."""
         return math.prod(self.shape)
 
     @property
@@ -84,8 +61,7 @@ class DataSpec:
 
         Continuous data pass through.
         """
-        real = x if x.is_floating_point() else x.float()
-        return real if self.levels is None else real * (2.0 / (self.levels - 1)) - 1.0
+        return centred(self._numbers(), x)
 
     def on_grid(self, value: Any) -> Any:
         """Real numbers in [-1, 1] -> the nearest grid point (uint8); continuous data pass through."""
@@ -97,35 +73,59 @@ class DataSpec:
         """nats of one item -> bits per sub-pixel: nats / (C·H·W·ln 2)."""
         return nats / (self.dims * math.log(2.0))
 
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The tensors of the condition, by name."""
+        return columns_of(self.condition)
+
+    def classes(self, who: str) -> dict[str, ClassLabel]:
+        """The condition of a model that knows classes alone; raises UsageError for a field of another kind.
+
+        `who` is the model or the verb, for the message.
+        """
+        for name, own in self.condition.items():
+            if not isinstance(own, ClassLabel):
+                raise UsageError(f"{who} is conditioned on classes alone, and {name!r} is {own.describe()}")
+        return {name: own for name, own in self.condition.items() if isinstance(own, ClassLabel)}
+
     def expect(self, other: DataSpec, name: str) -> None:
         """Raise UsageError unless data of spec `other`, called `name`, have the x that a model of this spec is for."""
-        if (self.shape, self.levels) != (other.shape, other.levels):
-            mend = " (give --levels)" if self.shape == other.shape and other.levels == 256 and self.levels else ""
-            raise UsageError(f"the model is for {self.describe()}, but {name} is {other.describe()}{mend}")
+        if self.x != other.x:
+            grids = isinstance(self.x, Levels) and isinstance(other.x, Levels) and self.x.shape == other.x.shape
+            mend = " (give --levels)" if grids and other.levels == 256 else ""
+            raise UsageError(f"the model is for {self.x.describe()}, but {name} is {other.describe()}{mend}")
 
-    def conditioned_on(self, fields: tuple[str, ...]) -> DataSpec:
-        """The same x with only these condition fields: what a model is asked to condition on."""
-        for name in fields:
-            if name not in self.condition:
-                known = f".{did_you_mean(name, self.condition)}" if self.condition else ": these data have no labels."
-                raise UsageError(f"cannot condition on {name!r}{known}")
-        return DataSpec(self.shape, self.levels, {name: self.condition[name] for name in fields})
+    def conditioned_on(self, names: tuple[str, ...]) -> DataSpec:
+        """The same x with only these fields as its condition: what a model is asked to condition on.
+
+        A name that is none of the fields may be a derivation, such as `down:factor=2`: a field made of x itself.
+        """
+        return DataSpec(self.x, dict(self._field(name) for name in names))
+
+    def _field(self, name: str) -> tuple[str, Field]:
+        if name in self.condition:
+            return name, self.condition[name]
+        derived = Derived.from_words(name, self.x)
+        if derived is not None:
+            return name.partition(":")[0], derived
+        known = f".{did_you_mean(name, self.condition)}" if self.condition else ": these data have no labels."
+        raise UsageError(f"cannot condition on {name!r}{known}")
 
     def describe(self) -> str:
-        shape = "×".join(map(str, self.shape))
-        grid = "continuous" if self.levels is None else f"{self.levels} levels"
-        labels = "".join(f", {name}: {label.count} classes" for name, label in self.condition.items())
-        return f"{shape}, {grid}{labels}"
+        return f"{self.x.describe()}{describe_all(self.condition)}"
 
     def to_json(self) -> dict[str, Any]:
-        condition = {name: {"count": label.count, "names": list(label.names)} for name, label in self.condition.items()}
-        return {"shape": list(self.shape), "levels": self.levels, "condition": condition}
+        return {"x": to_json(self.x), "condition": {name: to_json(own) for name, own in self.condition.items()}}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> DataSpec:
-        condition = {
-            str(name): ClassLabel(int(label["count"]), tuple(map(str, label["names"])))
-            for name, label in record["condition"].items()
-        }
-        levels = record["levels"]
-        return cls(tuple(map(int, record["shape"])), None if levels is None else int(levels), condition)
+        """Raises UsageError or DataError for what describes no fields."""
+        condition = {str(name): as_part("field", own, name) for name, own in record["condition"].items()}
+        return cls(as_part("field", record["x"], "x"), condition)
+
+
+def centred(of: Field, x: Any) -> Any:
+    """Values on the grid of a field -> real numbers in [-1, 1]; real numbers pass through."""
+    real = x if x.is_floating_point() else x.float()
+    count = of.levels if isinstance(of, Levels) else of.classes if isinstance(of, LabelMap) else None
+    return real if count is None else real * (2.0 / (count - 1)) - 1.0

@@ -37,12 +37,18 @@ def digests(x: np.ndarray) -> np.ndarray:
     return np.frombuffer(joined, "<u8").astype(np.uint64)
 
 
+def sort_key(values: np.ndarray) -> np.ndarray:
+    """One number for each value of a field, (n, ...) -> (n,), by which equal items are ordered."""
+    return values if values.ndim == 1 else digests(values)
+
+
 def draw(
     parts: Mapping[str, np.ndarray], digest: np.ndarray, fields: Sequence[np.ndarray], fractions: Fractions
 ) -> dict[str, np.ndarray]:
     """The indices of the items of train, valid and test, in the order in which they are stored.
 
-    parts: the indices of each part that the source comes with; `digest` and each of `fields`: (N,) over all of them.
+    parts: the indices of each part that the source comes with; `digest` and each of `fields`, (N,) over all of them:
+    the labels, or the digests of a field whose values are arrays (`sort_key`).
     Official valid and test parts stay as they are; what is missing is drawn from "train" by the fractions, to within
     one group of duplicates. Raises DataError when "train" is missing or has too few distinct items for all splits.
     """

@@ -19,12 +19,17 @@ CHUNK_BYTES = 4 << 20
 MAX_ROW_BYTES = 64 << 20  # a header that promises more than this for one item is wrong or hostile
 
 
-def rows(file: IO[bytes], count: int, shape: tuple[int, ...], dtype: np.dtype, where: object) -> Iterator[np.ndarray]:
-    """Yields `count` rows of `shape` in chunks (n, *shape); raises DataError when the stream ends before."""
+def rows(
+    file: IO[bytes], count: int, shape: tuple[int, ...], dtype: np.dtype, where: object, step: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yields `count` rows of `shape` in chunks (n, *shape); raises DataError when the stream ends before.
+
+    `step`: rows in a chunk; a few megabytes without it.
+    """
     row_bytes = math.prod(shape) * dtype.itemsize
     if not 0 < row_bytes <= MAX_ROW_BYTES:
         raise DataError(f"{where}: items of shape {shape} ({row_bytes:,} bytes each) are not supported")
-    step = max(1, CHUNK_BYTES // row_bytes)
+    step = step or max(1, CHUNK_BYTES // row_bytes)
     for start in range(0, count, step):
         n = min(step, count - start)
         data = read_fully(file, n * row_bytes)

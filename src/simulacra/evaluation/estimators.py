@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 
 from simulacra import registry
-from simulacra.capabilities import Bound, Condition, Decoder, Prior, can
+from simulacra.capabilities import Bound, Decoder, Prior, can
+from simulacra.condition import Condition, ConditionLike
 from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import NotSupported, UsageError, did_you_mean
 from simulacra.model import Model, evaluating
@@ -68,7 +69,7 @@ class Estimator:
     samples: int
     temperatures: int | None
 
-    def __call__(self, model: Model, x: Tensor, condition: Condition | None = None) -> Estimate:
+    def __call__(self, model: Model, x: Tensor, condition: ConditionLike | None = None) -> Estimate:
         if self.method == "elbo":
             return evidence_lower_bound(model, x, condition, self.samples)
         if self.method == "importance":
@@ -105,7 +106,7 @@ def choose(method: str | None = None, samples: int | None = None, temperatures: 
     return chosen
 
 
-def evidence_lower_bound(model: Model, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Estimate:
+def evidence_lower_bound(model: Model, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Estimate:
     """The mean of `samples` one-draw ELBOs, by the model's own formula, which may know the KL in closed form."""
     _check_draws(samples)
     bound, mean, squares = _bound(model), torch.zeros(len(x)).double(), torch.zeros(len(x)).double()
@@ -119,7 +120,9 @@ def evidence_lower_bound(model: Model, x: Tensor, condition: Condition | None = 
     return Estimate(mean, error, torch.full_like(mean, math.nan), samples, "elbo")
 
 
-def importance_weighted(model: Model, x: Tensor, condition: Condition | None = None, samples: int = 1000) -> Estimate:
+def importance_weighted(
+    model: Model, x: Tensor, condition: ConditionLike | None = None, samples: int = 1000
+) -> Estimate:
     """Draws from the encoder, weighted; memory does not grow with their number.
 
     Raises UsageError for samples < 1, NotSupported for a model without weights.
@@ -130,7 +133,7 @@ def importance_weighted(model: Model, x: Tensor, condition: Condition | None = N
         return _gather("importance", x, samples, lambda k: bound.log_weights(x, condition, k), WEIGHTS)
 
 
-def prior_monte_carlo(model: Model, x: Tensor, condition: Condition | None = None, samples: int = 1000) -> Estimate:
+def prior_monte_carlo(model: Model, x: Tensor, condition: ConditionLike | None = None, samples: int = 1000) -> Estimate:
     """Draws from the prior, each asked how well it explains x; memory does not grow with their number.
 
     Raises UsageError for samples < 1, NotSupported for a model without p(z) and p(x|z).
@@ -147,7 +150,7 @@ def prior_monte_carlo(model: Model, x: Tensor, condition: Condition | None = Non
 
 
 def annealed_importance_sampling(
-    model: Model, x: Tensor, condition: Condition | None = None, chains: int = 16, temperatures: int = TEMPERATURES
+    model: Model, x: Tensor, condition: ConditionLike | None = None, chains: int = 16, temperatures: int = TEMPERATURES
 ) -> Estimate:
     """Chains that start at the prior and are led to the posterior through p(z) p(x|z)^β, β rising from 0 to 1.
 

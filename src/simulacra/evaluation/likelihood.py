@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from simulacra import registry
-from simulacra.capabilities import Bound, Chain, Condition, Density, Sampler, can
+from simulacra.capabilities import Bound, Chain, Density, Sampler, can
+from simulacra.condition import Condition
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined

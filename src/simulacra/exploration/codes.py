@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from simulacra import registry
-from simulacra.capabilities import Condition, Decoder, Encoder, Prior, Sampler
+from simulacra.capabilities import Decoder, Encoder, Prior, Sampler
+from simulacra.condition import Condition
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.distributions import BinaryCode, OneHotCode
 from simulacra.errors import NotSupported, UsageError

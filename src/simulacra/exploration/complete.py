@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from simulacra import registry
-from simulacra.capabilities import Chain, Completer, Condition
+from simulacra.capabilities import Chain, Completer
+from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration.drawing import Progress, blank, draw_into
 from simulacra.feed import as_items, as_tensor
@@ -26,7 +27,7 @@ BATCH = 250
 class Weighing(Protocol):
     """A model that knows how probable its completions are."""
 
-    def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: Condition | None = None) -> Tensor:
+    def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """log p(the unknown coordinates | the known ones that it looks at), (N,) nats."""
         ...
 

@@ -10,58 +10,54 @@ Networks"; with it f and g must undo what happened to x, Vincent et al. 2010, "S
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import PointMass, at_least_float32
 from simulacra.errors import UsageError
-from simulacra.latent.networks import Decoder, Encoder
-from simulacra.model import Model, Phase
+from simulacra.model import Model
+from simulacra.networks import Decoder, Dense, Encoder, Network
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 
-@register("autoencoder", paper="Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks")
+@register(
+    "autoencoder",
+    paper="Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks",
+    defaults={"learning_rate": 1e-3, "batch": 128, "steps": 4000},
+)
 class Autoencoder(Model):
     r"""min E |x - g(f(x))|²: features and reconstructions, no draws and no likelihood.
 
     Args:
-        spec: what x is: images or vectors, discrete or continuous; with a condition field, both networks know it.
+        spec: what x is: images or vectors, discrete or continuous; with a condition, both networks know it.
         latent: coordinates of a code z.
-        network: dense (fully connected) or conv (strided convolutions, for images).
-        hidden: units of a layer of a dense network.
-        layers: hidden layers of a dense network.
-        width: channels next to the image of a conv network; they double with every halving of its sides.
+        network: f and g: dense (fully connected) or conv (strided convolutions, for images).
         noise: σ of what is added to x in training, on [-1, 1], for the encoder to undo.
     """
-
-    defaults = {"learning_rate": 1e-3, "batch": 128, "steps": 4000}
 
     def __init__(
         self,
         spec: DataSpec,
         latent: int = 16,
-        network: Literal["dense", "conv"] = "dense",
-        hidden: int = 400,
-        layers: int = 2,
-        width: int = 32,
+        network: Network = Dense(layers=2),  # noqa: B008 (parts are immutable)
         noise: float = 0.0,
     ) -> None:
         super().__init__(spec)
         if latent < 1 or not noise >= 0:
             raise UsageError(f"an autoencoder needs latent >= 1 and noise >= 0, not {latent} and {noise}")
         self.noise = noise
-        self.encoder = Encoder(spec, latent, network, hidden, layers, width)
-        self.decoder = Decoder(spec, latent, 1, network, hidden, layers, width)
+        self.encoder = Encoder(spec, latent, network)
+        self.decoder = Decoder(spec, latent, 1, network)
 
-    def encode(self, x: Tensor, condition: Condition | None = None) -> PointMass:
+    def encode(self, x: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """f(x), codes (N, latent)."""
         return PointMass(at_least_float32(self.encoder(x, self.conditioned(condition, len(x)))))
 
-    def decode(self, z: Tensor, condition: Condition | None = None) -> PointMass:
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """g(z) on the data grid: the nearest point of it."""
         return PointMass(self.spec.on_grid(self._made(z, self.conditioned(condition, len(z)))))
 
@@ -72,8 +68,8 @@ class Autoencoder(Model):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        clean = self.spec.centred(x)
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        clean = self.spec.centred(turn.x)
         corrupted = clean + self.noise * torch.randn_like(clean) if self.noise else clean
-        made = self._made(self.encoder.of_real(corrupted, condition), condition)
+        made = self._made(self.encoder.of_real(corrupted, turn.condition), turn.condition)
         return {"squared_error": (made - clean).square().flatten(1).sum(1).mean()}

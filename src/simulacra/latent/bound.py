@@ -14,10 +14,10 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
+from simulacra.directed import DirectedModel
 from simulacra.distributions import Distribution, kl_divergence
 from simulacra.errors import UsageError
-from simulacra.latent.directed import DirectedModel
 
 CHUNK = 256  # decoded items at a time: memory stays flat in K, and what a decoder emits stays in the cache of a CPU
 PARALLEL = 64  # times as many where there is no CPU to be fed
@@ -27,16 +27,16 @@ class LatentVariable(DirectedModel):
     """Abstract; a subclass writes `encode`, `prior` and `decode`, whose distributions are all that is needed here."""
 
     @abstractmethod
-    def encode(self, x: Tensor, condition: Condition | None = None) -> Distribution:
+    def encode(self, x: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """q(z|x), codes (N, ...)."""
 
-    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """E_q[log p(x|z)] - KL(q||p), (N,) nats, from one true draw of z; the KL in closed form where it has one."""
         q = self.encode(x, condition)
         z = q.sample()
         return self.decode(z, condition).log_prob(x) - kl_divergence(q, self.prior(len(x), condition), z)
 
-    def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+    def log_weights(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """log w_k of `samples` draws, (samples, N) nats; few of them are decoded at a time, whatever their number."""
         if samples < 1:
             raise UsageError(f"the bound needs at least one sample, not {samples}")
@@ -52,12 +52,12 @@ class LatentVariable(DirectedModel):
     def log_weights_at(self, z: Tensor, q: Distribution, x: Tensor, given: Condition) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x), codes (K · N, ...) of q -> (K, N) nats."""
         times = len(z) // len(x)
-        repeated = {name: value.repeat(times) for name, value in given.items()}
+        repeated = given.repeat(times)
         likelihood = self.decode(z, repeated).log_prob(x.repeat(times, *[1] * len(self.spec.shape)))
         prior = self.prior(len(z), repeated).log_prob(z)
         return (likelihood + prior - q.log_prob(z)).view(times, len(x))
 
-    def log_prob_bound(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+    def log_prob_bound(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """log 1/K Σ_k w_k with K = samples draws, (N,) nats."""
         return torch.logsumexp(self.log_weights(x, condition, samples), dim=0) - math.log(samples)
 

@@ -17,32 +17,63 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Ancestral, DiagonalGaussian, Distribution, kl_divergence
-from simulacra.errors import UsageError, did_you_mean
+from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.ladder_network import BottomUp, Size, TopDown, grids_of
-from simulacra.latent.likelihoods import likelihood as choose_likelihood
-from simulacra.latent.objectives import WarmUp
-from simulacra.model import Phase
+from simulacra.latent.likelihoods import Likelihood, suited
+from simulacra.latent.objectives import warm_up
+from simulacra.parts import part
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 AT_ONCE = 1 << 27  # numbers in one map of features of all items that walk down together for the bound
 
-SIZES = {
-    "small": Size(width=64, hidden=32, latent=8, layers=(1, 2, 2, 1), grid=16),  # minutes on a CPU
-    "medium": Size(width=192, hidden=64, latent=16, layers=(8, 6, 4, 2, 1), grid=32),  # CIFAR-10 in hours on one GPU
-    "large": Size(width=384, hidden=96, latent=16, layers=(21, 11, 6, 4, 2, 1), grid=256),  # 45 layers for 32×32
-}
+
+@part("ladder-size", "small")
+class Small(Size):
+    """Trains in minutes on a CPU."""
+
+    width: int = 64
+    hidden: int = 32
+    latent: int = 8
+    layers: tuple[int, ...] = (1, 2, 2, 1)
+    grid: int = 16
 
 
-@register("ladder-vae", paper="Sønderby et al. 2016, Ladder VAE; Child 2021, Very Deep VAEs")
+@part("ladder-size", "medium")
+class Medium(Size):
+    """CIFAR-10 in hours on one GPU."""
+
+    width: int = 192
+    hidden: int = 64
+    latent: int = 16
+    layers: tuple[int, ...] = (8, 6, 4, 2, 1)
+    grid: int = 32
+
+
+@part("ladder-size", "large")
+class Large(Size):
+    """45 layers for images of 32×32."""
+
+    width: int = 384
+    hidden: int = 96
+    latent: int = 16
+    layers: tuple[int, ...] = (21, 11, 6, 4, 2, 1)
+    grid: int = 256
+
+
+@register(
+    "ladder-vae",
+    paper="Sønderby et al. 2016, Ladder VAE; Child 2021, Very Deep VAEs",
+    defaults={"learning_rate": 2e-3, "batch": 64, "steps": 4000, "clip": 100.0},
+)
 class LadderVAE(LatentVariable):
     r"""log p(x) >= E_q[log p(x|z)] - Σ_l KL(q(z_l | z_<l, x) || p(z_l | z_<l)), for images of any size.
 
@@ -50,30 +81,21 @@ class LadderVAE(LatentVariable):
     decay 0.01, weights averaged at 0.9999, clipped gradients and `skip`, as rare gradients are far too large.
 
     Args:
-        spec: what x is; with a condition field, p(x | label).
-        size: small, medium or large; the four numbers below change one thing of it.
-        width: features of h, on every grid.
-        hidden: features within a block.
-        latent: numbers that one layer adds to the code of one pixel of its grid.
-        blocks: layers on every grid.
-        likelihood: p(x|z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture.
+        spec: what x is; with a condition, p(x | condition).
+        size: small, medium or large, each with its numbers: small:width=32,layers=(1,1).
+        likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
+            one that suits the grid.
         beta: weight of the KL terms in training; every bound that is reported has beta = 1.
         kl_warmup: steps over which this weight rises from 0. Without it the upper layers are slow to say anything
             (Sønderby et al. 2016, section 2.2).
         free_bits: nats of every layer's KL that cost nothing in training (Kingma et al. 2016, eq. 15).
     """
 
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "clip": 100.0}
-
     def __init__(
         self,
         spec: DataSpec,
-        size: Literal["small", "medium", "large"] = "small",
-        width: int | None = None,
-        hidden: int | None = None,
-        latent: int | None = None,
-        blocks: int | None = None,
-        likelihood: str = "auto",
+        size: Size = Small(),  # noqa: B008 (parts are immutable)
+        likelihood: Likelihood | None = None,
         beta: float = 1.0,
         kl_warmup: int = 500,
         free_bits: float = 0.0,
@@ -81,59 +103,56 @@ class LadderVAE(LatentVariable):
         super().__init__(spec)
         if not spec.is_image:
             raise UsageError(f"ladder-vae is for images (C, H, W), not vectors of shape {spec.shape}; try vae")
-        made = _changed(size, width, hidden, latent, blocks)
-        if min(made.width, made.hidden, made.latent, *made.layers) < 1 or min(beta, kl_warmup, free_bits) < 0:
+        if min(size.width, size.hidden, size.latent, *size.layers) < 1 or min(beta, kl_warmup, free_bits) < 0:
             raise UsageError("ladder-vae needs at least one of each thing, and no weight of its loss below 0")
-        self.beta, self.free_bits = beta, free_bits
-        self.likelihood = choose_likelihood(likelihood, spec)
-        patch, grids = grids_of(spec.shape, made)
-        classes = {name: label.count for name, label in spec.condition.items()}
-        self.encoder = BottomUp(spec.shape[0], patch, made, grids, classes)
+        self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
+        self.likelihood = (likelihood or suited(spec)).build(spec)
+        patch, grids = grids_of(spec.shape, size)
+        self.encoder = BottomUp(spec.shape[0], patch, size, grids, spec.condition)
         outputs = spec.shape[0] * self.likelihood.parameters
-        self.decoder = TopDown(spec.shape, outputs, patch, made, grids, classes)
-        self.layers = [torch.Size((made.latent, *grid.size)) for grid in reversed(grids) for _ in range(grid.layers)]
-        self.numbers = made.width * math.prod(grids[0].size)  # of h on the finest grid
-        self.warmth = WarmUp(kl_warmup)
+        self.decoder = TopDown(spec.shape, outputs, patch, size, grids, spec.condition)
+        self.layers = [torch.Size((size.latent, *grid.size)) for grid in reversed(grids) for _ in range(grid.layers)]
+        self.numbers = size.width * math.prod(grids[0].size)  # of h on the finest grid
 
     def _features(self, x: Tensor, given: Condition) -> list[Tensor]:
         return self.encoder(self.spec.centred(x).to(self.encoder.stem.weight.dtype), given)
 
-    def _told(self, raw: Tensor) -> Distribution:
+    def _output(self, raw: Tensor) -> Distribution:
         """(N, C · parameters, H, W) -> p(x|z)"""
         return self.likelihood(raw.unflatten(1, (self.spec.shape[0], -1)).movedim(2, -1))
 
-    def encode(self, x: Tensor, condition: Condition | None = None) -> Ancestral:
+    def encode(self, x: Tensor, condition: ConditionLike | None = None) -> Ancestral:
         """q(z|x), codes (N, D): the layers one after the other, in units of their prior."""
         given = self.conditioned(condition, len(x))
         features = self._features(x, given)
 
         def walk(context: Sequence[Tensor], choose: Callable[[DiagonalGaussian], Tensor]) -> None:
-            fields = dict(zip(given, context[len(features) :], strict=True))
+            fields = Condition(dict(zip(given, context[len(features) :], strict=True)))
             self.decoder(len(context[0]), context, fields, lambda p, q: _from_code(p, choose(_in_units_of(p, q))))
 
         return Ancestral(walk, [*features, *given.values()])
 
-    def prior(self, n: int, condition: Condition | None = None) -> DiagonalGaussian:
+    def prior(self, n: int, condition: ConditionLike | None = None) -> DiagonalGaussian:
         """p(z) = N(0, I), codes (n, D), whatever the label: each layer is told in units of p(z_l | z_<l)."""
         return DiagonalGaussian.standard(n, sum(layer.numel() for layer in self.layers), like=self.decoder.tell.weight)
 
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""
         given = self.conditioned(condition, len(z))
         codes = iter(z.split([layer.numel() for layer in self.layers], dim=1))
         raw = self.decoder(len(z), None, given, lambda p, _: _from_code(p, next(codes).view_as(p.mean)))
-        return self._told(raw)
+        return self._output(raw)
 
-    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """E_q[log p(x|z)] - Σ_l KL_l, (N,) nats, from one draw of all layers; each KL in closed form given the draw."""
         reconstruction, kl = self._terms(x, condition)
         return reconstruction - kl.sum(0)
 
-    def kl_by_layer(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def kl_by_layer(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """KL(q(z_l | z_<l, x) || p(z_l | z_<l)) at a draw of the layers before, (layers, N) nats, from the top down."""
         return self._terms(x, condition)[1]
 
-    def _terms(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor]:
+    def _terms(self, x: Tensor, condition: ConditionLike | None) -> tuple[Tensor, Tensor]:
         given, kl = self.conditioned(condition, len(x)), []
 
         def choose(p: DiagonalGaussian, q: DiagonalGaussian) -> Tensor:
@@ -142,7 +161,7 @@ class LadderVAE(LatentVariable):
             return z
 
         raw = self.decoder(len(x), self._features(x, given), given, choose)
-        return self._told(raw).log_prob(x), torch.stack(kl)
+        return self._output(raw).log_prob(x), torch.stack(kl)
 
     def log_weights_of(self, q: Distribution, x: Tensor, given: Condition) -> Tensor:
         """log p(x, z_k) - log q(z_k|x) of fresh draws, (K, N) nats: one walk down serves p and q."""
@@ -154,9 +173,8 @@ class LadderVAE(LatentVariable):
             nats.append(p.log_prob(z) - q.log_prob(z))
             return z
 
-        repeated = {name: value.repeat(times) for name, value in given.items()}
-        raw = self.decoder(times * len(x), q.context, repeated, choose)
-        nats.append(self._told(raw).log_prob(x.repeat(times, 1, 1, 1)))
+        raw = self.decoder(times * len(x), q.context, given.repeat(times), choose)
+        nats.append(self._output(raw).log_prob(x.repeat(times, 1, 1, 1)))
         return torch.stack(nats).sum(0).view(times, len(x))
 
     def chunk(self) -> int:
@@ -165,10 +183,11 @@ class LadderVAE(LatentVariable):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        reconstruction, kl = self._terms(x, condition)
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        reconstruction, kl = self._terms(turn.x, turn.condition)
         costly = kl.mean(1).clamp(min=self.free_bits).sum()
-        return {"reconstruction": -reconstruction.mean(), "kl": self.beta * self.warmth() * costly}
+        warmth = warm_up(turn.step, self.kl_warmup)
+        return {"reconstruction": -reconstruction.mean(), "kl": self.beta * warmth * costly}
 
 
 def _in_units_of(p: DiagonalGaussian, q: DiagonalGaussian) -> DiagonalGaussian:
@@ -178,12 +197,3 @@ def _in_units_of(p: DiagonalGaussian, q: DiagonalGaussian) -> DiagonalGaussian:
 
 def _from_code(p: DiagonalGaussian, code: Tensor) -> Tensor:
     return p.mean + torch.exp(p.log_scale) * code
-
-
-def _changed(size: str, width: int | None, hidden: int | None, latent: int | None, blocks: int | None) -> Size:
-    """The size of that name with whatever is given instead of its own."""
-    if size not in SIZES:
-        raise UsageError(f"there is no size {size!r}.{did_you_mean(size, SIZES)}")
-    own, layers = SIZES[size], None if blocks is None else (blocks,)
-    given = {"width": width, "hidden": hidden, "latent": latent, "layers": layers}
-    return own._replace(**{name: value for name, value in given.items() if value is not None})

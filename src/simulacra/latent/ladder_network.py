@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition
 from simulacra.distributions import DiagonalGaussian
-from simulacra.nn import AddCondition, Bottleneck
+from simulacra.fields import Field
+from simulacra.nn import AddCondition, Bottleneck, Embed
+from simulacra.parts import kind
 
 LOG_SCALE = 8.0  # |log σ| of every layer stays below it
 
 Choose = Callable[[DiagonalGaussian, DiagonalGaussian], Tensor]  # what h says of a layer, and what h and x say -> z_l
 
 
-class Size(NamedTuple):
-    """How large a ladder is: features of h and within its blocks, and of the codes of one layer on one pixel.
+@kind("ladder-size")
+class Size:
+    """How large a ladder is.
 
-    On the finest grid there are `layers[0]` layers, on its half `layers[1]`, and so on; the last number goes on. The
-    finest grid has at most `grid` pixels on a side: larger images enter by patches.
+    Attributes:
+        width: features of h, on every grid.
+        hidden: features within a block.
+        latent: numbers that one layer adds to the code of one pixel of its grid.
+        layers: on the finest grid, on its half, and so on; the last number goes on.
+        grid: pixels on a side of the finest grid, at most: larger images enter by patches.
     """
 
     width: int
@@ -55,11 +62,12 @@ def grids_of(shape: Sequence[int], size: Size) -> tuple[int, list[Grid]]:
 class BottomUp(nn.Module):
     """x -> features on every grid."""
 
-    def __init__(self, channels: int, patch: int, size: Size, grids: list[Grid], classes: dict[str, int]) -> None:
+    def __init__(self, channels: int, patch: int, size: Size, grids: list[Grid], fields: Mapping[str, Field]) -> None:
         super().__init__()
         self.patch = patch
         self.stem = nn.Conv2d(channels, size.width, patch + 2, stride=patch, padding=1)
-        self.condition = AddCondition(classes, size.width)
+        self.embed = Embed(fields, grids[0].size)
+        self.condition = AddCondition(fields, size.width, maps=True)
         blocks = [(grid.layers + 1) // 2 for grid in grids]
         scale = 1 / math.sqrt(sum(blocks))
         self.grids = nn.ModuleList(
@@ -72,7 +80,7 @@ class BottomUp(nn.Module):
         height, width = image.shape[2:]
         # a patch that ends beyond the image sees its border again
         whole = F.pad(image, (0, -width % self.patch, 0, -height % self.patch), mode="replicate")
-        h, features = self.condition(self.stem(whole), given), []
+        h, features = self.condition(self.stem(whole), self.embed(given)), []
         for blocks in cast(list[nn.ModuleList], self.grids):
             if features:
                 h = F.avg_pool2d(h, 2, ceil_mode=True)
@@ -112,10 +120,10 @@ def _gaussian(raw: Tensor) -> DiagonalGaussian:
 class Rung(nn.Module):
     """All layers on one grid."""
 
-    def __init__(self, size: Size, grid: Grid, scale: float, classes: dict[str, int]) -> None:
+    def __init__(self, size: Size, grid: Grid, scale: float, fields: Mapping[str, Field]) -> None:
         super().__init__()
         self.place = nn.Parameter(0.1 * torch.randn(size.width, *grid.size))  # which pixel of the grid one is
-        self.condition = AddCondition(classes, size.width)
+        self.condition = AddCondition(fields, size.width, maps=True)
         self.layers = nn.ModuleList(Layer(size, grid.size, scale) for _ in range(grid.layers))
 
     def forward(self, h: Tensor, features: Tensor | None, given: Condition, choose: Choose) -> Tensor:
@@ -132,17 +140,18 @@ class TopDown(nn.Module):
     """h, from nothing at the top to the finest grid, and from there `outputs` numbers for every pixel of the image."""
 
     def __init__(
-        self, shape: Sequence[int], outputs: int, patch: int, size: Size, grids: list[Grid], classes: dict[str, int]
+        self, shape: Sequence[int], outputs: int, patch: int, size: Size, grids: list[Grid], fields: Mapping[str, Field]
     ) -> None:
         super().__init__()
         self.height, self.across, self.width, self.patch = *shape[1:], size.width, patch
         scale = 1 / math.sqrt(sum(grid.layers for grid in grids))
-        self.rungs = nn.ModuleList(Rung(size, grid, scale, classes) for grid in reversed(grids))
+        self.embed = Embed(fields, grids[0].size)
+        self.rungs = nn.ModuleList(Rung(size, grid, scale, fields) for grid in reversed(grids))
         self.tell = nn.Conv2d(size.width, outputs * patch**2, 1)
 
     def forward(self, n: int, features: Sequence[Tensor] | None, given: Condition, choose: Choose) -> Tensor:
         """The walk down for n items, with or without the features of x -> (N, outputs, H, W)."""
-        h = self.tell.weight.new_zeros(n, self.width, 1, 1)
+        h, embedded = self.tell.weight.new_zeros(n, self.width, 1, 1), self.embed(given)
         for number, rung in enumerate(self.rungs):
-            h = rung(h, None if features is None else features[number], given, choose)
+            h = rung(h, None if features is None else features[number], embedded, choose)
         return F.pixel_shuffle(self.tell(h), self.patch)[:, :, : self.height, : self.across]

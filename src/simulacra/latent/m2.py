@@ -1,11 +1,11 @@
-r"""A class that is seldom told is one more latent variable: p(x, y, z) = p(y) p(z) p(x|y,z), with p(y) uniform.
+r"""A class that is seldom known is one more latent variable: p(x, y, z) = p(y) p(z) p(x|y,z), with p(y) uniform.
 
-An item whose class is told is bounded through q(z|x,y), one whose class is not through q(y|x) q(z|x,y):
+A labelled item is bounded through q(z|x,y), an unlabelled one through q(y|x) q(z|x,y):
 
     log p(x, y) >= E_q(z|x,y)[log p(x|y,z) + log p(y) + log p(z) - log q(z|x,y)]  = -L(x, y)
     log p(x)    >= Σ_y q(y|x) (-L(x, y)) + H(q(y|x))                               = -U(x)
 
-What is learnt is Σ_told (L(x, y) - α log q(y|x)) + Σ_untold U(x): the classifier q(y|x) gains from both sums.
+What is minimised is Σ_labelled (L(x, y) - α log q(y|x)) + Σ_unlabelled U(x): the classifier q(y|x) gains from both sums.
 Kingma et al. 2014, "Semi-supervised Learning with Deep Generative Models", eq. 6 to 9.
 """
 
@@ -13,25 +13,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import DiagonalGaussian, Distribution, at_least_float32, kl_divergence
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
-from simulacra.latent.likelihoods import likelihood as choose_likelihood
-from simulacra.latent.likelihoods import slender
-from simulacra.latent.networks import Decoder, Encoder
+from simulacra.latent.likelihoods import Likelihood, slender
 from simulacra.latent.priors import UnitGaussian
-from simulacra.model import Phase
+from simulacra.networks import Decoder, Dense, Encoder, Network
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 
-@register("m2", paper="Kingma et al. 2014, Semi-supervised Learning with Deep Generative Models")
+@register(
+    "m2",
+    paper="Kingma et al. 2014, Semi-supervised Learning with Deep Generative Models",
+    defaults={"learning_rate": 1e-3, "batch": 200, "steps": 4000},
+)
 class M2(LatentVariable):
     r"""log p(x|y) >= E_q[log p(x|y,z)] - KL(q(z|x,y) || p(z)), and a classifier q(y|x), from few labels.
 
@@ -40,29 +42,20 @@ class M2(LatentVariable):
     Args:
         spec: what x is; its one condition field is the class y.
         latent: coordinates of a code z, which is left with what y does not say: the style.
-        network: dense (fully connected) or conv (strided convolutions, for images), of all three networks.
-        hidden: units of a layer of a dense network.
-        layers: hidden layers of a dense network.
-        width: channels next to the image of a conv network; they double with every halving of its sides.
-        dropout: share of the features dropped in training.
-        likelihood: p(x|y,z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; auto
-            takes few numbers for a sub-pixel, as it is asked for every class of an item without a label.
-        alpha: nats that a nat of -log q(y|x) counts for, of an item whose class is told.
+        network: dense (fully connected) or conv (strided convolutions, for images), of classifier, encoder and decoder.
+        likelihood: p(x|y,z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it one
+            that suits the grid with few numbers for a sub-pixel, as every class of an unlabelled item is decoded.
+        alpha: nats that a nat of -log q(y|x) counts for, of a labelled item.
     """
 
-    defaults = {"learning_rate": 1e-3, "batch": 200, "steps": 4000}
     learns_unlabelled = True
 
     def __init__(
         self,
         spec: DataSpec,
         latent: int = 50,
-        network: Literal["dense", "conv"] = "dense",
-        hidden: int = 500,
-        layers: int = 1,
-        width: int = 32,
-        dropout: float = 0.0,
-        likelihood: str = "auto",
+        network: Network = Dense(hidden=500),  # noqa: B008 (parts are immutable)
+        likelihood: Likelihood | None = None,
         alpha: float = 10.0,
     ) -> None:
         super().__init__(spec)
@@ -70,36 +63,34 @@ class M2(LatentVariable):
             raise UsageError("m2 learns one field of classes, known or not: fit it with --condition label")
         if latent < 1 or alpha < 0:
             raise UsageError(f"m2 needs latent >= 1 and alpha >= 0, not latent = {latent} and alpha = {alpha}")
-        ((self.field, label),) = spec.condition.items()
+        ((self.field, label),) = spec.classes("m2").items()
         self.classes, self.latent, self.alpha = label.count, latent, alpha
-        self.likelihood = choose_likelihood(slender(spec) if likelihood == "auto" else likelihood, spec)
+        self.likelihood = (likelihood or slender(spec)).build(spec)
         self.codes = UnitGaussian(latent)
-        blind = spec.conditioned_on(())
-        sizes = (network, hidden, layers, width, dropout)
-        self.classifier = Encoder(blind, label.count, *sizes)
-        self.encoder = Encoder(spec, 2 * latent, *sizes)
-        self.decoder = Decoder(spec, latent, self.likelihood.parameters, *sizes)
+        self.classifier = Encoder(spec.conditioned_on(()), label.count, network)
+        self.encoder = Encoder(spec, 2 * latent, network)
+        self.decoder = Decoder(spec, latent, self.likelihood.parameters, network)
 
     def log_class_probs(self, x: Tensor) -> Tensor:
         """log q(y|x), (N, classes)."""
-        return at_least_float32(self.classifier(x, {})).log_softmax(1)
+        return at_least_float32(self.classifier(x, Condition())).log_softmax(1)
 
-    def encode(self, x: Tensor, condition: Condition | None = None) -> DiagonalGaussian:
+    def encode(self, x: Tensor, condition: ConditionLike | None = None) -> DiagonalGaussian:
         """q(z|x,y), codes (N, latent)."""
         return self._posterior(self.encoder(x, self.conditioned(condition, len(x))))
 
     def _posterior(self, raw: Tensor) -> DiagonalGaussian:
         return self.codes.posterior(raw.unflatten(1, (self.latent, 2)))
 
-    def prior(self, n: int, condition: Condition | None = None) -> DiagonalGaussian:
+    def prior(self, n: int, condition: ConditionLike | None = None) -> DiagonalGaussian:
         """p(z) = N(0, I), whatever the class, codes (n, latent)."""
         return DiagonalGaussian.standard(n, self.latent, like=next(self.decoder.parameters()))
 
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|y,z), x (N, *shape)."""
         return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
 
-    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """A bound of log p(x|y), (N,) nats, from one draw of z; of log p(x), -U(x), for an item whose class is -1."""
         y = (condition or {}).get(self.field)
         if not isinstance(y, Tensor) or (y >= 0).all():
@@ -111,30 +102,33 @@ class M2(LatentVariable):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
         """Eq. 9 over the items of a batch, per item; where the class is -1, all of them are weighed by q(y|x)."""
-        y, log_q = condition[self.field], self.log_class_probs(x)
+        x, y = turn.x, turn.condition[self.field]
+        log_q = self.log_class_probs(x)
         cost, marginal = self._costs(x, y, log_q)
-        told = (y >= 0).nonzero().flatten()
+        labelled = (y >= 0).nonzero().flatten()
         return {
-            "told": cost.sum() / len(x),
-            "untold": marginal.sum() / len(x),
-            "classifier": -self.alpha * log_q[told, y[told]].sum() / len(x),
+            "labelled": cost.sum() / len(x),
+            "unlabelled": marginal.sum() / len(x),
+            "classifier": -self.alpha * log_q[labelled, y[labelled]].sum() / len(x),
         }
 
     def _costs(self, x: Tensor, y: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-        """L(x, y) of the items whose class is told, and U(x) of the others, whose y is -1; nats."""
-        told, untold = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
+        """L(x, y) of the labelled items, and U(x) of the others, whose y is -1; nats."""
+        labelled, unlabelled = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
         classes = torch.arange(self.classes, device=y.device)
-        item = torch.cat([told, untold.repeat_interleave(self.classes)])
-        its_class = torch.cat([y[told], classes.repeat(len(untold))])
-        cost, hidden = self._cost(x, item, its_class), log_q[untold]
-        each = cost[len(told) :].view(-1, self.classes) + hidden  # L(x, y) + log q(y|x): its mean over q(y|x) is U(x)
-        return cost[: len(told)], (hidden.exp() * each).sum(1)
+        item = torch.cat([labelled, unlabelled.repeat_interleave(self.classes)])
+        its_class = torch.cat([y[labelled], classes.repeat(len(unlabelled))])
+        cost, hidden = self._cost(x, item, its_class), log_q[unlabelled]
+        each = (
+            cost[len(labelled) :].view(-1, self.classes) + hidden
+        )  # L(x, y) + log q(y|x): its mean over q(y|x) is U(x)
+        return cost[: len(labelled)], (hidden.exp() * each).sum(1)
 
     def _cost(self, x: Tensor, item: Tensor, its_class: Tensor) -> Tensor:
         """L(x_i, y) of R pairs of an item and a class, (R,) nats; what is common to the classes is computed once."""
-        given = {self.field: its_class}
+        given = Condition({self.field: its_class})
         q = self._posterior(self.encoder.answer(self.encoder.read(x)[item], given))
         z = q.reparameterised()
         reconstruction = self.likelihood(self.decoder(z, given)).log_prob(x[item])

@@ -6,7 +6,7 @@ Unlike the KL of a VAE, which pulls every q(z|x) to p(z), D compares q(z) with p
 the maximum mean discrepancy (`wae-mmd`). Tolstikhin et al. 2018, "Wasserstein Auto-Encoders", eq. 4.
 
 Given labels y, D compares q(z|y) with p(z|y). A prior with modes gives each class one of them: the code then says the
-class, and the decoder is not told it. Under a prior without modes it is: codes say what the label does not.
+class, and the decoder does not see it. Under a prior without modes it does: codes say what the label does not.
 Makhzani et al. 2016, "Adversarial Autoencoders", sections 2.3 and 4.
 """
 
@@ -15,60 +15,54 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
+from simulacra.directed import DirectedModel
 from simulacra.distributions import Distribution, PointMass, at_least_float32
 from simulacra.errors import UsageError
-from simulacra.latent import sampled_priors
-from simulacra.latent.directed import DirectedModel
-from simulacra.latent.likelihoods import likelihood as choose_likelihood
-from simulacra.latent.networks import Decoder, Encoder
+from simulacra.fields import ClassLabel
+from simulacra.latent.likelihoods import Likelihood, suited
+from simulacra.latent.sampled_priors import MODES, SampledPrior
+from simulacra.networks import Decoder, Encoder, Network
 
 
 class MatchedCodes(DirectedModel):
     """Abstract; a subclass says by its phases how q(z) is brought to p(z)."""
 
     def __init__(
-        self,
-        spec: DataSpec,
-        latent: int,
-        network: str,
-        hidden: int,
-        layers: int,
-        width: int,
-        likelihood: str,
-        prior: str,
+        self, spec: DataSpec, latent: int, network: Network, likelihood: Likelihood | None, prior: SampledPrior
     ) -> None:
         super().__init__(spec)
         if latent < 1:
             raise UsageError(f"a code has at least one coordinate: latent cannot be {latent}")
-        self.latent, self.codes = latent, sampled_priors.find(prior, latent)
-        if self.codes.modal and len(spec.condition) > 1:
+        self.latent, self.codes = latent, prior
+        fields = list(spec.condition.values())
+        if prior.modal and (len(fields) > 1 or not all(isinstance(field, ClassLabel) for field in fields)):
             raise UsageError(
-                f"prior {prior!r} has one mode for each class of one field, and there are {len(spec.condition)}: "
-                f"{', '.join(spec.condition)}; condition on one of them"
+                f"this prior has one mode for each class of one field, and the condition is {', '.join(spec.condition)}; "
+                "condition on one field of classes"
             )
-        self.likelihood = choose_likelihood(likelihood, spec)
+        self.likelihood = (likelihood or suited(spec)).build(spec)
         unlabelled = spec.conditioned_on(())
-        told = unlabelled if self.codes.modal else spec
-        self.encoder = Encoder(unlabelled, latent, network, hidden, layers, width)
-        self.decoder = Decoder(told, latent, self.likelihood.parameters, network, hidden, layers, width)
+        self.encoder = Encoder(unlabelled, latent, network)
+        self.decoder = Decoder(unlabelled if prior.modal else spec, latent, self.likelihood.parameters, network)
+        self.prior(1)  # refuses a number of dimensions that the prior has not
 
-    def encode(self, x: Tensor, condition: Condition | None = None) -> PointMass:
-        """f(x), codes (N, latent); the encoder is not told the label."""
+    def encode(self, x: Tensor, condition: ConditionLike | None = None) -> PointMass:
+        """f(x), codes (N, latent); the encoder does not see the condition."""
         return PointMass(at_least_float32(self.encoder(x, self.conditioned(condition, len(x)))))
 
-    def prior(self, n: int, condition: Condition | None = None) -> Distribution:
+    def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
         """p(z), or p(z | label) where the prior has modes, codes (n, latent)."""
         given = self.conditioned(condition, n) if condition else {}
         like = next(self.decoder.parameters()).detach()
-        modes, mode = sampled_priors.MODES, torch.full((n,), -1)
+        modes, mode = MODES, torch.full((n,), -1, device="cpu")
         if self.codes.modal:
-            for field, label in self.spec.condition.items():  # there is one at most
-                modes, mode = label.count, given.get(field, mode)
+            for name, label in self.spec.classes(self.name).items():  # there is one at most
+                modes, mode = label.count, given.get(name, mode)
         return self.codes.codes(mode, modes, self.latent, like)
 
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""
         return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
 

@@ -1,4 +1,4 @@
-r"""What a variational autoencoder maximises. Every objective says what is reported: named terms, per item, to minimise.
+r"""What a variational autoencoder maximises. Every objective returns what is reported: named terms, per item, to minimise.
 
 ELBO    E_q[log p(x|z)] - β KL(q||p); β != 1, the warm-up of the KL and free bits change training and never a score.
 IWAE    log 1/K Σ_k w_k, with gradients through the draws (Burda et al. 2016, section 3).
@@ -9,58 +9,66 @@ DReG    the same bound; the encoder's gradient is E[Σ_k w̃_k² ∂log w_k/∂z
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from simulacra.capabilities import Condition
 from simulacra.distributions import Distribution, kl_divergence, kl_each
-from simulacra.errors import UsageError, did_you_mean
+from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
-from simulacra.latent.priors import FairCoins, FairDice, LearnedMixture, Prior, VampPrior
-
-DRAWS = 5  # of an importance-weighted objective
-
-
-class WarmUp(nn.Module):
-    """Rises from 0 to 1 over the first `steps` calls in training; it is 1 ever after, and where there are none."""
-
-    done: Tensor
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.steps = steps
-        self.register_buffer("done", torch.zeros((), dtype=torch.int64))
-
-    def forward(self) -> float:
-        if not self.training or not self.steps:
-            return 1.0
-        self.done += 1
-        return min(1.0, int(self.done) / self.steps)
+from simulacra.latent.priors import CodePrior
+from simulacra.parts import called, kind, part
+from simulacra.turns import Turn
 
 
-class Objective(ABC):
-    @abstractmethod
-    def terms(self, model: LatentVariable, x: Tensor, given: Condition, warmth: float) -> dict[str, Tensor]:
-        """Named scalars whose sum is minimised; `warmth`, from 0 to 1, is how far the KL's warm-up has come."""
+@kind("objective")
+class Objective(Protocol):
+    """What is maximised of a model with an encoder, a prior and a decoder."""
+
+    def terms(self, model: LatentVariable, turn: Turn) -> dict[str, Tensor]:
+        """Named scalars whose sum is minimised."""
+        ...
+
+    def check(self, prior: CodePrior) -> None:
+        """Raise UsageError, with the reason, for a prior of which it makes no sense."""
+        ...
 
 
-@dataclass(frozen=True)
-class ELBO(Objective):
-    """beta: weight of the KL. free_bits: nats of every coordinate, on average over the batch, that cost nothing
-    (Kingma et al. 2016, "Improved Variational Inference with Inverse Autoregressive Flow", eq. 15)."""
+def warm_up(step: int, steps: int) -> float:
+    """Rises from 1/steps in step 0 to 1 in the last of so many steps; it is 1 ever after, and where there are none."""
+    return min(1.0, (step + 1) / steps) if steps else 1.0
 
-    beta: float
-    free_bits: float
 
-    def terms(self, model: LatentVariable, x: Tensor, given: Condition, warmth: float) -> dict[str, Tensor]:
-        q = model.encode(x, given)
+@part("objective", "elbo")
+class ELBO:
+    """E_q[log p(x|z)] - β KL(q||p).
+
+    Attributes:
+        beta: weight of the KL; every bound that is reported has beta = 1.
+        warmup: steps over which this weight rises from 0.
+        free_bits: nats of every coordinate's KL, on average over the batch, that cost nothing (Kingma et al. 2016,
+            "Improved Variational Inference with Inverse Autoregressive Flow", eq. 15).
+    """
+
+    beta: float = 1.0
+    warmup: int = 0
+    free_bits: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.beta < 0 or self.warmup < 0 or self.free_bits < 0:
+            raise UsageError("beta, warmup and free_bits cannot be negative")
+
+    def check(self, prior: CodePrior) -> None:
+        if self.free_bits and not prior.per_coordinate:
+            raise UsageError("free bits are counted per coordinate, but a mixture gives one KL for the whole code")
+
+    def terms(self, model: LatentVariable, turn: Turn) -> dict[str, Tensor]:
+        q = model.encode(turn.x, turn.condition)
         z = q.reparameterised()
-        reconstruction = model.decode(z, given).log_prob(x).mean()
-        kl = self._kl(q, model.prior(len(x), given), z)
-        return {"reconstruction": -reconstruction, "kl": self.beta * warmth * kl}
+        reconstruction = model.decode(z, turn.condition).log_prob(turn.x).mean()
+        kl = self._kl(q, model.prior(len(turn), turn.condition), z)
+        return {"reconstruction": -reconstruction, "kl": self.beta * warm_up(turn.step, self.warmup) * kl}
 
     def _kl(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         if not self.free_bits:
@@ -70,24 +78,54 @@ class ELBO(Objective):
         return each.mean(0).clamp(min=self.free_bits).sum()
 
 
-@dataclass(frozen=True)
-class IWAE(Objective):
+class _Weighted:
+    """What the importance-weighted objectives have in common."""
+
     draws: int
 
-    def terms(self, model: LatentVariable, x: Tensor, given: Condition, warmth: float) -> dict[str, Tensor]:
-        q = model.encode(x, given).repeat(self.draws)
-        log_w = model.log_weights_at(q.reparameterised(), q, x, given)
+    def __post_init__(self) -> None:
+        if self.draws < 2:
+            name = called(self)[1]
+            raise UsageError(f"objective {name!r} needs draws >= 2, not {self.draws}; with one draw it is the ELBO")
+
+    def check(self, prior: CodePrior) -> None:
+        if not prior.reparameterised:
+            raise UsageError(
+                f"objective {called(self)[1]!r} needs gradients through true draws, and discrete codes have only relaxed "
+                "ones, with which it bounds nothing; use --objective elbo"
+            )
+
+
+@part("objective", "iwae")
+class IWAE(_Weighted):
+    """log 1/K Σ_k w_k, with gradients through the draws.
+
+    Attributes:
+        draws: K, codes that are weighed for each item.
+    """
+
+    draws: int = 5
+
+    def terms(self, model: LatentVariable, turn: Turn) -> dict[str, Tensor]:
+        q = model.encode(turn.x, turn.condition).repeat(self.draws)
+        log_w = model.log_weights_at(q.reparameterised(), q, turn.x, turn.condition)
         return {"iwae": (math.log(self.draws) - torch.logsumexp(log_w, dim=0)).mean()}
 
 
-@dataclass(frozen=True)
-class DReG(Objective):
-    draws: int
+@part("objective", "dreg")
+class DReG(_Weighted):
+    """The same bound, with the doubly reparameterised gradient of the encoder.
 
-    def terms(self, model: LatentVariable, x: Tensor, given: Condition, warmth: float) -> dict[str, Tensor]:
-        q = model.encode(x, given).repeat(self.draws)
+    Attributes:
+        draws: K, codes that are weighed for each item.
+    """
+
+    draws: int = 5
+
+    def terms(self, model: LatentVariable, turn: Turn) -> dict[str, Tensor]:
+        q = model.encode(turn.x, turn.condition).repeat(self.draws)
         z = q.reparameterised()
-        log_w = model.log_weights_at(z, q.detached(), x, given)
+        log_w = model.log_weights_at(z, q.detached(), turn.x, turn.condition)
         share = log_w.detach().softmax(dim=0)
         if z.requires_grad:
             # the weighted sum below gives z the gradient w̃ ∂log w/∂z; the encoder's has the square of w̃
@@ -96,30 +134,3 @@ class DReG(Objective):
         bound = torch.logsumexp(log_w.detach(), dim=0) - math.log(self.draws)
         weighted = (share * log_w).sum(0)
         return {"iwae": (weighted.detach() - weighted - bound).mean()}
-
-
-OBJECTIVES = ("elbo", "iwae", "dreg")
-
-
-def objective(name: str, prior: Prior, beta: float, kl_warmup: int, free_bits: float, draws: int | None) -> Objective:
-    """The objective called `name`; raises UsageError for a combination that makes no sense, with the reason."""
-    if name not in OBJECTIVES:
-        raise UsageError(f"there is no objective {name!r}.{did_you_mean(name, OBJECTIVES)}")
-    if beta < 0 or kl_warmup < 0 or free_bits < 0:
-        raise UsageError("beta, kl_warmup and free_bits cannot be negative")
-    if name == "elbo":
-        if draws is not None:
-            raise UsageError(f"draws = {draws} belongs to an importance-weighted objective: add --objective iwae")
-        if free_bits and isinstance(prior, LearnedMixture | VampPrior):
-            raise UsageError("free bits are counted per coordinate, but a mixture gives one KL for the whole code")
-        return ELBO(beta, free_bits)
-    if beta != 1 or kl_warmup or free_bits:
-        raise UsageError(f"objective {name!r} has no KL term that beta, kl_warmup or free_bits could weigh")
-    if isinstance(prior, FairCoins | FairDice):
-        raise UsageError(
-            f"objective {name!r} needs gradients through true draws, and discrete codes have only relaxed ones, "
-            "with which it bounds nothing; use --objective elbo"
-        )
-    if draws is not None and draws < 2:
-        raise UsageError(f"objective {name!r} needs draws >= 2, not {draws}; with one draw it is the ELBO")
-    return IWAE(draws or DRAWS) if name == "iwae" else DReG(draws or DRAWS)

@@ -1,13 +1,14 @@
 r"""Priors p(z), each with the family of posteriors q(z|x) that goes with it.
 
-A code has `latent` coordinates. An encoder emits `parameters` numbers for each of them, (N, latent, parameters), and
-`posterior` turns these into q(z|x); `forward(n)` is the prior of n items, with parameters of its own or without.
+A code has `latent` coordinates. An encoder emits `parameters_each` numbers for each of them, and `posterior` turns these,
+(N, latent, parameters_each), into q(z|x); `forward(n)` is the prior of n items, with parameters of its own or without.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,23 +23,32 @@ from simulacra.distributions import (
     Laplace,
     OneHotCode,
 )
-from simulacra.errors import UsageError, did_you_mean
+from simulacra.errors import UsageError
+from simulacra.parts import kind, part
 
 Posterior = Factorised | OneHotCode
 Ask = Callable[[Tensor], Posterior]
 """q(z|u) of centred u, (K, *shape), which need not lie on the grid."""
 
-COMPONENTS = 500  # of a mixture, or pseudo-inputs of a VampPrior
-CATEGORIES = 10
-RELAXATION = 0.5
 LOG_SCALE = 8.0  # |log σ| of a posterior stays below it
 
 
-class Prior(nn.Module):
+@kind("prior")
+class Prior(Protocol):
+    """Builds p(z) over codes of `latent` coordinates, for items of a spec."""
+
+    def build(self, spec: DataSpec, latent: int) -> CodePrior:
+        """Raises UsageError for data that it is not for."""
+        ...
+
+
+class CodePrior(nn.Module):
     """p(z) over codes of `numbers` real numbers: `latent`, but for categorical codes."""
 
     parameters_each = 2
-    asks = 0  # items that the encoder is asked about whenever the prior is
+    asks = 0  # pseudo-inputs that the encoder reads whenever the prior is evaluated
+    per_coordinate = True  # whether the KL is a sum over the coordinates of a code
+    reparameterised = True  # whether true draws of a posterior have gradients
 
     def __init__(self, latent: int) -> None:
         super().__init__()
@@ -46,14 +56,14 @@ class Prior(nn.Module):
 
     @abstractmethod
     def posterior(self, raw: Tensor) -> Posterior:
-        """q(z|x) from the encoder's numbers, (N, latent, parameters)."""
+        """q(z|x) from the encoder's numbers, (N, latent, parameters_each)."""
 
     @abstractmethod
     def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:
-        """p(z) of n items, on the device and in the precision of `like`; `ask` is what only a VampPrior needs."""
+        """p(z) of n items, on the device and in the precision of `like`; only a VampPrior needs `ask`."""
 
 
-class UnitGaussian(Prior):
+class UnitGaussian(CodePrior):
     """N(0, I)"""
 
     def posterior(self, raw: Tensor) -> DiagonalGaussian:
@@ -64,8 +74,8 @@ class UnitGaussian(Prior):
         return DiagonalGaussian.standard(n, self.latent, like=like)
 
 
-class UnitLaplace(Prior):
-    """Laplace(0, 1) for every coordinate: sparser than a Gaussian, and not the same in all directions."""
+class UnitLaplace(CodePrior):
+    """Laplace(0, 1) for every coordinate"""
 
     def posterior(self, raw: Tensor) -> Laplace:
         mean, log_scale = raw.unbind(-1)
@@ -76,10 +86,11 @@ class UnitLaplace(Prior):
         return Laplace(zeros, zeros)
 
 
-class FairCoins(Prior):
+class FairCoins(CodePrior):
     """Every coordinate 0 or 1, with mass 1/2 each."""
 
     parameters_each = 1
+    reparameterised = False
 
     def __init__(self, latent: int, relaxation: float) -> None:
         super().__init__(latent)
@@ -92,8 +103,10 @@ class FairCoins(Prior):
         return BinaryCode(like.new_zeros(n, self.latent), self.relaxation)
 
 
-class FairDice(Prior):
+class FairDice(CodePrior):
     """Every coordinate one of `categories`, all of the same mass; codes are one-hot, (N, latent, categories)."""
+
+    reparameterised = False
 
     def __init__(self, latent: int, categories: int, relaxation: float) -> None:
         super().__init__(latent)
@@ -110,6 +123,8 @@ class FairDice(Prior):
 class LearnedMixture(UnitGaussian):
     """Σ_k w_k N(μ_k, diag σ_k²), all of it learned."""
 
+    per_coordinate = False
+
     def __init__(self, latent: int, components: int) -> None:
         super().__init__(latent)
         self.weights = nn.Parameter(torch.zeros(components))
@@ -120,11 +135,10 @@ class LearnedMixture(UnitGaussian):
         return GaussianMixture(n, self.weights, self.means, self.log_scales)
 
 
-class VampPrior(UnitGaussian):
-    r"""1/K Σ_k q(z|u_k): the encoder's own answers to K learned pseudo-inputs u_k, which lie in [-1, 1] like x.
+class MeanPosterior(UnitGaussian):
+    r"""1/K Σ_k q(z|u_k), over K learned pseudo-inputs u_k, which lie in [-1, 1] like x."""
 
-    Tomczak & Welling 2018, "VAE with a VampPrior", eq. 9.
-    """
+    per_coordinate = False
 
     def __init__(self, spec: DataSpec, latent: int, components: int) -> None:
         super().__init__(latent)
@@ -137,47 +151,99 @@ class VampPrior(UnitGaussian):
         return GaussianMixture(n, q.mean.new_zeros(len(q.mean)), q.mean, q.log_scale)
 
 
-def prior(
-    name: str,
-    spec: DataSpec,
-    latent: int,
-    components: int | None = None,
-    categories: int | None = None,
-    relaxation: float | None = None,
-) -> Prior:
-    """The prior called `name`; what is None takes its usual value where the prior has it.
+@part("prior", "gaussian")
+class GaussianPrior:
+    """N(0, I)"""
 
-    Raises UsageError for a prior that does not exist, or not for such data, and for a number that it has no use for.
+    def build(self, spec: DataSpec, latent: int) -> CodePrior:
+        return UnitGaussian(latent)
+
+
+@part("prior", "laplace")
+class LaplacePrior:
+    """Laplace(0, 1) for every coordinate: sparser than a Gaussian, and not the same in all directions."""
+
+    def build(self, spec: DataSpec, latent: int) -> CodePrior:
+        return UnitLaplace(latent)
+
+
+@part("prior", "bernoulli")
+class BernoulliPrior:
+    """Every coordinate 0 or 1, with mass 1/2 each.
+
+    Attributes:
+        relaxation: temperature of the relaxed draws by which discrete codes are trained.
     """
-    if name not in PRIORS:
-        raise UsageError(f"there is no prior {name!r}.{did_you_mean(name, PRIORS)}")
-    given = {"components": components, "categories": categories, "relaxation": relaxation}
-    for argument, value in given.items():
-        if value is not None and argument not in PRIORS[name]:
-            raise UsageError(f"prior {name!r} has no {argument}: leave {argument} = {value} out")
-        if value is not None and not value > 0:
-            raise UsageError(f"{argument} must be positive, not {value}")
-    if name == "vampprior" and spec.condition:
-        raise UsageError(
-            "a vampprior asks the encoder about pseudo-inputs, which have no label; "
-            "drop --condition, or use --prior mixture"
-        )
-    if name == "vampprior":
-        return VampPrior(spec, latent, components or COMPONENTS)
-    if name == "mixture":
-        return LearnedMixture(latent, components or COMPONENTS)
-    if name == "bernoulli":
-        return FairCoins(latent, relaxation or RELAXATION)
-    if name == "categorical":
-        return FairDice(latent, categories or CATEGORIES, relaxation or RELAXATION)
-    return UnitLaplace(latent) if name == "laplace" else UnitGaussian(latent)
+
+    relaxation: float = 0.5
+
+    def __post_init__(self) -> None:
+        _positive(relaxation=self.relaxation)
+
+    def build(self, spec: DataSpec, latent: int) -> CodePrior:
+        return FairCoins(latent, self.relaxation)
 
 
-PRIORS = {  # and the arguments that each has use for
-    "gaussian": (),
-    "laplace": (),
-    "bernoulli": ("relaxation",),
-    "categorical": ("categories", "relaxation"),
-    "mixture": ("components",),
-    "vampprior": ("components",),
-}
+@part("prior", "categorical")
+class CategoricalPrior:
+    """Every coordinate one of so many categories, all of the same mass.
+
+    Attributes:
+        categories: of a coordinate.
+        relaxation: temperature of the relaxed draws by which discrete codes are trained.
+    """
+
+    categories: int = 10
+    relaxation: float = 0.5
+
+    def __post_init__(self) -> None:
+        _positive(categories=self.categories, relaxation=self.relaxation)
+
+    def build(self, spec: DataSpec, latent: int) -> CodePrior:
+        return FairDice(latent, self.categories, self.relaxation)
+
+
+@part("prior", "mixture")
+class MixturePrior:
+    """Σ_k w_k N(μ_k, diag σ_k²), all of it learned.
+
+    Attributes:
+        components: of the mixture.
+    """
+
+    components: int = 500
+
+    def __post_init__(self) -> None:
+        _positive(components=self.components)
+
+    def build(self, spec: DataSpec, latent: int) -> CodePrior:
+        return LearnedMixture(latent, self.components)
+
+
+@part("prior", "vampprior")
+class VampPrior:
+    r"""1/K Σ_k q(z|u_k): the mean of the posteriors of K learned pseudo-inputs u_k, which lie in [-1, 1] like x.
+
+    Tomczak & Welling 2018, "VAE with a VampPrior", eq. 9.
+
+    Attributes:
+        components: pseudo-inputs.
+    """
+
+    components: int = 500
+
+    def __post_init__(self) -> None:
+        _positive(components=self.components)
+
+    def build(self, spec: DataSpec, latent: int) -> CodePrior:
+        if spec.condition:
+            raise UsageError(
+                "a vampprior encodes pseudo-inputs, which have no label; drop --condition, or use --prior mixture"
+            )
+        return MeanPosterior(spec, latent, self.components)
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise UsageError(f"{name} must be positive, not {value}")

@@ -1,59 +1,84 @@
-r"""Priors p(z) of which draws are all that is asked: what codes are matched to by a critic or by the MMD.
+r"""Priors p(z) of which draws are all that is needed: what codes are matched to by a critic or by the MMD.
 
 gaussian    N(0, I), in any number of dimensions.
 ring        of the plane: Gaussians around a circle of radius 2, the k-th of K at the angle 2πk/K, with σ = 0.4 along
-            the radius and 0.1 across it, after the figure of the paper, which does not tell its numbers.
+            the radius and 0.1 across it, after the figure of the paper, which does not give its numbers.
 swiss-roll  of the plane: with u uniform in [0, 1) and s = √u, the point at the angle 4πs and the radius 3s, two turns
             with draws about evenly along the arc, and noise of σ = 0.05.
 
 Ring and roll have modes, ten of them: the Gaussians, and equal parts of the arc (u in [k/K, (k+1)/K)). A supervised
 model has as many as classes, and each class has its own: Makhzani et al. 2016, "Adversarial Autoencoders", section 2.3.
-`@sampled_prior` adds a prior of one's own, `@modal_prior` one with modes.
+A prior of one's own is a part: `@part("sampled-prior", "mine")` above a subclass of `Draws`, or of `Modes`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Generator, Tensor
 
 from simulacra.distributions import DiagonalGaussian, Distribution
-from simulacra.errors import NotSupported, UsageError, did_you_mean
+from simulacra.errors import NotSupported, UsageError
+from simulacra.parts import called, kind, part
 
-MODES = 10  # where no label tells how many
+MODES = 10  # where no label says how many
 RADIUS, ALONG, ACROSS = 2.0, 0.4, 0.1  # of the ring and its Gaussians
 TURNS, REACH, WIDTH = 2, 3.0, 0.05  # of the swiss roll: turns, radius at its end, noise
 AVERAGED = 4096  # draws behind a mean
 
-Draw = Callable[[int, int, Generator | None], Tensor]
-"""(n, latent, generator) -> n codes, (n, latent)"""
-DrawModes = Callable[[Tensor, int, int, Generator | None], Tensor]
-"""(mode, modes, latent, generator) -> one code of each mode, (n, latent); mode (n,) holds integers 0..modes-1"""
+
+@kind("sampled-prior")
+class SampledPrior(Protocol):
+    """p(z) by its draws. `modal`: its modes can stand for classes; else p(z) is the same for all of them."""
+
+    @property
+    def modal(self) -> bool: ...
+
+    def codes(self, mode: Tensor, modes: int, latent: int, like: Tensor) -> Distribution:
+        """p(z) of len(mode) items, each of its mode, or of any for -1; raises UsageError for another dimension."""
+        ...
 
 
-@dataclass(frozen=True)
-class SampledPrior:
-    """A prior by name; `codes(mode, modes, latent, like)` is p(z) of len(mode) items, each of its mode, or any for -1.
+class Draws(ABC):
+    """Abstract: a prior without modes, known by a function that draws from it."""
 
-    modal: its modes can stand for classes; otherwise all classes have the same p(z). plane: it has two dimensions and
-    no others.
-    """
+    modal: ClassVar[bool] = False
 
-    name: str
-    codes: Callable[[Tensor, int, int, Tensor], Distribution]
-    modal: bool = False
-    plane: bool = False
+    @abstractmethod
+    def draw(self, n: int, latent: int, generator: Generator | None) -> Tensor:
+        """n codes, (n, latent); all noise is drawn with `generator`, on the CPU."""
+
+    def codes(self, mode: Tensor, modes: int, latent: int, like: Tensor) -> Distribution:
+        return Drawn(self, mode, modes, latent, like)
+
+    def draw_modes(self, mode: Tensor, modes: int, latent: int, generator: Generator | None) -> Tensor:
+        return self.draw(len(mode), latent, generator)
+
+
+class Modes(ABC):
+    """Abstract: a prior with modes, known by a function that draws from each. `plane`: it needs latent = 2."""
+
+    modal: ClassVar[bool] = True
+    plane: ClassVar[bool] = False
+
+    @abstractmethod
+    def draw_modes(self, mode: Tensor, modes: int, latent: int, generator: Generator | None) -> Tensor:
+        """One code of each mode (n,), integers 0..modes-1 -> (n, latent); noise as in `Draws.draw`."""
+
+    def codes(self, mode: Tensor, modes: int, latent: int, like: Tensor) -> Distribution:
+        if self.plane and latent != 2:
+            raise UsageError(f"prior {called(self)[1]!r} lies in the plane: it needs latent = 2, not {latent}")
+        return Drawn(self, mode, modes, latent, like)
 
 
 class Drawn(Distribution):
     """A distribution of codes (N, latent) that is known by its draws alone. mode (N,) as above."""
 
-    def __init__(self, name: str, draw: DrawModes, mode: Tensor, modes: int, latent: int, like: Tensor) -> None:
-        self.name, self.draw, self.mode, self.modes, self.latent = name, draw, mode, modes, latent
+    def __init__(self, prior: Draws | Modes, mode: Tensor, modes: int, latent: int, like: Tensor) -> None:
+        self.prior, self.mode, self.modes, self.latent = prior, mode, modes, latent
         self.like = like.new_empty(len(mode), 0, dtype=torch.promote_types(like.dtype, torch.float32))
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
@@ -68,11 +93,10 @@ class Drawn(Distribution):
 
     def _drawn(self, mode: Tensor, generator: Generator | None) -> Tensor:
         any_mode = torch.randint(self.modes, mode.shape, generator=generator)
-        z = self.draw(torch.where(mode < 0, any_mode, mode), self.modes, self.latent, generator)
+        z = self.prior.draw_modes(torch.where(mode < 0, any_mode, mode), self.modes, self.latent, generator)
         if z.shape != (len(mode), self.latent):
-            raise UsageError(
-                f"prior {self.name!r} drew codes of shape {tuple(z.shape)}, asked for {(len(mode), self.latent)}"
-            )
+            name, wanted = called(self.prior)[1], (len(mode), self.latent)
+            raise UsageError(f"prior {name!r} drew codes of shape {tuple(z.shape)}, and {wanted} are needed")
         return z
 
     @property
@@ -84,78 +108,42 @@ class Drawn(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Raises NotSupported."""
-        raise NotSupported(f"prior {self.name!r} is known by its draws alone: it gives no density to a code")
+        name = called(self.prior)[1]
+        raise NotSupported(f"prior {name!r} is known by its draws alone: it gives no density to a code")
 
 
-def sampled_prior(name: str) -> Callable[[Draw], Draw]:
-    """Decorator: make a function (n, latent, generator) -> codes (n, latent) known to models as prior `name`.
+@part("sampled-prior", "gaussian")
+class Gaussian:
+    """N(0, I)"""
 
-    All its noise is drawn with `generator`, on the CPU. A saved model names its prior and does not hold it: whoever
-    loads the model imports the module of the function first. Raises UsageError for the name of a prior that is built
-    in; one of your own may be told again.
-    """
+    modal: ClassVar[bool] = False
 
-    def enter(draw: Draw) -> Draw:
-        def of_any_mode(mode: Tensor, modes: int, latent: int, generator: Generator | None) -> Tensor:
-            return draw(len(mode), latent, generator)
-
-        _enter(SampledPrior(name, partial(Drawn, name, of_any_mode)))
-        return draw
-
-    return enter
+    def codes(self, mode: Tensor, modes: int, latent: int, like: Tensor) -> DiagonalGaussian:
+        return DiagonalGaussian.standard(len(mode), latent, like=like)
 
 
-def modal_prior(name: str, plane: bool = False) -> Callable[[DrawModes], DrawModes]:
-    """The same for a function (mode, modes, latent, generator) -> codes (n, latent), each of its own mode."""
+@part("sampled-prior", "ring")
+class Ring(Modes):
+    """Gaussians around a circle of the plane."""
 
-    def enter(draw: DrawModes) -> DrawModes:
-        _enter(SampledPrior(name, partial(Drawn, name, draw), modal=True, plane=plane))
-        return draw
+    plane: ClassVar[bool] = True
 
-    return enter
-
-
-def _enter(prior: SampledPrior) -> None:
-    if prior.name in _BUILT_IN:
-        raise UsageError(f"prior {prior.name!r} is built in, and saved models mean that one: call yours otherwise")
-    _PRIORS[prior.name] = prior
+    def draw_modes(self, mode: Tensor, modes: int, latent: int, generator: Generator | None) -> Tensor:
+        angle = 2 * math.pi * mode / modes
+        noise = torch.randn(len(mode), 2, generator=generator)
+        along, across = RADIUS + ALONG * noise[:, 0], ACROSS * noise[:, 1]
+        cos, sin = angle.cos(), angle.sin()
+        return torch.stack([along * cos - across * sin, along * sin + across * cos], dim=1)
 
 
-def find(name: str, latent: int) -> SampledPrior:
-    """The prior called `name`; raises UsageError for one that does not exist, or not in so many dimensions."""
-    if name not in _PRIORS:
-        raise UsageError(
-            f"there is no prior {name!r} to draw from.{did_you_mean(name, _PRIORS)} One of your own is known once the "
-            "module with its @sampled_prior has been imported."
-        )
-    found = _PRIORS[name]
-    if found.plane and latent != 2:
-        raise UsageError(f"prior {name!r} lies in the plane: it needs latent = 2, not {latent}")
-    return found
+@part("sampled-prior", "swiss-roll")
+class SwissRoll(Modes):
+    """An arc of two turns in the plane."""
 
+    plane: ClassVar[bool] = True
 
-def _unit_gaussian(mode: Tensor, modes: int, latent: int, like: Tensor) -> DiagonalGaussian:
-    return DiagonalGaussian.standard(len(mode), latent, like=like)
-
-
-_PRIORS = {"gaussian": SampledPrior("gaussian", _unit_gaussian)}
-_BUILT_IN: set[str] = set()
-
-
-@modal_prior("ring", plane=True)
-def ring(mode: Tensor, modes: int, latent: int, generator: Generator | None) -> Tensor:
-    angle = 2 * math.pi * mode / modes
-    noise = torch.randn(len(mode), 2, generator=generator)
-    along, across = RADIUS + ALONG * noise[:, 0], ACROSS * noise[:, 1]
-    return torch.stack([along * angle.cos() - across * angle.sin(), along * angle.sin() + across * angle.cos()], dim=1)
-
-
-@modal_prior("swiss-roll", plane=True)
-def swiss_roll(mode: Tensor, modes: int, latent: int, generator: Generator | None) -> Tensor:
-    s = ((mode + torch.rand(len(mode), generator=generator)) / modes).sqrt()
-    angle = 2 * math.pi * TURNS * s
-    arc = REACH * s[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
-    return arc + WIDTH * torch.randn(len(mode), 2, generator=generator)
-
-
-_BUILT_IN.update(_PRIORS)
+    def draw_modes(self, mode: Tensor, modes: int, latent: int, generator: Generator | None) -> Tensor:
+        s = ((mode + torch.rand(len(mode), generator=generator)) / modes).sqrt()
+        angle = 2 * math.pi * TURNS * s
+        arc = REACH * s[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
+        return arc + WIDTH * torch.randn(len(mode), 2, generator=generator)

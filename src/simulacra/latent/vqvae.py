@@ -11,62 +11,110 @@ Vinyals 2019, "Generating Diverse High-Fidelity Images with VQ-VAE-2".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 
-from simulacra.capabilities import Condition
-from simulacra.data.spec import MOST_LEVELS, DataSpec
+from simulacra.condition import Condition, ConditionLike
+from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import NotSupported, UsageError
+from simulacra.fields import MOST_LEVELS, Field
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.code_grids import CodeGrids, is_large
 from simulacra.latent.codeprior import CodePrior
-from simulacra.latent.likelihoods import likelihood as choose_likelihood
+from simulacra.latent.likelihoods import Likelihood, suited
 from simulacra.latent.quantise import CodeUse, code_use
-from simulacra.model import Phase
-from simulacra.registry import register
+from simulacra.parts import kind, part
+from simulacra.registry import register, variant
+from simulacra.turns import Phase, Turn
 
 STAGES = 0.5  # share of the budget after which the autoencoder is done and its prior begins
+TRAINING = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "schedule": "cosine", "ema": 0.99}
 CODES, FEW_CODES = 128, 8  # in a codebook; a code stands for 4×4 pixels of a large image, for 2×2 of a small one
 
 
-class VectorQuantised(LatentVariable):
-    """Base of the models with grids of codes; a code z is the vectors of all grids, from coarse to fine, (N, numbers).
+@kind("grid-prior")
+class GridPrior(Protocol):
+    """Builds p(codes of all grids | condition)."""
 
-    Labels condition the prior; the autoencoder does not see them.
+    def build(self, sizes: Sequence[tuple[int, int]], codes: int, fields: Mapping[str, Field]) -> CodePrior:
+        """For grids of these sizes (h, w), from coarse to fine, of so many codes each."""
+        ...
+
+
+@part("grid-prior", "gated-pixelcnn")
+class GridPixelCNN:
+    """A Gated PixelCNN for each grid, given the coarser ones.
+
+    Attributes:
+        width: channels of each stack.
+        layers: gated layers.
+        dropout: share of the features dropped in training.
+    """
+
+    width: int = 32
+    layers: int = 4
+    dropout: float = 0.2
+
+    def build(self, sizes: Sequence[tuple[int, int]], codes: int, fields: Mapping[str, Field]) -> CodePrior:
+        if self.width < 1:
+            raise UsageError(f"the prior needs a width of at least 1, not {self.width}")
+        return CodePrior(sizes, codes, fields, self.width, self.layers, self.dropout)
+
+
+@register(
+    "vqvae",
+    paper="van den Oord et al. 2017, Neural Discrete Representation Learning",
+    defaults=TRAINING,
+)
+class VQVAE(LatentVariable):
+    r"""log p(x|c) >= log p(x | k(x)) + Σ_g log p(k_g(x) | k_<g(x), c): grids of codes k, with learned priors.
+
+    The finest grid has a quarter of the sides of an image, or half of those of an image of less than 16 pixels; every
+    other one has half the sides of the next. A code z is the vectors of all grids, from coarse to fine, (N, numbers).
+    The condition is that of the prior; the autoencoder does not see it.
+
+    Args:
+        spec: images; with a condition, the prior is p(codes | condition).
+        grids: how many.
+        codes: in each codebook; without it 128, or 8 for images of less than 16 pixels.
+        dim: numbers in a code.
+        width: channels of encoder and decoder.
+        blocks: residual blocks of either, at each resolution.
+        commitment: weight β of the distance from the encoder's vectors to their codes.
+        prior: of the codes of each grid, given the coarser ones.
+        likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
+            one that suits the grid.
     """
 
     def __init__(
         self,
         spec: DataSpec,
-        grids: int,
-        codes: int | None,
-        dim: int,
-        width: int,
-        blocks: int,
-        likelihood: str,
-        commitment: float,
-        prior_width: int,
-        prior_layers: int,
-        dropout: float,
+        grids: int = 1,
+        codes: int | None = None,
+        dim: int = 32,
+        width: int = 64,
+        blocks: int = 2,
+        commitment: float = 0.25,
+        prior: GridPrior = GridPixelCNN(),  # noqa: B008 (parts are immutable)
+        likelihood: Likelihood | None = None,
     ) -> None:
         super().__init__(spec)
         if not spec.is_image:
             raise UsageError(f"this model is for images (C, H, W), not vectors of shape {spec.shape}; try vae")
-        if codes is None:
-            codes = CODES if is_large(spec.shape) else FEW_CODES
-        if not 2 <= codes <= MOST_LEVELS or min(dim, width, prior_width) < 1 or blocks < 0 or not commitment > 0:
+        codes = (CODES if is_large(spec.shape) else FEW_CODES) if codes is None else codes
+        if not 2 <= codes <= MOST_LEVELS or min(grids, dim, width) < 1 or blocks < 0 or not commitment > 0:
             raise UsageError(
-                f"codes must be 2 to {MOST_LEVELS}, dim, width and prior_width at least 1, blocks at least 0 and "
-                f"commitment positive, not {codes}, {dim}, {width}, {prior_width}, {blocks} and {commitment}"
+                f"codes must be 2 to {MOST_LEVELS}, grids, dim and width at least 1, blocks at least 0 and commitment "
+                f"positive, not {codes}, {grids}, {dim}, {width}, {blocks} and {commitment}"
             )
         self.commitment = commitment
-        self.likelihood = choose_likelihood(likelihood, spec)
+        self.likelihood = (likelihood or suited(spec)).build(spec)
         self.autoencoder = CodeGrids(spec, grids, codes, dim, width, blocks, self.likelihood.parameters)
-        sizes, classes = self.autoencoder.sizes, dict(spec.condition)
-        self.code_prior = CodePrior(sizes, codes, classes, prior_width, prior_layers, dropout)
+        self.code_prior = prior.build(self.autoencoder.sizes, codes, spec.condition)
 
     def phases(self) -> Sequence[Phase]:
         return [
@@ -74,18 +122,18 @@ class VectorQuantised(LatentVariable):
             Phase(self.code_prior, self.prior_loss, begin=STAGES),
         ]
 
-    def autoencoder_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def autoencoder_loss(self, turn: Turn) -> dict[str, Tensor]:
         """-log p(x|k) and β Σ |z - sg[e]|², per item whatever the size of the batch; the codes follow by themselves."""
-        found = self.autoencoder(self._real(x), learn=self.training)
-        log_prob = self._decoded([grid.vectors for grid in found]).log_prob(x)
+        found = self.autoencoder(self._real(turn.x), learn=self.training)
+        log_prob = self._decoded([grid.vectors for grid in found]).log_prob(turn.x)
         distance = torch.stack([grid.distance for grid in found]).sum(0)
         return {"reconstruction": -log_prob.mean(), "commitment": self.commitment * distance.mean()}
 
-    def prior_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def prior_loss(self, turn: Turn) -> dict[str, Tensor]:
         """-log p(k), nats of every grid."""
         with torch.no_grad():
-            indices = self.codes(x)
-        nats = zip(self.autoencoder.sizes, self.code_prior.log_prob_each(indices, condition), strict=True)
+            indices = self.codes(turn.x)
+        nats = zip(self.autoencoder.sizes, self.code_prior.log_prob_each(indices, turn.condition), strict=True)
         return {f"codes_{height}x{width}": -log_prob.mean() for (height, width), log_prob in nats}
 
     def codes(self, x: Tensor) -> list[Tensor]:
@@ -102,34 +150,34 @@ class VectorQuantised(LatentVariable):
                 total += torch.bincount(indices.flatten(), minlength=len(total))
         return [code_use(total, size) for total, size in zip(totals, self.autoencoder.sizes, strict=True)]
 
-    def encode(self, x: Tensor, condition: Condition | None = None) -> PointMass:
+    def encode(self, x: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """All mass on the vectors of k(x), codes (N, numbers)."""
         self.conditioned(condition, len(x))
         return PointMass(self.autoencoder.flat([grid.vectors for grid in self.autoencoder(self._real(x))]))
 
-    def prior(self, n: int, condition: Condition | None = None) -> CodeVectors:
+    def prior(self, n: int, condition: ConditionLike | None = None) -> CodeVectors:
         """p(z | label), codes (n, numbers)."""
         return CodeVectors(self.autoencoder, self.code_prior, self.conditioned(condition, n), n)
 
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|z), x (N, *shape); z (N, numbers) need not be made of codes."""
         self.conditioned(condition, len(z))
         return self._decoded(self.autoencoder.split(z))
 
-    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+    def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """log p(x | k(x)) + log p(k(x) | label), (N,) nats, without noise: a bound from one end to the other."""
         given = self.conditioned(condition, len(x))
         found = self.autoencoder(self._real(x))
         log_prior = self.code_prior.log_prob_each([grid.indices for grid in found], given)
         return self._decoded([grid.vectors for grid in found]).log_prob(x) + torch.stack(log_prior).sum(0)
 
-    def log_weights(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+    def log_weights(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """The ELBO, (samples, N): every draw of q(k|x) is the same."""
         if samples < 1:
             raise UsageError(f"the bound needs at least one sample, not {samples}")
         return self.elbo(x, condition).expand(samples, len(x))
 
-    def log_prob_bound(self, x: Tensor, condition: Condition | None = None, samples: int = 1) -> Tensor:
+    def log_prob_bound(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """The ELBO, (N,): more draws of a point mass cannot raise it."""
         return self.log_weights(x, condition, samples)[0]
 
@@ -137,7 +185,7 @@ class VectorQuantised(LatentVariable):
     def sample(
         self,
         n: int,
-        condition: Condition | None = None,
+        condition: ConditionLike | None = None,
         temperature: float = 1.0,
         generator: Generator | None = None,
         sampler: str = "cached",
@@ -180,81 +228,10 @@ class CodeVectors(Distribution):
         raise NotSupported("the mean over all grids of codes is a sum without end, and no code; draw from the prior")
 
 
-@register("vqvae", paper="van den Oord et al. 2017, Neural Discrete Representation Learning")
-class VQVAE(VectorQuantised):
-    r"""log p(x|c) >= log p(x | k(x)) + log p(k(x) | c): one grid of codes k, with a Gated PixelCNN as its prior.
-
-    A grid has a quarter of the sides of an image, or half of those of an image of less than 16 pixels.
-
-    Args:
-        spec: images; with a condition field, the prior is p(codes | label).
-        codes: in the codebook; without it 128, or 8 for images of less than 16 pixels.
-        dim: numbers in a code.
-        width: channels of encoder and decoder.
-        blocks: residual blocks of either.
-        likelihood: p(x|z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture.
-        commitment: weight β of the distance from the encoder's vectors to their codes.
-        prior_width: channels of each stack of the prior.
-        prior_layers: gated layers of the prior.
-        dropout: share of the prior's features dropped in training.
-    """
-
-    defaults = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "schedule": "cosine", "ema": 0.99}
-
-    def __init__(
-        self,
-        spec: DataSpec,
-        codes: int | None = None,
-        dim: int = 32,
-        width: int = 64,
-        blocks: int = 2,
-        likelihood: str = "auto",
-        commitment: float = 0.25,
-        prior_width: int = 32,
-        prior_layers: int = 4,
-        dropout: float = 0.2,
-    ) -> None:
-        super().__init__(spec, 1, codes, dim, width, blocks, likelihood, commitment, prior_width, prior_layers, dropout)
-
-
-@register("vqvae2", paper="Razavi et al. 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2")
-class VQVAE2(VectorQuantised):
-    r"""log p(x|c) >= log p(x | k(x)) + Σ_g log p(k_g(x) | k_<g(x), c): grids of codes from coarse to fine.
-
-    The finest grid is that of vqvae, and every other one has half the sides of the next.
-
-    Args:
-        spec: images; with a condition field, the priors are p(codes | label).
-        grids: how many, at least 2.
-        codes: in each codebook; without it 128, or 8 for images of less than 16 pixels.
-        dim: numbers in a code.
-        width: channels of encoder and decoder.
-        blocks: residual blocks at each resolution.
-        likelihood: p(x|z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture.
-        commitment: weight β of the distance from the encoder's vectors to their codes.
-        prior_width: channels of each stack of the priors.
-        prior_layers: gated layers of each prior.
-        dropout: share of the priors' features dropped in training.
-    """
-
-    defaults = VQVAE.defaults
-
-    def __init__(
-        self,
-        spec: DataSpec,
-        grids: int = 2,
-        codes: int | None = None,
-        dim: int = 32,
-        width: int = 64,
-        blocks: int = 2,
-        likelihood: str = "auto",
-        commitment: float = 0.25,
-        prior_width: int = 32,
-        prior_layers: int = 4,
-        dropout: float = 0.2,
-    ) -> None:
-        if grids < 2:
-            raise UsageError(f"vqvae2 has at least 2 grids, not {grids}; vqvae has one")
-        super().__init__(
-            spec, grids, codes, dim, width, blocks, likelihood, commitment, prior_width, prior_layers, dropout
-        )
+vqvae2 = variant(
+    "vqvae2",
+    VQVAE,
+    paper="Razavi et al. 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2",
+    defaults=TRAINING,
+    grids=2,
+)

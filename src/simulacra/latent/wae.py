@@ -14,18 +14,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Condition
+from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import ClassLabel
+from simulacra.latent.likelihoods import Likelihood
 from simulacra.latent.matched import MatchedCodes
-from simulacra.model import Phase
+from simulacra.latent.sampled_priors import Gaussian, SampledPrior
+from simulacra.networks import Dense, Network
 from simulacra.randomness import generator
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 MEASURED = 1000  # draws of p(z) behind C
@@ -36,7 +39,7 @@ def mmd(z: Tensor, w: Tensor, distance: float, classes: Tensor | None = None) ->
 
     The mean of k(z_i, z_j) + k(w_i, w_j) - k(z_i, w_j) - k(z_j, w_i) over i ≠ j: exactly 0 for equal sets. Gretton et
     al. 2012, "A Kernel Two-Sample Test", eq. 4. With `classes` (N,), of z_i and w_i alike, only pairs of one class
-    count, and the result is a mean over the classes; 0 where there is no such pair.
+    count, and the result is a mean over all such pairs; 0 where there is none.
     """
     pairs = _pairs(z, classes)
     across = _kernel(z, w, distance)
@@ -59,37 +62,34 @@ def _squared_distances(z: Tensor, w: Tensor) -> Tensor:
     return torch.cdist(z, w, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
-@register("wae-mmd", paper="Tolstikhin et al. 2018, Wasserstein Auto-Encoders")
+@register(
+    "wae-mmd",
+    paper="Tolstikhin et al. 2018, Wasserstein Auto-Encoders",
+    defaults={"learning_rate": 1e-3, "batch": 128, "steps": 4000},
+)
 class WAEMMD(MatchedCodes):
     r"""min E[-log p(x|f(x))] + λ MMD²(q(z), p(z)).
 
     Args:
-        spec: what x is: images or vectors, discrete or continuous; with a condition field, p(x | label).
+        spec: what x is: images or vectors, discrete or continuous; with a condition, p(x | condition).
         latent: coordinates of a code z.
-        network: dense (fully connected) or conv (strided convolutions, for images).
-        hidden: units of a layer of a dense network.
-        layers: hidden layers of a dense network.
-        width: channels next to the image of a conv network; they double with every halving of its sides.
-        likelihood: p(x|z): auto, bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture.
+        network: encoder and decoder: dense (fully connected) or conv (strided convolutions, for images).
+        likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
+            one that suits the grid.
         prior: p(z): gaussian, ring, swiss-roll (both with latent 2), or one of your own.
         weight: λ, nats for each unit of MMD².
     """
-
-    defaults = {"learning_rate": 1e-3, "batch": 128, "steps": 4000}
 
     def __init__(
         self,
         spec: DataSpec,
         latent: int = 8,
-        network: Literal["dense", "conv"] = "dense",
-        hidden: int = 400,
-        layers: int = 2,
-        width: int = 32,
-        likelihood: str = "auto",
-        prior: str = "gaussian",
+        network: Network = Dense(layers=2),  # noqa: B008 (parts are immutable)
+        likelihood: Likelihood | None = None,
+        prior: SampledPrior = Gaussian(),  # noqa: B008
         weight: float = 100.0,
     ) -> None:
-        super().__init__(spec, latent, network, hidden, layers, width, likelihood, prior)
+        super().__init__(spec, latent, network, likelihood, prior)
         if not weight > 0:
             raise UsageError(f"wae-mmd needs weight > 0, not {weight}: without it codes lie anywhere; see autoencoder")
         self.weight = weight
@@ -97,21 +97,24 @@ class WAEMMD(MatchedCodes):
     @functools.cached_property
     def distance(self) -> float:
         """C: the mean squared distance of two draws of p(z), of one class where classes have modes of their own."""
-        n = max([MEASURED, *(2 * label.count for label in self.spec.condition.values())])  # a pair of each class
-        given = {name: values.to(self.device) for name, values in self.every_class(n).items()}
+        n, given = MEASURED, None
+        if self.codes.modal:
+            n = max([n, *(2 * label.count for label in self.spec.classes(self.name).values())])  # a pair of each class
+            given = self.every_class(n)
         w = self.prior(n, given).sample(generator(self.device, "distance"))
-        pairs = _pairs(w, self._one_class(given) if self.codes.modal else None)
+        pairs = _pairs(w, self._one_class(given) if given else None)
         return float((pairs * _squared_distances(w, w)).sum() / pairs.sum())
 
     def _one_class(self, given: Condition) -> Tensor | None:
-        """The same number for items of the same class, in all fields, (N,)."""
-        fields = [given[name] for name in self.spec.condition]
+        """The same number for items of the same class, in all fields of classes, (N,)."""
+        fields = [given[name] for name, field in self.spec.condition.items() if isinstance(field, ClassLabel)]
         return torch.stack(fields, dim=1).unique(dim=0, return_inverse=True)[1] if fields else None
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        z, w = self.encode(x, condition).value, self.prior(len(x), condition).sample()
-        gap = mmd(z, w.to(z.dtype), self.distance, self._one_class(condition))
-        return {"reconstruction": self.reconstruction(z, x, condition), "mmd": self.weight * gap}
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        x, given = turn.x, turn.condition
+        z, w = self.encode(x, given).value, self.prior(len(x), given).sample()
+        gap = mmd(z, w.to(z.dtype), self.distance, self._one_class(given))
+        return {"reconstruction": self.reconstruction(z, x, given), "mmd": self.weight * gap}

@@ -3,7 +3,7 @@
 from simulacra.nn.attention import LookBack
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
-from simulacra.nn.embed import AddCondition
+from simulacra.nn.embed import AddCondition, Embed, Vectors
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
@@ -15,6 +15,7 @@ __all__ = [
     "Bottleneck",
     "Double",
     "DownConv2d",
+    "Embed",
     "Features",
     "Grow",
     "Halve",
@@ -25,6 +26,7 @@ __all__ = [
     "RightConv2d",
     "ShrinkDown",
     "ShrinkRight",
+    "Vectors",
     "concat_elu",
     "features",
     "group_mask",

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.capabilities import Condition, Encoder
+from simulacra.capabilities import Encoder
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.distributions import grid_dtype
 from simulacra.model import Model, Phase, evaluating

@@ -12,6 +12,7 @@ from simulacra.data.arrays import npz_source
 from simulacra.data.dataset import Card
 from simulacra.data.source import Batch, Source
 from simulacra.data.splits import Fractions
+from simulacra.fields import ClassLabel
 
 DIGITS = Card(
     title="UCI optical recognition of handwritten digits (its test set)",
@@ -27,7 +28,7 @@ COUNTS = {"train": 10_000, "valid": 2_000, "test": 2_000}
 def digits_source() -> Source:
     """1,797 handwritten digits, 1×8×8 on 17 levels (the ink in each 4×4 block of a bitmap), 10 classes."""
     source = npz_source(Path(__file__).parent / "digits.npz", DIGITS)
-    return replace(source, levels=17, classes={"label": 10}, fractions=Fractions(valid=0.1, test=0.2))
+    return replace(source, levels=17, fields={"label": ClassLabel(10)}, fractions=Fractions(valid=0.1, test=0.2))
 
 
 def ring_source() -> Source:
@@ -70,5 +71,5 @@ def _mixture(name: str, centres: np.ndarray, std: float, reference: str) -> Sour
         count=sum(COUNTS.values()),
         batches=batches,
         options=(f"modes={len(centres)}", f"std={std}"),
-        classes={"label": len(centres)},
+        fields={"label": ClassLabel(len(centres))},
     )

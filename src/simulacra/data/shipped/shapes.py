@@ -15,6 +15,7 @@ import numpy as np
 from simulacra.data.dataset import Card
 from simulacra.data.source import Batch, Source
 from simulacra.data.splits import Fractions
+from simulacra.fields import ClassLabel
 
 SIDE, FINE = 16, 4
 SCALES = (2.41, 3.17, 3.93)  # radii in pixels; odd numbers, so that no fine pixel lies on an outline
@@ -44,7 +45,7 @@ def shapes_source() -> Source:
         batches=batches,
         options=("version=1",),
         levels=FINE**2 + 1,
-        classes={"shape": NAMES, **ORDINALS},
+        fields={"shape": ClassLabel(len(NAMES), NAMES)} | {name: ClassLabel(n) for name, n in ORDINALS.items()},
         fractions=Fractions(valid=0.1, test=0.2),
     )
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Generator, Tensor
 
-from simulacra.capabilities import Condition
+from simulacra.condition import ConditionLike
 from simulacra.distributions import Distribution
 from simulacra.model import Model
 
@@ -16,18 +16,18 @@ class DirectedModel(Model):
     """Abstract: the graph z -> x. A subclass writes `prior` and `decode`; a GAN's p(x|z) is a point mass."""
 
     @abstractmethod
-    def prior(self, n: int, condition: Condition | None = None) -> Distribution:
+    def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
         """p(z), codes (n, ...)."""
 
     @abstractmethod
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Distribution:
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""
 
     @torch.no_grad()
     def sample(
         self,
         n: int,
-        condition: Condition | None = None,
+        condition: ConditionLike | None = None,
         temperature: float = 1.0,
         generator: Generator | None = None,
     ) -> Tensor:

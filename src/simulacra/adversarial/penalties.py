@@ -1,0 +1,54 @@
+"""Penalties: terms that a critic minimises beside its game, every so many steps."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from simulacra.condition import Condition
+from simulacra.errors import UsageError
+from simulacra.parts import kind, part
+
+
+@kind("penalty")
+class Penalty(Protocol):
+    """A term of the critic's loss, taken in every `every`-th step."""
+
+    @property
+    def every(self) -> int: ...
+
+    def loss(self, critic: nn.Module, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+        """A scalar, from items (N, *shape) in [-1, 1] of both kinds and the condition of both."""
+        ...
+
+
+@part("penalty", "gradient")
+class GradientPenalty:
+    r"""λ E (|∇D(x̂)| - 1)², at points x̂ = α x + (1 - α) G(z) between real and generated items, α ~ U[0, 1] for each.
+
+    Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", eq. 3. In float32; where the gradient vanishes its
+    norm has no direction, and the penalty no slope instead of one that is no number.
+
+    Attributes:
+        weight: λ.
+        every: steps from one to the next.
+    """
+
+    weight: float = 10.0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0 or self.every < 1:
+            raise UsageError(f"a penalty needs weight > 0 and every >= 1, not {self.weight} and {self.every}")
+
+    def loss(self, critic: nn.Module, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+        with torch.autocast(real.device.type, enabled=False):
+            real, fake = real.float(), fake.detach().float()
+            alpha = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+            between = torch.lerp(fake, real, alpha).requires_grad_()
+            (gradient,) = torch.autograd.grad(critic(between, condition).sum(), between, create_graph=True)
+            squared = gradient.flatten(1).square().sum(1)
+            norm = torch.where(squared > 0, squared.clamp(min=1e-20).sqrt(), squared)
+        return self.weight * (norm - 1).square().mean()

@@ -1,0 +1,169 @@
+"""Conditions that are made of x itself: a small picture, a grey one, its edges, what a mask leaves of it.
+
+So super-resolution, colourisation and completion need no files: `fit gated-pixelcnn digits --condition down:factor=2`.
+What is random in a derivation is a function of the number of the item alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, cast
+
+import numpy as np
+
+from simulacra.errors import UsageError
+from simulacra.fields import Column, Field, Levels, Real, numeric
+from simulacra.parts import as_part, kind, named, part, spelled
+from simulacra.randomness import uniforms
+
+
+@kind("derivation")
+class Derivation(Protocol):
+    """A field that is a function of x."""
+
+    def field(self, x: Field) -> Field:
+        """What it makes of such an x; raises UsageError for an x of which it makes nothing."""
+        ...
+
+    def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
+        """x (n, *shape), values of the field `of`, items number `index` (n,) of their split -> values of the field."""
+        ...
+
+
+@part("field", "derived")
+class Derived(Field):
+    """A field made of x by a derivation; a user may give its values all the same."""
+
+    by: Derivation
+    own: Field
+
+    @classmethod
+    def from_words(cls, words: str, x: Field) -> Derived | None:
+        """`down:factor=2` -> the field that it makes of x; None where no derivation is called so."""
+        if words.partition(":")[0] not in named("derivation"):
+            return None
+        by = as_part("derivation", words)
+        return cls(by, by.field(x))
+
+    def columns(self, name: str) -> dict[str, Column]:
+        return self.own.columns(name)
+
+    def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
+        return self.own.convert(name, values, single)
+
+    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        self.own.check(name, arrays)
+
+    def is_single(self, values: Any) -> bool:
+        return self.own.is_single(values)
+
+    def describe(self) -> str:
+        return f"{self.own.describe()} ({spelled(self.by)} of x)"
+
+
+def images(x: Field, what: object) -> Levels | Real:
+    """x itself; raises UsageError unless it is images (C, H, W)."""
+    if not isinstance(x, Levels | Real) or len(x.shape) != 3:
+        raise UsageError(f"{spelled(what)} is made of images (C, H, W), and x is {x.describe()}")
+    return x
+
+
+def levels_of(x: Field) -> int | None:
+    return x.levels if isinstance(x, Levels) else None
+
+
+def _rounded(values: np.ndarray, of: Field) -> np.ndarray:
+    """Real numbers to the grid of x, half up, as area means of its levels are; real numbers stay."""
+    return np.floor(values + 0.5).astype(of.dtype) if isinstance(of, Levels) else values.astype(np.float32)
+
+
+@part("derivation", "down")
+class Down:
+    """The image at 1/factor of its sides: area means of factor × factor pixels, rounded to the grid; rests are cut off.
+
+    Attributes:
+        factor: by which the sides shrink.
+    """
+
+    factor: int = 2
+
+    def field(self, x: Field) -> Field:
+        channels, height, width = images(x, self).shape
+        if not 2 <= self.factor <= min(height, width):
+            raise UsageError(f"down:factor={self.factor} leaves nothing of {height}×{width} pixels, or all of them")
+        return numeric((channels, height // self.factor, width // self.factor), levels_of(x))
+
+    def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
+        k, (n, channels, height, width) = self.factor, x.shape
+        cut = x[:, :, : height // k * k, : width // k * k].astype(np.float64)
+        return _rounded(cut.reshape(n, channels, height // k, k, width // k, k).mean((3, 5)), of)
+
+
+@part("derivation", "grey")
+class Grey:
+    """The brightness 0.299 R + 0.587 G + 0.114 B of a colour image, rounded to the grid (ITU-R BT.601)."""
+
+    def field(self, x: Field) -> Field:
+        if images(x, self).shape[0] != 3:
+            raise UsageError(f"grey is made of colour images (3, H, W), and x is {x.describe()}")
+        return numeric((1, *images(x, self).shape[1:]), levels_of(x))
+
+    def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
+        return _rounded(np.tensordot(x.astype(np.float64), (0.299, 0.587, 0.114), (1, 0))[:, None], of)
+
+
+@part("derivation", "edges")
+class Edges:
+    """A drawing: 1 where the brightness changes by more than a share of its range, else 0; (1, H, W) of two levels.
+
+    Attributes:
+        threshold: that share, of the largest length of the gradient (Sobel) that a step from dark to bright has.
+    """
+
+    threshold: float = 0.25
+
+    def field(self, x: Field) -> Field:
+        if levels_of(images(x, self)) is None or not 0 < self.threshold < 1:
+            raise UsageError("edges are drawn of images on a grid of levels, with a threshold between 0 and 1")
+        return Levels((1, *images(x, self).shape[1:]), 2)
+
+    def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
+        grey = x.astype(np.float64).mean(1) / (cast(Levels, of).levels - 1)
+        p = np.pad(grey, ((0, 0), (1, 1), (1, 1)), mode="edge")
+        smooth_rows, smooth_columns = p[:, :-2] + 2 * p[:, 1:-1] + p[:, 2:], p[..., :-2] + 2 * p[..., 1:-1] + p[..., 2:]
+        across, down = smooth_rows[..., 2:] - smooth_rows[..., :-2], smooth_columns[:, 2:] - smooth_columns[:, :-2]
+        return (np.hypot(across, down) / 4 > self.threshold)[:, None].astype(np.uint8)
+
+
+@part("derivation", "mask")
+class Mask:
+    """What a mask leaves of an image: known pixels one level up, 0 in the place of unknown ones, on levels + 1 levels.
+
+    Attributes:
+        kind: half: the upper half is known; centre: the middle half of both sides is unknown; random: a share of the
+            pixels is unknown, drawn anew for each item.
+        share: of unknown pixels, for random.
+    """
+
+    kind: Literal["half", "centre", "random"] = "half"
+    share: float = 0.5
+
+    def field(self, x: Field) -> Field:
+        levels = levels_of(images(x, self))
+        if levels is None or not 0 < self.share <= 1:
+            raise UsageError("masks are for images on a grid of levels, with a share above 0 and up to 1")
+        return Levels(images(x, self).shape, levels + 1)
+
+    def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
+        known = self._known(x.shape[2], x.shape[3], index)[:, None]
+        return np.where(known, x.astype(np.int16) + 1, 0).astype(self.field(of).columns("")[""].dtype)
+
+    def _known(self, height: int, width: int, index: np.ndarray) -> np.ndarray:
+        """(n or 1, H, W) of truths."""
+        rows, columns = np.indices((height, width))
+        if self.kind == "half":
+            return (rows < height // 2)[None]
+        if self.kind == "centre":
+            inside = abs(2 * rows - height + 1) < height / 2
+            return (~(inside & (abs(2 * columns - width + 1) < width / 2)))[None]
+        return uniforms(index, height * width, "mask").reshape(len(index), height, width) >= self.share

@@ -1,0 +1,23 @@
+"""Whole networks that several families share, and the parts by which a model asks for one of them."""
+
+from simulacra.networks.conv import Conv
+from simulacra.networks.dcgan import DCCritic, DCGenerator
+from simulacra.networks.dense import Dense, Perceptron
+from simulacra.networks.generators import Critic, DenseCriticPart, DenseGeneratorPart, Generator
+from simulacra.networks.pair import Decoder, Encoder, Network, Pair
+
+__all__ = [
+    "Conv",
+    "Critic",
+    "DCCritic",
+    "DCGenerator",
+    "Decoder",
+    "Dense",
+    "DenseCriticPart",
+    "DenseGeneratorPart",
+    "Encoder",
+    "Generator",
+    "Network",
+    "Pair",
+    "Perceptron",
+]

@@ -1,0 +1,88 @@
+"""Fully connected networks, for items of any shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from simulacra.condition import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
+from simulacra.fields import Field
+from simulacra.networks.pair import Network
+from simulacra.nn import AddCondition
+from simulacra.parts import part
+
+
+class Perceptron(nn.Module):
+    """inputs -> hidden (ReLU, the condition added to the first of `layers`) -> outputs"""
+
+    def __init__(
+        self, inputs: int, hidden: int, layers: int, outputs: int, fields: Mapping[str, Field], dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, hidden)
+        self.condition = AddCondition(fields, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.inner = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
+        self.last = nn.Linear(hidden, outputs)
+
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        return self.answer(self.read(x), condition)
+
+    def read(self, x: Tensor) -> Tensor:
+        """What is the same for all conditions."""
+        return self.first(x.flatten(1))
+
+    def answer(self, h: Tensor, condition: Condition) -> Tensor:
+        h = self.dropout(torch.relu(self.condition(h, condition)))
+        for layer in self.inner:
+            h = self.dropout(torch.relu(layer(h)))
+        return self.last(h)
+
+
+class PerceptronDecoder(Perceptron):
+    """inputs -> (N, *shape, parameters)"""
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        layers: int,
+        shape: Sequence[int],
+        fields: Mapping[str, Field],
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(inputs, hidden, layers, torch.Size(shape).numel(), fields, dropout)
+        self.shape = tuple(shape)
+
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        return super().forward(x, condition).unflatten(1, self.shape)
+
+
+@part("network", "dense")
+class Dense(Network):
+    """Fully connected networks.
+
+    Attributes:
+        hidden: units of a layer.
+        layers: hidden layers.
+        dropout: share of the features dropped in training.
+    """
+
+    hidden: int = 400
+    layers: int = 1
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.layers) < 1 or not 0 <= self.dropout < 1:
+            raise UsageError("a dense network needs hidden and layers >= 1, and dropout from 0 up to 1")
+
+    def encoder(self, spec: DataSpec, outputs: int) -> nn.Module:
+        return Perceptron(spec.dims, self.hidden, self.layers, outputs, spec.condition, self.dropout)
+
+    def decoder(self, spec: DataSpec, inputs: int, parameters: int) -> nn.Module:
+        shape = (*spec.shape, parameters)
+        return PerceptronDecoder(inputs, self.hidden, self.layers, shape, spec.condition, self.dropout)

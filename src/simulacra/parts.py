@@ -1,0 +1,363 @@
+"""Parts: small records of which models are composed. A part is plain data that *builds* a module or a function.
+
+A *kind* of parts (priors, networks, games, penalties, fields, ...) is a class that states the signature of all of them;
+a part is a frozen dataclass with a name of its own within its kind:
+
+    @kind("penalty")
+    class Penalty(Protocol):
+        def loss(self, turn: Turn) -> Tensor: ...
+
+    @part("penalty", "r1")
+    class R1:
+        weight: float = 10.0
+        every: int = 16
+
+It has three forms that say the same: Python `R1(5)`, JSON `{"r1": {"weight": 5, "every": 16}}`, and on the command line
+`r1:weight=5`. Wherever a signature asks for a kind, any of the three is taken. Arguments of parts are numbers, words,
+other parts (`outer:inner=(r1:weight=5)`), and tuples of these (`sizes=(1,2,3)`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+from simulacra.errors import UsageError, did_you_mean
+from simulacra.schema import alternatives, arguments, choices, element
+
+C = TypeVar("C", bound=type)
+
+_kinds: dict[str, type] = {}
+_parts: dict[str, dict[str, type]] = {}
+_to_import: list[Callable[[], None]] = []
+
+
+def filled_by(import_modules: Callable[[], None]) -> None:
+    """Call `import_modules` before parts or models are looked up for the first time: it registers them."""
+    _to_import.append(import_modules)
+
+
+def fill() -> None:
+    """Import whatever registers parts and models, once."""
+    while _to_import:
+        import_modules = _to_import.pop(0)
+        try:
+            import_modules()
+        except BaseException:
+            _to_import.insert(0, import_modules)  # the next call fails with the same reason, not with half a table
+            raise
+
+
+def kind(name: str) -> Callable[[C], C]:
+    """Class decorator: parts of the kind `name` have the methods of this class (a Protocol, or a base class)."""
+
+    def enter(signature: C) -> C:
+        _kinds[name] = signature
+        _parts.setdefault(name, {})
+        return signature
+
+    return enter
+
+
+@typing.dataclass_transform(frozen_default=True)
+def part(of: str, name: str) -> Callable[[C], C]:
+    """Class decorator: make a record of typed fields, all with defaults, known as the part `name` of the kind `of`.
+
+    Raises ValueError for a kind that does not exist, a name that is taken, and a class without the kind's methods.
+    """
+
+    def enter(cls: C) -> C:
+        made = cls if "__dataclass_params__" in vars(cls) else dataclasses.dataclass(frozen=True)(cls)
+        if of not in _kinds:
+            fill()
+        if of not in _kinds:
+            raise ValueError(f"there is no kind of parts {of!r}.{did_you_mean(of, _kinds)}")
+        known = _parts[of].get(name)
+        if known is not None and (known.__module__, known.__qualname__) != (made.__module__, made.__qualname__):
+            raise ValueError(f"two parts of the kind {of!r} are called {name!r}: {known} and {made}")
+        if lacking := _lacking(made, _kinds[of]):
+            raise ValueError(f"{made.__qualname__} is no {of}: it lacks {', '.join(lacking)}")
+        made.__part__ = (of, name)
+        _parts[of][name] = made
+        return made  # pyright: ignore[reportReturnType]
+
+    return enter
+
+
+def _lacking(made: type, signature: type) -> list[str]:
+    """The methods of a kind that a part does not have, or has from the kind's own signature."""
+    methods = [name for name, value in vars(signature).items() if callable(value) and not name.startswith("_")]
+    wanted = methods if getattr(signature, "_is_protocol", False) else getattr(signature, "__abstractmethods__", ())
+    return [name for name in wanted if getattr(made, name, None) in (None, getattr(signature, name))]
+
+
+def named(of: str) -> dict[str, type]:
+    """All parts of a kind by name, in the order of their registration."""
+    fill()
+    return dict(_parts[of])
+
+
+def is_part(value: object) -> bool:
+    return "__part__" in vars(type(value))
+
+
+def kind_of(annotation: Any) -> str | None:
+    """The kind that a type stands for in a signature, also as `Kind | None` or `tuple[Kind, ...]`; else None."""
+    for each in alternatives(annotation):
+        inner = element(each) or each
+        for name, signature in _kinds.items():
+            if inner is signature:
+                return name
+    return None
+
+
+def called(value: object) -> tuple[str, str]:
+    """The kind and the name of a part; raises UsageError for what is none, with the remedy."""
+    if not is_part(value):
+        raise UsageError(f"{type(value).__name__} is no registered part: put @part(kind, name) above its class")
+    return type(value).__part__  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def modules_of(value: Any) -> set[str]:
+    """The modules, outside this package, that parts within a value come from: who loads it imports them first."""
+    if is_part(value):
+        own = {type(value).__module__} if not type(value).__module__.startswith("simulacra.") else set()
+        return own.union(*(modules_of(getattr(value, field.name)) for field in dataclasses.fields(value)))
+    if isinstance(value, Mapping):
+        return set().union(*map(modules_of, value.values()))
+    return set().union(*map(modules_of, value)) if isinstance(value, tuple | list) else set()
+
+
+def to_json(value: Any) -> Any:
+    """A part as {name: {argument: ...}}, with all arguments spelled out; numbers, words and sequences as they are."""
+    if is_part(value):
+        fields = dataclasses.fields(value)
+        return {called(value)[1]: {field.name: to_json(getattr(value, field.name)) for field in fields}}
+    if isinstance(value, Mapping):
+        return {str(name): to_json(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_json(each) for each in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise UsageError(
+        f"{value!r} is neither a number, a word nor a registered part; put @part(kind, name) above its class"
+    )
+
+
+def spelled(value: Any) -> str:
+    """A value as the command line takes it: `mixture:components=50`; arguments at their defaults are left out."""
+    if is_part(value):
+        defaults = {name: argument.default for name, argument in arguments(type(value)).items()}
+        fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        changed = [f"{name}={_enclosed(each)}" for name, each in fields if each != defaults[name]]
+        return ":".join([called(value)[1], *([",".join(changed)] if changed else [])])
+    if isinstance(value, tuple | list):
+        return ",".join(map(_enclosed, value))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _enclosed(value: Any) -> str:
+    nested = isinstance(value, tuple | list) or (is_part(value) and ":" in spelled(value))
+    return f"({spelled(value)})" if nested else spelled(value)
+
+
+def convert(annotation: Any, value: Any, where: str) -> Any:
+    """A value as its type wants it: parts from any of their three forms, numbers and words from text.
+
+    `where` names the argument in a message. Raises UsageError for what does not fit, with what would.
+    """
+    reasons = []
+    for each in alternatives(annotation):
+        try:
+            return _convert(each, value, where)
+        except UsageError as error:
+            reasons.append(error)
+    raise next((reason for reason in reversed(reasons) if str(reason)), UsageError(f"{where} cannot be {value!r}"))
+
+
+def _convert(wanted: Any, value: Any, where: str) -> Any:
+    if wanted is type(None):
+        return _none(value)
+    if (of := kind_of(wanted)) is not None and element(wanted) is None:
+        return as_part(of, value, where)
+    if choices(wanted):
+        return _choice(choices(wanted), value, where)
+    if typing.get_origin(wanted) is tuple:
+        return _as_tuple(wanted, value, where)
+    if wanted in (bool, int, float, str):
+        return _PLAIN[wanted](value, where)
+    origin = typing.get_origin(wanted)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _as_mapping(typing.get_args(wanted)[1], value, where)
+    return value
+
+
+def _none(value: Any) -> None:
+    if value is not None and value != "none":
+        raise UsageError("")
+    return None
+
+
+def _choice(allowed: Sequence[Any], value: Any, where: str) -> Any:
+    if value not in allowed:
+        raise UsageError(f"{where} cannot be {value!r}.{did_you_mean(str(value), map(str, allowed))}")
+    return value
+
+
+def _bool(value: Any, where: str) -> bool:
+    if isinstance(value, bool) or value in ("true", "false"):
+        return value is True or value == "true"
+    raise UsageError(f"{where} is true or false, not {value!r}")
+
+
+def _int(value: Any, where: str) -> int:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    try:
+        return int(value) if isinstance(value, str) else _fail()
+    except ValueError:
+        raise UsageError(f"{where} is an integer, not {value!r}") from None
+
+
+def _float(value: Any, where: str) -> float:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    try:
+        return float(value) if isinstance(value, str) else _fail()
+    except ValueError:
+        raise UsageError(f"{where} is a number, not {value!r}") from None
+
+
+def _fail() -> Any:
+    raise ValueError
+
+
+def _str(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{where} is a word, not {value!r}")
+    return value
+
+
+_PLAIN: dict[type, Callable[[Any, str], Any]] = {bool: _bool, int: _int, float: _float, str: _str}
+
+
+def _as_tuple(wanted: Any, value: Any, where: str) -> tuple[Any, ...]:
+    """One value stands for a tuple of one; text is split at its commas."""
+    if isinstance(value, str):
+        listed: Sequence[Any] = split(value)
+    else:
+        listed = list(value) if isinstance(value, Sequence) else [value]
+    inner = element(wanted)
+    kinds = [inner] * len(listed) if inner is not None else list(typing.get_args(wanted))
+    if len(kinds) != len(listed):
+        raise UsageError(f"{where} has {len(kinds)} values, not {len(listed)}")
+    return tuple(convert(kind, each, where) for kind, each in zip(kinds, listed, strict=True))
+
+
+def _as_mapping(inner: Any, value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} is a table of names, not {value!r}")
+    return {str(name): convert(inner, each, f"{where} {name!r}") for name, each in value.items()}
+
+
+def as_part(of: str, value: Any, where: str = "") -> Any:
+    """A part of the kind `of` from a part, its text or its JSON; raises UsageError, with the nearest name."""
+    if is_part(value):
+        if called(value)[0] != of:
+            raise UsageError(f"{where or of} is a {of}, and {spelled(value)} is a {called(value)[0]}")
+        return value
+    if isinstance(value, str):
+        name, _, text = _unwrapped(value).partition(":")
+        return make(of, name, dict(_pairs(text, name)) if text else {})
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((name, given),) = value.items()
+        if isinstance(name, str) and isinstance(given, Mapping):
+            return make(of, name, given)
+    known = named(of)
+    raise UsageError(
+        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. A class of your own is one once "
+        f"@part({of!r}, NAME) stands above it."
+    )
+
+
+def make(of: str, name: str, given: Mapping[str, Any]) -> Any:
+    """The part `name` of a kind with these arguments, each converted as its type wants it.
+
+    Raises UsageError for a part or an argument that does not exist, with the nearest name.
+    """
+    known = named(of)
+    if name not in known:
+        raise UnknownPart(of, name, f"there is no {of} {name!r}.{did_you_mean(name, known)}")
+    own = arguments(known[name])
+    for argument in given:
+        if argument not in own:
+            listed = did_you_mean(argument, own) if own else " It has none."
+            raise UsageError(f"{of} {name!r} has no argument {argument!r}.{listed}")
+    values = {key: convert(own[key].type, value, f"{key} of {of} {name!r}") for key, value in given.items()}
+    if missing := [key for key, argument in own.items() if argument.required and key not in given]:
+        raise UsageError(f"{of} {name!r} needs {', '.join(missing)}, as in {name}:{missing[0]}=...")
+    return known[name](**values)
+
+
+class UnknownPart(UsageError):
+    """Nobody registered a part of this name."""
+
+    def __init__(self, of: str, name: str, message: str) -> None:
+        super().__init__(message)
+        self.kind, self.name = of, name
+
+
+def _pairs(text: str, name: str) -> list[tuple[str, str]]:
+    pairs = []
+    for word in split(text):
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{name}:{text} cannot be read: {word!r} is not NAME=VALUE, as in {name}:width=32")
+        pairs.append((key, _unwrapped(value)))
+    return pairs
+
+
+def split(text: str) -> list[str]:
+    """Text at its commas, but for those within parentheses; raises UsageError where these do not match."""
+    words, depth, word = [], 0, ""
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            words.append(word)
+            word = ""
+        else:
+            word += letter
+        if depth < 0:
+            break
+    if depth:
+        raise UsageError(f"{text!r} cannot be read: its parentheses do not match")
+    return [*words, word] if word or words else []
+
+
+def _unwrapped(text: str) -> str:
+    """`(a,b)` -> `a,b`, where the first parenthesis closes at the end."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for i, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return text[1:-1] if i == len(text) - 1 else text
+    return text
+
+
+def parts_with(of: str, argument: str) -> list[str]:
+    """The names of those parts of a kind that have an argument of this name."""
+    return [name for name, cls in named(of).items() if argument in arguments(cls)]
+
+
+def within(least: float, most: float = math.inf, **values: float | None) -> None:
+    """Raise UsageError unless all these arguments are numbers from `least` to `most`; None is left out."""
+    for name, value in values.items():
+        if value is not None and not least <= value <= most:
+            bound = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
+            raise UsageError(f"{name} must be {bound}, not {value}")
