@@ -52,7 +52,7 @@ def conclude(
     figures = _tidy(figures)
     print(json.dumps(figures, indent=2, ensure_ascii=False))
     if smoke:
-        print("smoke run: nothing recorded")
+        print("nothing recorded")
         return
     record = {
         "name": name,
