@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         neighbours,
         reconstruct,
         sample,
-        sample_rejected,
         traverse,
     )
     from simulacra.model import Model, load, save
@@ -63,7 +62,6 @@ __all__ = [
     "neighbours",
     "reconstruct",
     "sample",
-    "sample_rejected",
     "save",
     "score",
     "score_items",
@@ -93,7 +91,6 @@ _HOMES = {
     "neighbours": "exploration",
     "reconstruct": "exploration",
     "sample": "exploration",
-    "sample_rejected": "exploration",
     "save": "model",
     "score": "evaluation",
     "score_items": "evaluation",
