@@ -13,11 +13,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from simulacra import registry
+from simulacra import checks, registry
 from simulacra.capabilities import ClosedForm, can
+from simulacra.checks.contract import condition_of, items_of, randomised
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
 from simulacra.errors import UsageError
-from simulacra.model import Model, constructor_arguments
+from simulacra.fields import Levels
+from simulacra.model import Model
+from simulacra.parts import convert
 from simulacra.registry import Entry
 
 SMALL = {  # whichever of them a model has
@@ -31,24 +34,23 @@ SMALL = {  # whichever of them a model has
     "components": 2,
     "codes": 8,
     "dim": 3,
-    "prior_width": 6,
-    "prior_layers": 2,
+    "network": "dense:hidden=16,dropout=0.1",
+    "size": "small:width=6,hidden=16,latent=3,layers=(1,)",
+    "generator": "dense:hidden=16",
+    "critic": "dense:hidden=16",
+    "critic_hidden": 16,
 }
-UNUSED = {("vae", "components")}  # by the default of another argument, so that it would be refused
+OWN = {  # of one model alone
+    "vqvae": {"prior": "gated-pixelcnn:width=6,layers=2"},
+    "vqvae2": {"prior": "gated-pixelcnn:width=6,layers=2"},
+}
 
 
 def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:
     return {"label": ClassLabel(count, names)}
 
 
-SPECS = {
-    "grey": DataSpec((1, 8, 8), 17),
-    "binary": DataSpec((1, 8, 8), 2),
-    "colour": DataSpec((3, 8, 9), 4),
-    "vector": DataSpec((5,), 4),
-    "continuous": DataSpec((2,), None),
-}
-SPECS |= {f"{name}-labelled": DataSpec(s.shape, s.levels, labels(3, "a", "b", "c")) for name, s in SPECS.items()}
+SPECS = {name: spec for name, spec in checks.SPECS.items() if not name.endswith("mixed")}
 
 
 def trained_in_steps() -> list[Entry]:
@@ -66,38 +68,24 @@ def suited(entry: Entry, *names: str) -> DataSpec:
 
 def small_arguments(entry: Entry) -> dict[str, Any]:
     """The arguments that make a registered model small."""
-    named = constructor_arguments(entry.model)
-    return {name: value for name, value in SMALL.items() if name in named and (entry.name, name) not in UNUSED}
+    named = entry.arguments
+    given = {name: value for name, value in SMALL.items() if name in named} | OWN.get(entry.name, {})
+    return {name: convert(named[name].type, value, name) for name, value in given.items()}
 
 
 def small_model(entry: Entry, spec: DataSpec, seed: int = 0) -> Model:
     torch.manual_seed(seed)
-    return entry.model(spec, **small_arguments(entry)).eval()
+    return entry.build(spec, **small_arguments(entry)).eval()
 
 
-def randomise(model: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> torch.nn.Module:
+def randomise(model: Any, scale: float = 0.3, seed: int = 0) -> Any:
     """Every parameter, biases too, drawn from N(0, scale²): nothing is zero by accident. Tables count a few items."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter.copy_(scale * noise)
-    if isinstance(model, Model) and isinstance(model, ClosedForm):
-        some = items(model.spec, 12, seed).repeat(20, *[1] * len(model.spec.shape))
-        model.estimate([(some, condition_of(model.spec, len(some)))])
-    return model
+    return randomised(model, scale, seed)
 
 
 def items(spec: DataSpec, n: int, seed: int = 0) -> Tensor:
     """n random items on the grid (n, *shape), or standard normal ones where the data are continuous."""
-    generator = torch.Generator().manual_seed(seed)
-    if spec.levels is None:
-        return torch.randn((n, *spec.shape), generator=generator)
-    return torch.randint(spec.levels, (n, *spec.shape), generator=generator, dtype=torch.uint8)
-
-
-def condition_of(spec: DataSpec, n: int) -> dict[str, Tensor]:
-    return {name: torch.arange(n) % label.count for name, label in spec.condition.items()}
+    return items_of(spec, n, seed)
 
 
 def all_items(spec: DataSpec) -> Tensor:
@@ -118,7 +106,7 @@ def dataset(
     return Dataset(name, spec, **splits, card=Card(name, "a test", "none"), fingerprint=f"{name}-{seed}-{counts}")
 
 
-def stripes(spec: DataSpec = DataSpec((1, 6, 6), 2), n: int = 64) -> Dataset:  # noqa: B008 (it is frozen)
+def stripes(spec: DataSpec = DataSpec(Levels((1, 6, 6), 2)), n: int = 64) -> Dataset:  # noqa: B008 (it is frozen)
     """Images whose columns are all alike: something that can be learnt in a few steps."""
     rng = np.random.default_rng(0)
     rows = rng.integers(0, spec.levels, (2 * n, spec.shape[0], 1, spec.shape[2]), dtype=np.uint8)

@@ -36,13 +36,18 @@ if TYPE_CHECKING:
         traverse,
     )
     from simulacra.model import Model, load, save
-    from simulacra.registry import models
+    from simulacra.parts import kind, part
+    from simulacra.registry import models, register
     from simulacra.training import finetune, fit
+    from simulacra.turns import Phase, Player, Turn
 
 __version__ = "0.1.0"
 __all__ = [
     "Model",
+    "Phase",
+    "Player",
     "SimulacraError",
+    "Turn",
     "attribute",
     "checks",
     "classify",
@@ -57,11 +62,14 @@ __all__ = [
     "fit",
     "health",
     "interpolate",
+    "kind",
     "load",
     "manifold",
     "models",
     "neighbours",
+    "part",
     "reconstruct",
+    "register",
     "sample",
     "sample_rejected",
     "save",
@@ -74,6 +82,9 @@ __all__ = [
 FAMILIES = ("autoregressive", "latent", "adversarial")
 _HOMES = {
     "Model": "model",
+    "Phase": "turns",
+    "Player": "turns",
+    "Turn": "turns",
     "SimulacraError": "errors",
     "attribute": "exploration",
     "classify": "evaluation",
@@ -87,11 +98,14 @@ _HOMES = {
     "fit": "training",
     "health": "exploration",
     "interpolate": "exploration",
+    "kind": "parts",
     "load": "model",
     "manifold": "exploration",
     "models": "registry",
     "neighbours": "exploration",
+    "part": "parts",
     "reconstruct": "exploration",
+    "register": "registry",
     "sample": "exploration",
     "sample_rejected": "exploration",
     "save": "model",

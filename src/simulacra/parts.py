@@ -335,7 +335,7 @@ def split(text: str) -> list[str]:
             break
     if depth:
         raise UsageError(f"{text!r} cannot be read: its parentheses do not match")
-    return [*words, word] if word or words else []
+    return [*words, word] if word else words  # a comma at the end makes a tuple of one, as in Python
 
 
 def _unwrapped(text: str) -> str:

@@ -11,6 +11,7 @@ import simulacra as sim
 from simulacra.adversarial import AAE
 from simulacra.data import Card, Dataset, DataSpec, Split
 from simulacra.errors import NotSupported
+from simulacra.fields import Real
 
 LABELLED = SPECS["grey-labelled"]
 
@@ -88,7 +89,7 @@ def blobs() -> Dataset:
         x = np.array([[-1, 0], [1, 0], [0, 1]], np.float32)[label] + 0.1 * rng.standard_normal((n, 2))
         parts[name] = Split(x.astype(np.float32), {"label": label}, name)
     return Dataset(
-        "blobs", DataSpec((2,), None, labels(3)), **parts, card=Card("blobs", "a test", "none"), fingerprint="blobs"
+        "blobs", DataSpec(Real((2,)), labels(3)), **parts, card=Card("blobs", "a test", "none"), fingerprint="blobs"
     )
 
 

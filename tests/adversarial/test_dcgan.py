@@ -7,13 +7,14 @@ from small import condition_of, items, labels, randomise
 from simulacra.adversarial import DCGAN
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real, numeric
 
 SIZES = [(1, 8, 8), (1, 9, 13), (1, 28, 28), (3, 32, 32), (1, 8, 40), (3, 15, 17)]
 
 
 def small(shape, levels=17, classes=0, seed=0) -> DCGAN:
     torch.manual_seed(seed)
-    return DCGAN(DataSpec(shape, levels, labels(classes) if classes else {}), latent=5, width=4)
+    return DCGAN(DataSpec(numeric(shape, levels), labels(classes) if classes else {}), latent=5, width=4)
 
 
 @pytest.mark.parametrize("shape", SIZES, ids=str)
@@ -47,7 +48,7 @@ def test_samples_lie_on_the_grid(shape, levels):
 
 def test_the_whole_grid_is_within_reach():
     """tanh ends at -1 and 1, which are the lowest and the highest level."""
-    spec = DataSpec((1, 8, 8), 17)
+    spec = DataSpec(Levels((1, 8, 8), 17))
     assert spec.on_grid(torch.tensor([-1.0, 0.0, 1.0])).tolist() == [0, 8, 16]
     assert torch.equal(spec.on_grid(spec.centred(torch.arange(17))), torch.arange(17).byte())
 
@@ -113,10 +114,10 @@ def test_temperature_scales_the_codes():
 @pytest.mark.parametrize(
     ("spec", "arguments", "message"),
     [
-        (DataSpec((1, 7, 30), 17), {}, "8×8 up"),
-        (DataSpec((2,), None), {}, "try vae"),
-        (DataSpec((1, 8, 8), 17), {"latent": 0}, "latent >= 1"),
-        (DataSpec((1, 8, 8), None), {}, "grid of levels"),
+        (DataSpec(Levels((1, 7, 30), 17)), {}, "8×8 up"),
+        (DataSpec(Real((2,))), {}, "try vae"),
+        (DataSpec(Levels((1, 8, 8), 17)), {"latent": 0}, "latent >= 1"),
+        (DataSpec(Real((1, 8, 8))), {}, "grid of levels"),
     ],
 )
 def test_what_it_cannot_paint_is_refused(spec, arguments, message):

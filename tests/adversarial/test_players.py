@@ -8,6 +8,7 @@ from small import condition_of, items, labels
 
 from simulacra.adversarial import DCGAN
 from simulacra.data import DataSpec
+from simulacra.fields import Levels
 from simulacra.training.loop import Loop
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
@@ -20,7 +21,7 @@ class Turns(dict):
         return items(SPEC, 12, seed=draw), condition_of(SPEC, 12)
 
 
-SPEC = DataSpec((1, 9, 8), 17, labels(3))
+SPEC = DataSpec(Levels((1, 9, 8), 17), labels(3))
 
 
 def loop() -> Loop:

@@ -11,8 +11,9 @@ from simulacra.autoregressive import MADE
 from simulacra.autoregressive.masked import MaskedLinear
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real
 
-BINARY, COLOUR = DataSpec((1, 3, 3), 2), DataSpec((3, 2, 2), 4, labels(3))
+BINARY, COLOUR = DataSpec(Levels((1, 3, 3), 2)), DataSpec(Levels((3, 2, 2), 4), labels(3))
 
 
 def double(spec: DataSpec, **arguments) -> MADE:
@@ -41,7 +42,7 @@ def test_no_factor_looks_ahead_in_any_order(network):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_all_of_the_past_is_seen_with_a_unit_for_every_coordinate_or_with_direct_connections(layers, direct):
     """Many units of each degree, so that some are on; or directly, with hardly any."""
-    model = double(DataSpec((7,), 4), layers=layers, direct=direct, hidden=2 if direct else 60)
+    model = double(DataSpec(Levels((7,), 4)), layers=layers, direct=direct, hidden=2 if direct else 60)
     assert sim.checks.causality(model).coverage == 1
 
 
@@ -122,8 +123,8 @@ def test_a_mixture_tells_its_progress_as_that_of_all_items():
         (BINARY, {"layers": 0}, "layers >= 1"),
         (BINARY, {"dropout": 1.0}, "dropout"),
         (BINARY, {"orders": 0}, "at least one order"),
-        (DataSpec((3, 32, 32), 256), {}, "--levels"),
-        (DataSpec((4,), None), {}, "use rnade"),
+        (DataSpec(Levels((3, 32, 32), 256)), {}, "--levels"),
+        (DataSpec(Real((4,))), {}, "use rnade"),
     ],
 )
 def test_what_it_cannot_do_is_refused(spec, arguments, message):
@@ -132,6 +133,6 @@ def test_what_it_cannot_do_is_refused(spec, arguments, message):
 
 
 def test_a_single_order_of_one_coordinate_is_a_free_table():
-    model = double(DataSpec((1,), 5))
+    model = double(DataSpec(Levels((1,), 5)))
     total = model.log_prob(torch.arange(5, dtype=torch.uint8)[:, None]).exp().sum().item()
     assert math.isclose(total, 1)

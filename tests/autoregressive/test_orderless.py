@@ -9,8 +9,9 @@ from small import condition_of, items, labels, randomise
 from simulacra.autoregressive import OrderlessNADE, orderless_nade
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
 
-GREY, COLOUR = DataSpec((4,), 3), DataSpec((3, 2, 2), 4, labels(3))
+GREY, COLOUR = DataSpec(Levels((4,), 3)), DataSpec(Levels((3, 2, 2), 4), labels(3))
 
 
 def double(spec: DataSpec, **arguments) -> OrderlessNADE:

@@ -8,6 +8,7 @@ import simulacra as sim
 from simulacra.capabilities import Bound, Decoder, Density, Encoder, Prior, Sampler, can
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
+from simulacra.fields import Levels
 from simulacra.latent import Autoencoder
 
 LABELLED = SPECS["grey-labelled"]
@@ -50,7 +51,7 @@ def test_a_code_is_decoded_to_the_nearest_point_of_the_grid():
 
 @pytest.mark.parametrize("network", ["dense", "conv"])
 def test_it_learns_to_reconstruct_items_that_it_never_saw(network, tmp_path):
-    data = stripes(DataSpec((1, 8, 8), 2), n=512)
+    data = stripes(DataSpec(Levels((1, 8, 8), 2)), n=512)
     sizes = {"network": network, "hidden": 64, "layers": 1, "width": 8, "latent": 8}
     model = sim.fit("autoencoder", data, tmp_path, steps=200, batch=32, learning_rate=5e-3, ema=0.9, **sizes)
     x = torch.from_numpy(data.test.x)

@@ -11,11 +11,12 @@ from torch import Tensor
 from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
 from simulacra.latent import LadderVAE
 from simulacra.latent.bound import LatentVariable
 
-ONE_PIXEL, TWO_PIXELS = DataSpec((3, 1, 1), 3), DataSpec((1, 1, 2), 4)
-GREY = DataSpec((1, 5, 7), 17, labels(3))
+ONE_PIXEL, TWO_PIXELS = DataSpec(Levels((3, 1, 1), 3)), DataSpec(Levels((1, 1, 2), 4))
+GREY = DataSpec(Levels((1, 5, 7), 17), labels(3))
 
 
 def ladder(spec: DataSpec = GREY, scale: float = 0.3, **arguments) -> LadderVAE:
@@ -160,7 +161,7 @@ def test_a_layer_knows_those_above_and_none_below():
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 7), (3, 7, 4), (1, 1, 9), (2, 17, 19), (1, 34, 20)], ids=str)
 def test_any_size_is_read_and_told_to_its_last_pixel(shape):
     """Sides that are odd or a single pixel, and images beyond 16 pixels, which enter by patches of 2 or 4."""
-    spec = DataSpec(shape, 256)
+    spec = DataSpec(Levels(shape, 256))
     model = ladder(spec)
     x = items(spec, 1)
     real = spec.centred(x).double().requires_grad_()
@@ -233,7 +234,7 @@ def test_beta_and_its_warm_up_and_free_bits_weigh_the_loss_and_no_bound(steady):
 
 
 def test_the_warm_up_goes_on_after_a_save():
-    model = LadderVAE(DataSpec((1, 4, 4), 2), width=4, hidden=4, latent=1, blocks=1, kl_warmup=10).train()
+    model = LadderVAE(DataSpec(Levels((1, 4, 4), 2)), width=4, hidden=4, latent=1, blocks=1, kl_warmup=10).train()
     for _ in range(4):
         model.loss(items(model.spec, 2), {})
     again = LadderVAE(model.spec, width=4, hidden=4, latent=1, blocks=1, kl_warmup=10).train()
@@ -244,7 +245,7 @@ def test_the_warm_up_goes_on_after_a_save():
 def test_the_three_sizes():
     """On CIFAR-10; the large one is as deep as the one of Child 2021, 45 layers, and as large, 39 million numbers."""
     with torch.device("meta"):
-        made = [LadderVAE(DataSpec((3, 32, 32), 256), size=size) for size in ("small", "medium", "large")]
+        made = [LadderVAE(DataSpec(Levels((3, 32, 32), 256)), size=size) for size in ("small", "medium", "large")]
     assert [len(model.layers) for model in made] == [7, 22, 45]
     small, medium, large = (model.free_parameters() / 1e6 for model in made)
     assert small < 1 < medium < 15
@@ -254,7 +255,7 @@ def test_the_three_sizes():
 @pytest.mark.parametrize(
     ("spec", "arguments", "message"),
     [
-        (DataSpec((5,), 4), {}, "for images .* not vectors of shape .* try vae"),
+        (DataSpec(Levels((5,), 4)), {}, "for images .* not vectors of shape .* try vae"),
         (GREY, {"size": "lage"}, "no size 'lage'. Did you mean 'large'"),
         (GREY, {"likelihood": "bernoulli"}, "binary data, these have 17 levels"),
         (GREY, {"beta": -1.0}, "no weight of its loss below 0"),

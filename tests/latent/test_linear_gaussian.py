@@ -9,6 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from simulacra.data import DataSpec
+from simulacra.fields import Real
 from simulacra.latent import VAE
 from simulacra.latent.objectives import IWAE, DReG
 
@@ -23,7 +24,7 @@ def orthogonal(seed: int = 0) -> Tensor:
 
 def linear_vae(decoder: Tensor, encoder: Tensor, log_scale: Tensor) -> VAE:
     """A VAE whose decoder is N(W z, σ²) and whose encoder is N(M x, exp(log_scale)²), by the choice of its weights."""
-    model = VAE(DataSpec((DIMS,), None), latent=CODES, hidden=max(DIMS, CODES), dropout=0.0).double().eval()
+    model = VAE(DataSpec(Real((DIMS,))), latent=CODES, hidden=max(DIMS, CODES), dropout=0.0).double().eval()
     state = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
     state["encoder.body.first.weight"][:CODES] = encoder
     state["encoder.body.first.bias"][:] = OFFSET

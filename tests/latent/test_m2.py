@@ -10,10 +10,11 @@ from torch import Tensor
 from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
 from simulacra.latent import M2
 
-IMAGES = DataSpec((1, 8, 8), 5, labels(3))
-TINY = DataSpec((1, 2, 2), 2, labels(3))
+IMAGES = DataSpec(Levels((1, 8, 8), 5), labels(3))
+TINY = DataSpec(Levels((1, 2, 2), 2), labels(3))
 
 
 def small(spec: DataSpec = IMAGES, **arguments) -> M2:
@@ -128,9 +129,9 @@ def test_the_style_of_an_item_can_be_given_another_class():
 
 def test_it_needs_one_field_of_classes():
     with pytest.raises(UsageError, match="--condition label"):
-        M2(DataSpec((1, 8, 8), 5))
+        M2(DataSpec(Levels((1, 8, 8), 5)))
     with pytest.raises(UsageError, match="one field"):
-        M2(DataSpec((1, 8, 8), 5, labels(3) | {"colour": labels(2)["label"]}))
+        M2(DataSpec(Levels((1, 8, 8), 5), labels(3) | {"colour": labels(2)["label"]}))
     for wrong in ({"latent": 0}, {"alpha": -1.0}):
         with pytest.raises(UsageError, match="latent >= 1 and alpha >= 0"):
             M2(IMAGES, **wrong)

@@ -12,9 +12,10 @@ from torch import Tensor
 from simulacra.data import DataSpec
 from simulacra.distributions import kl_each
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real
 from simulacra.latent import VAE
 
-BINARY = DataSpec((1, 3, 4), 2)
+BINARY = DataSpec(Levels((1, 3, 4), 2))
 
 
 def small(spec: DataSpec = BINARY, spread: float = 0.4, **arguments) -> VAE:
@@ -103,7 +104,7 @@ def test_the_kl_is_warmed_up_in_training_only():
 @pytest.mark.parametrize("prior", ["laplace", "bernoulli", "categorical", "mixture", "vampprior"])
 def test_every_prior_has_a_bound_that_rises_to_p(prior):
     """p(x) by brute force: the mean of p(x|z) over very many draws of the prior."""
-    spec = DataSpec((1, 2, 2), 2)
+    spec = DataSpec(Levels((1, 2, 2), 2))
     few = {"mixture": {"components": 3}, "vampprior": {"components": 3}, "categorical": {"categories": 3}}
     model, x = small(spec, 0.8, prior=prior, **few.get(prior, {})).eval(), items(spec, 4)
     torch.manual_seed(0)
@@ -155,13 +156,13 @@ def test_a_vampprior_is_the_encoders_answer_to_its_pseudo_inputs():
         (BINARY, {"prior": "mixture", "categories": 5}, "prior 'mixture' has no categories"),
         (BINARY, {"prior": "laplace", "relaxation": 0.5}, "prior 'laplace' has no relaxation"),
         (BINARY, {"prior": "categorical", "categories": 0}, "categories must be positive"),
-        (DataSpec((1, 3, 4), 2, labels(3)), {"prior": "vampprior"}, "which have no label"),
+        (DataSpec(Levels((1, 3, 4), 2), labels(3)), {"prior": "vampprior"}, "which have no label"),
         (BINARY, {"scale": 0.1}, "fixes the width of likelihood 'gaussian'"),
         (BINARY, {"likelihood": "gaussian", "scale": -1.0}, "must be positive"),
         (BINARY, {"likelihood": "gaussian", "scale": math.inf}, "must be positive and finite"),
         (BINARY, {"likelihood": "gaussian", "scale": 1e-5}, "must be 0.0009 to 148, not 1e-05"),
         (BINARY, {"network": "conv"}, "for images from 7×7 up"),
-        (DataSpec((12,), 2), {"network": "conv"}, "for images from 7×7 up"),
+        (DataSpec(Levels((12,), 2)), {"network": "conv"}, "for images from 7×7 up"),
         (BINARY, {"network": "dens"}, "network is dense or conv"),
         (BINARY, {"kl_warmup": -1}, "cannot be negative"),
     ],
@@ -173,7 +174,7 @@ def test_combinations_that_make_no_sense_are_refused_with_the_reason(spec, argum
 
 def test_a_fixed_gaussian_is_squared_error_and_a_constant():
     """For continuous data: -log p(x|z) = |x - mean|² / 2σ² + D log(σ √2π)."""
-    spec, sigma = DataSpec((5,), None), 0.3
+    spec, sigma = DataSpec(Real((5,))), 0.3
     x, p = torch.randn(4, 5).double(), small(spec, likelihood="gaussian", scale=sigma).decode(torch.randn(4, 2))
     expected = (x - p.mean).square().sum(1) / (2 * sigma**2) + 5 * math.log(sigma * math.sqrt(2 * math.pi))
     torch.testing.assert_close(-p.log_prob(x), expected)
@@ -181,7 +182,7 @@ def test_a_fixed_gaussian_is_squared_error_and_a_constant():
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 12), (1, 28, 28), (2, 7, 15)])
 def test_conv_networks_see_and_paint_every_pixel_of_any_size(shape):
-    model = VAE(DataSpec(shape, 4), latent=3, network="conv", width=4, dropout=0.0).double().eval()
+    model = VAE(DataSpec(Levels(shape, 4)), latent=3, network="conv", width=4, dropout=0.0).double().eval()
     x = torch.rand(1, *shape).double().requires_grad_()
     (seen,) = torch.autograd.grad(model.encoder.of_real(x, {}).square().sum(), x)
     assert (seen != 0).double().mean() > 0.7  # some units are off

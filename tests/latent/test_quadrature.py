@@ -8,9 +8,10 @@ from small import all_items, labels, randomise
 from torch import Tensor
 
 from simulacra.data import DataSpec
+from simulacra.fields import Levels
 from simulacra.latent import VAE
 
-BINARY, TERNARY = DataSpec((1, 3, 2), 2), DataSpec((1, 1, 3), 3)
+BINARY, TERNARY = DataSpec(Levels((1, 3, 2), 2)), DataSpec(Levels((1, 1, 3), 3))
 
 
 def quadrature(latent: int) -> tuple[Tensor, Tensor]:
@@ -52,7 +53,7 @@ def test_probabilities_of_all_items_add_up_to_one(spec, likelihood, latent):
 
 
 def test_given_each_label_they_add_up_to_one():
-    spec = DataSpec((1, 2, 2), 2, labels(3))
+    spec = DataSpec(Levels((1, 2, 2), 2), labels(3))
     vae = model(spec)
     totals = [log_p(vae, all_items(spec), {"label": label}) for label in range(3)]
     assert all(total.exp().sum().item() == pytest.approx(1, abs=1e-9) for total in totals)

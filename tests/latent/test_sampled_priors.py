@@ -9,6 +9,7 @@ from small import SPECS, items, labels
 from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import ModelFileError, NotSupported, UsageError
+from simulacra.fields import Levels
 from simulacra.latent import WAEMMD, modal_prior, sampled_prior, sampled_priors
 from simulacra.model import load, save
 
@@ -178,7 +179,7 @@ def test_a_prior_or_likelihood_that_does_not_fit_is_refused(arguments, message):
 
 
 def test_one_mode_a_class_is_for_one_field():
-    spec = DataSpec((1, 8, 8), 17, labels(3) | {"colour": labels(2)["label"]})
+    spec = DataSpec(Levels((1, 8, 8), 17), labels(3) | {"colour": labels(2)["label"]})
     with pytest.raises(UsageError, match="one mode for each class of one field, and there are 2: label, colour"):
         WAEMMD(spec, latent=2, prior="ring")
     model = WAEMMD(spec, latent=2, hidden=8)

@@ -7,9 +7,10 @@ from small import condition_of, items, labels, randomise
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiagonalGaussian, DiscretisedGaussian, DiscretisedLogisticMixture
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real, numeric
 from simulacra.latent import VAE, bound
 
-GREY = DataSpec((1, 4, 3), 17, labels(3))
+GREY = DataSpec(Levels((1, 4, 3), 17), labels(3))
 
 
 def small(spec: DataSpec = GREY, **arguments) -> VAE:
@@ -104,7 +105,7 @@ def test_large_weights_end_at_the_clamps_and_not_in_infinity(likelihood):
     [(2, Bernoulli), (3, DiscretisedLogisticMixture), (256, DiscretisedLogisticMixture), (None, DiagonalGaussian)],
 )
 def test_auto_is_the_likelihood_that_suits_the_grid(levels, expected):
-    model = VAE(DataSpec((4,), levels), latent=2, hidden=4)
+    model = VAE(DataSpec(numeric((4,), levels)), latent=2, hidden=4)
     assert type(model.decode(torch.zeros(1, 2))) is expected
 
 
@@ -115,15 +116,15 @@ def test_gaussian_on_a_grid_is_a_mass():
 @pytest.mark.parametrize(
     ("spec", "arguments", "message"),
     [
-        (DataSpec((4,), 256), {"likelihood": "bernoulli"}, "binary data, these have 256 levels"),
-        (DataSpec((4,), None), {"likelihood": "bernoulli"}, "continuous; use 'gaussian'"),
-        (DataSpec((4,), None), {"likelihood": "logistic-mixture"}, "continuous; use 'gaussian'"),
-        (DataSpec((4,), None), {"likelihood": "categorical"}, "continuous; use 'gaussian'"),
-        (DataSpec((4,), 17), {"likelihood": "gausian"}, "Did you mean 'gaussian'"),
-        (DataSpec((4,), 17), {"likelihood": "berrnoulli"}, "Did you mean 'bernoulli'"),
-        (DataSpec((4,), 17), {"latent": 0}, "latent cannot be 0"),
-        (DataSpec((4,), 17), {"hidden": 0}, "needs hidden, layers and width >= 1"),
-        (DataSpec((4,), 17), {"beta": -0.5}, "beta, kl_warmup and free_bits cannot be negative"),
+        (DataSpec(Levels((4,), 256)), {"likelihood": "bernoulli"}, "binary data, these have 256 levels"),
+        (DataSpec(Real((4,))), {"likelihood": "bernoulli"}, "continuous; use 'gaussian'"),
+        (DataSpec(Real((4,))), {"likelihood": "logistic-mixture"}, "continuous; use 'gaussian'"),
+        (DataSpec(Real((4,))), {"likelihood": "categorical"}, "continuous; use 'gaussian'"),
+        (DataSpec(Levels((4,), 17)), {"likelihood": "gausian"}, "Did you mean 'gaussian'"),
+        (DataSpec(Levels((4,), 17)), {"likelihood": "berrnoulli"}, "Did you mean 'bernoulli'"),
+        (DataSpec(Levels((4,), 17)), {"latent": 0}, "latent cannot be 0"),
+        (DataSpec(Levels((4,), 17)), {"hidden": 0}, "needs hidden, layers and width >= 1"),
+        (DataSpec(Levels((4,), 17)), {"beta": -0.5}, "beta, kl_warmup and free_bits cannot be negative"),
     ],
 )
 def test_what_is_no_probability_of_the_data_is_refused(spec, arguments, message):

@@ -11,11 +11,12 @@ from small import SPECS, condition_of, items, labels, randomise
 import simulacra as sim
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
+from simulacra.fields import Levels
 from simulacra.latent import VQVAE, VQVAE2
 from simulacra.latent.codeprior import COARSER, CodePixelCNN, CodePrior
 from simulacra.latent.vqvae import VectorQuantised
 
-GREY = DataSpec((1, 8, 8), 17, labels(3))
+GREY = DataSpec(Levels((1, 8, 8), 17), labels(3))
 SMALL = {"codes": 7, "dim": 3, "width": 6, "blocks": 1, "prior_width": 6, "prior_layers": 2}
 
 
@@ -72,7 +73,7 @@ def test_the_prior_of_codes_sums_to_one():
 
 def test_a_grid_of_codes_is_a_causal_chain_that_reads_all_coarser_codes():
     torch.manual_seed(0)
-    net = randomise(CodePixelCNN(DataSpec((1, 4, 4), 5), 1, 8, 3, 0.0), 0.5).double().eval()
+    net = randomise(CodePixelCNN(DataSpec(Levels((1, 4, 4), 5)), 1, 8, 3, 0.0), 0.5).double().eval()
     k, coarse = torch.randint(5, (2, 1, 4, 4)), torch.randint(5, (2, 1, 4, 4))
     before = net.log_each(k, {COARSER: coarse})
     for place in range(16):
@@ -118,7 +119,7 @@ def test_the_bound_is_what_the_codes_and_the_picture_given_them_cost(cls):
 
 def test_the_bound_is_below_the_log_likelihood_by_enumeration():
     """One grid of 1×2 codes: p(x) = Σ_k p(x|k) p(k) over all 9 of them, of which the bound has one term."""
-    spec = DataSpec((1, 2, 4), 3, labels(3))
+    spec = DataSpec(Levels((1, 2, 4), 3), labels(3))
     model, x = small(VQVAE, spec, codes=3), items(spec, 20)
     given = condition_of(spec, 20)
     terms = []
@@ -241,7 +242,7 @@ def test_labels_reach_the_prior_and_not_the_autoencoder():
     ],
 )
 def test_images_of_any_size_have_grids_a_quarter_or_half_of_their_sides(shape, grids, sizes):
-    spec = DataSpec(shape, 4)
+    spec = DataSpec(Levels(shape, 4))
     model = small(VQVAE, spec) if grids == 1 else small(VQVAE2, spec, grids=grids)
     x = items(spec, 2)
     assert model.autoencoder.sizes == sizes
@@ -329,7 +330,7 @@ def test_what_it_cannot_model_is_refused(cls, spec, arguments, message):
 
 @pytest.mark.parametrize("size", [(4, 4), (8, 8), (9, 5), (28, 28), (17, 40)])
 def test_the_refusal_of_grids_names_the_most_that_fit(size):
-    spec = DataSpec((1, *size), 5)
+    spec = DataSpec(Levels((1, *size), 5))
     with pytest.raises(UsageError, match="too many") as refusal:
         small(VQVAE2, spec, grids=12)
     most = int(re.search(r"at most (\d+)", str(refusal.value))[1])

@@ -9,6 +9,7 @@ from small import SPECS, condition_of, items, randomise, stripes
 import simulacra as sim
 from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
 from simulacra.latent import WAEMMD
 from simulacra.latent.wae import SCALES, mmd
 
@@ -94,7 +95,7 @@ def test_the_kernel_is_as_wide_as_the_prior():
 
 
 def test_the_kernel_has_a_width_for_any_number_of_classes():
-    many = DataSpec((1, 8, 8), 17, {"label": ClassLabel(1500)})
+    many = DataSpec(Levels((1, 8, 8), 17), {"label": ClassLabel(1500)})
     assert small(many, latent=5).distance == pytest.approx(10, rel=0.05)
     assert small(many, prior="ring").distance == pytest.approx(2 * (0.4**2 + 0.1**2), rel=0.1)
 
@@ -121,7 +122,7 @@ def test_a_decoder_is_told_the_class_unless_the_code_says_it(prior, told):
 
 
 def test_codes_come_to_lie_like_the_prior(tmp_path):
-    data = stripes(DataSpec((1, 8, 8), 2), n=256)
+    data = stripes(DataSpec(Levels((1, 8, 8), 2)), n=256)
     model = sim.fit("wae-mmd", data, tmp_path, hidden=32, latent=2, steps=300, batch=64, learning_rate=3e-3, ema=0.9)
     z = torch.from_numpy(sim.encode(model, data)["mean"])
     w = model.prior(len(z)).sample(torch.Generator().manual_seed(0))
