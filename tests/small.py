@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from torch import Tensor
 
 from simulacra import registry
 from simulacra.capabilities import ClosedForm, can
+from simulacra.condition import Condition
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
 from simulacra.errors import UsageError
 from simulacra.model import Model, constructor_arguments
 from simulacra.registry import Entry
+from simulacra.training.loop import Loop
+from simulacra.turns import Turn
 
 SMALL = {  # whichever of them a model has
     "width": 6,
@@ -100,6 +104,11 @@ def condition_of(spec: DataSpec, n: int) -> dict[str, Tensor]:
     return {name: torch.arange(n) % label.count for name, label in spec.condition.items()}
 
 
+def turn(spec: DataSpec, n: int, seed: int = 0) -> Turn:
+    """n random items and their condition, as a loss sees them."""
+    return Turn(items(spec, n, seed), Condition(condition_of(spec, n)))
+
+
 def all_items(spec: DataSpec) -> Tensor:
     """Every item there is, (levels^dims, *shape)."""
     assert spec.levels is not None
@@ -126,6 +135,20 @@ def stripes(spec: DataSpec = DataSpec((1, 6, 6), 2), n: int = 64) -> Dataset:  #
     split = {"train": x[:n], "valid": x[n : n + n // 2], "test": x[n + n // 2 :]}
     parts = {name: Split(values, {}, name) for name, values in split.items()}
     return Dataset("stripes", spec, **parts, card=Card("stripes", "a test", "none"), fingerprint=f"stripes-{n}")
+
+
+@contextlib.contextmanager
+def before_step(number: int, what: Callable[[], object]) -> Iterator[None]:
+    """Something happens when so many steps of a loop were taken and the next one begins."""
+    step = Loop.step
+
+    def tampered(self: Loop, *given: Any) -> dict[str, Tensor]:
+        if self.steps == number:
+            what()
+        return step(self, *given)
+
+    with mock.patch.object(Loop, "step", tampered):
+        yield
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from small import SPECS, condition_of, items, randomise, same, small_arguments, small_model, weights
+from small import SPECS, condition_of, items, randomise, same, small_arguments, small_model, turn, weights
 from torch import Tensor
 
 from simulacra import registry
@@ -183,7 +183,7 @@ def test_loss_terms_are_named_finite_float32_scalars_whatever_the_precision(entr
     for enabled in (False, True):
         for phase in model.phases():
             with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-                terms = phase.loss(items(spec, 8), condition_of(spec, 8))
+                terms = phase.loss(turn(spec, 8))
             assert terms
             assert all(isinstance(name, str) and term.shape == () for name, term in terms.items())
             assert all(term.dtype == torch.float32 and torch.isfinite(term) for term in terms.values())
@@ -238,7 +238,7 @@ def test_a_phase_reaches_every_parameter_of_its_player_and_no_other(entry, spec)
         model.requires_grad_(False)
         phase.player.requires_grad_(True)
         model.zero_grad(set_to_none=True)
-        torch.stack(list(phase.loss(items(spec, 24), condition_of(spec, 24)).values())).sum().backward()
+        torch.stack(list(phase.loss(turn(spec, 24)).values())).sum().backward()
         for name, parameter in everyone.items():
             reached = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
             assert reached == (id(parameter) in own), f"{name}: {'reached' if reached else 'never reached'}"
@@ -248,7 +248,7 @@ def test_a_phase_reaches_every_parameter_of_its_player_and_no_other(entry, spec)
 def test_copies_are_equal_and_their_own(entry, spec):
     model = lively(entry, spec)
     for phase in model.phases()[:1]:
-        torch.stack(list(phase.loss(items(spec, 4), condition_of(spec, 4)).values())).sum().backward()
+        torch.stack(list(phase.loss(turn(spec, 4)).values())).sum().backward()
     before, other = weights(model), copy.deepcopy(model)
     assert torch.equal(made(other), made(model))
     randomise(other, 1.0, seed=9)
@@ -263,7 +263,7 @@ def test_a_parameter_that_can_be_reached_is_free(entry, spec):
     moved = {parameter: torch.zeros_like(parameter, dtype=torch.bool) for parameter in model.parameters()}
     for phase in model.phases():
         model.zero_grad(set_to_none=True)
-        torch.stack(list(phase.loss(items(spec, 24), condition_of(spec, 24)).values())).sum().backward()
+        torch.stack(list(phase.loss(turn(spec, 24)).values())).sum().backward()
         for parameter in phase.player.parameters():
             moved[parameter] |= parameter.grad != 0
     reached = sum(int(some.sum()) for some in moved.values())

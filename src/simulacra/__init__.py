@@ -35,9 +35,10 @@ if TYPE_CHECKING:
         sample_rejected,
         traverse,
     )
+    from simulacra.fitting import fit
     from simulacra.model import Model, load, save
     from simulacra.registry import models
-    from simulacra.training import finetune, fit
+    from simulacra.studies import finetune
 
 __version__ = "0.1.0"
 __all__ = [
@@ -83,8 +84,8 @@ _HOMES = {
     "edit": "exploration",
     "encode": "exploration",
     "evaluate": "evaluation",
-    "finetune": "training",
-    "fit": "training",
+    "finetune": "studies",
+    "fit": "fitting",
     "health": "exploration",
     "interpolate": "exploration",
     "load": "model",

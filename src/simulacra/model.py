@@ -11,11 +11,10 @@ import inspect
 import itertools
 import json
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,32 +26,11 @@ from simulacra.data.spec import ClassLabel, DataSpec
 from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean
 from simulacra.weights import read_json, read_tensors, tensors_in, write_atomically, write_tensors
 
+if TYPE_CHECKING:
+    from simulacra.turns import Phase
+
 FORMAT = 1
 MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One player's turn: `player` is improved on `loss(x, condition)`, a dict of named scalars whose sum is minimised.
-
-    A phase is due in every `every`-th step and then taken `repeat` times, each time on fresh data; and this from the
-    share `begin` of the budget up to `end`, for what is trained in stages.
-    """
-
-    player: nn.Module
-    loss: Callable[[Tensor, Condition], dict[str, Tensor]]
-    every: int = 1
-    repeat: int = 1
-    begin: float = 0.0
-    end: float = 1.0
-
-    def share(self, done: float) -> float:
-        """How much of its own time has passed once `done` of the budget is spent: 0 at `begin`, 1 at `end`."""
-        return (done - self.begin) / (self.end - self.begin)
-
-    def due(self, step: int, done: float) -> bool:
-        """Whether it is taken in step number `step`, with `done` of the budget spent."""
-        return step % self.every == 0 and self.begin <= done and (done < self.end or self.end >= 1)
 
 
 class _RecordedCall(ABCMeta):
@@ -94,6 +72,10 @@ class Model(nn.Module, metaclass=_RecordedCall):
 
         None at all for a model that is fitted in closed form.
         """
+
+    def averaged(self) -> Sequence[nn.Module]:
+        """The modules whose weights are averaged over training: all, unless some only help the others to learn."""
+        return [self]
 
     @property
     def device(self) -> torch.device:

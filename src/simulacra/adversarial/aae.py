@@ -23,8 +23,8 @@ from simulacra.data.spec import DataSpec
 from simulacra.distributions import at_least_float32
 from simulacra.latent.matched import MatchedCodes
 from simulacra.latent.networks import Perceptron
-from simulacra.model import Phase
 from simulacra.registry import register
+from simulacra.turns import Phase, Player, Turn
 
 CRITIC_LAYERS = 2
 
@@ -64,22 +64,27 @@ class AAE(MatchedCodes):
 
     def phases(self) -> Sequence[Phase]:
         return [
-            Phase(nn.ModuleList([self.encoder, self.decoder]), self.reconstruction_loss),
+            Phase(Player([self.encoder, self.decoder]), self.reconstruction_loss),
             Phase(self.critic, self.critic_loss),
             Phase(self.encoder, self.encoder_loss),
         ]
 
-    def reconstruction_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        return {"reconstruction": self.reconstruction(self.encode(x, condition).value, x, condition)}
+    def averaged(self) -> Sequence[nn.Module]:
+        return [self.encoder, self.decoder]
 
-    def critic_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def reconstruction_loss(self, turn: Turn) -> dict[str, Tensor]:
+        codes = self.encode(turn.x, turn.condition).value
+        return {"reconstruction": self.reconstruction(codes, turn.x, turn.condition)}
+
+    def critic_loss(self, turn: Turn) -> dict[str, Tensor]:
         with torch.no_grad():
-            codes = self.encode(x, condition).value
-        drawn = self.prior(len(x), condition).sample()
-        return {"critic": self.game.critic(self._scores(drawn, condition), self._scores(codes, condition))}
+            codes = self.encode(turn.x, turn.condition).value
+        drawn = self.prior(len(turn), turn.condition).sample()
+        return {"critic": self.game.critic(self._scores(drawn, turn.condition), self._scores(codes, turn.condition))}
 
-    def encoder_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        return {"encoder": self.game.generator(self._scores(self.encode(x, condition).value, condition))}
+    def encoder_loss(self, turn: Turn) -> dict[str, Tensor]:
+        codes = self.encode(turn.x, turn.condition).value
+        return {"encoder": self.game.generator(self._scores(codes, turn.condition))}
 
     def _scores(self, z: Tensor, condition: Condition) -> Tensor:
         """Logits of D, (N,)."""

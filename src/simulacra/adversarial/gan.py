@@ -15,7 +15,7 @@ from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import DiagonalGaussian, PointMass
 from simulacra.latent.directed import DirectedModel
-from simulacra.model import Phase
+from simulacra.turns import Phase, Turn
 
 
 class GAN(DirectedModel):
@@ -28,16 +28,19 @@ class GAN(DirectedModel):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self.critic, self.critic_loss), Phase(self.generator, self.generator_loss)]
 
-    def critic_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        with torch.no_grad():
-            fake = self.generate(len(x), condition)
-        # two passes: real and fake items must not share the statistics of one batch norm
-        real_scores = self.critic(self.spec.centred(x), condition)
-        return {"critic": self.game.critic(real_scores.float(), self.critic(fake, condition).float())}
+    def averaged(self) -> Sequence[nn.Module]:
+        return [self.generator]
 
-    def generator_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        fake = self.generate(len(x), condition)
-        return {"generator": self.game.generator(self.critic(fake, condition).float())}
+    def critic_loss(self, turn: Turn) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake = self.generate(len(turn), turn.condition)
+        # two passes: real and fake items must not share the statistics of one batch norm
+        real_scores = self.critic(self.spec.centred(turn.x), turn.condition)
+        return {"critic": self.game.critic(real_scores.float(), self.critic(fake, turn.condition).float())}
+
+    def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
+        fake = self.generate(len(turn), turn.condition)
+        return {"generator": self.game.generator(self.critic(fake, turn.condition).float())}
 
     def generate(self, n: int, condition: Condition) -> Tensor:
         """n fresh items in [-1, 1], differentiable in the generator."""

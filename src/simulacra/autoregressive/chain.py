@@ -18,7 +18,8 @@ from simulacra.capabilities import Condition, Steps
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Factorised, grid_dtype
 from simulacra.errors import UsageError
-from simulacra.model import Model, Phase
+from simulacra.model import Model
+from simulacra.turns import Phase, Turn
 
 
 def raster(shape: Sequence[int]) -> Tensor:
@@ -52,8 +53,8 @@ class Autoregressive(Model):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        return {"nats": -self.log_prob(x, condition).mean()}
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        return {"nats": -self.log_prob(turn.x, turn.condition).mean()}
 
     def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """log p(x | condition), exact, (N,) nats; x (N, *shape) on the data grid."""

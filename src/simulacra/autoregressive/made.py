@@ -26,6 +26,7 @@ from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
 from simulacra.nn import AddCondition
 from simulacra.registry import register
+from simulacra.turns import Turn
 
 
 @register("made", paper="Germain et al. 2015, MADE: Masked Autoencoder for Distribution Estimation")
@@ -75,9 +76,9 @@ class MADE(MixtureOfOrders):
         read = torch.cat((degrees, positions + 1)) if self.direct else degrees
         return precedes(positions, degrees), precedes(read, positions + 1)
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
         k = int(torch.randint(len(self.orders), ())) if len(self.orders) > 1 else 0
-        return {"nats": -self.conditionals(x, condition, self.orders[k]).log_prob(x).mean()}
+        return {"nats": -self.conditionals(turn.x, turn.condition, self.orders[k]).log_prob(turn.x).mean()}
 
     def conditionals(
         self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None

@@ -27,6 +27,7 @@ from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
 from simulacra.nn import AddCondition
 from simulacra.registry import register
+from simulacra.turns import Turn
 
 AT_ONCE = 1 << 21  # numbers in a layer of features, when all positions of an order are evaluated
 
@@ -72,13 +73,13 @@ class OrderlessNADE(MixtureOfOrders):
         first = self.orders[0]
         return first if unknown is None else first[unknown.flatten()[first].long().argsort(stable=True)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
         """The bound above from one order and position for each item; positions are spread evenly over the batch."""
-        n, dims = len(x), self.spec.dims
+        x, n, dims = turn.x, len(turn), self.spec.dims
         shift = torch.rand((), device=x.device)
         told = ((torch.arange(n, device=x.device) + shift) * (dims / n)).long().clamp(max=dims - 1)
         known = torch.rand(n, dims, device=x.device).argsort(1) < told[:, None]
-        output = self.predict(x, known, condition).log_each(x).flatten(1).masked_fill(known, 0).sum(1)
+        output = self.predict(x, known, turn.condition).log_each(x).flatten(1).masked_fill(known, 0).sum(1)
         return {"nats": -(output * dims / (dims - told)).mean()}
 
     def predict(self, x: Tensor, known: Tensor, condition: Condition | None = None) -> GridDistribution:

@@ -23,6 +23,7 @@ from simulacra.distributions import MixtureOfGaussians
 from simulacra.errors import UsageError
 from simulacra.nn import AddCondition
 from simulacra.registry import register
+from simulacra.turns import Turn
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 7.0  # of a component, in standard deviations: a density may not rise without end
 
@@ -111,10 +112,10 @@ class RNADE(Autoregressive):
         means.copy_(torch.special.ndtri(shares).expand_as(means))
         log_scales.fill_(-math.log(self.components))
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
         if self.training:
-            self.units.learn(x.flatten(1)[:, self.order()])
-        return super().loss(x, condition)
+            self.units.learn(turn.x.flatten(1)[:, self.order()])
+        return super().loss(turn)
 
     def conditionals(
         self, x: Tensor, condition: Condition | None = None, order: Tensor | None = None

@@ -24,7 +24,7 @@ from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Categorical
 from simulacra.errors import UsageError
-from simulacra.model import Phase
+from simulacra.turns import Phase
 
 LARGEST = 26  # the logarithm to base 2 of the masses that a table may hold: 256 MB
 

@@ -17,12 +17,13 @@ from simulacra.capabilities import Sampler, can
 from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, documented, load_data, optional, parse
 from simulacra.cli.health import lines
 from simulacra.errors import UsageError
+from simulacra.evaluation.judges import usual_judge
 from simulacra.exploration import has_health, health
 from simulacra.model import Model, constructor_arguments
-from simulacra.training import Options, Plan, carry_out, make_plan, rehearse
+from simulacra.training import Options, Plan, Verdict, carry_out, make_plan, rehearse
 from simulacra.training.options import resolve
 from simulacra.training.plan import refuse_what_has_no_meaning, training_options
-from simulacra.training.progress import Silent, terminal
+from simulacra.training.progress import terminal
 from simulacra.training.runtime import leads
 
 Field = tuple[str, Any, Any]
@@ -71,10 +72,10 @@ def main(words: Sequence[str]) -> None:
         print(as_json(told) if own["json"] else "\n".join(f"{name:<12} {text}" for name, text in told.items()))
         return
     if not leads():
-        carry_out(plan, Silent())
+        carry_out(plan, usual_judge(plan.model))
         return
     with terminal() as progress:
-        model = carry_out(plan, progress)
+        model = carry_out(plan, usual_judge(plan.model), [progress])
     same_data = [source, *(f"--{name} {own[name]}" for name in ("resize", "levels") if own[name] is not None)]
     tell(plan, model, " ".join([shlex.quote(same_data[0]), *same_data[1:]]), own["json"])
 
@@ -102,6 +103,7 @@ def _model_fields(cls: type[Model]) -> list[Field]:
 def _option_fields(cls: type[Model]) -> list[Field]:
     """Options with the model's own defaults; budgets stay open, so that one which is given replaces the default one."""
     kinds, told, suited = typing.get_type_hints(Options), documented(Options, "Attributes"), resolve(cls.defaults, {})
+    kinds["augment"] = tuple[str, ...]
     listed, known = [], training_options(cls)
     for option in (option for option in fields(Options) if option.name in known):
         default, text = getattr(suited, option.name), told[option.name]
@@ -125,14 +127,14 @@ def tell(plan: Plan, model: Model, data: str, as_object: bool) -> None:
         print(as_json(told | record["finished"]))
         return
     ended = record["finished"]
-    bits = ended["valid_bits_per_dim"]
-    figure = f", {bits:.3f} bits/dim on {plan.judged_on}" if bits is not None else ""
+    figure = f", {Verdict(**ended['judge'])} on {plan.judged_on}" if ended["judge"] else ""
     if plan.closed_form:
         print(f"done: one pass over the training split in {ended['seconds']:.1f} s{figure}")
     else:
         why = "no better for a while" if ended["stopped_by"] == "patience" else "budget spent"
         steps = f"{ended['steps']} steps in {ended['seconds']:.0f} s ({why})"
-        print(f"done: {steps}; best at step {ended['best_step']}{figure}")
+        which = "best" if ended["judge"] else "nothing judged the weights, which are those"
+        print(f"done: {steps}; {which} at step {ended['best_step']}{figure}")
     if has_health(model) and plan.labels is None:  # whose encoder may ask for labels that are hidden
         print("\n".join(lines(health(model, plan.dataset, "valid", limit=LOOKED_AT))))
     run = shlex.quote(str(plan.folder.path))

@@ -20,8 +20,9 @@ from simulacra.data.spec import DataSpec
 from simulacra.distributions import PointMass, at_least_float32
 from simulacra.errors import UsageError
 from simulacra.latent.networks import Decoder, Encoder
-from simulacra.model import Model, Phase
+from simulacra.model import Model
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 
 @register("autoencoder", paper="Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks")
@@ -72,8 +73,8 @@ class Autoencoder(Model):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        clean = self.spec.centred(x)
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        clean = self.spec.centred(turn.x)
         corrupted = clean + self.noise * torch.randn_like(clean) if self.noise else clean
-        made = self._made(self.encoder.of_real(corrupted, condition), condition)
+        made = self._made(self.encoder.of_real(corrupted, turn.condition), turn.condition)
         return {"squared_error": (made - clean).square().flatten(1).sum(1).mean()}

@@ -29,9 +29,9 @@ from simulacra.errors import UsageError, did_you_mean
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.ladder_network import BottomUp, Size, TopDown, grids_of
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
-from simulacra.latent.objectives import WarmUp
-from simulacra.model import Phase
+from simulacra.latent.objectives import warm_up
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 AT_ONCE = 1 << 27  # numbers in one map of features of all items that walk down together for the bound
 
@@ -84,7 +84,7 @@ class LadderVAE(LatentVariable):
         made = _changed(size, width, hidden, latent, blocks)
         if min(made.width, made.hidden, made.latent, *made.layers) < 1 or min(beta, kl_warmup, free_bits) < 0:
             raise UsageError("ladder-vae needs at least one of each thing, and no weight of its loss below 0")
-        self.beta, self.free_bits = beta, free_bits
+        self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
         self.likelihood = choose_likelihood(likelihood, spec)
         patch, grids = grids_of(spec.shape, made)
         classes = {name: label.count for name, label in spec.condition.items()}
@@ -93,7 +93,6 @@ class LadderVAE(LatentVariable):
         self.decoder = TopDown(spec.shape, outputs, patch, made, grids, classes)
         self.layers = [torch.Size((made.latent, *grid.size)) for grid in reversed(grids) for _ in range(grid.layers)]
         self.numbers = made.width * math.prod(grids[0].size)  # of h on the finest grid
-        self.warmth = WarmUp(kl_warmup)
 
     def _features(self, x: Tensor, given: Condition) -> list[Tensor]:
         return self.encoder(self.spec.centred(x).to(self.encoder.stem.weight.dtype), given)
@@ -165,10 +164,11 @@ class LadderVAE(LatentVariable):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        reconstruction, kl = self._terms(x, condition)
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        reconstruction, kl = self._terms(turn.x, turn.condition)
         costly = kl.mean(1).clamp(min=self.free_bits).sum()
-        return {"reconstruction": -reconstruction.mean(), "kl": self.beta * self.warmth() * costly}
+        warmth = warm_up(turn.step, self.kl_warmup)
+        return {"reconstruction": -reconstruction.mean(), "kl": self.beta * warmth * costly}
 
 
 def _in_units_of(p: DiagonalGaussian, q: DiagonalGaussian) -> DiagonalGaussian:

@@ -27,8 +27,8 @@ from simulacra.latent.likelihoods import likelihood as choose_likelihood
 from simulacra.latent.likelihoods import slender
 from simulacra.latent.networks import Decoder, Encoder
 from simulacra.latent.priors import UnitGaussian
-from simulacra.model import Phase
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 
 @register("m2", paper="Kingma et al. 2014, Semi-supervised Learning with Deep Generative Models")
@@ -111,9 +111,10 @@ class M2(LatentVariable):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
         """Eq. 9 over the items of a batch, per item; where the class is -1, all of them are weighed by q(y|x)."""
-        y, log_q = condition[self.field], self.log_class_probs(x)
+        x, y = turn.x, turn.condition[self.field]
+        log_q = self.log_class_probs(x)
         cost, marginal = self._costs(x, y, log_q)
         told = (y >= 0).nonzero().flatten()
         return {

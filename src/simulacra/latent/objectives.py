@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from simulacra.capabilities import Condition
 from simulacra.distributions import Distribution, kl_divergence, kl_each
@@ -24,21 +24,9 @@ from simulacra.latent.priors import FairCoins, FairDice, LearnedMixture, Prior, 
 DRAWS = 5  # of an importance-weighted objective
 
 
-class WarmUp(nn.Module):
-    """Rises from 0 to 1 over the first `steps` calls in training; it is 1 ever after, and where there are none."""
-
-    done: Tensor
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.steps = steps
-        self.register_buffer("done", torch.zeros((), dtype=torch.int64))
-
-    def forward(self) -> float:
-        if not self.training or not self.steps:
-            return 1.0
-        self.done += 1
-        return min(1.0, int(self.done) / self.steps)
+def warm_up(step: int, steps: int) -> float:
+    """Rises from 1/steps in step 0 to 1 in the last of so many steps; it is 1 ever after, and where there are none."""
+    return min(1.0, (step + 1) / steps) if steps else 1.0
 
 
 class Objective(ABC):

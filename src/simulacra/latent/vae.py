@@ -21,10 +21,10 @@ from simulacra.latent import priors
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
 from simulacra.latent.networks import Decoder, Encoder
-from simulacra.latent.objectives import WarmUp
 from simulacra.latent.objectives import objective as choose_objective
-from simulacra.model import Phase
+from simulacra.latent.objectives import warm_up
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 
 @register("vae", paper="Kingma & Welling 2014, Auto-Encoding Variational Bayes")
@@ -78,7 +78,7 @@ class VAE(LatentVariable):
         super().__init__(spec)
         if latent < 1:
             raise UsageError(f"a code has at least one coordinate: latent cannot be {latent}")
-        self.latent = latent
+        self.latent, self.kl_warmup = latent, kl_warmup
         self.likelihood = choose_likelihood(likelihood, spec, scale)
         self.codes = priors.prior(prior, spec, latent, components, categories, relaxation)
         self.objective = choose_objective(objective, self.codes, beta, kl_warmup, free_bits, draws)
@@ -87,7 +87,6 @@ class VAE(LatentVariable):
         self.decoder = Decoder(
             spec, self.codes.numbers, self.likelihood.parameters, network, hidden, layers, width, dropout
         )
-        self.warmth = WarmUp(kl_warmup)
 
     def encode(self, x: Tensor, condition: Condition | None = None) -> priors.Posterior:
         """q(z|x), codes (N, latent), or (N, latent, categories)."""
@@ -114,5 +113,6 @@ class VAE(LatentVariable):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        return self.objective.terms(self, x, condition, self.warmth())
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        warmth = warm_up(turn.step, self.kl_warmup)
+        return self.objective.terms(self, turn.x, turn.condition, warmth)

@@ -25,8 +25,8 @@ from simulacra.latent.code_grids import CodeGrids, is_large
 from simulacra.latent.codeprior import CodePrior
 from simulacra.latent.likelihoods import likelihood as choose_likelihood
 from simulacra.latent.quantise import CodeUse, code_use
-from simulacra.model import Phase
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 STAGES = 0.5  # share of the budget after which the autoencoder is done and its prior begins
 CODES, FEW_CODES = 128, 8  # in a codebook; a code stands for 4×4 pixels of a large image, for 2×2 of a small one
@@ -74,18 +74,18 @@ class VectorQuantised(LatentVariable):
             Phase(self.code_prior, self.prior_loss, begin=STAGES),
         ]
 
-    def autoencoder_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def autoencoder_loss(self, turn: Turn) -> dict[str, Tensor]:
         """-log p(x|k) and β Σ |z - sg[e]|², per item whatever the size of the batch; the codes follow by themselves."""
-        found = self.autoencoder(self._real(x), learn=self.training)
-        log_prob = self._decoded([grid.vectors for grid in found]).log_prob(x)
+        found = self.autoencoder(self._real(turn.x), learn=self.training)
+        log_prob = self._decoded([grid.vectors for grid in found]).log_prob(turn.x)
         distance = torch.stack([grid.distance for grid in found]).sum(0)
         return {"reconstruction": -log_prob.mean(), "commitment": self.commitment * distance.mean()}
 
-    def prior_loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
+    def prior_loss(self, turn: Turn) -> dict[str, Tensor]:
         """-log p(k), nats of every grid."""
         with torch.no_grad():
-            indices = self.codes(x)
-        nats = zip(self.autoencoder.sizes, self.code_prior.log_prob_each(indices, condition), strict=True)
+            indices = self.codes(turn.x)
+        nats = zip(self.autoencoder.sizes, self.code_prior.log_prob_each(indices, turn.condition), strict=True)
         return {f"codes_{height}x{width}": -log_prob.mean() for (height, width), log_prob in nats}
 
     def codes(self, x: Tensor) -> list[Tensor]:

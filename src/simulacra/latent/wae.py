@@ -23,9 +23,9 @@ from simulacra.capabilities import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.latent.matched import MatchedCodes
-from simulacra.model import Phase
 from simulacra.randomness import generator
 from simulacra.registry import register
+from simulacra.turns import Phase, Turn
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 MEASURED = 1000  # draws of p(z) behind C
@@ -111,7 +111,8 @@ class WAEMMD(MatchedCodes):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        z, w = self.encode(x, condition).value, self.prior(len(x), condition).sample()
-        gap = mmd(z, w.to(z.dtype), self.distance, self._one_class(condition))
-        return {"reconstruction": self.reconstruction(z, x, condition), "mmd": self.weight * gap}
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        x, given = turn.x, turn.condition
+        z, w = self.encode(x, given).value, self.prior(len(x), given).sample()
+        gap = mmd(z, w.to(z.dtype), self.distance, self._one_class(given))
+        return {"reconstruction": self.reconstruction(z, x, given), "mmd": self.weight * gap}

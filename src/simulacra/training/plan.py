@@ -17,9 +17,12 @@ from simulacra.data.hidden import hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.model import Model, constructor_arguments
 from simulacra.randomness import seed_everything
+from simulacra.training.augmentation import refuse_unless_images
+from simulacra.training.batches import Batches
+from simulacra.training.judge import Verdict
 from simulacra.training.options import OF_ONE_PASS, Options, decisive, resolve
 from simulacra.training.run import RunFolder, unused
-from simulacra.training.runtime import world_size
+from simulacra.training.runtime import Runtime, world_size
 
 
 @dataclass(frozen=True)
@@ -44,32 +47,38 @@ class Plan:
     @property
     def every(self) -> int:
         """Steps between validations: about an epoch, but neither all the time nor hardly ever."""
-        an_epoch = len(self.dataset.train) // self.options.batch
-        return self.options.every or min(1000, max(200, an_epoch))
+        a_step = self.options.batch * max((phase.batches for phase in self.model.phases()), default=1)
+        return self.options.every or min(1000, max(200, len(self.dataset.train) // a_step))
 
-    def epochs(self, steps: int) -> float:
-        """Passes over the training split that so many steps are."""
-        return float(steps) if self.closed_form else steps * self.options.batch / len(self.dataset.train)
+    def epochs(self, steps: int, drawn: int) -> float:
+        """Passes over the training split that so many steps are, in which so many batches were read."""
+        return float(steps) if self.closed_form else drawn * self.options.batch / len(self.dataset.train)
 
-    def spent(self, steps: int, seconds: float) -> float:
+    def spent(self, steps: int, drawn: int, seconds: float) -> float:
         """Share of the budget that is spent: the largest over steps, epochs and minutes."""
         if self.closed_form:
             return float(steps)
-        options = self.options
-        pairs = [(steps, options.steps), (self.epochs(steps), options.epochs), (seconds / 60, options.minutes)]
+        options, epochs = self.options, self.epochs(steps, drawn)
+        pairs = [(steps, options.steps), (epochs, options.epochs), (seconds / 60, options.minutes)]
         return max(spent / budget for spent, budget in pairs if budget)
 
     @property
     def judged_on(self) -> str:
-        """What bits/dim picked the model, in words."""
+        """On what the model was picked, in words."""
         return "the validation split" if self.labels is None else "the validation split without its labels"
 
-    def card(self, best: float | None, step: int) -> str:
+    def batches(self, where: Runtime) -> Batches:
+        """The training items in their order, augmented as the options say."""
+        options = self.options
+        return Batches(self.dataset.train, self.model.spec, options.batch, options.seed, where, options.augment)
+
+    def card(self, best: Verdict | None, step: int) -> str:
         """What a stranger should know of the weights that lie beside it."""
         source = self.dataset.card
         averaged = f"weights averaged with decay {self.options.ema}"
         few = "" if self.labels is None else f", {self.labels} of them with their label"
-        figure = "none" if best is None else f"{best:.4f} bits/dim on {self.judged_on} at step {step}"
+        newest = f"none, so these are the newest weights, of step {step}"
+        figure = newest if best is None else f"{best} on {self.judged_on} at step {step}"
         return (
             f"# {self.record['model']['type']} on {self.dataset.name}\n\n"
             f"- data: {self.dataset.spec.describe()}; {len(self.dataset.train)} training items{few}\n"
@@ -104,10 +113,8 @@ def make_plan(
     else:
         built, chosen = model, _chosen(type(model), options)
     built.spec.expect(dataset.spec, dataset.name)
-    if chosen.batch < world_size():
-        raise UsageError(
-            f"a batch of {chosen.batch} cannot be shared by {world_size()} processes; use a larger --batch"
-        )
+    _refuse_batch(chosen)
+    refuse_unless_images(chosen.augment, built.spec)
     config = built.config()
     name = "-".join([config["type"], dataset.name, *built.spec.condition])
     source: dict[str, Any] = {"name": dataset.name, "fingerprint": dataset.fingerprint}
@@ -118,6 +125,14 @@ def make_plan(
     deciding = {"seed": chosen.seed} if can(built, ClosedForm) else decisive(chosen)
     record = json.loads(json.dumps({"model": config, "data": source, "options": deciding}))
     return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record, labels)
+
+
+def _refuse_batch(options: Options) -> None:
+    if options.batch < world_size() * options.accumulate:
+        parts = f" in {options.accumulate} parts" if options.accumulate > 1 else ""
+        raise UsageError(
+            f"a batch of {options.batch} cannot be shared by {world_size()} processes{parts}; use a larger --batch"
+        )
 
 
 def _with_few_labels(model: Model, data: Dataset, labels: int, options: Options) -> Dataset:
