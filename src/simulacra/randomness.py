@@ -14,25 +14,21 @@ import torch
 
 def mix(*parts: int | str) -> int:
     """A 63-bit seed from several parts; neighbouring parts give unrelated seeds (the finaliser of splitmix64)."""
-    return _mixed(*parts) >> 1
-
-
-def _mixed(*parts: int | str) -> int:
     mixed = 0
     for part in parts:
         mixed = (mixed ^ (part if isinstance(part, int) else zlib.crc32(part.encode()))) + 0x9E3779B97F4A7C15
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) % (1 << 64)
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) % (1 << 64)
         mixed ^= mixed >> 31
-    return mixed
+    return mixed >> 1
 
 
 def uniforms(index: np.ndarray, count: int, *parts: int | str) -> np.ndarray:
     """Numbers in [0, 1), (n, count) float64: row i follows from the parts and index[i] alone, whatever the other rows.
 
-    index: (n,) integers >= 0. Number j of row i is `mix(*parts, index[i], j)` / 2^63, to 53 bits.
+    index: (n,) integers >= 0. The seed of the parts is mixed with index[i] and with the column, each by splitmix64.
     """
-    mixed = np.full((len(index), 1), _mixed(*parts), np.uint64)
+    mixed = np.full((len(index), 1), mix(*parts), np.uint64)
     for part in (index.astype(np.uint64)[:, None], np.arange(count, dtype=np.uint64)[None, :]):
         mixed = (mixed ^ part) + np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

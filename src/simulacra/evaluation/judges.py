@@ -75,13 +75,17 @@ class ByFrechetDistance:
             components = fidelity.components_for(len(items) // 2, data.spec.dims)
             self.features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, components)
         real, fake = self.features(np.asarray(items.x)), self.features(_samples(model, items, seed))
-        rng, half = np.random.default_rng(mix(seed, "judge")), len(items) // 2
-        parts = [
-            fidelity.frechet_distance(fake[rng.permutation(len(fake))[:half]], real[rng.permutation(len(real))[:half]])
-            for _ in range(HALVES)
-        ]
-        error, distance = float(np.std(parts, ddof=1)), fidelity.frechet_distance(fake, real)
-        return Verdict("valid_frechet_distance", distance, error, stops=False)
+        error = spread_over_halves(fake, real, np.random.default_rng(mix(seed, "judge")))
+        return Verdict("valid_frechet_distance", fidelity.frechet_distance(fake, real), error, stops=False)
+
+
+def spread_over_halves(fake: np.ndarray, real: np.ndarray, rng: np.random.Generator) -> float:
+    """One standard error of the Fréchet distance between two sets of features (N, d), (M, d)."""
+
+    def half(features: np.ndarray) -> np.ndarray:
+        return features[rng.permutation(len(features))[: len(features) // 2]]
+
+    return float(np.std([fidelity.frechet_distance(half(fake), half(real)) for _ in range(HALVES)], ddof=1))
 
 
 def drawn_of(split: Split, most: int, seed: int) -> Split:

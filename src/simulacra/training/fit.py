@@ -190,7 +190,7 @@ class _Run:
         verdict = self.judge(model, self.plan.dataset, seed) if judged and self.judge is not None else None
         better = verdict is None or verdict.better_than(self.best)
         if verdict is None or verdict.stops:
-            self.waited = 0 if better else self.waited + 1
+            self.waited = int(self.where.leaders(0 if better else self.waited + 1))
         if better:
             self.best, self.best_step = verdict, self.loop.steps
         if self.where.leads:
