@@ -20,7 +20,7 @@ from simulacra.distributions import DiagonalGaussian
 from simulacra.evaluation.estimators import Estimate, choose
 from simulacra.fields import Real
 from simulacra.latent.bound import LatentVariable
-from simulacra.model import Phase
+from simulacra.turns import Phase
 
 DIMS, CODES, SIGMA, ITEMS = 5, 2, 0.6, 64
 TIMES = 2000  # estimates whose mean is the bound itself, within 1e-4 nats

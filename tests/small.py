@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from simulacra.fields import Levels
 from simulacra.model import Model
 from simulacra.parts import convert
 from simulacra.registry import Entry
+from simulacra.training.loop import Loop
+from simulacra.turns import Turn
 
 SMALL = {  # whichever of them a model has
     "width": 6,
@@ -88,6 +91,11 @@ def items(spec: DataSpec, n: int, seed: int = 0) -> Tensor:
     return items_of(spec, n, seed)
 
 
+def turn(spec: DataSpec, n: int, seed: int = 0) -> Turn:
+    """n random items and their condition, as a loss sees them."""
+    return Turn(items(spec, n, seed), condition_of(spec, n))
+
+
 def all_items(spec: DataSpec) -> Tensor:
     """Every item there is, (levels^dims, *shape)."""
     assert spec.levels is not None
@@ -114,6 +122,20 @@ def stripes(spec: DataSpec = DataSpec(Levels((1, 6, 6), 2)), n: int = 64) -> Dat
     split = {"train": x[:n], "valid": x[n : n + n // 2], "test": x[n + n // 2 :]}
     parts = {name: Split(values, {}, name) for name, values in split.items()}
     return Dataset("stripes", spec, **parts, card=Card("stripes", "a test", "none"), fingerprint=f"stripes-{n}")
+
+
+@contextlib.contextmanager
+def before_step(number: int, what: Callable[[], object]) -> Iterator[None]:
+    """Something happens when so many steps of a loop were taken and the next one begins."""
+    step = Loop.step
+
+    def tampered(self: Loop, *given: Any) -> dict[str, Tensor]:
+        if self.steps == number:
+            what()
+        return step(self, *given)
+
+    with mock.patch.object(Loop, "step", tampered):
+        yield
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -298,7 +298,11 @@ def test_a_leak_shows_in_the_sum_too():
         (lambda: sim.checks.causality(good(), factors=[16]), UsageError, "0 to 15"),
         (lambda: sim.checks.causality(good(), factors=[]), UsageError, "0 to 15"),
         (lambda: sim.checks.normalisation(nn.Linear(1, 1)), NotSupported, "no exact log_prob"),
-        (lambda: sim.checks.normalisation(good(spec=DataSpec(Levels((1, 5, 4), 2)))), UsageError, r"2\^20 items.*DataSpec"),
+        (
+            lambda: sim.checks.normalisation(good(spec=DataSpec(Levels((1, 5, 4), 2)))),
+            UsageError,
+            r"2\^20 items.*DataSpec",
+        ),
         (lambda: sim.checks.normalisation(good(spec=DataSpec(Real((4,))))), NotSupported, "continuous"),
     ],
 )

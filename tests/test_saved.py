@@ -44,7 +44,9 @@ EXACT: dict[str, Callable[[Any, Tensor, Given, Tensor], Tensor]] = {  # of (mode
 DRAWN: dict[str, Callable[[Any, Tensor, Given], Tensor]] = {  # of (model, x, condition): one draw of what is averaged
     "elbo": lambda model, x, given: model.elbo(x, given),
     "prior_draw": lambda model, x, given: model.prior(len(x), given).sample(),
-    "losses": lambda model, x, given: torch.stack([sum(p.loss(Turn(x, Condition(given), step=LATE)).values()) for p in model.phases()]),
+    "losses": lambda model, x, given: torch.stack(
+        [sum(p.loss(Turn(x, Condition(given), step=LATE)).values()) for p in model.phases()]
+    ),
 }
 DRAWS, LATE = 100, 10**6  # a step after every warm-up
 SETTINGS = [  # (case, attribute, value): of training or estimation, which no output above is sure to show

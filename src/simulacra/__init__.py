@@ -35,10 +35,11 @@ if TYPE_CHECKING:
         sample_rejected,
         traverse,
     )
+    from simulacra.fitting import fit
     from simulacra.model import Model, load, save
     from simulacra.parts import kind, part
     from simulacra.registry import models, register
-    from simulacra.training import finetune, fit
+    from simulacra.studies import finetune
     from simulacra.turns import Phase, Player, Turn
 
 __version__ = "0.1.0"
@@ -94,8 +95,8 @@ _HOMES = {
     "edit": "exploration",
     "encode": "exploration",
     "evaluate": "evaluation",
-    "finetune": "training",
-    "fit": "training",
+    "finetune": "studies",
+    "fit": "fitting",
     "health": "exploration",
     "interpolate": "exploration",
     "kind": "parts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from simulacra.evaluation.report import Chapter, write_report
 from simulacra.feed import in_order
 from simulacra.model import Model
 from simulacra.pictures import beside, picture, png
-from simulacra.training import carry_out, make_plan
-from simulacra.training.progress import Progress
+from simulacra.training import Observer
 from simulacra.weights import write_atomically
 
 MODELS = ("gated-pixelcnn", "vae", "dcgan")
@@ -57,7 +56,7 @@ class Trained:
         }
 
 
-def demo(out: Path, progress: Progress, seed: int = 0, **options: Any) -> list[dict[str, str]]:
+def demo(out: Path, observers: Sequence[Observer] = (), seed: int = 0, **options: Any) -> list[dict[str, str]]:
     """Fit the three models on `digits`, write `report.html` and `samples.png` into `out`; returns the table's rows.
 
     `options` are training options for all three; without any, each model trains as it does by default.
@@ -65,10 +64,10 @@ def demo(out: Path, progress: Progress, seed: int = 0, **options: Any) -> list[d
     data = simulacra.data.load("digits")
     trained = []
     for name in MODELS:
-        progress.say(f"{name}: learning {len(data.train):,} digits")
-        plan = make_plan(name, data, out / name, (), False, {"seed": seed, **options})
-        model = carry_out(plan, progress)
-        trained.append(_look_at(name, model, data, plan.folder.path))
+        for observer in observers:
+            observer.said(f"{name}: learning {len(data.train):,} digits")
+        model = simulacra.fit(name, data, out / name, observers=observers, seed=seed, **options)
+        trained.append(_look_at(name, model, data, out / name))
     pictures = {"real digits": data.test.x[:SHOWN]} | {entry.name: entry.samples for entry in trained}
     sheet = beside({name: picture(np.asarray(items), data.spec) for name, items in pictures.items()})
     write_atomically(out / "samples.png", png(sheet))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -17,16 +17,36 @@ from simulacra.fields import PADDING, Field, Leaf, Levels
 Items = tuple[Tensor, Condition]
 
 
-def feed(split: Split, indices: np.ndarray | slice, spec: DataSpec, device: torch.device) -> Items:
-    """x (n, *shape) and the condition that `spec` asks for, on the device; what is derived of x is derived here.
+Change = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+"""Of arrays (n, ...) by the names of their columns, those of x under ""."""
 
+
+def feed(
+    split: Split,
+    indices: np.ndarray | slice,
+    spec: DataSpec,
+    device: torch.device,
+    change: Change | None = None,
+) -> Items:
+    """x (n, *shape) and the condition that `spec` asks for, on the device.
+
+    What is stored is read and may be changed, by an augmentation; what is derived of x is derived after that.
     Raises UsageError for data of another shape or grid, or without a field of the condition.
     """
-    x = np.array(split.x[indices])
-    check_items(x, spec)
-    columns = _condition(split, indices, x, spec)
-    condition = Condition({name: torch.from_numpy(array) for name, array in columns.items()})
-    return torch.from_numpy(x).to(device), condition.to(device)
+    arrays = {"": np.array(split.x[indices])} | _stored(split, indices, spec)
+    check_items(arrays[""], spec)
+    arrays = arrays if change is None else change(arrays)
+    x, numbers = arrays.pop(""), np.arange(len(split))[indices]
+    for name, field in derived(split, spec).items():
+        arrays[name] = field.by.derive(x, numbers, spec.x)
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    return torch.from_numpy(np.ascontiguousarray(x)).to(device), Condition(tensors).to(device)
+
+
+def derived(split: Split, spec: DataSpec) -> dict[str, Derived]:
+    """The fields of the condition that are made of x, because the split has none of the name."""
+    fields = spec.condition.items()
+    return {name: field for name, field in fields if isinstance(field, Derived) and name not in split.condition}
 
 
 def check_items(x: np.ndarray, spec: DataSpec) -> None:
@@ -39,12 +59,10 @@ def check_items(x: np.ndarray, spec: DataSpec) -> None:
         raise UsageError(f"the model is for {spec.levels} levels, but these data reach {int(x.max())}")
 
 
-def _condition(split: Split, indices: np.ndarray | slice, x: np.ndarray, spec: DataSpec) -> dict[str, np.ndarray]:
-    columns: dict[str, np.ndarray] = {}
-    for name, field in spec.condition.items():
-        if isinstance(field, Derived) and name not in split.condition:
-            columns[name] = field.by.derive(x, np.arange(len(split))[indices], spec.x)
-            continue
+def _stored(split: Split, indices: np.ndarray | slice, spec: DataSpec) -> dict[str, np.ndarray]:
+    """The columns of the condition that the split has."""
+    columns, made = {}, derived(split, spec)
+    for name, field in ((name, field) for name, field in spec.condition.items() if name not in made):
         for key, column in field.columns(name).items():
             columns[key] = np.array(split.field(key)[indices])
             if columns[key].shape[1:] != column.shape:

@@ -25,6 +25,20 @@ def mix(*parts: int | str) -> int:
     return mixed >> 1
 
 
+def uniforms(index: np.ndarray, count: int, *parts: int | str) -> np.ndarray:
+    """Numbers in [0, 1), (n, count) float64: row i follows from the parts and index[i] alone, whatever the other rows.
+
+    index: (n,) integers >= 0. The seed of the parts is mixed with index[i] and with the column, each by splitmix64.
+    """
+    mixed = np.full((len(index), 1), mix(*parts), np.uint64)
+    for part in (index.astype(np.uint64)[:, None], np.arange(count, dtype=np.uint64)[None, :]):
+        mixed = (mixed ^ part) + np.uint64(_GOLDEN)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return (mixed >> np.uint64(11)) * 2.0**-53
+
+
 def seed_everything(*parts: int | str) -> None:
     """Seed torch for a purpose, such as (seed, "score"); devices that are not in use yet are left alone.
 
@@ -41,20 +55,3 @@ def seed_everything(*parts: int | str) -> None:
 def generator(device: torch.device, *parts: int | str) -> torch.Generator:
     """A generator of its own for a purpose."""
     return torch.Generator(device).manual_seed(mix(*parts))
-
-
-def uniforms(index: np.ndarray, count: int, *parts: int | str) -> np.ndarray:
-    """(n, count) uniform numbers in [0, 1), float64: a pure function of each item's number, index (n,), and the parts.
-
-    The items of a batch have the same noise in whatever company; the finaliser of splitmix64, as in `mix`.
-    """
-    with np.errstate(over="ignore"):
-        seeds = np.asarray(index, np.uint64) * np.uint64(0xD1342543DE82EF95) + np.uint64(mix(*parts))
-        mixed = _finalised(_finalised(seeds)[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN))
-    return (mixed >> np.uint64(11)) * 2.0**-53
-
-
-def _finalised(mixed: np.ndarray) -> np.ndarray:
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))

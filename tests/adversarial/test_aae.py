@@ -9,9 +9,11 @@ from small import SPECS, condition_of, items, labels, randomise
 
 import simulacra as sim
 from simulacra.adversarial import AAE
+from simulacra.condition import Condition
 from simulacra.data import Card, Dataset, DataSpec, Split
 from simulacra.errors import NotSupported
 from simulacra.fields import Real
+from simulacra.turns import Player, Turn
 
 LABELLED = SPECS["grey-labelled"]
 
@@ -20,7 +22,7 @@ def small(spec: DataSpec = LABELLED, **arguments) -> AAE:
     return randomise(AAE(spec, **({"latent": 2, "hidden": 16} | arguments)).double().eval())
 
 
-def names(model: AAE, player: torch.nn.Module) -> set[str]:
+def names(model: AAE, player: Player) -> set[str]:
     own = {id(parameter) for parameter in player.parameters()}
     return {name.split(".")[0] for name, parameter in model.named_parameters() if id(parameter) in own}
 
@@ -35,26 +37,26 @@ def test_the_losses_of_a_blind_critic_are_those_of_a_coin():
     model, x, given = small(), items(LABELLED, 6), condition_of(LABELLED, 6)
     torch.nn.init.zeros_(model.critic.last.weight)
     torch.nn.init.zeros_(model.critic.last.bias)
-    assert model.critic_loss(x, given)["critic"].item() == pytest.approx(math.log(4))
-    assert model.encoder_loss(x, given)["encoder"].item() == pytest.approx(math.log(2))
+    assert model.critic_loss(Turn(x, Condition(given)))["critic"].item() == pytest.approx(math.log(4))
+    assert model.encoder_loss(Turn(x, Condition(given)))["encoder"].item() == pytest.approx(math.log(2))
 
 
 def test_the_encoder_wins_where_the_critic_takes_its_codes_for_draws():
     """A step along the gradient of its loss raises the critic's belief in the codes."""
     model, x, given = small(), items(LABELLED, 6), condition_of(LABELLED, 6)
-    before = model.encoder_loss(x, given)["encoder"]
+    before = model.encoder_loss(Turn(x, Condition(given)))["encoder"]
     before.backward()
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter -= 1e-3 * parameter.grad
-    assert model.encoder_loss(x, given)["encoder"] < before
+    assert model.encoder_loss(Turn(x, Condition(given)))["encoder"] < before
 
 
 def test_the_critic_is_shown_draws_of_the_mode_of_each_label(monkeypatch):
     model, x, given = small(prior="ring"), items(LABELLED, 9), condition_of(LABELLED, 9)
     shown = []
     monkeypatch.setattr(model.critic, "forward", lambda z, c: shown.append((z, c)) or z.sum(1, keepdim=True))
-    model.critic_loss(x, given)
+    model.critic_loss(Turn(x, Condition(given)))
     (drawn, told), (codes, told_too) = shown
     assert told["label"].tolist() == told_too["label"].tolist() == given["label"].tolist()
     turn = torch.atan2(drawn[:, 1], drawn[:, 0]) / (2 * math.pi / 3)

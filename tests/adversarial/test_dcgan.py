@@ -8,6 +8,7 @@ from simulacra.adversarial import DCGAN
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real, numeric
+from simulacra.turns import Turn
 
 SIZES = [(1, 8, 8), (1, 9, 13), (1, 28, 28), (3, 32, 32), (1, 8, 40), (3, 15, 17)]
 
@@ -75,7 +76,7 @@ def test_real_and_fake_items_share_no_batch_norm():
     x = items(model.spec, 8)
     for seed in (1, 2):
         torch.manual_seed(seed)
-        model.critic_loss(x, {})
+        model.critic_loss(Turn(x))
     real, fake = seen[0::2], seen[1::2]
     assert torch.equal(real[0], real[1])
     assert not torch.equal(fake[0], fake[1])
@@ -86,7 +87,7 @@ def test_every_turn_has_fresh_fakes():
     model.generator.register_forward_hook(lambda module, given, x: seen.append(x.detach()))
     x = items(model.spec, 4)
     for loss in (model.critic_loss, model.generator_loss, model.critic_loss):
-        loss(x, {})
+        loss(Turn(x))
     assert len(seen) == 3
     assert not any(torch.equal(seen[i], seen[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 

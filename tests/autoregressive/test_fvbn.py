@@ -8,6 +8,7 @@ from simulacra.autoregressive import FVBN
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, numeric
+from simulacra.turns import Turn
 
 
 @pytest.mark.parametrize("n", [1, 2, 9])
@@ -37,7 +38,7 @@ def test_it_starts_as_the_uniform_distribution_and_its_loss_is_convex():
         with torch.no_grad():
             for own, one, other in zip(model.parameters(), *ends, strict=True):
                 own.copy_(torch.lerp(one, other, share))
-            return model.loss(x, {})["nats"].item()
+            return model.loss(Turn(x))["nats"].item()
 
     for share in (0.25, 0.5, 0.75):
         assert loss(share) < (1 - share) * loss(0.0) + share * loss(1.0)

@@ -9,7 +9,11 @@ from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, Categorical
 from simulacra.fields import Levels, numeric
 
-SPECS = {"grey": DataSpec(Levels((1, 3, 2), 17)), "two": DataSpec(Levels((2, 3, 2), 5)), "colour": DataSpec(Levels((3, 3, 2), 4))}
+SPECS = {
+    "grey": DataSpec(Levels((1, 3, 2), 17)),
+    "two": DataSpec(Levels((2, 3, 2), 5)),
+    "colour": DataSpec(Levels((3, 3, 2), 4)),
+}
 BINARY = DataSpec(Levels((3, 3, 2), 2))
 every_spec = pytest.mark.parametrize("spec", [*SPECS.values(), BINARY], ids=[*SPECS, "binary"])
 

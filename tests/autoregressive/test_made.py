@@ -12,6 +12,7 @@ from simulacra.autoregressive.masked import MaskedLinear
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
+from simulacra.turns import Turn
 
 BINARY, COLOUR = DataSpec(Levels((1, 3, 3), 2)), DataSpec(Levels((3, 2, 2), 4), labels(3))
 
@@ -82,7 +83,7 @@ def test_each_batch_is_trained_in_one_order_that_follows_from_the_seed():
 
     def loss(seed: int) -> float:
         torch.manual_seed(seed)
-        return model.loss(x, {})["nats"].item()
+        return model.loss(Turn(x))["nats"].item()
 
     expected = [-model.log_each(x, order=order).flatten(1).sum(1).mean().item() for order in model.orders]
     found = {min(range(3), key=lambda k, s=seed: abs(expected[k] - loss(s))) for seed in range(20)}

@@ -19,7 +19,9 @@ def multiscale(spec: DataSpec, **arguments) -> MultiscalePixelRNN:
 def test_the_order_is_the_small_image_and_then_the_rest():
     order = multiscale(DataSpec(Levels((1, 3, 4), 4))).order()
     assert order.tolist() == [0, 2, 8, 10, 1, 3, 4, 5, 6, 7, 9, 11]
-    colour = multiscale(DataSpec(Levels((2, 2, 3), 4)), factor=3).order()  # green of pixel p lies 6 places after its red
+    colour = multiscale(
+        DataSpec(Levels((2, 2, 3), 4)), factor=3
+    ).order()  # green of pixel p lies 6 places after its red
     assert colour.tolist() == [0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11]
 
 

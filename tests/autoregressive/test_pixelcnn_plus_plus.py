@@ -21,7 +21,9 @@ SHAPES = [(1, 5, 6), (1, 9, 2), (3, 3, 3), (1, 1, 7), (2, 7, 1), (3, 1, 1)]
 
 def plus_plus(shape, levels: int = 5, condition=None, **arguments) -> PixelCNNPlusPlus:
     small = {"width": 5, "blocks": 1, "scales": 9, "components": 2}
-    return randomise(PixelCNNPlusPlus(DataSpec(numeric(shape, levels), condition or {}), **(small | arguments)).eval(), 0.25)
+    return randomise(
+        PixelCNNPlusPlus(DataSpec(numeric(shape, levels), condition or {}), **(small | arguments)).eval(), 0.25
+    )
 
 
 def levels_of(model: PixelCNNPlusPlus) -> list[Level]:

@@ -10,9 +10,11 @@ import simulacra as sim
 from simulacra.autoregressive import DiagonalPixelRNN, RowPixelRNN
 from simulacra.autoregressive.pixelrnn_diagonal import DiagonalLayer, Diagonals
 from simulacra.autoregressive.pixelrnn_row import RowLayer, Rows
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
+from simulacra.turns import Turn
 
 SHAPES = [(1, 5, 6), (1, 7, 2), (1, 2, 7), (1, 1, 6), (1, 6, 1), (3, 3, 3), (2, 3, 2)]
 KINDS = [RowPixelRNN, DiagonalPixelRNN]
@@ -99,7 +101,7 @@ def test_a_walk_runs_every_layer_once_a_sub_pixel_and_its_rows_once(kind, shape)
 def test_every_parameter_is_reached(kind):
     spec = DataSpec(Levels((3, 4, 4), 4), labels(3))
     model = wide(kind, spec).train()
-    model.loss(items(spec, 6), condition_of(spec, 6))["nats"].backward()
+    model.loss(Turn(items(spec, 6), Condition(condition_of(spec, 6))))["nats"].backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
 
 

@@ -8,9 +8,11 @@ from small import condition_of, dataset, items, labels, randomise
 
 import simulacra as sim
 from simulacra.autoregressive import RNADE
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
+from simulacra.turns import Turn
 
 PLANE = DataSpec(Real((2,)))
 
@@ -26,7 +28,7 @@ def learn(model: RNADE, x: torch.Tensor, batch: int = 50) -> None:
     model.train()
     with torch.no_grad():
         for some in x.split(batch):
-            model.loss(some, condition_of(model.spec, len(some)))
+            model.loss(Turn(some, Condition(condition_of(model.spec, len(some)))))
     model.eval()
 
 
@@ -118,7 +120,7 @@ def test_data_in_other_units_have_the_same_density_but_for_the_units():
 def test_what_is_scored_teaches_no_units():
     model, x = build(PLANE), 5 + items(PLANE, 20).double()
     before = model.log_prob(x)
-    model.loss(x, {})
+    model.loss(Turn(x))
     model.sample(3)
     assert torch.equal(model.log_prob(x), before)
 

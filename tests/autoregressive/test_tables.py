@@ -250,7 +250,10 @@ def test_they_are_in_closed_form_and_have_no_phases():
         (lambda: Markov(BINARY, memory=0), "at least 1, not 0.*independent"),
         (lambda: Markov(BINARY, smoothing=0.0), "smoothing must be positive, not 0.0"),
         (lambda: Independent(BINARY, smoothing=math.nan), "smoothing must be positive, not nan"),
-        (lambda: Markov(DataSpec(Levels((3, 32, 32), 256))), r"memory of 1 has 2\^27.6 masses.*smaller --memory.*--levels"),
+        (
+            lambda: Markov(DataSpec(Levels((3, 32, 32), 256))),
+            r"memory of 1 has 2\^27.6 masses.*smaller --memory.*--levels",
+        ),
         (lambda: Markov(DataSpec(Levels((1, 28, 28), 2)), memory=500), r"2\^510.6 masses"),
     ],
 )

@@ -6,10 +6,12 @@ from small import SPECS, condition_of, items, randomise, stripes
 
 import simulacra as sim
 from simulacra.capabilities import Bound, Decoder, Density, Encoder, Prior, Sampler, can
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.fields import Levels
 from simulacra.latent import Autoencoder
+from simulacra.turns import Turn
 
 LABELLED = SPECS["grey-labelled"]
 
@@ -23,7 +25,7 @@ def test_the_loss_is_the_squared_error_of_an_item_on_the_centred_grid():
     z = model.encode(x, given).mean
     made = model.decoder(z, given).squeeze(-1)
     by_hand = sum(((made[i] - (x[i].double() / 8 - 1)) ** 2).sum() for i in range(6)) / 6
-    (loss,) = model.loss(x, given).values()
+    (loss,) = model.loss(Turn(x, Condition(given))).values()
     torch.testing.assert_close(loss, by_hand)
 
 
@@ -32,7 +34,7 @@ def test_noise_corrupts_what_the_encoder_reads_and_not_what_is_asked_for(monkeyp
     spec = SPECS["continuous"]
     model, x = small(spec, noise=0.5), items(spec, 4).double()
     made = model.decode(model.encode(x + 0.5).mean).mean
-    torch.testing.assert_close(model.loss(x, {})["squared_error"], ((made - x) ** 2).sum(1).mean())
+    torch.testing.assert_close(model.loss(Turn(x))["squared_error"], ((made - x) ** 2).sum(1).mean())
     clean = small(spec)
     assert torch.equal(clean.encode(x).mean, model.encode(x).mean)  # in use nothing is corrupted
 

@@ -12,6 +12,7 @@ from simulacra.data import DataSpec
 from simulacra.fields import Real
 from simulacra.latent import VAE
 from simulacra.latent.objectives import IWAE, DReG
+from simulacra.turns import Turn
 
 DIMS, CODES, SIGMA, OFFSET = 5, 2, 0.6, 500.0  # an offset so large that no ReLU is ever off
 
@@ -131,4 +132,4 @@ def test_the_kl_term_is_that_of_two_gaussians(x):
     model = wrong()
     q = model.encode(x)
     expected = 0.5 * (q.mean**2 + torch.exp(2 * q.log_scale) - 1 - 2 * q.log_scale).sum(1).mean()
-    torch.testing.assert_close(model.loss(x, {})["kl"], expected)
+    torch.testing.assert_close(model.loss(Turn(x))["kl"], expected)

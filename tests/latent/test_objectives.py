@@ -14,6 +14,7 @@ from simulacra.distributions import kl_each
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
 from simulacra.latent import VAE
+from simulacra.turns import Turn
 
 BINARY = DataSpec(Levels((1, 3, 4), 2))
 
@@ -25,14 +26,14 @@ def small(spec: DataSpec = BINARY, spread: float = 0.4, **arguments) -> VAE:
 def gradients(model: VAE, x: Tensor, seed: int) -> Tensor:
     torch.manual_seed(seed)
     model.zero_grad(set_to_none=True)
-    torch.stack(list(model.loss(x, {}).values())).sum().backward()
+    torch.stack(list(model.loss(Turn(x)).values())).sum().backward()
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
 def test_the_iwae_loss_is_minus_the_bound_that_is_reported():
     model, x = small(objective="iwae", draws=7), items(BINARY, 5)
     torch.manual_seed(3)
-    loss = model.loss(x, {})["iwae"]
+    loss = model.loss(Turn(x))["iwae"]
     torch.manual_seed(3)
     assert loss.item() == pytest.approx(-model.log_prob_bound(x, samples=7).mean().item(), abs=1e-12)
 
@@ -42,7 +43,7 @@ def test_dreg_reports_the_same_value_as_iwae():
     values = []
     for objective in ("iwae", "dreg"):
         torch.manual_seed(3)
-        values.append(small(objective=objective, draws=6).loss(x, {})["iwae"].item())
+        values.append(small(objective=objective, draws=6).loss(Turn(x))["iwae"].item())
     assert values[0] == pytest.approx(values[1], abs=1e-12)
 
 
@@ -72,7 +73,7 @@ def test_a_step_leaves_nothing_behind(objective, monkeypatch):
     model, drawn = small(objective=objective, draws=4), []
     decode = model.decode
     monkeypatch.setattr(model, "decode", lambda z, given: drawn.append(weakref.ref(z)) or decode(z, given))
-    sum(model.loss(items(BINARY, 5), {}).values()).backward()
+    sum(model.loss(Turn(items(BINARY, 5))).values()).backward()
     assert len(drawn) == 1
     assert drawn[0]() is None
 
@@ -82,7 +83,7 @@ def test_free_bits_are_counted_per_coordinate_on_the_mean_of_the_batch():
     each = kl_each(small().encode(x), small().prior(6)).mean(0)
     bits = float(each.detach().mean())  # one coordinate below it, one above
     torch.manual_seed(0)
-    loss = small(free_bits=bits).loss(x, {})
+    loss = small(free_bits=bits).loss(Turn(x))
     assert loss["kl"].item() == pytest.approx(each.clamp(min=bits).sum().item(), abs=1e-12)
     assert loss["kl"].item() > each.sum().item()
     torch.manual_seed(0)
@@ -91,13 +92,12 @@ def test_free_bits_are_counted_per_coordinate_on_the_mean_of_the_batch():
     assert bound == pytest.approx(small().elbo(x).mean().item(), abs=1e-12)  # no score knows of them
 
 
-def test_the_kl_is_warmed_up_in_training_only():
+def test_the_kl_is_warmed_up_by_the_number_of_the_step_alone():
     x, model = items(BINARY, 6), small(kl_warmup=4, beta=2.0)
-    full = small(beta=2.0).loss(x, {})["kl"].item()
-    model.eval()
-    assert model.loss(x, {})["kl"].item() == pytest.approx(full)
-    model.train()
-    weights = [model.loss(x, {})["kl"].item() / full for _ in range(6)]
+    full = small(beta=2.0).loss(Turn(x))["kl"].item()
+    weights = [model.loss(Turn(x, step=step))["kl"].item() / full for step in (5, 4, 3, 2, 1, 0)]
+    assert weights == pytest.approx([1, 1, 1, 0.75, 0.5, 0.25])
+    weights = [model.loss(Turn(x, step=step))["kl"].item() / full for step in range(6)]
     assert weights == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
 
 

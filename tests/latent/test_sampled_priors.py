@@ -6,12 +6,14 @@ import pytest
 import torch
 from small import SPECS, items, labels
 
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import ModelFileError, NotSupported, UsageError
 from simulacra.fields import Levels
 from simulacra.latent import WAEMMD, modal_prior, sampled_prior, sampled_priors
 from simulacra.model import load, save
+from simulacra.turns import Turn
 
 N = 4000
 LIKE = torch.zeros(1)
@@ -184,4 +186,4 @@ def test_one_mode_a_class_is_for_one_field():
         WAEMMD(spec, latent=2, prior="ring")
     model = WAEMMD(spec, latent=2, hidden=8)
     given = {"label": torch.tensor([0, 1, 0, 0]), "colour": torch.tensor([1, 1, 0, 1])}
-    assert all(torch.isfinite(term) for term in model.loss(items(spec, 4), given).values())
+    assert all(torch.isfinite(term) for term in model.loss(Turn(items(spec, 4), Condition(given))).values())

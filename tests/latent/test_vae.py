@@ -4,11 +4,13 @@ import pytest
 import torch
 from small import condition_of, items, labels, randomise
 
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiagonalGaussian, DiscretisedGaussian, DiscretisedLogisticMixture
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real, numeric
 from simulacra.latent import VAE, bound
+from simulacra.turns import Turn
 
 GREY = DataSpec(Levels((1, 4, 3), 17), labels(3))
 
@@ -37,10 +39,10 @@ def test_terms_of_an_item_do_not_depend_on_its_batch(steady):
 def test_the_loss_is_the_mean_of_the_items(steady):
     """A batch that is doubled has the same loss, and the loss is minus the mean bound."""
     model, x, given = small(), items(GREY, 6), condition_of(GREY, 6)
-    loss = sum(model.loss(x, given).values())
+    loss = sum(model.loss(Turn(x, Condition(given))).values())
     torch.testing.assert_close(loss, -model.elbo(x, given).mean())
     twice = {"label": given["label"].repeat(2)}
-    torch.testing.assert_close(sum(model.loss(x.repeat(2, 1, 1, 1), twice).values()), loss)
+    torch.testing.assert_close(sum(model.loss(Turn(x.repeat(2, 1, 1, 1), Condition(twice))).values()), loss)
 
 
 @pytest.mark.parametrize("chunk", [1, 8, 17, 24, 4096])
@@ -64,7 +66,7 @@ def test_beta_weighs_the_training_loss_and_no_bound():
     for beta in (0.0, 1.0, 4.0):
         model = small(beta=beta)
         torch.manual_seed(2)
-        loss = model.loss(x, given)
+        loss = model.loss(Turn(x, Condition(given)))
         torch.manual_seed(2)
         values[beta] = (loss["reconstruction"], loss["kl"], model.elbo(x, given))
     assert values[0.0][1] == 0

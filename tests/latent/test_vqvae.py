@@ -9,12 +9,14 @@ import torch
 from small import SPECS, condition_of, items, labels, randomise
 
 import simulacra as sim
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.fields import Levels
 from simulacra.latent import VQVAE, VQVAE2
 from simulacra.latent.codeprior import COARSER, CodePixelCNN, CodePrior
 from simulacra.latent.vqvae import VectorQuantised
+from simulacra.turns import Turn
 
 GREY = DataSpec(Levels((1, 8, 8), 17), labels(3))
 SMALL = {"codes": 7, "dim": 3, "width": 6, "blocks": 1, "prior_width": 6, "prior_layers": 2}
@@ -177,20 +179,20 @@ def test_gradients_reach_the_encoder_through_a_code():
 def test_losses_are_per_item_whatever_the_batch(cls):
     """Doubling a batch changes no term; an item alone has its own. In eval mode, as training moves the codes."""
     model, x, given = small(cls), items(GREY, 6), condition_of(GREY, 6)
-    alone = [model.autoencoder_loss(x[i : i + 1], {}) for i in range(6)]
+    alone = [model.autoencoder_loss(Turn(x[i : i + 1])) for i in range(6)]
     twice = {"label": given["label"].repeat(2)}
     for phase in model.phases():
-        terms, doubled = phase.loss(x, given), phase.loss(x.repeat(2, 1, 1, 1), twice)
+        terms, doubled = phase.loss(Turn(x, Condition(given))), phase.loss(Turn(x.repeat(2, 1, 1, 1), Condition(twice)))
         for name in terms:
             torch.testing.assert_close(doubled[name], terms[name])
-    together = model.autoencoder_loss(x, {})
+    together = model.autoencoder_loss(Turn(x))
     for name in together:
         torch.testing.assert_close(together[name], torch.stack([one[name] for one in alone]).mean())
 
 
 def test_the_stages_minimise_the_bound_between_them():
     model, x, given = small(), items(GREY, 8), condition_of(GREY, 8)
-    first, second = (phase.loss(x, given) for phase in model.phases())
+    first, second = (phase.loss(Turn(x, Condition(given))) for phase in model.phases())
     total = first["reconstruction"] + sum(second.values())
     torch.testing.assert_close(total, -model.elbo(x, given).mean())
     assert list(second) == ["codes_2x2", "codes_4x4"]
@@ -198,7 +200,7 @@ def test_the_stages_minimise_the_bound_between_them():
 
 def test_commitment_weighs_the_distance_alone():
     x = items(GREY, 6)
-    plain, heavy = (small(commitment=beta).autoencoder_loss(x, {}) for beta in (0.25, 1.0))
+    plain, heavy = (small(commitment=beta).autoencoder_loss(Turn(x)) for beta in (0.25, 1.0))
     assert torch.equal(plain["reconstruction"], heavy["reconstruction"])
     torch.testing.assert_close(4 * plain["commitment"], heavy["commitment"])
 
@@ -208,10 +210,10 @@ def test_only_the_first_stage_teaches_the_codebooks():
     autoencoder, prior_phase = model.phases()
     assert (autoencoder.end, prior_phase.begin) == (0.5, 0.5)
     before = [book.sums.clone() for book in model.autoencoder.codebooks]
-    prior_phase.loss(x, given)
+    prior_phase.loss(Turn(x, Condition(given)))
     model.elbo(x, given)
     assert all(torch.equal(book.sums, sums) for book, sums in zip(model.autoencoder.codebooks, before, strict=True))
-    autoencoder.loss(x, given)
+    autoencoder.loss(Turn(x, Condition(given)))
     assert not any(torch.equal(book.sums, sums) for book, sums in zip(model.autoencoder.codebooks, before, strict=True))
 
 

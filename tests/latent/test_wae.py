@@ -7,11 +7,13 @@ import torch
 from small import SPECS, condition_of, items, randomise, stripes
 
 import simulacra as sim
+from simulacra.condition import Condition
 from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels
 from simulacra.latent import WAEMMD
 from simulacra.latent.wae import SCALES, mmd
+from simulacra.turns import Turn
 
 LABELLED = SPECS["grey-labelled"]
 
@@ -105,7 +107,7 @@ def test_the_loss_is_the_reconstruction_and_the_weighted_gap():
     for weight in (1.0, 50.0):
         model = small(weight=weight)
         torch.manual_seed(3)
-        found[weight] = model.loss(x, given)
+        found[weight] = model.loss(Turn(x, Condition(given)))
     reconstruction = -model.decode(model.encode(x, given).mean, given).log_prob(x).mean()
     for terms in found.values():
         torch.testing.assert_close(terms["reconstruction"], reconstruction)

@@ -97,7 +97,8 @@ def test_a_model_for_other_data_is_refused(tmp_path):
 
 def test_of_several_budgets_the_first_one_spent_ends_the_run(tmp_path):
     made = plan("vae", dataset(SPECS["grey"], (40, 5, 5)), tmp_path, batch=10, steps=100, epochs=2, minutes=1)
-    assert made.spent(8, 0.0) == 1  # 8 steps of 10 are 2 epochs of 40
-    assert made.spent(4, 0.0) == 0.5
-    assert made.spent(1, 30.0) == 0.5
-    assert made.spent(0, 60.0) == 1
+    assert made.spent(8, 8, 0.0) == 1  # 8 batches of 10 are 2 epochs of 40
+    assert made.spent(4, 4, 0.0) == 0.5
+    assert made.spent(1, 8, 0.0) == 1  # in however few steps
+    assert made.spent(1, 1, 30.0) == 0.5
+    assert made.spent(0, 0, 60.0) == 1

@@ -12,8 +12,7 @@ from small import SPECS, dataset, same, saved_weights
 import simulacra as sim
 from simulacra import registry
 from simulacra.errors import ModelFileError, SimulacraError, TrainingError, UsageError
-from simulacra.training import make_plan, rehearse
-from simulacra.training.progress import Silent
+from simulacra.training import Observer, make_plan, rehearse
 
 DATA = dataset(SPECS["grey-labelled"])
 
@@ -192,15 +191,15 @@ def test_a_disk_that_fills_up_at_any_write_costs_no_checkpoint(tmp_path, monkeyp
 
 
 def test_a_log_that_cannot_be_written_is_told_in_our_words(tmp_path):
-    class FillTheDisk(Silent):
-        def update(self, done, left, step, values):
+    class FillTheDisk(Observer):
+        def logged(self, at, values):
             log = tmp_path / "run" / "metrics.jsonl"
             if not log.is_symlink():
                 log.unlink(missing_ok=True)
                 log.symlink_to("/dev/full")
 
     with pytest.raises(SimulacraError, match=r"No space left on device"):
-        fit(tmp_path / "run", progress=FillTheDisk())
+        fit(tmp_path / "run", observers=[FillTheDisk()])
 
 
 def test_losing_the_model_of_a_finished_run_is_told(tmp_path):

@@ -103,10 +103,12 @@ def documented(cls: type, heading: str) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", text).strip().rstrip(".") for name, text in entries}
 
 
-def load_data(source: str, resize: int | tuple[int, int] | None = None, levels: int | None = None) -> Dataset:
+def load_data(
+    source: str, resize: int | tuple[int, int] | None = None, levels: int | None = None, target: str | None = None
+) -> Dataset:
     from simulacra import data
 
-    return data.load(source, resize=resize, levels=levels)
+    return data.load(source, resize=resize, levels=levels, target=target)
 
 
 def as_json(record: Any) -> str:

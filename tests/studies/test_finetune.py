@@ -12,15 +12,17 @@ from small import SPECS, dataset, same, saved_weights, small_model, weights
 
 import simulacra as sim
 from simulacra import registry
+from simulacra.condition import Condition
 from simulacra.data.hidden import HIDDEN, hide_labels, labelled_items
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.logistic import logistic_regression
 from simulacra.evaluation.mistakes import mistakes
-from simulacra.training import few_labels
+from simulacra.studies import few_labels
+from simulacra.studies.few_labels import METHODS
+from simulacra.studies.supervised import Supervised
 from simulacra.training.batches import Batches
-from simulacra.training.few_labels import METHODS
 from simulacra.training.runtime import Runtime
-from simulacra.training.supervised import Supervised
+from simulacra.turns import Turn
 
 SPEC = SPECS["grey-labelled"]
 TINY = {"latent": 3, "hidden": 8, "batch": 8}
@@ -112,7 +114,7 @@ def test_a_supervised_classifier_trains_its_encoder_too():
     model, data = Supervised(SPEC, vae), dataset(SPEC)
     (phase,) = model.phases()
     x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.field("label"))
-    phase.loss(x, {"label": y})["cross-entropy"].backward()
+    phase.loss(Turn(x, Condition({"label": y})))["cross-entropy"].backward()
     assert vae.encoder.body.first.weight.grad.abs().sum() > 0
     guess = model.eval().log_class_probs(torch.from_numpy(data.test.x)).argmax(1).numpy()
     assert (mistakes(model, data.test) == (guess != data.test.field("label"))).all()
@@ -178,12 +180,12 @@ def test_codes_are_worth_something_and_one_draw_has_no_spread(vae, digits):
 def test_labels_of_other_training_items_and_of_the_validation_split_change_nothing(vae, digits):
     few = hide_labels(digits, "label", 30, seed=0)
     told = few.train.field("label") != HIDDEN
-    pupil = few_labels.Pupil(vae, few, "label", here())
-    lesson = few_labels.Lesson(few, 0, 3, lambda share: None)
+    encoded = few_labels.Encoded(vae, few, "label", here())
+    task = few_labels.FewLabelTask(few, 0, 3, lambda share: None)
     assert told.sum() == 30
     for name, method in METHODS.items():
-        blind = method.learn(pupil, lesson)
-        seeing = method.learn(few_labels.Pupil(vae, digits, "label", here()), lesson)
+        blind = method.learn(encoded, task)
+        seeing = method.learn(few_labels.Encoded(vae, digits, "label", here()), task)
         assert (blind == seeing).all(), name
 
 
