@@ -12,7 +12,8 @@ from simulacra.condition import Condition
 from simulacra.data import DataSpec, Split
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
-from simulacra.fields import PADDING, Field, Leaf, Levels
+from simulacra.fields import PADDING, ClassLabel, Field, Leaf, Levels
+from simulacra.model import Model
 
 Items = tuple[Tensor, Condition]
 
@@ -95,6 +96,14 @@ def in_order(
     n = len(split) if limit is None else min(limit, len(split))
     for start in range(0, n, batch):
         yield feed(split, slice(start, min(start + batch, n)), spec, device)
+
+
+def shown(model: Model, split: Split, n: int) -> Condition:
+    """A condition for n items to look at: all classes in turn, or where there is more than classes that of n items of
+    the split, in turn where it has fewer."""
+    if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()):
+        return model.every_class(n)
+    return feed(split, np.arange(n) % len(split), model.spec, model.device)[1]
 
 
 def as_items(x: Tensor | np.ndarray, spec: DataSpec, device: torch.device) -> Tensor:

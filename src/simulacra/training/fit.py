@@ -83,7 +83,11 @@ class _Run:
     ) -> None:
         self.plan, self.where, self.stop, self.judge = plan, where, stop, judge
         self.folder = plan.folder
-        own = [MetricsLog(self.folder), Pictures(self.folder.samples, plan.options.seed)] if where.leads else []
+        own = (
+            [MetricsLog(self.folder), Pictures(self.folder.samples, plan.dataset.valid, plan.options.seed)]
+            if where.leads
+            else []
+        )
         self.observers = [*own, *observers]
         model = plan.model.to(where.device)
         self.loop = OnePass(model) if plan.closed_form else Loop(model, plan.options, where)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulacra.capabilities import Sampler
+from simulacra.data import Split
+from simulacra.feed import shown
 from simulacra.model import Model
 from simulacra.pictures import has_picture, save_picture
 from simulacra.randomness import generator
@@ -72,13 +74,14 @@ class MetricsLog(Observer):
 
 
 class Pictures(Observer):
-    """A picture of samples at every validation, always from the same noise."""
+    """A picture of samples at every validation, always from the same noise; conditions that are no classes are those of
+    validation items."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder, self.seed = folder, seed
+    def __init__(self, folder: Path, split: Split, seed: int) -> None:
+        self.folder, self.split, self.seed = folder, split, seed
 
     def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
         if isinstance(model, Sampler) and has_picture(model.spec):
             noise = generator(model.device, self.seed, "picture")
-            items = model.sample(SHOWN, model.every_class(SHOWN), generator=noise)
+            items = model.sample(SHOWN, shown(model, self.split, SHOWN), generator=noise)
             save_picture(items.cpu().numpy(), model.spec, self.folder / f"step-{at.step:08d}.png")
