@@ -17,7 +17,9 @@ from simulacra import registry
 from simulacra.capabilities import ClosedForm, can
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
 from simulacra.errors import UsageError
-from simulacra.model import Model, constructor_arguments
+from simulacra.fields import Levels, Real
+from simulacra.model import Model
+from simulacra.parts import kind_of
 from simulacra.registry import Entry
 
 SMALL = {  # whichever of them a model has
@@ -31,10 +33,15 @@ SMALL = {  # whichever of them a model has
     "components": 2,
     "codes": 8,
     "dim": 3,
-    "prior_width": 6,
-    "prior_layers": 2,
+    "critic_hidden": 16,
 }
-UNUSED = {("vae", "components")}  # by the default of another argument, so that it would be refused
+SMALL_PARTS = {  # by the kind of part
+    "network": "dense:hidden=16",
+    "generator": "dense:hidden=16",
+    "critic": "dense:hidden=16",
+    "grid-prior": "gated-pixelcnn:width=6,layers=2",
+    "ladder-size": "small:width=6,hidden=16,latent=3",
+}
 
 
 def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:
@@ -42,13 +49,13 @@ def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:
 
 
 SPECS = {
-    "grey": DataSpec((1, 8, 8), 17),
-    "binary": DataSpec((1, 8, 8), 2),
-    "colour": DataSpec((3, 8, 9), 4),
-    "vector": DataSpec((5,), 4),
-    "continuous": DataSpec((2,), None),
+    "grey": DataSpec(Levels((1, 8, 8), 17)),
+    "binary": DataSpec(Levels((1, 8, 8), 2)),
+    "colour": DataSpec(Levels((3, 8, 9), 4)),
+    "vector": DataSpec(Levels((5,), 4)),
+    "continuous": DataSpec(Real((2,))),
 }
-SPECS |= {f"{name}-labelled": DataSpec(s.shape, s.levels, labels(3, "a", "b", "c")) for name, s in SPECS.items()}
+SPECS |= {f"{name}-labelled": DataSpec(s.x, labels(3, "a", "b", "c")) for name, s in SPECS.items()}
 
 
 def trained_in_steps() -> list[Entry]:
@@ -66,13 +73,14 @@ def suited(entry: Entry, *names: str) -> DataSpec:
 
 def small_arguments(entry: Entry) -> dict[str, Any]:
     """The arguments that make a registered model small."""
-    named = constructor_arguments(entry.model)
-    return {name: value for name, value in SMALL.items() if name in named and (entry.name, name) not in UNUSED}
+    parts = {name: SMALL_PARTS.get(kind_of(own.type) or "") for name, own in entry.arguments.items()}
+    named = {name: value for name, value in SMALL.items() if name in parts}
+    return named | {name: part for name, part in parts.items() if part is not None}
 
 
 def small_model(entry: Entry, spec: DataSpec, seed: int = 0) -> Model:
     torch.manual_seed(seed)
-    return entry.model(spec, **small_arguments(entry)).eval()
+    return entry.build(spec, **small_arguments(entry)).eval()
 
 
 def randomise(model: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> torch.nn.Module:
@@ -118,7 +126,7 @@ def dataset(
     return Dataset(name, spec, **splits, card=Card(name, "a test", "none"), fingerprint=f"{name}-{seed}-{counts}")
 
 
-def stripes(spec: DataSpec = DataSpec((1, 6, 6), 2), n: int = 64) -> Dataset:  # noqa: B008 (it is frozen)
+def stripes(spec: DataSpec = DataSpec(Levels((1, 6, 6), 2)), n: int = 64) -> Dataset:  # noqa: B008 (it is frozen)
     """Images whose columns are all alike: something that can be learnt in a few steps."""
     rng = np.random.default_rng(0)
     rows = rng.integers(0, spec.levels, (2 * n, spec.shape[0], 1, spec.shape[2]), dtype=np.uint8)
