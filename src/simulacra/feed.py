@@ -106,6 +106,12 @@ def shown(model: Model, split: Split, n: int) -> Condition:
     return feed(split, np.arange(n) % len(split), model.spec, model.device)[1]
 
 
+def numbered(split: Split, index: np.ndarray, spec: DataSpec, device: torch.device, batch: int) -> Iterator[Items]:
+    """The items of a split with the numbers `index` (n,), in batches; the last batch may be smaller."""
+    for start in range(0, len(index), batch):
+        yield feed(split, index[start : start + batch], spec, device)
+
+
 def as_items(x: Tensor | np.ndarray, spec: DataSpec, device: torch.device) -> Tensor:
     """Items (N, *shape) that somebody gives, on the device; raises UsageError for another shape or off the grid."""
     x = as_tensor(x)
