@@ -60,7 +60,7 @@ def generator(device: torch.device, *parts: int | str) -> torch.Generator:
 
 
 def some_of(n: int, most: int | None, *parts: int | str) -> np.ndarray:
-    """The numbers of at most `most` of n items, rising: all n of them where there are no more, else drawn for a purpose.
+    """The numbers of at most `most` of n items, rising: all of them where there are no more, else drawn for a purpose.
 
     The first items of a split are no sample of it, because splits may be sorted. Raises UsageError for most < 1.
     """
@@ -69,20 +69,3 @@ def some_of(n: int, most: int | None, *parts: int | str) -> np.ndarray:
     if most is None or most >= n:
         return np.arange(n)
     return np.sort(np.random.default_rng(mix(*parts)).permutation(n)[:most])
-
-
-def uniforms(index: np.ndarray, count: int, *parts: int | str) -> np.ndarray:
-    """(n, count) uniform numbers in [0, 1), float64: a pure function of each item's number, index (n,), and the parts.
-
-    The items of a batch have the same noise in whatever company; the finaliser of splitmix64, as in `mix`.
-    """
-    with np.errstate(over="ignore"):
-        seeds = np.asarray(index, np.uint64) * np.uint64(0xD1342543DE82EF95) + np.uint64(mix(*parts))
-        mixed = _finalised(_finalised(seeds)[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN))
-    return (mixed >> np.uint64(11)) * 2.0**-53
-
-
-def _finalised(mixed: np.ndarray) -> np.ndarray:
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
