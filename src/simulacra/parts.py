@@ -279,8 +279,8 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
             return make(of, name, given)
     known = named(of)
     raise UsageError(
-        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. A class of your own is one once "
-        f"@part({of!r}, NAME) stands above it."
+        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. "
+        f"A class of your own is one once @part({of!r}, NAME) stands above it."
     )
 
 

@@ -31,6 +31,7 @@ from simulacra.errors import NotSupported
 from simulacra.evaluation.logistic import logistic_regression
 from simulacra.evaluation.mistakes import mistakes
 from simulacra.exploration.codes import encode_items
+from simulacra.fields import Real
 from simulacra.model import Model, evaluating
 from simulacra.randomness import seed_everything
 from simulacra.studies.supervised import Supervised
@@ -75,7 +76,7 @@ class Encoded:
     def __init__(self, model: Model, data: Dataset, field: str, where: Runtime) -> None:
         self.model, self.data, self.field, self.where = model.to(where.device).eval(), data, field, where
         self.spec = data.spec.conditioned_on((field,))
-        self.classes = self.spec.condition[field].count
+        self.classes = self.spec.classes("learning from few labels")[field].count
 
     @cached_property
     def train(self) -> dict[str, np.ndarray]:
@@ -141,7 +142,7 @@ def _m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
 
 def _m1_m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
     asked = encoded.standardised(encoded.test["mean"], "z").astype(np.float32)
-    spec = DataSpec(asked.shape[1:], None, encoded.spec.condition)
+    spec = DataSpec(Real(asked.shape[1:]), encoded.spec.condition)
     seed_everything(task.seed, "weights")
     model = registry.build("m2", spec, **M2).to(encoded.where.device)
     batches = CodeBatches(encoded, task.data.train, task.seed)
