@@ -114,15 +114,15 @@ def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 def samples_lie_on_the_grid(case: Case) -> None:
     if not can(case.entry.model, Sampler):
         return
-    x, levels = draw(case.lively(), 7), case.spec.levels
-    assert x.shape == (7, *case.spec.shape), f"samples have the shape {tuple(x.shape)}"
+    x, levels = draw(case.lively(), 36), case.spec.levels
+    assert x.shape == (36, *case.spec.shape), f"samples have the shape {tuple(x.shape)}"
     if levels is None:
         assert x.is_floating_point(), "samples of continuous data are no real numbers"
         assert torch.isfinite(x).all(), "samples are not finite"
     else:
         assert x.dtype == torch.uint8, f"samples on a grid are {x.dtype}, not bytes"
         assert int(x.max()) < levels, "samples lie beyond the grid"
-    assert not torch.equal(x[0], x[3]), "two samples of one condition are the same"
+    assert (x[::3] != x[0]).any(), "all samples of one condition are the same"
 
 
 @law
