@@ -95,6 +95,12 @@ def _lacking(made: type, signature: type) -> list[str]:
     return [name for name in wanted if getattr(made, name, None) in (None, getattr(signature, name))]
 
 
+def kinds() -> dict[str, type]:
+    """Every kind of part by its name, with the protocol or base class that its parts keep."""
+    fill()
+    return dict(_kinds)
+
+
 def named(of: str) -> dict[str, type]:
     """All parts of a kind by name, in the order of their registration."""
     fill()
