@@ -13,22 +13,8 @@ from simulacra.cli import main
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("autoencoder") / "run"
-    assert (
-        main(
-            [
-                "fit",
-                "autoencoder",
-                "digits",
-                "--steps",
-                "3",
-                "--network",
-                "dense:hidden=8,layers=2",
-                "--out",
-                str(folder),
-            ]
-        )
-        == 0
-    )
+    words = ["fit", "autoencoder", "digits", "--steps", "3", "--network", "dense:hidden=8,layers=2"]
+    assert main([*words, "--out", str(folder)]) == 0
     return folder
 
 
