@@ -61,7 +61,7 @@ class M2(LatentVariable):
         super().__init__(spec)
         if len(spec.condition) != 1:
             raise UsageError("m2 learns one field of classes, known or not: fit it with --condition label")
-        if latent < 1 or alpha < 0:
+        if latent < 1 or not alpha >= 0:
             raise UsageError(f"m2 needs latent >= 1 and alpha >= 0, not latent = {latent} and alpha = {alpha}")
         ((self.field, label),) = spec.classes("m2").items()
         self.classes, self.latent, self.alpha = label.count, latent, alpha

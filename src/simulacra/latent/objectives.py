@@ -18,7 +18,7 @@ from simulacra.distributions import Distribution, kl_divergence, kl_each
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.priors import CodePrior
-from simulacra.parts import called, kind, part
+from simulacra.parts import called, kind, part, within
 from simulacra.turns import Turn
 
 
@@ -56,8 +56,7 @@ class ELBO:
     free_bits: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.beta < 0 or self.warmup < 0 or self.free_bits < 0:
-            raise UsageError("beta, warmup and free_bits cannot be negative")
+        within(0, beta=self.beta, warmup=self.warmup, free_bits=self.free_bits)
 
     def check(self, prior: CodePrior) -> None:
         if self.free_bits and not prior.per_coordinate:
