@@ -1,4 +1,4 @@
-"""Drawing with a choice of sampler: the same items, told of while they come."""
+"""Drawing: the same items by every sampler, in blocks of fixed noise, reported while they come."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from small import SPECS, randomise, small_model
 import simulacra as sim
 from simulacra import registry
 from simulacra.errors import NotSupported, UsageError
-from simulacra.exploration import codes
+from simulacra.exploration import drawing
 
 
 def model(name: str, spec: str = "grey-labelled"):
@@ -30,7 +30,7 @@ def test_a_model_without_a_chain_has_no_samplers_to_choose_from():
 
 
 def test_rows_appear_as_they_are_drawn(monkeypatch):
-    monkeypatch.setattr(codes, "BATCH", 3)
+    monkeypatch.setattr(drawing, "BLOCK", 3)
     seen = []
     drawn = sim.sample(model("gated-pixelcnn"), 5, progress=lambda x, done, total: seen.append((x.copy(), done, total)))
     assert [done for _, done, _ in seen] == [8 * 3 * row for row in range(1, 9)] + [
@@ -50,8 +50,8 @@ def test_progress_changes_no_draw():
         assert (sim.sample(made, 4, progress=lambda *_: None) == sim.sample(made, 4)).all()
 
 
-def test_other_models_tell_of_their_batches(monkeypatch):
-    monkeypatch.setattr(codes, "BATCH", 3)
+def test_other_models_report_their_blocks(monkeypatch):
+    monkeypatch.setattr(drawing, "BLOCK", 3)
     seen = []
     drawn = sim.sample(model("vae"), 5, progress=lambda x, done, total: seen.append((x.copy(), done, total)))
     assert [(done, total) for _, done, total in seen] == [(3 * 64, 5 * 64), (5 * 64, 5 * 64)]
