@@ -40,7 +40,7 @@ def fit(
             validation split too, which is judged by a bound of p(x); for models that learn from unlabelled items.
         fresh: begin anew, in a new folder beside `out` where `out` is taken.
         observers: see `simulacra.training.Observer`; they follow the training on the leading rank.
-        judge: of the weights at each validation, see `simulacra.training.Judge`; by default the one that suits the model.
+        judge: of the weights at each validation (`simulacra.training.Judge`); by default the one that suits the model.
         options: training options (`simulacra.training.Options`), and, where `model` is a name, arguments of the model.
 
     Raises:
