@@ -18,8 +18,9 @@ from torch import Tensor
 from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.evaluation.estimators import Estimate, choose
+from simulacra.fields import Real
 from simulacra.latent.bound import LatentVariable
-from simulacra.model import Phase
+from simulacra.turns import Phase
 
 DIMS, CODES, SIGMA, ITEMS = 5, 2, 0.6, 64
 TIMES = 2000  # estimates whose mean is the bound itself, within 1e-4 nats
@@ -29,7 +30,7 @@ class LinearGaussian(LatentVariable):
     """W has orthogonal columns: then the posterior is a diagonal Gaussian, as the encoder's answers are."""
 
     def __init__(self, off: float) -> None:
-        super().__init__(DataSpec((DIMS,), None))
+        super().__init__(DataSpec(Real((DIMS,))))
         directions = torch.linalg.qr(torch.randn(DIMS, CODES, generator=torch.Generator().manual_seed(1)).double())[0]
         self.register_buffer("weights", directions * torch.tensor([1.5, 0.5], dtype=torch.float64))
         self.off = off

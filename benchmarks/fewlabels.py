@@ -1,7 +1,7 @@
 """Few labels on MNIST: test error of classifiers from 100 and 1,000 labels, with the help of 59,000 items without.
 
 M1 is a vae that never sees a label. Then `simulacra finetune` with all of its methods, ten draws of the labels each;
-their settings are those of the package and were chosen by no test label (`training/few_labels.py` holds them).
+their settings are those of the package and were chosen by no test label (`studies/few_labels.py` holds them).
 
     probe, finetune    on M1's codes, frozen and not         scratch    the same network without M1
     m2                 Kingma et al. 2014, on pixels          m1+m2      the same, on M1's codes
@@ -28,7 +28,7 @@ from record import conclude, parser
 import simulacra as sim
 from simulacra.data import Dataset
 from simulacra.model import Model, load
-from simulacra.training.few_labels import METHODS
+from simulacra.studies.few_labels import METHODS
 from simulacra.training.progress import PlainLines
 
 M1 = {"latent": 50, "hidden": 600, "layers": 2, "likelihood": "continuous-bernoulli", "patience": 0}
@@ -47,7 +47,7 @@ def main() -> None:
     data = sim.data.load("digits" if smoke else "mnist")
     folder, budget = (FOLDER / "smoke", {"steps": 60}) if smoke else (FOLDER, BUDGET)
     if asked.m1 is None:
-        sim.fit("vae", data, folder / "m1", device=asked.device, progress=PlainLines(), **M1, **budget)
+        sim.fit("vae", data, folder / "m1", device=asked.device, observers=[PlainLines()], **M1, **budget)
     run, labels, draws = asked.m1 or folder / "m1", (20, 100) if smoke else LABELS, 2 if smoke else DRAWS
     model = load(run)
     figures: dict[str, Any] = {"m1": of_m1(model, data, run)}
@@ -83,7 +83,7 @@ def judged(
     key = {"m1": weights.hexdigest(), "data": data.fingerprint, "draws": draws, "steps": steps or METHODS[method].steps}
     if path.exists() and (kept := json.loads(path.read_text()))["key"] == key:
         return kept["row"]
-    found = sim.finetune(model, data, labels, draws, [method], steps=steps, device=device, progress=PlainLines())
+    found = sim.finetune(model, data, labels, draws, [method], steps=steps, device=device, observers=[PlainLines()])
     row = asdict(found.results[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"key": key, "row": row}))

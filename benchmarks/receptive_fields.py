@@ -20,6 +20,7 @@ from record import parser
 import simulacra as sim
 from simulacra import registry
 from simulacra.capabilities import ClosedForm
+from simulacra.fields import Levels
 
 MODELS = [
     ["independent", "markov", "fvbn", "nade", "orderless-nade", "made", "pixelcnn"],
@@ -53,7 +54,7 @@ def main() -> None:
 
 def field(name: str, networks: int) -> Image.Image:
     """The map of one model; prints how much of the past reaches the pixel."""
-    middle, spec = SIDE * SIDE // 2, sim.data.DataSpec((1, SIDE, SIDE), 2)
+    middle, spec = SIDE * SIDE // 2, sim.data.DataSpec(Levels((1, SIDE, SIDE), 2))
     size = torch.zeros(SIDE * SIDE, dtype=torch.float64)
     past = torch.zeros(SIDE * SIDE, dtype=torch.bool)
     for seed in range(networks):

@@ -39,14 +39,14 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
 from record import conclude, parser
+from simulacra.latent.networks import ConvDecoder, ConvEncoder
 from torch import Tensor, nn
 
 import simulacra as sim
 from simulacra.latent import VQVAE
-from simulacra.latent.networks import ConvDecoder, ConvEncoder
 from simulacra.training.batches import Batches
-from simulacra.training.fit import LOGGED_EVERY
 from simulacra.training.loop import Loop
+from simulacra.training.observers import LOGGED_EVERY
 from simulacra.training.plan import make_plan
 from simulacra.training.runtime import Runtime
 

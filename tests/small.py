@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from simulacra import registry
+from simulacra import checks, registry
 from simulacra.capabilities import ClosedForm, can
+from simulacra.checks.cases import condition_of, items_of, randomised
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
 from simulacra.errors import UsageError
-from simulacra.fields import Levels, Real
+from simulacra.fields import Levels
 from simulacra.model import Model
-from simulacra.parts import kind_of
+from simulacra.parts import convert
 from simulacra.registry import Entry
+from simulacra.training.loop import Loop
+from simulacra.turns import Turn
 
 SMALL = {  # whichever of them a model has
     "width": 6,
@@ -33,14 +37,15 @@ SMALL = {  # whichever of them a model has
     "components": 2,
     "codes": 8,
     "dim": 3,
-    "critic_hidden": 16,
-}
-SMALL_PARTS = {  # by the kind of part
-    "network": "dense:hidden=16",
+    "network": "dense:hidden=16,dropout=0.1",
+    "size": "small:width=6,hidden=16,latent=3,layers=(1,)",
     "generator": "dense:hidden=16",
     "critic": "dense:hidden=16",
-    "grid-prior": "gated-pixelcnn:width=6,layers=2",
-    "ladder-size": "small:width=6,hidden=16,latent=3",
+    "critic_hidden": 16,
+}
+OWN = {  # of one model alone
+    "vqvae": {"prior": "gated-pixelcnn:width=6,layers=2"},
+    "vqvae2": {"prior": "gated-pixelcnn:width=6,layers=2"},
 }
 
 
@@ -48,14 +53,7 @@ def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:
     return {"label": ClassLabel(count, names)}
 
 
-SPECS = {
-    "grey": DataSpec(Levels((1, 8, 8), 17)),
-    "binary": DataSpec(Levels((1, 8, 8), 2)),
-    "colour": DataSpec(Levels((3, 8, 9), 4)),
-    "vector": DataSpec(Levels((5,), 4)),
-    "continuous": DataSpec(Real((2,))),
-}
-SPECS |= {f"{name}-labelled": DataSpec(s.x, labels(3, "a", "b", "c")) for name, s in SPECS.items()}
+SPECS = {name: spec for name, spec in checks.SPECS.items() if not name.endswith("mixed")}
 
 
 def trained_in_steps() -> list[Entry]:
@@ -73,9 +71,9 @@ def suited(entry: Entry, *names: str) -> DataSpec:
 
 def small_arguments(entry: Entry) -> dict[str, Any]:
     """The arguments that make a registered model small."""
-    parts = {name: SMALL_PARTS.get(kind_of(own.type) or "") for name, own in entry.arguments.items()}
-    named = {name: value for name, value in SMALL.items() if name in parts}
-    return named | {name: part for name, part in parts.items() if part is not None}
+    named = entry.arguments
+    given = {name: value for name, value in SMALL.items() if name in named} | OWN.get(entry.name, {})
+    return {name: convert(named[name].type, value, name) for name, value in given.items()}
 
 
 def small_model(entry: Entry, spec: DataSpec, seed: int = 0) -> Model:
@@ -83,29 +81,19 @@ def small_model(entry: Entry, spec: DataSpec, seed: int = 0) -> Model:
     return entry.build(spec, **small_arguments(entry)).eval()
 
 
-def randomise(model: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> torch.nn.Module:
+def randomise(model: Any, scale: float = 0.3, seed: int = 0) -> Any:
     """Every parameter, biases too, drawn from N(0, scale²): nothing is zero by accident. Tables count a few items."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter.copy_(scale * noise)
-    if isinstance(model, Model) and isinstance(model, ClosedForm):
-        some = items(model.spec, 12, seed).repeat(20, *[1] * len(model.spec.shape))
-        model.estimate([(some, condition_of(model.spec, len(some)))])
-    return model
+    return randomised(model, scale, seed)
 
 
 def items(spec: DataSpec, n: int, seed: int = 0) -> Tensor:
     """n random items on the grid (n, *shape), or standard normal ones where the data are continuous."""
-    generator = torch.Generator().manual_seed(seed)
-    if spec.levels is None:
-        return torch.randn((n, *spec.shape), generator=generator)
-    return torch.randint(spec.levels, (n, *spec.shape), generator=generator, dtype=torch.uint8)
+    return items_of(spec, n, seed)
 
 
-def condition_of(spec: DataSpec, n: int) -> dict[str, Tensor]:
-    return {name: torch.arange(n) % label.count for name, label in spec.condition.items()}
+def turn(spec: DataSpec, n: int, seed: int = 0) -> Turn:
+    """n random items and their condition, as a loss sees them."""
+    return Turn(items(spec, n, seed), condition_of(spec, n))
 
 
 def all_items(spec: DataSpec) -> Tensor:
@@ -134,6 +122,20 @@ def stripes(spec: DataSpec = DataSpec(Levels((1, 6, 6), 2)), n: int = 64) -> Dat
     split = {"train": x[:n], "valid": x[n : n + n // 2], "test": x[n + n // 2 :]}
     parts = {name: Split(values, {}, name) for name, values in split.items()}
     return Dataset("stripes", spec, **parts, card=Card("stripes", "a test", "none"), fingerprint=f"stripes-{n}")
+
+
+@contextlib.contextmanager
+def before_step(number: int, what: Callable[[], object]) -> Iterator[None]:
+    """Something happens when so many steps of a loop were taken and the next one begins."""
+    step = Loop.step
+
+    def tampered(self: Loop, *given: Any) -> dict[str, Tensor]:
+        if self.steps == number:
+            what()
+        return step(self, *given)
+
+    with mock.patch.object(Loop, "step", tampered):
+        yield
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -14,9 +14,10 @@ from simulacra.autoregressive import GatedPixelCNN
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, Categorical
 from simulacra.errors import NotSupported, UsageError
+from simulacra.fields import Levels, Real
 from simulacra.nn import MaskedConv2d
 
-SPEC = DataSpec((1, 4, 4), 2)
+SPEC = DataSpec(Levels((1, 4, 4), 2))
 
 
 class Chain(nn.Module):
@@ -175,7 +176,7 @@ def test_a_table_beside_a_network_does_not_hide_a_leak():
 
 
 def test_channels_have_names_and_an_order():
-    spec = DataSpec((3, 2, 2), 4)
+    spec = DataSpec(Levels((3, 2, 2), 4))
 
     class Pixelwise(nn.Module):
         """Green is told by red, as it should be, and red by blue."""
@@ -197,7 +198,7 @@ def test_channels_have_names_and_an_order():
 
 
 def test_another_order_is_another_past():
-    spec, backwards = DataSpec((4,), 2), torch.arange(4).flip(0)
+    spec, backwards = DataSpec(Levels((4,), 2)), torch.arange(4).flip(0)
 
     class AnyOrder(nn.Module):
         def __init__(self):
@@ -236,7 +237,7 @@ def test_what_starts_at_zero_hides_no_dependence_when_shaken():
 
 @pytest.mark.parametrize("check", [sim.checks.causality, sim.checks.normalisation])
 def test_a_check_leaves_the_model_and_the_global_noise_alone(check):
-    model = GatedPixelCNN(DataSpec((1, 3, 3), 2, labels(2)), width=4, layers=2).train()
+    model = GatedPixelCNN(DataSpec(Levels((1, 3, 3), 2), labels(2)), width=4, layers=2).train()
     before, state = weights(model), torch.get_rng_state()
     first, again = str(check(model)), str(check(model))
     assert first == again
@@ -247,7 +248,7 @@ def test_a_check_leaves_the_model_and_the_global_noise_alone(check):
 
 
 def test_probabilities_add_up_to_one():
-    found = sim.checks.normalisation(good(spec=DataSpec((1, 3, 3), 2)))
+    found = sim.checks.normalisation(good(spec=DataSpec(Levels((1, 3, 3), 2))))
     assert found.normalised
     assert found.items == 512
     assert found.deviation < 1e-12
@@ -255,7 +256,7 @@ def test_probabilities_add_up_to_one():
 
 
 def test_given_every_class_they_add_up_to_one():
-    model = GatedPixelCNN(DataSpec((1, 2, 2), 3, labels(3, "a", "b", "c")), width=4, layers=1)
+    model = GatedPixelCNN(DataSpec(Levels((1, 2, 2), 3), labels(3, "a", "b", "c")), width=4, layers=1)
     assert len(sim.checks.normalisation(model).totals) == 3
     assert len(sim.checks.normalisation(model, {"label": "b"}).totals) == 1
 
@@ -265,7 +266,7 @@ class Averaged(nn.Module):
 
     def __init__(self, proper: bool) -> None:
         super().__init__()
-        self.spec, self.proper = DataSpec((4,), 2), proper
+        self.spec, self.proper = DataSpec(Levels((4,), 2)), proper
         self.weight = nn.Parameter(torch.tensor([[0.0, 2, -1, 3], [1, 0, 2, -2], [2, -3, 0, 1], [-1, 2, 2, 0]]))
 
     def log_prob(self, x, condition=None):
@@ -285,7 +286,7 @@ def test_averaged_logits_of_two_orders_are_no_density():
 
 
 def test_a_leak_shows_in_the_sum_too():
-    leaky = Chain(window(1, 1, own=True), spec=DataSpec((1, 3, 3), 2))
+    leaky = Chain(window(1, 1, own=True), spec=DataSpec(Levels((1, 3, 3), 2)))
     assert not sim.checks.normalisation(leaky).normalised
 
 
@@ -297,8 +298,12 @@ def test_a_leak_shows_in_the_sum_too():
         (lambda: sim.checks.causality(good(), factors=[16]), UsageError, "0 to 15"),
         (lambda: sim.checks.causality(good(), factors=[]), UsageError, "0 to 15"),
         (lambda: sim.checks.normalisation(nn.Linear(1, 1)), NotSupported, "no exact log_prob"),
-        (lambda: sim.checks.normalisation(good(spec=DataSpec((1, 5, 4), 2))), UsageError, r"2\^20 items.*DataSpec"),
-        (lambda: sim.checks.normalisation(good(spec=DataSpec((4,), None))), NotSupported, "continuous"),
+        (
+            lambda: sim.checks.normalisation(good(spec=DataSpec(Levels((1, 5, 4), 2)))),
+            UsageError,
+            r"2\^20 items.*DataSpec",
+        ),
+        (lambda: sim.checks.normalisation(good(spec=DataSpec(Real((4,))))), NotSupported, "continuous"),
     ],
 )
 def test_what_cannot_be_checked_is_refused(call, error, message):

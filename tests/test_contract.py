@@ -1,358 +1,146 @@
-"""One suite for every registered model on every kind of data that it takes: what the verbs rely on."""
+"""Every law of the contract, for every registered model on every kind of data it takes; and that laws can break."""
 
-import copy
-import inspect
-import json
-
-import numpy as np
 import pytest
 import torch
-from small import SPECS, condition_of, items, randomise, same, small_arguments, small_model, weights
-from torch import Tensor
+from small import small_arguments
+from torch import nn
 
+import simulacra as sim
 from simulacra import registry
-from simulacra.capabilities import (
-    ABILITIES,
-    Bound,
-    Chain,
-    Classifier,
-    ClosedForm,
-    Completer,
-    Decoder,
-    Density,
-    Encoder,
-    Prior,
-    Sampler,
-    abilities,
-    can,
-)
+from simulacra.capabilities import Classifier, can
+from simulacra.checks import LAWS, Case, cases, contract
+from simulacra.data import ClassLabel, DataSpec, Levels
 from simulacra.errors import UsageError
-from simulacra.model import Model, constructor_arguments, load, save
 
-METHODS = {
-    "Density": ["log_prob"],
-    "Bound": ["elbo", "log_prob_bound"],
-    "Classifier": ["log_class_probs"],
-    "Sampler": ["sample"],
-    "Encoder": ["encode"],
-    "Decoder": ["decode"],
-    "Prior": ["prior"],
-    "Chain": ["order", "log_each", "steps"],
-    "Completer": ["complete"],
-    "ClosedForm": ["estimate"],
-}
+CASES = [case for entry in registry.models() for case in cases(entry.name, **small_arguments(entry))[0]]
 
 
-def cases() -> list:
-    found = []
-    for entry in registry.models():
-        for name, spec in SPECS.items():
-            try:
-                small_model(entry, spec)
-            except UsageError:
-                continue  # the model does not take such data, and has said so
-            found.append(pytest.param(entry, spec, id=f"{entry.name}-{name}"))
-    return found
-
-
-CASES = cases()
-every_model = pytest.mark.parametrize(("entry", "spec"), CASES)
-once_each = pytest.mark.parametrize(("entry", "spec"), [case for case in CASES if case.id.endswith("-grey-labelled")])
-SAMPLERS = [case for case in CASES if can(case.values[0].model, Sampler)]
-every_sampler = pytest.mark.parametrize(("entry", "spec"), SAMPLERS)
-labelled_sampler = pytest.mark.parametrize(("entry", "spec"), [case for case in SAMPLERS if case.values[1].condition])
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.entry.name}-{case.kind}" for case in CASES])
+def test_law(case, law):
+    law(case)
 
 
 def test_no_model_is_left_out():
     """A refusal of its arguments would be taken for one of the data."""
-    assert {case.values[0].name for case in CASES} == {entry.name for entry in registry.models()}
-
-
-def lively(entry, spec) -> Model:
-    """A small model with weights so large, or counts so unequal, that its samples differ."""
-    return randomise(small_model(entry, spec), 0.4, seed=2).eval()
-
-
-def draw(model: Model, n: int = 5, seed: int = 0, condition=None) -> Tensor:
-    given = condition_of(model.spec, n) if condition is None else condition
-    return model.sample(n, given, generator=torch.Generator().manual_seed(seed))
-
-
-def made(model: Model, n: int = 5, condition=None) -> Tensor:
-    """What the model makes: draws, or of a model that draws nothing the decoded codes of fixed items."""
-    if can(model, Sampler):
-        return draw(model, n, condition=condition)
-    given = condition_of(model.spec, n) if condition is None else condition
-    return model.decode(model.encode(items(model.spec, n), given).mean, given).mean
-
-
-def code(model: Model, n: int, condition) -> Tensor:
-    """n codes that the model can decode: draws of its prior, or those of items."""
-    return (model.prior(n, condition) if can(model, Prior) else model.encode(items(model.spec, n), condition)).sample()
-
-
-def likelihoods(model: Model, x: Tensor, condition) -> list[Tensor]:
-    """All that the model says of how probable the items are, with noise of a fixed seed."""
-    found = []
-    torch.manual_seed(1)
-    if can(model, Density):
-        found.append(model.log_prob(x, condition))
-    if can(model, Bound):
-        found += [model.elbo(x, condition), model.log_prob_bound(x, condition, samples=3)]
-    return found
+    assert {case.entry.name for case in CASES} == {entry.name for entry in registry.models()}
 
 
 def test_every_registered_model_is_tested_with_and_without_labels():
     for entry in registry.models():
-        taken = [case.values[1] for case in CASES if case.values[0] is entry]
-        assert any(spec.condition for spec in taken), entry.name
-        assert any(not spec.condition for spec in taken) != can(entry.model, Classifier), entry.name
+        specs = [case.spec for case in CASES if case.entry is entry]
+        assert any(spec.condition for spec in specs), entry.name
+        assert any(not spec.condition for spec in specs) != can(entry.model, Classifier), entry.name
 
 
-@every_sampler
-def test_samples_lie_on_the_grid(entry, spec):
-    x = draw(lively(entry, spec), 7)
-    assert x.shape == (7, *spec.shape)
-    if spec.levels is None:
-        assert x.is_floating_point()
-        assert torch.isfinite(x).all()
-    else:
-        assert x.dtype == torch.uint8
-        assert set(x.unique().tolist()) <= set(range(spec.levels))
-    assert not torch.equal(x[0], x[3])  # of the same label
+def test_every_model_that_can_is_tested_with_all_kinds_of_fields():
+    mixed = {case.entry.name for case in CASES if case.kind == "grey-mixed"}
+    counted = {"independent", "markov", "m2", "rnade"}  # the first three know classes alone, the last no levels
+    assert mixed == {entry.name for entry in registry.models()} - counted
 
 
-@every_sampler
-def test_a_sample_follows_from_its_generator_alone(entry, spec):
-    model = lively(entry, spec)
-    torch.manual_seed(1)
-    one = draw(model, seed=3)
-    torch.manual_seed(2)
-    state = torch.get_rng_state()
-    assert torch.equal(draw(model, seed=3), one)
-    assert torch.equal(torch.get_rng_state(), state)  # and the global generator is left alone
-    assert not torch.equal(draw(model, seed=4), one)
+# That a law can break: the smallest model of all, with one fault at a time
 
 
-@labelled_sampler
-def test_a_sample_does_not_depend_on_the_labels_of_the_others(entry, spec):
-    model = lively(entry, spec).double()
-    one = draw(model, 4, condition={"label": torch.tensor([0, 1, 2, 0])})
-    other = draw(model, 4, condition={"label": torch.tensor([0, 2, 2, 1])})
-    assert torch.equal(one[[0, 2]], other[[0, 2]])
-    assert not torch.equal(one[[1, 3]], other[[1, 3]])
+class Coin(sim.Model):
+    """p(x) = Π σ(l)^x σ(-l)^(1-x)"""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        if spec.grid_levels != 2:
+            raise UsageError("a coin has two sides")
+        self.logits = nn.Parameter(torch.zeros(spec.shape))
+
+    def log_prob(self, x, condition=None):
+        self.conditioned(condition, len(x))
+        return torch.where(x > 0, self.logits, -self.logits).sigmoid().log().flatten(1).sum(1)
+
+    @torch.no_grad()
+    def sample(self, n, condition=None, temperature=1.0, generator=None):
+        self.conditioned(condition, n)
+        noise = torch.rand((n, *self.spec.shape), generator=generator, dtype=self.logits.dtype)
+        return (noise < self.logits.sigmoid()).byte()
+
+    def phases(self):
+        return [sim.Phase(self, self.loss)]
+
+    def loss(self, turn):
+        return {"nats": -self.log_prob(turn.x, turn.condition).mean()}
 
 
-@every_model
-def test_what_is_said_of_an_item_does_not_depend_on_the_others(entry, spec):
-    """Codes, decoded items and exact likelihoods of a batch are those of its items one by one."""
-    model, x, given = lively(entry, spec).double(), items(spec, 5), condition_of(spec, 5)
-
-    def compare(what, *batches):
-        together = what(*batches, given)
-        for i in range(5):
-            alone = what(*(batch[i : i + 1] for batch in batches), {k: v[i : i + 1] for k, v in given.items()})
-            torch.testing.assert_close(alone[0], together[i], rtol=1e-9, atol=1e-9)
-
-    if can(model, Density):
-        compare(model.log_prob, x)
-    if can(model, Classifier):
-        compare(lambda x, c: model.log_class_probs(x), x)
-    if can(model, Encoder):
-        compare(lambda x, c: model.encode(x, c).mean, x)
-    if can(model, Decoder):
-        z = code(model, 5, given)
-        compare(lambda z, c: model.decode(z, c).mean, z)
+SPECS = {"binary": DataSpec(Levels((1, 3, 3), 2))}
 
 
-@every_model
-def test_likelihoods_are_one_finite_number_an_item(entry, spec):
-    model = lively(entry, spec)
-    for nats in likelihoods(model, items(spec, 6), condition_of(spec, 6)):
-        assert nats.shape == (6,)
-        assert nats.dtype == torch.float32
-        assert torch.isfinite(nats).all()
-    if spec.levels is not None and (can(model, Density) or can(model, Bound)):
-        assert (likelihoods(model, items(spec, 6), condition_of(spec, 6))[0] < 0).all()  # a mass is at most one
+@pytest.fixture
+def broken(monkeypatch):
+    """The laws that a changed coin breaks."""
+
+    def find(**changes) -> set[str]:
+        table = dict(registry._entries)
+        monkeypatch.setattr(registry, "_entries", table)
+        sim.register("coin", paper="a test")(type("Changed", (Coin,), changes))
+        found = contract("coin", SPECS)
+        assert bool(found) == (not found.broken)
+        return {each.law for each in found.broken}
+
+    return find
 
 
-@every_model
-def test_loss_terms_are_named_finite_float32_scalars_whatever_the_precision(entry, spec):
-    model = small_model(entry, spec).train()
-    assert bool(model.phases()) != can(model, ClosedForm)  # there is one way to fit it
-    for enabled in (False, True):
-        for phase in model.phases():
-            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-                terms = phase.loss(items(spec, 8), condition_of(spec, 8))
-            assert terms
-            assert all(isinstance(name, str) and term.shape == () for name, term in terms.items())
-            assert all(term.dtype == torch.float32 and torch.isfinite(term) for term in terms.values())
+def test_a_coin_keeps_the_contract(broken):
+    assert broken() == set()
 
 
-@every_model
-def test_bf16_networks_hardly_move_the_likelihood(entry, spec):
-    model, x, given = small_model(entry, spec), items(spec, 50), condition_of(spec, 50)
-    with torch.no_grad():
-        plain = likelihoods(model, x, given)
-        with torch.autocast("cpu", torch.bfloat16):
-            rounded = likelihoods(model, x, given)
-    for full, half in zip(plain, rounded, strict=True):
-        assert half.dtype == torch.float32
-        assert abs(spec.bits_per_dim((full - half).mean().item())) < 0.02
+def no_generator(self, n, condition=None, temperature=1.0, generator=None):
+    self.conditioned(condition, n)
+    return torch.randint(2, (n, *self.spec.shape), dtype=torch.uint8)
 
 
-@every_model
-def test_save_and_load_give_the_same_model(entry, spec, tmp_path):
-    model = lively(entry, spec)
-    save(model, tmp_path)
-    again = load(tmp_path)
-    assert type(again) is entry.model
-    assert again.config() == model.config()
-    assert again.spec == spec
-    assert same(again.state_dict(), model.state_dict())
-    assert not again.training
-    assert torch.equal(made(again), made(model))
-    given = condition_of(spec, 4)
-    for one, other in zip(*(likelihoods(m, items(spec, 4), given) for m in (again, model)), strict=True):
-        assert torch.equal(one, other)
+def of_the_batch(self, x, condition=None):
+    return Coin.log_prob(self, x, condition) - x.double().mean().to(self.logits.dtype).exp()
 
 
-@every_model
-def test_recorded_arguments_build_an_equal_model(entry, spec):
-    model = small_model(entry, spec)
-    assert model.arguments.keys() == constructor_arguments(entry.model).keys()
-    assert small_arguments(entry).items() <= model.arguments.items()
-    record = json.loads(json.dumps(model.config()))
-    assert record == model.config()
-    torch.manual_seed(0)
-    again = registry.build(record["type"], spec, **record["arguments"])
-    assert same(again.state_dict(), model.state_dict())
+def blind(self, x, condition=None):
+    return Coin.log_prob(self, x)
 
 
-@every_model
-def test_a_phase_reaches_every_parameter_of_its_player_and_no_other(entry, spec):
-    model = small_model(entry, spec).train()
-    everyone = dict(model.named_parameters())
-    for phase in model.phases():
-        own = {id(parameter) for parameter in phase.player.parameters()}
-        model.requires_grad_(False)
-        phase.player.requires_grad_(True)
-        model.zero_grad(set_to_none=True)
-        torch.stack(list(phase.loss(items(spec, 24), condition_of(spec, 24)).values())).sum().backward()
-        for name, parameter in everyone.items():
-            reached = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
-            assert reached == (id(parameter) in own), f"{name}: {'reached' if reached else 'never reached'}"
+def one_for_all(self, turn):
+    return {"nats": -self.log_prob(turn.x, turn.condition)}
 
 
-@every_model
-def test_copies_are_equal_and_their_own(entry, spec):
-    model = lively(entry, spec)
-    for phase in model.phases()[:1]:
-        torch.stack(list(phase.loss(items(spec, 4), condition_of(spec, 4)).values())).sum().backward()
-    before, other = weights(model), copy.deepcopy(model)
-    assert torch.equal(made(other), made(model))
-    randomise(other, 1.0, seed=9)
-    assert same(weights(model), before)
-    assert other.arguments == model.arguments
+def hidden_parameter(self, spec):
+    Coin.__init__(self, spec)
+    self.unused = nn.Parameter(torch.zeros(3))
 
 
-@every_model
-def test_a_parameter_that_can_be_reached_is_free(entry, spec):
-    """A weight under a mask has no gradient and is not counted; many of the others have one at random weights."""
-    model = randomise(small_model(entry, spec)).eval()
-    moved = {parameter: torch.zeros_like(parameter, dtype=torch.bool) for parameter in model.parameters()}
-    for phase in model.phases():
-        model.zero_grad(set_to_none=True)
-        torch.stack(list(phase.loss(items(spec, 24), condition_of(spec, 24)).values())).sum().backward()
-        for parameter in phase.player.parameters():
-            moved[parameter] |= parameter.grad != 0
-    reached = sum(int(some.sum()) for some in moved.values())
-    assert reached <= model.free_parameters()
-    assert reached > 0.25 * model.free_parameters() or can(model, ClosedForm)
+@pytest.mark.parametrize(
+    ("changes", "law"),
+    [
+        ({"sample": no_generator}, "a_sample_follows_from_its_generator_alone"),
+        ({"log_prob": of_the_batch}, "an_item_does_not_depend_on_the_others"),
+        ({"log_prob": blind}, "a_model_without_labels_refuses_one"),
+        ({"loss": one_for_all}, "loss_terms_are_named_finite_scalars_in_any_precision"),
+        ({"__init__": hidden_parameter}, "a_phase_reaches_every_parameter_of_its_player_and_no_other"),
+    ],
+)
+def test_a_fault_breaks_its_law(broken, changes, law):
+    assert law in broken(**changes)
 
 
-@every_model
-def test_abilities_are_the_methods(entry, spec):
-    model = small_model(entry, spec)
-    assert METHODS.keys() == ABILITIES.keys()
-    expected = [name for name, methods in METHODS.items() if all(hasattr(model, method) for method in methods)]
-    assert abilities(model) == abilities(entry.model) == expected
-    assert expected
-    for name in expected:
-        for method in METHODS[name]:
-            wanted = inspect.signature(getattr(ABILITIES[name], method)).parameters
-            own = inspect.signature(getattr(entry.model, method)).parameters
-            assert list(own)[: len(wanted)] == list(wanted), f"{method} does not take what {name} promises"
+def test_a_report_says_what_is_broken_and_what_is_refused(broken):
+    broken(sample=no_generator)
+    text = str(contract("coin", SPECS | {"grey": DataSpec(Levels((1, 3, 3), 5))}))
+    assert "BREAKS the contract" in text
+    assert "the same generator gives other samples" in text
+    assert "refused grey: a coin has two sides" in text
 
 
-@every_model
-def test_an_argument_that_does_not_exist_is_a_type_error(entry, spec):
-    with pytest.raises(TypeError, match="widht"):
-        entry.model(spec, widht=3)
+def test_a_case_has_conditions_of_all_kinds():
+    case = next(case for case in CASES if case.kind == "grey-mixed")
+    assert case.condition(4).keys() == case.spec.columns.keys()
+    labelled = Case(case.entry, "x", DataSpec(case.spec.x, {"label": ClassLabel(3)}))
+    assert labelled.condition(4)["label"].tolist() == [0, 1, 2, 0]
 
 
-# Conditions
-
-
-def conditional_calls(model: Model):
-    """Everything that takes a condition, as functions of the condition and the number of items."""
-    spec = model.spec
-    if can(model, Sampler):
-        yield lambda c, n=2: model.sample(n, c)
-    if can(model, Density):
-        yield lambda c, n=2: model.log_prob(items(spec, n), c)
-    if can(model, Chain):
-        yield lambda c, n=2: model.log_each(items(spec, n), c)
-        yield lambda c, n=2: model.steps(n, c)
-    if can(model, Completer):
-        yield lambda c, n=2: model.complete(items(spec, n), torch.ones(spec.shape, dtype=torch.bool), c)
-    if can(model, ClosedForm):
-        yield lambda c, n=2: model.estimate([(items(spec, n), c)])
-    if can(model, Bound):
-        yield lambda c, n=2: model.elbo(items(spec, n), c)
-        yield lambda c, n=2: model.log_prob_bound(items(spec, n), c, samples=2)
-    if can(model, Encoder):
-        yield lambda c, n=2: model.encode(items(spec, n), c)
-    if can(model, Decoder):
-        z = code(model, 2, condition_of(spec, 2))
-        yield lambda c, n=2: model.decode(z[:n], c)
-
-
-WRONG = [
-    (None, "conditioned on 'label'; give condition="),
-    ({}, "conditioned on 'label'; give condition="),
-    ({"label": 3}, "label 3 does not exist: the labels are 0 to 2"),
-    ({"label": -1}, "label -1 does not exist"),
-    ({"label": torch.tensor([0, 7])}, "label 7 does not exist"),
-    ({"label": "bb"}, "there is no class 'bb'"),
-    ({"label": 0, "labl": 1}, "not conditioned on 'labl'.*Did you mean 'label'"),
-    ({"label": torch.tensor([0, 1, 2])}, "3 values for 2 items"),
-    ({"label": 1.5}, "label"),
-    ({"label": [0.5, 1.5]}, "label"),
-]
-
-
-@once_each
-@pytest.mark.parametrize(("condition", "message"), WRONG, ids=[str(condition) for condition, _ in WRONG])
-def test_a_wrong_condition_is_refused_by_every_method(entry, spec, condition, message):
-    for call in conditional_calls(small_model(entry, spec)):
-        with pytest.raises(UsageError, match=message):
-            call(condition)
-
-
-@pytest.mark.parametrize(("entry", "spec"), [case for case in CASES if not case.values[1].condition])
-def test_a_model_without_labels_refuses_one(entry, spec):
-    for call in conditional_calls(small_model(entry, spec)):
-        with pytest.raises(UsageError, match="not conditioned on 'label'"):
-            call({"label": 1})
-
-
-SPELLINGS = [1, "b", "1", [1], ["b"], np.int64(1), np.array([1, 1]), torch.tensor(1), torch.tensor([1, 1])]
-
-
-@once_each
-@pytest.mark.parametrize("label", SPELLINGS, ids=[f"{type(label).__name__} {label}" for label in SPELLINGS])
-def test_a_label_may_be_given_in_any_spelling(entry, spec, label):
-    model = lively(entry, spec)
-    expected = made(model, 2, {"label": torch.tensor([1, 1])})
-    assert torch.equal(made(model, 2, {"label": label}), expected)
+def test_an_argument_that_the_model_has_not_is_refused():
+    with pytest.raises(UsageError, match="vae has no argument 'widht'"):
+        contract("vae", widht=3)

@@ -19,11 +19,12 @@ from simulacra import registry
 from simulacra.autoregressive import GatedPixelCNN
 from simulacra.data import DataSpec
 from simulacra.errors import ModelFileError, UsageError, WriteError
+from simulacra.fields import Levels
 from simulacra.latent import VAE
 from simulacra.model import load, save
 from simulacra.weights import digest, read_tensors, write_tensors
 
-SPEC = DataSpec((1, 4, 4), 3, labels(3))
+SPEC = DataSpec(Levels((1, 4, 4), 3), labels(3))
 
 
 @pytest.fixture
@@ -356,7 +357,7 @@ def test_a_network_too_large_to_be_meant_is_refused_at_once(tmp_path, name, valu
 
 @pytest.mark.parametrize("sides", [(1, 10**9, 10**9), (1, 1 << 40, 1 << 40), (1, 10**30, 10**30), (10**9, 8, 8)])
 def test_an_image_too_large_to_be_meant_is_refused_at_once(tmp_path, sides):
-    save(registry.build("dcgan", DataSpec((1, 8, 8), 3), latent=2, width=2), tmp_path / "gan")
+    save(registry.build("dcgan", DataSpec(Levels((1, 8, 8), 3)), latent=2, width=2), tmp_path / "gan")
     edited(tmp_path / "gan", shape(*sides))
     refused(tmp_path / "gan")
 

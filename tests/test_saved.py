@@ -14,12 +14,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from simulacra.condition import Condition
 from simulacra.errors import ModelFileError
 from simulacra.model import Model, load, save
+from simulacra.turns import Turn
 
 SAVED = Path(__file__).parent / "saved"
 CASES = {folder.parent.name: folder.parent for folder in sorted(SAVED.glob("format-*/*/config.json"))}
-REFUSED: dict[str, str] = {}  # case -> what its refusal says
+AGAIN = "the networks of {} have changed since: fit it again with `simulacra fit {} DATA`"
+REFUSED = {  # case -> what its refusal says
+    case: AGAIN.format(name, name)
+    for name in ("vqvae2", "multiscale-pixelrnn")
+    for case in CASES
+    if case.startswith(name)
+}
 LOADED = [case for case in CASES if case not in REFUSED]
 
 Given = dict[str, Tensor]
@@ -36,28 +44,30 @@ EXACT: dict[str, Callable[[Any, Tensor, Given, Tensor], Tensor]] = {  # of (mode
 DRAWN: dict[str, Callable[[Any, Tensor, Given], Tensor]] = {  # of (model, x, condition): one draw of what is averaged
     "elbo": lambda model, x, given: model.elbo(x, given),
     "prior_draw": lambda model, x, given: model.prior(len(x), given).sample(),
-    "losses": lambda model, x, given: torch.stack([sum(p.loss(x, given).values()) for p in model.phases()]),
+    "losses": lambda model, x, given: torch.stack(
+        [sum(p.loss(Turn(x, Condition(given), step=LATE)).values()) for p in model.phases()]
+    ),
 }
-DRAWS = 100
+DRAWS, LATE = 100, 10**6  # a step after every warm-up
 SETTINGS = [  # (case, attribute, value): of training or estimation, which no output above is sure to show
     ("independent-label", "smoothing", 2.0),
     ("markov-label", "smoothing", 3.0),
     ("autoencoder", "noise", 0.0),
     ("autoencoder-conv-label", "noise", 0.5),
-    ("ladder-vae", "warmth.steps", 500),
-    ("ladder-vae-label", "warmth.steps", 20),
-    ("ladder-vae-free-bits", "warmth.steps", 0),
+    ("ladder-vae", "kl_warmup", 500),
+    ("ladder-vae-label", "kl_warmup", 20),
+    ("ladder-vae-free-bits", "kl_warmup", 0),
     ("ladder-vae-free-bits", "beta", 2.0),
     ("ladder-vae-free-bits", "free_bits", 0.5),
     ("vae", "objective.beta", 1.0),
     ("vae", "objective.free_bits", 0.0),
-    ("vae", "warmth.steps", 0),
+    ("vae", "objective.warmup", 0),
     ("vae-beta", "objective.beta", 4.0),
-    ("vae-kl-warmup", "warmth.steps", 20),
+    ("vae-kl-warmup", "objective.warmup", 20),
     ("vae-free-bits", "objective.free_bits", 0.5),
     ("vae-beta-kl-warmup-free-bits", "objective.beta", 0.5),
     ("vae-beta-kl-warmup-free-bits", "objective.free_bits", 0.25),
-    ("vae-beta-kl-warmup-free-bits", "warmth.steps", 10),
+    ("vae-beta-kl-warmup-free-bits", "objective.warmup", 10),
     ("vae-iwae", "objective.draws", 7),
     ("vae-iwae-default", "objective.draws", 5),
     ("vae-dreg", "objective.draws", 5),

@@ -34,14 +34,20 @@ if TYPE_CHECKING:
         sample,
         traverse,
     )
+    from simulacra.fitting import fit
     from simulacra.model import Model, load, save
-    from simulacra.registry import models
-    from simulacra.training import finetune, fit
+    from simulacra.parts import kind, part
+    from simulacra.registry import models, register
+    from simulacra.studies import finetune
+    from simulacra.turns import Phase, Player, Turn
 
 __version__ = "0.1.0"
 __all__ = [
     "Model",
+    "Phase",
+    "Player",
     "SimulacraError",
+    "Turn",
     "attribute",
     "checks",
     "classify",
@@ -56,11 +62,14 @@ __all__ = [
     "fit",
     "health",
     "interpolate",
+    "kind",
     "load",
     "manifold",
     "models",
     "neighbours",
+    "part",
     "reconstruct",
+    "register",
     "sample",
     "save",
     "score",
@@ -72,6 +81,9 @@ __all__ = [
 FAMILIES = ("autoregressive", "latent", "adversarial")
 _HOMES = {
     "Model": "model",
+    "Phase": "turns",
+    "Player": "turns",
+    "Turn": "turns",
     "SimulacraError": "errors",
     "attribute": "exploration",
     "classify": "evaluation",
@@ -81,15 +93,18 @@ _HOMES = {
     "edit": "exploration",
     "encode": "exploration",
     "evaluate": "evaluation",
-    "finetune": "training",
-    "fit": "training",
+    "finetune": "studies",
+    "fit": "fitting",
     "health": "exploration",
     "interpolate": "exploration",
+    "kind": "parts",
     "load": "model",
     "manifold": "exploration",
     "models": "registry",
     "neighbours": "exploration",
+    "part": "parts",
     "reconstruct": "exploration",
+    "register": "registry",
     "sample": "exploration",
     "save": "model",
     "score": "evaluation",

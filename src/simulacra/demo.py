@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ import simulacra
 from simulacra import registry
 from simulacra.capabilities import Encoder
 from simulacra.data import Dataset
-from simulacra.evaluation.evaluate import Evaluation, evaluate_fully
+from simulacra.evaluation import Evaluation
 from simulacra.evaluation.report import Chapter, write_report
 from simulacra.feed import in_order
 from simulacra.model import Model
 from simulacra.pictures import beside, picture, png
-from simulacra.training import carry_out, make_plan
-from simulacra.training.progress import Progress
+from simulacra.training import Observer
 from simulacra.weights import write_atomically
 
 MODELS = ("gated-pixelcnn", "vae", "dcgan")
@@ -43,7 +42,7 @@ class Trained:
 
     def row(self) -> dict[str, str]:
         """Its line in the table."""
-        measures = self.evaluation.measures
+        measures = self.evaluation
         bits, distance, copies = (measures.get(key) for key in ("bits_per_dim", "frechet_distance", "near_copies"))
         return {
             "model": self.name,
@@ -57,7 +56,7 @@ class Trained:
         }
 
 
-def demo(out: Path, progress: Progress, seed: int = 0, **options: Any) -> list[dict[str, str]]:
+def demo(out: Path, observers: Sequence[Observer] = (), seed: int = 0, **options: Any) -> list[dict[str, str]]:
     """Fit the three models on `digits`, write `report.html` and `samples.png` into `out`; returns the table's rows.
 
     `options` are training options for all three; without any, each model trains as it does by default.
@@ -65,10 +64,10 @@ def demo(out: Path, progress: Progress, seed: int = 0, **options: Any) -> list[d
     data = simulacra.data.load("digits")
     trained = []
     for name in MODELS:
-        progress.say(f"{name}: learning {len(data.train):,} digits")
-        plan = make_plan(name, data, out / name, (), False, {"seed": seed, **options})
-        model = carry_out(plan, progress)
-        trained.append(_look_at(name, model, data, plan.folder.path))
+        for observer in observers:
+            observer.said(f"{name}: learning {len(data.train):,} digits")
+        model = simulacra.fit(name, data, out / name, observers=observers, seed=seed, **options)
+        trained.append(_look_at(name, model, data, out / name))
     pictures = {"real digits": data.test.x[:SHOWN]} | {entry.name: entry.samples for entry in trained}
     sheet = beside({name: picture(np.asarray(items), data.spec) for name, items in pictures.items()})
     write_atomically(out / "samples.png", png(sheet))
@@ -83,7 +82,7 @@ def _look_at(name: str, model: Model, data: Dataset, run: Path) -> Trained:
     samples = simulacra.sample(model, SHOWN)
     seconds = time.perf_counter() - started
     record = json.loads((run / "run.json").read_text())
-    return Trained(name, model, evaluate_fully(model, data), samples, seconds, run, record)
+    return Trained(name, model, simulacra.evaluate(model, data), samples, seconds, run, record)
 
 
 def _chapter(entry: Trained, data: Dataset) -> Chapter:
@@ -103,5 +102,4 @@ def _chapter(entry: Trained, data: Dataset) -> Chapter:
         walk = simulacra.interpolate(entry.model, IN_A_ROW, 4, data).cpu().numpy()
         pictures["Walks between the codes of unseen digits"] = picture(walk, data.spec, IN_A_ROW)
     curve = [json.loads(line) for line in (entry.run / "metrics.jsonl").read_text().splitlines()]
-    measures = entry.evaluation.measures
-    return Chapter(entry.name, registry.find(entry.name).paper, pictures, measures, curve)
+    return Chapter(entry.name, registry.find(entry.name).paper, pictures, entry.evaluation, curve)

@@ -7,8 +7,7 @@ nor the device's memory nor how items are shared out changes a result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -18,10 +17,8 @@ from simulacra.condition import Condition
 from simulacra.data import DataSpec, Split
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
-from simulacra.fields import PADDING, Field, Leaf, Levels
-
-if TYPE_CHECKING:
-    from simulacra.model import Model
+from simulacra.fields import PADDING, ClassLabel, Field, Leaf, Levels
+from simulacra.model import Model
 
 Items = tuple[Tensor, Condition]
 BLOCK = 64  # items of a split whose codes are drawn with the noise of one generator
@@ -44,16 +41,36 @@ def slices(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def feed(split: Split, indices: np.ndarray | slice, spec: DataSpec, device: torch.device) -> Items:
-    """x (n, *shape) and the condition that `spec` asks for, on the device; what is derived of x is derived here.
+Change = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+"""Of arrays (n, ...) by the names of their columns, those of x under ""."""
 
+
+def feed(
+    split: Split,
+    indices: np.ndarray | slice,
+    spec: DataSpec,
+    device: torch.device,
+    change: Change | None = None,
+) -> Items:
+    """x (n, *shape) and the condition that `spec` asks for, on the device.
+
+    What is stored is read and may be changed, by an augmentation; what is derived of x is derived after that.
     Raises UsageError for data of another shape or grid, or without a field of the condition.
     """
-    x = np.array(split.x[indices])
-    check_items(x, spec)
-    columns = _condition(split, indices, x, spec)
-    condition = Condition({name: torch.from_numpy(array) for name, array in columns.items()})
-    return torch.from_numpy(x).to(device), condition.to(device)
+    arrays = {"": np.array(split.x[indices])} | _stored(split, indices, spec)
+    check_items(arrays[""], spec)
+    arrays = arrays if change is None else change(arrays)
+    x, numbers = arrays.pop(""), np.arange(len(split))[indices]
+    for name, field in derived(split, spec).items():
+        arrays[name] = field.by.derive(x, numbers, spec.x)
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    return torch.from_numpy(np.ascontiguousarray(x)).to(device), Condition(tensors).to(device)
+
+
+def derived(split: Split, spec: DataSpec) -> dict[str, Derived]:
+    """The fields of the condition that are made of x, because the split has none of the name."""
+    fields = spec.condition.items()
+    return {name: field for name, field in fields if isinstance(field, Derived) and name not in split.condition}
 
 
 def check_items(x: np.ndarray, spec: DataSpec) -> None:
@@ -66,12 +83,10 @@ def check_items(x: np.ndarray, spec: DataSpec) -> None:
         raise UsageError(f"the model is for {spec.levels} levels, but these data reach {int(x.max())}")
 
 
-def _condition(split: Split, indices: np.ndarray | slice, x: np.ndarray, spec: DataSpec) -> dict[str, np.ndarray]:
-    columns: dict[str, np.ndarray] = {}
-    for name, field in spec.condition.items():
-        if isinstance(field, Derived) and name not in split.condition:
-            columns[name] = field.by.derive(x, np.arange(len(split))[indices], spec.x)
-            continue
+def _stored(split: Split, indices: np.ndarray | slice, spec: DataSpec) -> dict[str, np.ndarray]:
+    """The columns of the condition that the split has."""
+    columns, made = {}, derived(split, spec)
+    for name, field in ((name, field) for name, field in spec.condition.items() if name not in made):
         for key, column in field.columns(name).items():
             columns[key] = np.array(split.field(key)[indices])
             if columns[key].shape[1:] != column.shape:
@@ -104,6 +119,20 @@ def in_order(
     n = len(split) if limit is None else min(limit, len(split))
     for part in slices(n, batch):
         yield feed(split, part, spec, device)
+
+
+def shown(model: Model, split: Split, n: int) -> Condition:
+    """A condition for n items to look at: all classes in turn, or where there is more than classes that of n items of
+    the split, in turn where it has fewer."""
+    if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()):
+        return model.every_class(n)
+    return feed(split, np.arange(n) % len(split), model.spec, model.device)[1]
+
+
+def numbered(split: Split, index: np.ndarray, spec: DataSpec, device: torch.device, batch: int) -> Iterator[Items]:
+    """The items of a split with the numbers `index` (n,), in batches; the last batch may be smaller."""
+    for part in slices(len(index), batch):
+        yield feed(split, index[part], spec, device)
 
 
 def as_items(x: Tensor | np.ndarray, spec: DataSpec, device: torch.device) -> Tensor:

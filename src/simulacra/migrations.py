@@ -1,13 +1,158 @@
-"""Configs of earlier formats, brought to the newest one: {"format": 1, ...} -> {"format": 2, ...}."""
+"""Configs of earlier formats, brought to the newest one, with the names that their weights have.
+
+Format 1 knew no parts: a model's prior, likelihood, networks and objective were words and numbers among its arguments,
+and a condition was classes alone. What format 1 said of a model is said here in terms of format 2; two models whose
+networks have changed since are refused, with the command that fits them again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from simulacra.errors import ModelFileError
 
-def newest(record: dict[str, Any], path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """A config in the newest format, and the tensors that its weights still hold and the model no longer has."""
-    return record, {}
+Json = dict[str, Any]
+CHANGED = ("vqvae2", "multiscale-pixelrnn")  # their networks read coarser grids and small images otherwise now
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """A config of the newest format.
+
+    renamed: of a tensor's name in the model now the beginning, and that in the file.
+    left_out: tensors that the file holds and the model no longer has, as meta tensors by name.
+    """
+
+    record: Json
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def in_file(self, name: str) -> str:
+        """The name that a tensor of the model has in the file."""
+        for now, then in self.renamed.items():
+            if name.startswith(now):
+                return then + name.removeprefix(now)
+        return name
+
+
+def newest(record: Json, path: Path) -> Migrated:
+    """A config of any format; one of the newest is returned as it is. Raises ModelFileError for what cannot be read."""
+    if record.get("format") != 1:
+        return Migrated(record)
+    if set(record) != {"format", "type", "spec", "arguments"} or not isinstance(record["type"], str):
+        raise ModelFileError(f"{path} is not a model config of format 1")
+    name, arguments = record["type"], record["arguments"]
+    if name in CHANGED:
+        raise ModelFileError(
+            f"{path} is of format 1, and the networks of {name} have changed since: fit it again with "
+            f"`simulacra fit {name} DATA`"
+        )
+    try:
+        recipe = _RECIPES.get(name, _plain)(name, dict(arguments))
+        spec = _spec(record["spec"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(f"{path} does not describe a model of format 1: {error!r}") from error
+    preset = "dcgan" if name == "dcgan" else None
+    now = {"format": 2, "model": recipe, "preset": preset, "imports": [], "spec": spec}
+    return Migrated(now, _RENAMED.get(name, {}), _LEFT_OUT.get(name, {}))
+
+
+def _spec(spec: Json) -> Json:
+    shape, levels = spec["shape"], spec["levels"]
+    x = {"real": {"shape": shape}} if levels is None else {"levels": {"shape": shape, "levels": levels}}
+    condition = {
+        name: {"class": {"count": own["count"], "names": own["names"]}} for name, own in spec["condition"].items()
+    }
+    return {"x": x, "condition": condition}
+
+
+def _plain(name: str, arguments: Json) -> Json:
+    return {name: arguments}
+
+
+def _network(arguments: Json) -> Json:
+    """The part that network, hidden, layers, width and dropout were, which are taken out of the arguments."""
+    which, dropout = arguments.pop("network"), arguments.pop("dropout", 0.0)
+    hidden, layers, width = (arguments.pop(key) for key in ("hidden", "layers", "width"))
+    if which == "conv":
+        return {"conv": {"width": width, "dropout": dropout}}
+    return {"dense": {"hidden": hidden, "layers": layers, "dropout": dropout}}
+
+
+def _likelihood(arguments: Json) -> Json | None:
+    name, scale = arguments.pop("likelihood"), arguments.pop("scale", None)
+    return None if name == "auto" and scale is None else {name: {"scale": scale} if name == "gaussian" else {}}
+
+
+def _with_network(name: str, arguments: Json) -> Json:
+    """Of autoencoder and m2: a network, and a likelihood where there is one."""
+    changed: Json = {"network": _network(arguments)}
+    if "likelihood" in arguments:
+        changed["likelihood"] = _likelihood(arguments)
+    return {name: arguments | changed}
+
+
+def _vae(name: str, arguments: Json) -> Json:
+    prior = {arguments.pop("prior"): _given(arguments, "components", "categories", "relaxation")}
+    which, draws = arguments.pop("objective"), arguments.pop("draws")
+    beta, warmup, free_bits = (arguments.pop(key) for key in ("beta", "kl_warmup", "free_bits"))
+    weights = {"beta": beta, "warmup": warmup, "free_bits": free_bits}
+    objective = {which: weights if which == "elbo" else {} if draws is None else {"draws": draws}}
+    changed = {"network": _network(arguments), "likelihood": _likelihood(arguments)}
+    return {name: arguments | changed | {"prior": prior, "objective": objective}}
+
+
+def _given(arguments: Json, *names: str) -> Json:
+    """Those of the arguments that are not None; all of them are taken out."""
+    return {name: value for name in names if (value := arguments.pop(name)) is not None}
+
+
+def _ladder(name: str, arguments: Json) -> Json:
+    changed = _given(arguments, "width", "hidden", "latent")
+    blocks = arguments.pop("blocks")
+    size = {arguments.pop("size"): changed | ({} if blocks is None else {"layers": [blocks]})}
+    return {name: arguments | {"size": size, "likelihood": _likelihood(arguments)}}
+
+
+def _matched(name: str, arguments: Json) -> Json:
+    critic = {"critic_hidden": arguments["hidden"]} if name == "aae" else {}
+    changed = {"network": _network(arguments), "likelihood": _likelihood(arguments)}
+    return {name: arguments | changed | critic | {"prior": {arguments["prior"]: {}}}}
+
+
+def _vqvae(name: str, arguments: Json) -> Json:
+    width, layers = arguments.pop("prior_width"), arguments.pop("prior_layers")
+    prior = {"gated-pixelcnn": {"width": width, "layers": layers, "dropout": arguments.pop("dropout")}}
+    return {name: arguments | {"prior": prior, "likelihood": _likelihood(arguments)}}
+
+
+def _dcgan(name: str, arguments: Json) -> Json:
+    networks = {"dcgan": {"width": arguments["width"]}}
+    return {"gan": {"latent": arguments["latent"], "generator": networks, "critic": networks}}
+
+
+_RECIPES: dict[str, Callable[[str, Json], Json]] = {
+    "autoencoder": _with_network,
+    "m2": _with_network,
+    "vae": _vae,
+    "ladder-vae": _ladder,
+    "wae-mmd": _matched,
+    "aae": _matched,
+    "vqvae": _vqvae,
+    "dcgan": _dcgan,
+}
+_RENAMED = {
+    "dcgan": {
+        "generator.beside.vectors.": "generator.classes.",
+        "critic.head.vectors.": "critic.classes.",
+        "critic.head.score.": "critic.score.",
+    }
+}
+_COUNT = torch.zeros((), dtype=torch.int64, device="meta")  # of the calls by which a warm-up was counted
+_LEFT_OUT = {"vae": {"warmth.done": _COUNT}, "ladder-vae": {"warmth.done": _COUNT}}

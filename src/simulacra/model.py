@@ -185,15 +185,16 @@ def load(run: str | Path, device: str | torch.device = "cpu") -> Model:
     """
     folder = model_folder(Path(run))
     content = (folder / "config.json").read_bytes()
-    record, left_out = migrations.newest(read_json(folder / "config.json"), folder / "config.json")
+    migrated = migrations.newest(read_json(folder / "config.json"), folder / "config.json")
     # Shapes without memory, and no more of them than the file has: a config cannot ask for what the weights lack.
     with torch.device("meta"), _as_many_as(folder / "weights.safetensors"):
-        expected = _construct(record, folder / "config.json").state_dict()
-    tensors, metadata = read_tensors(folder / "weights.safetensors", {**expected, **left_out})
+        expected = _construct(migrated.record, folder / "config.json").state_dict()
+    in_file = {migrated.in_file(name): tensor for name, tensor in expected.items()} | dict(migrated.left_out)
+    tensors, metadata = read_tensors(folder / "weights.safetensors", in_file)
     if metadata.get("config") != hashlib.sha256(content).hexdigest():
         raise ModelFileError(f"{folder}: config.json is not the one that weights.safetensors was written with")
-    model = _construct(record, folder / "config.json")
-    model.load_state_dict({name: tensors[name] for name in expected})
+    model = _construct(migrated.record, folder / "config.json")
+    model.load_state_dict({name: tensors[migrated.in_file(name)] for name in expected})
     return model.to(device).eval()
 
 
@@ -261,16 +262,17 @@ def refuse_if_changed_by_hand(model: Model) -> None:
     for name, module in own.items():
         if name not in built or type(module) is not type(built[name]) or _size(module) != _size(built[name]):
             raise UsageError(
-                f"{name or 'the model'} of this {model.name} is a {type(module).__name__} that its recipe does not have: "
-                "such a model could not be loaded again. Make it a part, @part('network', 'mine'), and pass that to the "
-                "constructor; see CONTRIBUTING.md"
+                f"{name or 'the model'} of this {model.name} is a {type(module).__name__} that its recipe does not "
+                "have: such a model could not be loaded again. Make it a part, @part('network', 'mine'), and pass "
+                "that to the constructor; see CONTRIBUTING.md"
             )
         for attribute, value in _plain(module).items():
             if attribute in vars(built[name]) and vars(built[name])[attribute] != value:
                 place = f"{name}.{attribute}" if name else attribute
                 raise UsageError(
                     f"{place} of this {model.name} was set to {value!r} after it was constructed with "
-                    f"{vars(built[name])[attribute]!r}, which its config.json would not know; pass it to the constructor"
+                    f"{vars(built[name])[attribute]!r}, which its config.json would not know; "
+                    "pass it to the constructor"
                 )
     if missing := sorted(built.keys() - own.keys()):
         raise UsageError(f"this {model.name} lacks {missing[0]!r}, which its recipe has; construct it anew")

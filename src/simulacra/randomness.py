@@ -11,6 +11,8 @@ import zlib
 import numpy as np
 import torch
 
+from simulacra.errors import UsageError
+
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -23,6 +25,20 @@ def mix(*parts: int | str) -> int:
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) % (1 << 64)
         mixed ^= mixed >> 31
     return mixed >> 1
+
+
+def uniforms(index: np.ndarray, count: int, *parts: int | str) -> np.ndarray:
+    """Numbers in [0, 1), (n, count) float64: row i follows from the parts and index[i] alone, whatever the other rows.
+
+    index: (n,) integers >= 0. The seed of the parts is mixed with index[i] and with the column, each by splitmix64.
+    """
+    mixed = np.full((len(index), 1), mix(*parts), np.uint64)
+    for part in (index.astype(np.uint64)[:, None], np.arange(count, dtype=np.uint64)[None, :]):
+        mixed = (mixed ^ part) + np.uint64(_GOLDEN)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return (mixed >> np.uint64(11)) * 2.0**-53
 
 
 def seed_everything(*parts: int | str) -> None:
@@ -43,18 +59,13 @@ def generator(device: torch.device, *parts: int | str) -> torch.Generator:
     return torch.Generator(device).manual_seed(mix(*parts))
 
 
-def uniforms(index: np.ndarray, count: int, *parts: int | str) -> np.ndarray:
-    """(n, count) uniform numbers in [0, 1), float64: a pure function of each item's number, index (n,), and the parts.
+def some_of(n: int, most: int | None, *parts: int | str) -> np.ndarray:
+    """The numbers of at most `most` of n items, rising: all of them where there are no more, else drawn for a purpose.
 
-    The items of a batch have the same noise in whatever company; the finaliser of splitmix64, as in `mix`.
+    The first items of a split are no sample of it, because splits may be sorted. Raises UsageError for most < 1.
     """
-    with np.errstate(over="ignore"):
-        seeds = np.asarray(index, np.uint64) * np.uint64(0xD1342543DE82EF95) + np.uint64(mix(*parts))
-        mixed = _finalised(_finalised(seeds)[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN))
-    return (mixed >> np.uint64(11)) * 2.0**-53
-
-
-def _finalised(mixed: np.ndarray) -> np.ndarray:
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    if most is not None and most < 1:
+        raise UsageError(f"at least one item is needed, not {most}")
+    if most is None or most >= n:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(mix(*parts)).permutation(n)[:most])

@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.parts import convert, fill
+from simulacra.parts import convert, fill, kind_of, parts_with
 from simulacra.schema import Argument, arguments
 
 B = TypeVar("B", bound=Callable[..., Any])
@@ -59,6 +59,14 @@ class Entry:
     def arguments(self) -> dict[str, Argument]:
         """What it takes beside the spec."""
         return arguments(self.build, without=("spec",))
+
+    def place_of(self, name: str) -> str:
+        """Where an argument that the model has not is found within its parts: a sentence; "" where nowhere."""
+        for own, argument in self.arguments.items():
+            of = kind_of(argument.type)
+            for part in parts_with(of, name) if of else ():
+                return f" It is an argument of a part: --{own.replace('_', '-')} {part}:{name}=..."
+        return ""
 
 
 _entries: dict[str, Entry] = {}

@@ -4,16 +4,18 @@ import pytest
 import torch
 from small import condition_of, items, labels, randomise
 
-from simulacra.adversarial import DCGAN
+from simulacra.adversarial import GAN, dcgan
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real, numeric
+from simulacra.turns import Turn
 
 SIZES = [(1, 8, 8), (1, 9, 13), (1, 28, 28), (3, 32, 32), (1, 8, 40), (3, 15, 17)]
 
 
-def small(shape, levels=17, classes=0, seed=0) -> DCGAN:
+def small(shape, levels=17, classes=0, seed=0) -> GAN:
     torch.manual_seed(seed)
-    return DCGAN(DataSpec(shape, levels, labels(classes) if classes else {}), latent=5, width=4)
+    return dcgan(DataSpec(numeric(shape, levels), labels(classes) if classes else {}), latent=5, width=4)
 
 
 @pytest.mark.parametrize("shape", SIZES, ids=str)
@@ -47,7 +49,7 @@ def test_samples_lie_on_the_grid(shape, levels):
 
 def test_the_whole_grid_is_within_reach():
     """tanh ends at -1 and 1, which are the lowest and the highest level."""
-    spec = DataSpec((1, 8, 8), 17)
+    spec = DataSpec(Levels((1, 8, 8), 17))
     assert spec.on_grid(torch.tensor([-1.0, 0.0, 1.0])).tolist() == [0, 8, 16]
     assert torch.equal(spec.on_grid(spec.centred(torch.arange(17))), torch.arange(17).byte())
 
@@ -74,7 +76,7 @@ def test_real_and_fake_items_share_no_batch_norm():
     x = items(model.spec, 8)
     for seed in (1, 2):
         torch.manual_seed(seed)
-        model.critic_loss(x, {})
+        model.critic_loss(Turn(x))
     real, fake = seen[0::2], seen[1::2]
     assert torch.equal(real[0], real[1])
     assert not torch.equal(fake[0], fake[1])
@@ -85,7 +87,7 @@ def test_every_turn_has_fresh_fakes():
     model.generator.register_forward_hook(lambda module, given, x: seen.append(x.detach()))
     x = items(model.spec, 4)
     for loss in (model.critic_loss, model.generator_loss, model.critic_loss):
-        loss(x, {})
+        loss(Turn(x))
     assert len(seen) == 3
     assert not any(torch.equal(seen[i], seen[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
@@ -113,12 +115,12 @@ def test_temperature_scales_the_codes():
 @pytest.mark.parametrize(
     ("spec", "arguments", "message"),
     [
-        (DataSpec((1, 7, 30), 17), {}, "8×8 up"),
-        (DataSpec((2,), None), {}, "try vae"),
-        (DataSpec((1, 8, 8), 17), {"latent": 0}, "latent >= 1"),
-        (DataSpec((1, 8, 8), None), {}, "grid of levels"),
+        (DataSpec(Levels((1, 7, 30), 17)), {}, "8×8 up"),
+        (DataSpec(Real((2,))), {}, "images from 8×8 up, not shape \\(2,\\); try dense, or a vae"),
+        (DataSpec(Levels((1, 8, 8), 17)), {"latent": 0}, "latent >= 1"),
+        (DataSpec(Real((1, 8, 8))), {}, "grid of levels"),
     ],
 )
 def test_what_it_cannot_paint_is_refused(spec, arguments, message):
     with pytest.raises(UsageError, match=message):
-        DCGAN(spec, **arguments)
+        dcgan(spec, **arguments)

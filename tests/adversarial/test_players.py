@@ -6,8 +6,9 @@ import pytest
 import torch
 from small import condition_of, items, labels
 
-from simulacra.adversarial import DCGAN
+from simulacra.adversarial import dcgan
 from simulacra.data import DataSpec
+from simulacra.fields import Levels
 from simulacra.training.loop import Loop
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
@@ -20,19 +21,18 @@ class Turns(dict):
         return items(SPEC, 12, seed=draw), condition_of(SPEC, 12)
 
 
-SPEC = DataSpec((1, 9, 8), 17, labels(3))
+SPEC = DataSpec(Levels((1, 9, 8), 17), labels(3))
 
 
 def loop() -> Loop:
     torch.manual_seed(0)
-    return Loop(DCGAN(SPEC, latent=5, width=4), Options(warmup=0), Runtime(torch.device("cpu"), bf16=False))
+    return Loop(dcgan(SPEC, latent=5, width=4), Options(warmup=0), Runtime(torch.device("cpu"), bf16=False))
 
 
 def only(loop: Loop, name: str) -> Loop:
     """The loop at a step in which the phase of one player alone is due."""
     loop.steps = 1
-    player = getattr(loop.model, name)
-    loop.phases = [phase if phase.player is player else replace(phase, every=2) for phase in loop.phases]
+    loop.phases = [phase if phase.name == name else replace(phase, every=2) for phase in loop.phases]
     return loop
 
 
@@ -56,7 +56,6 @@ def test_a_full_step_leaves_no_gradient_of_one_player_to_the_other():
     """After the generator's turn the critic's gradients are those of its own turn."""
     training, alone = loop(), loop()
     alone.phases = alone.phases[:1]
-    alone.optimisers = alone.optimisers[:1]
     for each in (training, alone):
         each.step(Turns(), 0.0)
     for ours, theirs in zip(training.model.critic.parameters(), alone.model.critic.parameters(), strict=True):
@@ -73,10 +72,9 @@ def test_the_critic_moves_more_often_where_it_is_asked_to():
     training = loop()
     seen = []
     training.phases = [replace(training.phases[0], repeat=3), replace(training.phases[1], every=2)]
-    training.draws_per_step = 3
     for phase, name in zip(training.phases, ("critic", "generator"), strict=True):
         loss = phase.loss
-        tell = lambda x, c, loss=loss, name=name: seen.append((name, x.clone())) or loss(x, c)  # noqa: E731
+        tell = lambda turn, loss=loss, name=name: seen.append((name, turn.x.clone())) or loss(turn)  # noqa: E731
         training.phases[training.phases.index(phase)] = replace(phase, loss=tell)
     training.step(Turns(), 0.0)
     training.step(Turns(), 0.0)

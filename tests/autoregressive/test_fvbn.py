@@ -7,15 +7,17 @@ from small import all_items, randomise
 from simulacra.autoregressive import FVBN
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, numeric
+from simulacra.turns import Turn
 
 
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_binary_data_have_a_weight_for_each_pair_and_a_bias_for_each_coordinate(n):
-    assert FVBN(DataSpec((n,), 2)).free_parameters() == n * (n + 1) // 2
+    assert FVBN(DataSpec(Levels((n,), 2))).free_parameters() == n * (n + 1) // 2
 
 
 def test_binary_factors_are_logistic_regressions():
-    spec = DataSpec((4,), 2)
+    spec = DataSpec(Levels((4,), 2))
     model, x = randomise(FVBN(spec).double()), all_items(spec)
     weight, bias = model.regression.weight[:, 0], model.regression.bias
     value = 2.0 * x - 1
@@ -27,7 +29,7 @@ def test_binary_factors_are_logistic_regressions():
 
 def test_it_starts_as_the_uniform_distribution_and_its_loss_is_convex():
     """Along any line the loss lies below its chord."""
-    spec = DataSpec((1, 2, 3), 4)
+    spec = DataSpec(Levels((1, 2, 3), 4))
     model, x = FVBN(spec).double(), all_items(spec)[::7]
     torch.testing.assert_close(model.log_prob(x).exp(), torch.full((len(x),), 4.0**-6, dtype=torch.float64))
     ends = [list(randomise(FVBN(spec).double(), 1.0, seed).parameters()) for seed in (1, 2)]
@@ -36,7 +38,7 @@ def test_it_starts_as_the_uniform_distribution_and_its_loss_is_convex():
         with torch.no_grad():
             for own, one, other in zip(model.parameters(), *ends, strict=True):
                 own.copy_(torch.lerp(one, other, share))
-            return model.loss(x, {})["nats"].item()
+            return model.loss(Turn(x))["nats"].item()
 
     for share in (0.25, 0.5, 0.75):
         assert loss(share) < (1 - share) * loss(0.0) + share * loss(1.0)
@@ -45,7 +47,7 @@ def test_it_starts_as_the_uniform_distribution_and_its_loss_is_convex():
 @pytest.mark.parametrize("levels", [2, 3, 5])
 def test_with_polynomials_of_the_full_degree_a_level_can_mean_anything(levels):
     """1, T_1, ..., T_{L-1} are independent functions of L levels, and more of them would not be."""
-    model = FVBN(DataSpec((1,), levels), degree=99)
+    model = FVBN(DataSpec(numeric((1,), levels)), degree=99)
     assert model.degree == levels - 1
     read = model.read(model.numbers(torch.arange(levels)[:, None]))
     table = torch.cat((torch.ones(levels, 1), read), dim=1)
@@ -57,8 +59,8 @@ def test_with_polynomials_of_the_full_degree_a_level_can_mean_anything(levels):
 
 def test_what_it_cannot_do_is_refused():
     with pytest.raises(UsageError, match="degree 1 or more"):
-        FVBN(DataSpec((4,), 2), degree=0)
+        FVBN(DataSpec(Levels((4,), 2)), degree=0)
     with pytest.raises(UsageError, match="--levels"):
-        FVBN(DataSpec((3, 32, 32), 256))
+        FVBN(DataSpec(Levels((3, 32, 32), 256)))
     with pytest.raises(UsageError, match="raster order only"):
-        FVBN(DataSpec((3,), 2)).steps(1, order=torch.tensor([2, 1, 0]))
+        FVBN(DataSpec(Levels((3,), 2))).steps(1, order=torch.tensor([2, 1, 0]))

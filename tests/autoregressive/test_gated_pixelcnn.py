@@ -8,6 +8,7 @@ import simulacra as sim
 from simulacra.autoregressive import GatedPixelCNN
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real
 from simulacra.nn import MaskedConv2d
 
 SHAPES = [(1, 5, 5), (1, 3, 7), (1, 6, 2), (1, 1, 6), (1, 6, 1), (3, 4, 3), (3, 1, 3), (3, 3, 1), (2, 2, 3)]
@@ -17,7 +18,7 @@ NETWORKS = [
     {"kernel": 5, "inner_kernel": 1},
     {"kernel": 9, "layers": 1},
 ]
-SPEC = DataSpec((3, 4, 4), 4, labels(3))
+SPEC = DataSpec(Levels((3, 4, 4), 4), labels(3))
 
 
 def gated(spec: DataSpec, **arguments) -> GatedPixelCNN:
@@ -28,7 +29,7 @@ def gated(spec: DataSpec, **arguments) -> GatedPixelCNN:
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
 @pytest.mark.parametrize("shape", [(1, 5, 6), (3, 3, 2)], ids=str)
 def test_every_window_is_causal_and_walks(shape, network):
-    model = gated(DataSpec(shape, 4), width=6, **network).double()
+    model = gated(DataSpec(Levels(shape, 4)), width=6, **network).double()
     assert sim.checks.causality(model).causal
     drawn = [
         model.sample(3, sampler=sampler, generator=torch.Generator().manual_seed(0)) for sampler in ("cached", "naive")
@@ -39,13 +40,13 @@ def test_every_window_is_causal_and_walks(shape, network):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_all_that_comes_before_reaches_a_sub_pixel(shape):
     """A window of 7 and three layers on top see the whole of these images."""
-    assert sim.checks.causality(gated(DataSpec(shape, 4))).coverage == 1
+    assert sim.checks.causality(gated(DataSpec(Levels(shape, 4)))).coverage == 1
 
 
 @pytest.mark.parametrize(("kernel", "inner_kernel", "layers"), [(3, 3, 2), (5, 3, 1), (3, 5, 2)])
 def test_the_receptive_field_is_a_rectangle_above_and_a_run_to_the_left(kernel, inner_kernel, layers):
     """Windows of sides k: Σ (k - 1) / 2 columns on both sides; above, the first of them stands one row higher."""
-    model = gated(DataSpec((1, 9, 9), 4), kernel=kernel, inner_kernel=inner_kernel, layers=layers)
+    model = gated(DataSpec(Levels((1, 9, 9), 4)), kernel=kernel, inner_kernel=inner_kernel, layers=layers)
     found = sim.checks.causality(model, factors=[7 * 9 + 4])
     reach = kernel // 2 + (layers - 1) * (inner_kernel // 2)
     expected = torch.zeros(9, 9, dtype=torch.bool)
@@ -78,7 +79,7 @@ def test_what_is_masked_does_not_matter_and_is_no_part_of_the_saved_weights():
 
 
 def test_in_training_mode_dropout_moves_the_score_and_in_eval_mode_it_does_not():
-    spec = DataSpec((1, 4, 4), 4)
+    spec = DataSpec(Levels((1, 4, 4), 4))
     model = gated(spec, dropout=0.5)
     x = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
     assert torch.equal(model.log_prob(x), model.log_prob(x))
@@ -89,12 +90,12 @@ def test_in_training_mode_dropout_moves_the_score_and_in_eval_mode_it_does_not()
 @pytest.mark.parametrize(
     ("spec", "arguments", "message"),
     [
-        (DataSpec((5,), 4), {}, "try made or nade"),
-        (DataSpec((1, 4, 4), 4), {"kernel": 4}, "odd side"),
-        (DataSpec((3, 4, 4), 4), {"width": 2}, "width of at least 3"),
-        (DataSpec((1, 4, 4), 4), {"layers": 0}, "at least one layer"),
-        (DataSpec((1, 4, 4), 4), {"dropout": 1.0}, "dropout from 0"),
-        (DataSpec((1, 4, 4), None), {}, "continuous.*rnade"),
+        (DataSpec(Levels((5,), 4)), {}, "try made or nade"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"kernel": 4}, "odd side"),
+        (DataSpec(Levels((3, 4, 4), 4)), {"width": 2}, "width of at least 3"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"layers": 0}, "at least one layer"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"dropout": 1.0}, "dropout from 0"),
+        (DataSpec(Real((1, 4, 4))), {}, "continuous.*rnade"),
     ],
 )
 def test_what_it_cannot_model_is_refused(spec, arguments, message):

@@ -7,9 +7,14 @@ from small import all_items
 from simulacra.autoregressive.heads import LevelHead, MixtureHead
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, Categorical
+from simulacra.fields import Levels, numeric
 
-SPECS = {"grey": DataSpec((1, 3, 2), 17), "two": DataSpec((2, 3, 2), 5), "colour": DataSpec((3, 3, 2), 4)}
-BINARY = DataSpec((3, 3, 2), 2)
+SPECS = {
+    "grey": DataSpec(Levels((1, 3, 2), 17)),
+    "two": DataSpec(Levels((2, 3, 2), 5)),
+    "colour": DataSpec(Levels((3, 3, 2), 4)),
+}
+BINARY = DataSpec(Levels((3, 3, 2), 2))
 every_spec = pytest.mark.parametrize("spec", [*SPECS.values(), BINARY], ids=[*SPECS, "binary"])
 
 
@@ -27,7 +32,7 @@ def output_and_image(head, spec: DataSpec, n: int = 4):
 @pytest.mark.parametrize("kind", range(3))
 def test_the_masses_of_all_colours_of_a_pixel_add_up_to_one(spec, kind):
     """However the channels are coupled: Σ over all colours of Π over the channels."""
-    head, pixel = heads(spec)[kind], DataSpec((spec.shape[0], 1, 1), spec.levels)
+    head, pixel = heads(spec)[kind], DataSpec(numeric((spec.shape[0], 1, 1), spec.levels))
     colours = all_items(pixel)
     output = torch.randn(1, head.outputs, 1, 1, dtype=torch.float64).expand(len(colours), -1, -1, -1)
     p = head.everywhere(2 * output, spec.centred(colours.double()))

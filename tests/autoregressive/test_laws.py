@@ -11,7 +11,8 @@ import simulacra as sim
 from simulacra.autoregressive.samplers import SAMPLERS
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
-from simulacra.model import Model, constructor_arguments
+from simulacra.fields import Levels, Real, numeric
+from simulacra.model import Model
 
 ENTRIES = [entry for entry in sim.models() if entry.family == "autoregressive"]
 LARGER = {"width": 12, "hidden": 64, "orders": 3}  # than small ones: so that all of the past can pass; orders to mix
@@ -20,8 +21,8 @@ LARGER = {"width": 12, "hidden": 64, "orders": 3}  # than small ones: so that al
 def build(entry, spec: DataSpec, scale: float = 1.0, **arguments) -> Model:
     """A small model in float64: counts of a few items, or random weights, biases too, that neither fade nor explode."""
     given = small_arguments(entry) | LARGER | arguments
-    known = constructor_arguments(entry.model)
-    model = randomise(entry.model(spec, **{k: v for k, v in given.items() if k in known}), 1.0)
+    known = entry.arguments
+    model = randomise(entry.build(spec, **{k: v for k, v in given.items() if k in known}), 1.0)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= scale * (1.5 * parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.3)
@@ -42,29 +43,29 @@ def cases(specs: dict[str, DataSpec]) -> pytest.MarkDecorator:
 
 
 VECTORS = {
-    "vector": DataSpec((5,), 3),
-    "continuous": DataSpec((4,), None),
-    "continuous labelled": DataSpec((3,), None, labels(3)),
+    "vector": DataSpec(Levels((5,), 3)),
+    "continuous": DataSpec(Real((4,))),
+    "continuous labelled": DataSpec(Real((3,)), labels(3)),
 }
 SEEN = {
-    "grey 5×4": DataSpec((1, 5, 4), 4),
-    "binary 3×6 labelled": DataSpec((1, 3, 6), 2, labels(3)),
-    "colour 3×2 labelled": DataSpec((3, 3, 2), 4, labels(3)),
-    "a row": DataSpec((2, 1, 5), 4),
-    "a column": DataSpec((1, 5, 1), 4),
-    "a pixel": DataSpec((1, 1, 1), 4),
+    "grey 5×4": DataSpec(Levels((1, 5, 4), 4)),
+    "binary 3×6 labelled": DataSpec(Levels((1, 3, 6), 2), labels(3)),
+    "colour 3×2 labelled": DataSpec(Levels((3, 3, 2), 4), labels(3)),
+    "a row": DataSpec(Levels((2, 1, 5), 4)),
+    "a column": DataSpec(Levels((1, 5, 1), 4)),
+    "a pixel": DataSpec(Levels((1, 1, 1), 4)),
 } | VECTORS
 ENUMERABLE = {
-    "512 binary images of 3×3": DataSpec((1, 3, 3), 2),
-    "4,096 colour images of 1×2 on 4 levels": DataSpec((3, 1, 2), 4),
-    "64 binary images of 3×2 by class": DataSpec((1, 3, 2), 2, labels(3)),
-    "243 vectors on 3 levels": DataSpec((5,), 3),
+    "512 binary images of 3×3": DataSpec(Levels((1, 3, 3), 2)),
+    "4,096 colour images of 1×2 on 4 levels": DataSpec(Levels((3, 1, 2), 4)),
+    "64 binary images of 3×2 by class": DataSpec(Levels((1, 3, 2), 2), labels(3)),
+    "243 vectors on 3 levels": DataSpec(Levels((5,), 3)),
 }
 DRAWN = {
-    "grey 4×3": DataSpec((1, 4, 3), 5),
-    "colour 2×3 labelled": DataSpec((3, 2, 3), 4, labels(3)),
-    "a binary row": DataSpec((1, 1, 6), 2),
-    "a column labelled": DataSpec((1, 5, 1), 4, labels(3)),
+    "grey 4×3": DataSpec(Levels((1, 4, 3), 5)),
+    "colour 2×3 labelled": DataSpec(Levels((3, 2, 3), 4), labels(3)),
+    "a binary row": DataSpec(Levels((1, 1, 6), 2)),
+    "a column labelled": DataSpec(Levels((1, 5, 1), 4), labels(3)),
 } | VECTORS
 
 
@@ -140,7 +141,7 @@ def test_log_prob_is_the_sum_of_the_conditionals_met_while_sampling(entry, spec)
         torch.testing.assert_close(model.log_prob(drawn, given), each.flatten(1).sum(1), rtol=1e-7, atol=1e-7)
 
 
-@cases({"16 binary images of 2×2": DataSpec((1, 2, 2), 2)})
+@cases({"16 binary images of 2×2": DataSpec(Levels((1, 2, 2), 2))})
 def test_draws_are_as_frequent_as_the_model_says(entry, spec):
     """8,000 of them against p(x), by chi square with 15 degrees of freedom at 1e-4."""
     model, n = build(entry, spec), 8000
@@ -210,7 +211,7 @@ def _one_by_one(model: Model, x: Tensor, unknown: Tensor, given: dict[str, Tenso
     return each[:, unknown].sum(1)
 
 
-@cases({"binary 2×3": DataSpec((1, 2, 3), 2)})
+@cases({"binary 2×3": DataSpec(Levels((1, 2, 3), 2))})
 def test_completions_follow_the_conditional_distribution(entry, spec):
     """4,000 completions of three unknown pixels against enumeration, by chi square with 7 degrees of freedom at 1e-4.
 
@@ -252,7 +253,7 @@ def test_progress_tells_what_is_final(entry, spec):
             assert agree(x.flatten(1)[:, order[:done]], final.flatten(1)[:, order[:done]])
 
 
-once_each = cases({"grey": DataSpec((1, 2, 3), 4), "continuous": DataSpec((6,), None)})
+once_each = cases({"grey": DataSpec(Levels((1, 2, 3), 4)), "continuous": DataSpec(Real((6,)))})
 
 
 @once_each
@@ -271,7 +272,7 @@ def test_what_makes_no_sense_is_refused(entry, spec):
 
 @once_each
 def test_data_of_the_other_kind_are_refused_with_a_model_that_takes_them(entry, spec):
-    other = DataSpec(spec.shape, None if spec.levels else 4)
+    other = DataSpec(numeric(spec.shape, None if spec.levels else 4))
     with pytest.raises(UsageError, match="rnade" if spec.levels else r"\b(made|nade)\b"):
         build(entry, other)
 

@@ -11,8 +11,10 @@ from simulacra.autoregressive import MADE
 from simulacra.autoregressive.masked import MaskedLinear
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real
+from simulacra.turns import Turn
 
-BINARY, COLOUR = DataSpec((1, 3, 3), 2), DataSpec((3, 2, 2), 4, labels(3))
+BINARY, COLOUR = DataSpec(Levels((1, 3, 3), 2)), DataSpec(Levels((3, 2, 2), 4), labels(3))
 
 
 def double(spec: DataSpec, **arguments) -> MADE:
@@ -41,7 +43,7 @@ def test_no_factor_looks_ahead_in_any_order(network):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_all_of_the_past_is_seen_with_a_unit_for_every_coordinate_or_with_direct_connections(layers, direct):
     """Many units of each degree, so that some are on; or directly, with hardly any."""
-    model = double(DataSpec((7,), 4), layers=layers, direct=direct, hidden=2 if direct else 60)
+    model = double(DataSpec(Levels((7,), 4)), layers=layers, direct=direct, hidden=2 if direct else 60)
     assert sim.checks.causality(model).coverage == 1
 
 
@@ -81,7 +83,7 @@ def test_each_batch_is_trained_in_one_order_that_follows_from_the_seed():
 
     def loss(seed: int) -> float:
         torch.manual_seed(seed)
-        return model.loss(x, {})["nats"].item()
+        return model.loss(Turn(x))["nats"].item()
 
     expected = [-model.log_each(x, order=order).flatten(1).sum(1).mean().item() for order in model.orders]
     found = {min(range(3), key=lambda k, s=seed: abs(expected[k] - loss(s))) for seed in range(20)}
@@ -122,8 +124,8 @@ def test_a_mixture_tells_its_progress_as_that_of_all_items():
         (BINARY, {"layers": 0}, "layers >= 1"),
         (BINARY, {"dropout": 1.0}, "dropout"),
         (BINARY, {"orders": 0}, "at least one order"),
-        (DataSpec((3, 32, 32), 256), {}, "--levels"),
-        (DataSpec((4,), None), {}, "use rnade"),
+        (DataSpec(Levels((3, 32, 32), 256)), {}, "--levels"),
+        (DataSpec(Real((4,))), {}, "use rnade"),
     ],
 )
 def test_what_it_cannot_do_is_refused(spec, arguments, message):
@@ -132,6 +134,6 @@ def test_what_it_cannot_do_is_refused(spec, arguments, message):
 
 
 def test_a_single_order_of_one_coordinate_is_a_free_table():
-    model = double(DataSpec((1,), 5))
+    model = double(DataSpec(Levels((1,), 5)))
     total = model.log_prob(torch.arange(5, dtype=torch.uint8)[:, None]).exp().sum().item()
     assert math.isclose(total, 1)

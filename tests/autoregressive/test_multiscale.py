@@ -8,6 +8,7 @@ import simulacra as sim
 from simulacra.autoregressive import MultiscalePixelRNN
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
 
 
 def multiscale(spec: DataSpec, **arguments) -> MultiscalePixelRNN:
@@ -16,9 +17,11 @@ def multiscale(spec: DataSpec, **arguments) -> MultiscalePixelRNN:
 
 
 def test_the_order_is_the_small_image_and_then_the_rest():
-    order = multiscale(DataSpec((1, 3, 4), 4)).order()
+    order = multiscale(DataSpec(Levels((1, 3, 4), 4))).order()
     assert order.tolist() == [0, 2, 8, 10, 1, 3, 4, 5, 6, 7, 9, 11]
-    colour = multiscale(DataSpec((2, 2, 3), 4), factor=3).order()  # green of pixel p lies 6 places after its red
+    colour = multiscale(
+        DataSpec(Levels((2, 2, 3), 4)), factor=3
+    ).order()  # green of pixel p lies 6 places after its red
     assert colour.tolist() == [0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11]
 
 
@@ -26,7 +29,7 @@ def test_the_order_is_the_small_image_and_then_the_rest():
 @pytest.mark.parametrize("factor", [2, 3, 9])
 @pytest.mark.parametrize("shape", [(1, 5, 4), (1, 1, 7), (1, 6, 1), (3, 3, 2), (1, 1, 1)], ids=str)
 def test_it_is_causal_in_its_order_and_walks(shape, factor, kind):
-    spec = DataSpec(shape, 4, labels(3))
+    spec = DataSpec(Levels(shape, 4), labels(3))
     model = multiscale(spec, kind=kind, factor=factor)
     assert sim.checks.causality(model, {"label": 1}).causal
     given = condition_of(spec, 3)
@@ -40,7 +43,7 @@ def test_it_is_causal_in_its_order_and_walks(shape, factor, kind):
 
 @pytest.mark.parametrize("kind", ["row", "diagonal"])
 def test_the_small_images_within_all_images_are_distributed_as_the_small_network_says(kind):
-    spec = DataSpec((1, 3, 3), 2, labels(3))
+    spec = DataSpec(Levels((1, 3, 3), 2), labels(3))
     model, x = multiscale(spec, kind=kind), all_items(spec)
     mass = model.log_prob(x, {"label": 2}).detach().double().exp()
     small, which = model.thin(x).unique(dim=0, return_inverse=True)
@@ -50,7 +53,7 @@ def test_the_small_images_within_all_images_are_distributed_as_the_small_network
 
 
 def test_a_pixel_knows_all_of_the_small_image_and_no_other_pixel_after_it():
-    spec = DataSpec((1, 7, 7), 4)
+    spec = DataSpec(Levels((1, 7, 7), 4))
     model = randomise(MultiscalePixelRNN(spec, width=24, kernel=3).eval())
     found = sim.checks.causality(model, factors=[2 * 7 + 1]).dependence.view(7, 7)
     seen = torch.zeros(7, 7, dtype=torch.bool)
@@ -59,7 +62,7 @@ def test_a_pixel_knows_all_of_the_small_image_and_no_other_pixel_after_it():
 
 
 def test_completion_starts_from_what_is_known_of_the_small_image():
-    spec = DataSpec((1, 4, 4), 4)
+    spec = DataSpec(Levels((1, 4, 4), 4))
     model, x = multiscale(spec), items(spec, 1).expand(8, -1, -1, -1)
     unknown = torch.ones(4, 4, dtype=torch.bool)
     model.thin(unknown).fill_(False)
@@ -75,4 +78,4 @@ def test_completion_starts_from_what_is_known_of_the_small_image():
 )
 def test_what_it_cannot_be_is_refused(arguments, message):
     with pytest.raises(UsageError, match=message):
-        MultiscalePixelRNN(DataSpec((1, 4, 4), 4), **arguments)
+        MultiscalePixelRNN(DataSpec(Levels((1, 4, 4), 4)), **arguments)

@@ -8,12 +8,13 @@ from simulacra.autoregressive import NADE
 from simulacra.autoregressive.nade import Outputs, plainly
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
 
 SPECS = {
-    "two blocks and a half": DataSpec((40,), 2),
-    "less than a block": DataSpec((1, 3, 3), 2),
-    "blocks of three": DataSpec((3, 2, 2), 5),
-    "a block for each": DataSpec((5,), 17),
+    "two blocks and a half": DataSpec(Levels((40,), 2)),
+    "less than a block": DataSpec(Levels((1, 3, 3), 2)),
+    "blocks of three": DataSpec(Levels((3, 2, 2), 5)),
+    "a block for each": DataSpec(Levels((5,), 17)),
 }
 
 
@@ -47,12 +48,12 @@ def test_the_quick_form_is_the_definition_and_has_its_gradients(name, ink, sigmo
 
 
 def test_gradients_against_finite_differences():
-    x, given = numbers(20, 0.4), parameters(DataSpec((20,), 2), 1)
+    x, given = numbers(20, 0.4), parameters(DataSpec(Levels((20,), 2)), 1)
     assert torch.autograd.gradcheck(lambda *tensors: Outputs.apply(x, *tensors, True), given, fast_mode=True)
 
 
 def test_two_coordinates_by_hand():
-    model = randomise(NADE(DataSpec((2,), 2), hidden=3).double())
+    model = randomise(NADE(DataSpec(Levels((2,), 2)), hidden=3).double())
     w, c, v, b = model.inputs, model.start, model.outputs[:, 0], model.biases[:, 0]
     for one in (0, 1):
         first = torch.sigmoid(b[0] + v[0] @ torch.sigmoid(c))
@@ -63,12 +64,12 @@ def test_two_coordinates_by_hand():
 
 def test_it_has_a_row_of_weights_in_and_out_for_each_coordinate():
     n, hidden = 9, 13
-    assert NADE(DataSpec((n,), 2), hidden=hidden).free_parameters() == 2 * n * hidden + n + hidden
+    assert NADE(DataSpec(Levels((n,), 2)), hidden=hidden).free_parameters() == 2 * n * hidden + n + hidden
 
 
 def test_half_precision_networks_change_nothing():
     """The running sum of many small terms stays in float32, whatever the rest of a step runs in."""
-    spec = DataSpec((1, 6, 6), 2, labels(3))
+    spec = DataSpec(Levels((1, 6, 6), 2), labels(3))
     model, x, given = NADE(spec, hidden=20), items(spec, 5), condition_of(spec, 5)
     with torch.autocast("cpu", torch.bfloat16):
         rounded = model.log_prob(x, given)
@@ -76,7 +77,7 @@ def test_half_precision_networks_change_nothing():
 
 
 def test_derivatives_in_x_exist_where_they_are_asked_for():
-    model = randomise(NADE(DataSpec((4,), 3), hidden=20).double())
+    model = randomise(NADE(DataSpec(Levels((4,), 3)), hidden=20).double())
     x = torch.tensor([[0.0, 1.0, 0.0, 2.0]], dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(model.conditionals(x).log_masses()[0, 3, 0], x)
     assert (slope[0, :3] != 0).all()  # at zeros too, which the quick form passes over
@@ -84,7 +85,7 @@ def test_derivatives_in_x_exist_where_they_are_asked_for():
 
 
 def test_another_order_is_refused_with_models_that_take_any():
-    model = NADE(DataSpec((3, 2, 2), 2), hidden=4)
+    model = NADE(DataSpec(Levels((3, 2, 2), 2)), hidden=4)
     assert torch.equal(model.log_each(items(model.spec, 2), order=model.order()), model.log_each(items(model.spec, 2)))
     for call in (
         lambda order: model.steps(1, order=order),

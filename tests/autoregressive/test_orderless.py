@@ -9,8 +9,10 @@ from small import condition_of, items, labels, randomise
 from simulacra.autoregressive import OrderlessNADE, orderless_nade
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
+from simulacra.turns import Turn
 
-GREY, COLOUR = DataSpec((4,), 3), DataSpec((3, 2, 2), 4, labels(3))
+GREY, COLOUR = DataSpec(Levels((4,), 3)), DataSpec(Levels((3, 2, 2), 4), labels(3))
 
 
 def double(spec: DataSpec, **arguments) -> OrderlessNADE:
@@ -43,7 +45,7 @@ def test_the_training_loss_is_the_mean_over_all_orders():
     orders = [torch.tensor(order) for order in itertools.permutations(range(4))]
     with torch.no_grad():
         nats = -torch.stack([model.log_each(x, order=order).sum() for order in orders]).mean()
-        estimate = model.loss(x.expand(60_000, -1), {})["nats"]
+        estimate = model.loss(Turn(x.expand(60_000, -1)))["nats"]
     assert estimate.item() == pytest.approx(nats.item(), abs=0.02)
 
 
@@ -52,7 +54,7 @@ def test_positions_are_spread_over_the_batch_and_none_is_left_out():
     model, shown = double(GREY), []
     model.predict = lambda x, known, condition: shown.append(known) or OrderlessNADE.predict(model, x, known, condition)
     for _ in range(5):
-        model.loss(items(GREY, 40), {})
+        model.loss(Turn(items(GREY, 40)))
     for known in shown:
         assert known.sum(1).bincount(minlength=4).tolist() == [10, 10, 10, 10]
     assert len(torch.cat(shown)[:, :4].unique(dim=0)) == 15  # all sets of fewer than four

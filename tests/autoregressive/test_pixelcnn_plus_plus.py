@@ -13,6 +13,7 @@ from simulacra.autoregressive.pixelcnn_plus_plus import Level
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiscretisedLogisticMixture
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, numeric
 from simulacra.nn import DownConv2d, Grow, RightConv2d, ShrinkDown, ShrinkRight
 
 SHAPES = [(1, 5, 6), (1, 9, 2), (3, 3, 3), (1, 1, 7), (2, 7, 1), (3, 1, 1)]
@@ -20,7 +21,9 @@ SHAPES = [(1, 5, 6), (1, 9, 2), (3, 3, 3), (1, 1, 7), (2, 7, 1), (3, 1, 1)]
 
 def plus_plus(shape, levels: int = 5, condition=None, **arguments) -> PixelCNNPlusPlus:
     small = {"width": 5, "blocks": 1, "scales": 9, "components": 2}
-    return randomise(PixelCNNPlusPlus(DataSpec(shape, levels, condition or {}), **(small | arguments)).eval(), 0.25)
+    return randomise(
+        PixelCNNPlusPlus(DataSpec(numeric(shape, levels), condition or {}), **(small | arguments)).eval(), 0.25
+    )
 
 
 def levels_of(model: PixelCNNPlusPlus) -> list[Level]:
@@ -136,7 +139,7 @@ def test_a_binary_image_of_one_channel_has_a_bernoulli_and_others_a_mixture():
 def test_components_begin_side_by_side():
     """Untrained, the mixture covers the grid: no level is rarer than a tenth of its fair share."""
     torch.manual_seed(0)
-    model = PixelCNNPlusPlus(DataSpec((1, 4, 4), 256), width=8, blocks=1).eval()
+    model = PixelCNNPlusPlus(DataSpec(Levels((1, 4, 4), 256)), width=8, blocks=1).eval()
     with torch.no_grad():
         masses = model.conditionals(items(model.spec, 4)).log_masses().exp().mean((0, 1, 2, 3))
     assert masses.min() > 0.1 / 256

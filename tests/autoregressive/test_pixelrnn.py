@@ -10,8 +10,11 @@ import simulacra as sim
 from simulacra.autoregressive import DiagonalPixelRNN, RowPixelRNN
 from simulacra.autoregressive.pixelrnn_diagonal import DiagonalLayer, Diagonals
 from simulacra.autoregressive.pixelrnn_row import RowLayer, Rows
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real
+from simulacra.turns import Turn
 
 SHAPES = [(1, 5, 6), (1, 7, 2), (1, 2, 7), (1, 1, 6), (1, 6, 1), (3, 3, 3), (2, 3, 2)]
 KINDS = [RowPixelRNN, DiagonalPixelRNN]
@@ -25,7 +28,7 @@ def wide(kind, spec: DataSpec, **arguments):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_one_diagonal_layer_sees_all_that_comes_before(shape):
-    found = sim.checks.causality(wide(DiagonalPixelRNN, DataSpec(shape, 4), layers=1, kernel=3))
+    found = sim.checks.causality(wide(DiagonalPixelRNN, DataSpec(Levels(shape, 4)), layers=1, kernel=3))
     assert found.causal
     assert found.coverage == 1
 
@@ -33,7 +36,7 @@ def test_one_diagonal_layer_sees_all_that_comes_before(shape):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_row_layers_see_a_triangle(layers):
     """With windows of 3: d rows up, from c - d - layers - 1 to c + d; what is on the upper right of it is not seen."""
-    model = wide(RowPixelRNN, DataSpec((1, 5, 11), 4), layers=layers, kernel=3)
+    model = wide(RowPixelRNN, DataSpec(Levels((1, 5, 11), 4)), layers=layers, kernel=3)
     found = sim.checks.causality(model, factors=[3 * 11 + 6])
     expected = torch.zeros(5, 11, dtype=torch.bool)
     for up in range(4):
@@ -45,7 +48,7 @@ def test_row_layers_see_a_triangle(layers):
 @pytest.mark.parametrize("inner_kernel", [1, 5])
 @pytest.mark.parametrize("shape", [(1, 4, 5), (3, 3, 2)], ids=str)
 def test_row_layers_of_any_window_are_causal_and_walk(shape, inner_kernel):
-    model = wide(RowPixelRNN, DataSpec(shape, 4), inner_kernel=inner_kernel, width=6).double()
+    model = wide(RowPixelRNN, DataSpec(Levels(shape, 4)), inner_kernel=inner_kernel, width=6).double()
     assert sim.checks.causality(model).causal
     drawn = [model.sample(3, sampler=way, generator=torch.Generator().manual_seed(0)) for way in ("cached", "naive")]
     assert torch.equal(*drawn)
@@ -83,7 +86,7 @@ def test_the_line_from_the_right_sees_the_mirror_image_one_row_further_up(size):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(1, 4, 3), (3, 2, 3)], ids=str)
 def test_a_walk_runs_every_layer_once_a_sub_pixel_and_its_rows_once(kind, shape):
-    model, calls = wide(kind, DataSpec(shape, 4), width=6), Counter()
+    model, calls = wide(kind, DataSpec(Levels(shape, 4)), width=6), Counter()
     for name, module in model.named_modules():
         module.register_forward_hook(lambda *_, name=name: calls.update([name]))
     model.sample(2)
@@ -96,15 +99,15 @@ def test_a_walk_runs_every_layer_once_a_sub_pixel_and_its_rows_once(kind, shape)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_is_reached(kind):
-    spec = DataSpec((3, 4, 4), 4, labels(3))
+    spec = DataSpec(Levels((3, 4, 4), 4), labels(3))
     model = wide(kind, spec).train()
-    model.loss(items(spec, 6), condition_of(spec, 6))["nats"].backward()
+    model.loss(Turn(items(spec, 6), Condition(condition_of(spec, 6))))["nats"].backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bfloat16_networks_give_nearly_the_same_likelihood(kind):
-    spec = DataSpec((1, 6, 6), 4)
+    spec = DataSpec(Levels((1, 6, 6), 4))
     model, x = wide(kind, spec, layers=3), items(spec, 20)
     full = model.log_prob(x)
     with torch.autocast("cpu", torch.bfloat16):
@@ -115,7 +118,7 @@ def test_bfloat16_networks_give_nearly_the_same_likelihood(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_dropout_is_for_training(kind):
-    spec = DataSpec((1, 4, 4), 4)
+    spec = DataSpec(Levels((1, 4, 4), 4))
     model, x = wide(kind, spec, dropout=0.5), items(spec, 2)
     assert torch.equal(model.log_prob(x), model.log_prob(x))
     model.train()
@@ -126,12 +129,12 @@ def test_dropout_is_for_training(kind):
 @pytest.mark.parametrize(
     ("spec", "arguments", "message"),
     [
-        (DataSpec((5,), 4), {}, "try made or nade"),
-        (DataSpec((1, 4, 4), 4), {"kernel": 4}, "odd side.*4"),
-        (DataSpec((3, 4, 4), 4), {"width": 2}, "width of at least 3"),
-        (DataSpec((1, 4, 4), 4), {"layers": 0}, "at least one layer"),
-        (DataSpec((1, 4, 4), 4), {"dropout": 1.0}, "dropout.*from 0"),
-        (DataSpec((1, 4, 4), None), {}, "continuous"),
+        (DataSpec(Levels((5,), 4)), {}, "try made or nade"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"kernel": 4}, "odd side.*4"),
+        (DataSpec(Levels((3, 4, 4), 4)), {"width": 2}, "width of at least 3"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"layers": 0}, "at least one layer"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"dropout": 1.0}, "dropout.*from 0"),
+        (DataSpec(Real((1, 4, 4))), {}, "continuous"),
     ],
 )
 def test_what_they_cannot_model_is_refused(kind, spec, arguments, message):
@@ -141,4 +144,4 @@ def test_what_they_cannot_model_is_refused(kind, spec, arguments, message):
 
 def test_a_row_has_windows_with_an_odd_side():
     with pytest.raises(UsageError, match="an odd side, not 2"):
-        RowPixelRNN(DataSpec((1, 4, 4), 4), inner_kernel=2)
+        RowPixelRNN(DataSpec(Levels((1, 4, 4), 4)), inner_kernel=2)

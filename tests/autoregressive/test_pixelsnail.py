@@ -11,6 +11,7 @@ from simulacra.autoregressive import PixelSNAIL
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiscretisedLogisticMixture
 from simulacra.errors import UsageError
+from simulacra.fields import numeric
 from simulacra.nn import LookBack, RightConv2d
 
 SHAPES = [(1, 4, 3), (3, 2, 3), (1, 1, 6), (2, 6, 1), (3, 1, 1)]
@@ -18,7 +19,7 @@ SHAPES = [(1, 4, 3), (3, 2, 3), (1, 1, 6), (2, 6, 1), (3, 1, 1)]
 
 def snail(shape, levels: int = 5, condition=None, **arguments) -> PixelSNAIL:
     small = {"width": 6, "blocks": 1, "layers": 1, "heads": 2, "components": 2}
-    return randomise(PixelSNAIL(DataSpec(shape, levels, condition or {}), **(small | arguments)).eval(), 0.3)
+    return randomise(PixelSNAIL(DataSpec(numeric(shape, levels), condition or {}), **(small | arguments)).eval(), 0.3)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

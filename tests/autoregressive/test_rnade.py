@@ -8,10 +8,13 @@ from small import condition_of, dataset, items, labels, randomise
 
 import simulacra as sim
 from simulacra.autoregressive import RNADE
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real
+from simulacra.turns import Turn
 
-PLANE = DataSpec((2,), None)
+PLANE = DataSpec(Real((2,)))
 
 
 def build(spec: DataSpec, **arguments) -> RNADE:
@@ -25,7 +28,7 @@ def learn(model: RNADE, x: torch.Tensor, batch: int = 50) -> None:
     model.train()
     with torch.no_grad():
         for some in x.split(batch):
-            model.loss(some, condition_of(model.spec, len(some)))
+            model.loss(Turn(some, Condition(condition_of(model.spec, len(some)))))
     model.eval()
 
 
@@ -41,7 +44,7 @@ def correlated(n: int) -> torch.Tensor:
 @pytest.mark.parametrize("direct", [True, False])
 def test_all_factors_at_once_are_the_definition(direct):
     """h_i = max(0, ρ_i (c + Σ_{j<i} z_j W_j)), and a mixture whose means move with Σ_{j<i} z_j L_ji."""
-    model, x = build(DataSpec((4,), None), direct=direct), items(DataSpec((4,), None), 6).double()
+    model, x = build(DataSpec(Real((4,))), direct=direct), items(DataSpec(Real((4,))), 6).double()
     learn(model, 3 * items(model.spec, 100, seed=1).double() + 1)
     mean, scale = model.units.mean, model.units.scale
     z, each = (x - mean) / scale, []
@@ -59,8 +62,8 @@ def test_all_factors_at_once_are_the_definition(direct):
 @pytest.mark.parametrize("condition", [{}, labels(2)])
 def test_the_density_integrates_to_one_over_the_line_and_over_the_plane(condition):
     """Also of data that are neither centred nor of unit scale."""
-    line = build(DataSpec((1,), None, condition))
-    plane = build(DataSpec((2,), None, condition))
+    line = build(DataSpec(Real((1,)), condition))
+    plane = build(DataSpec(Real((2,)), condition))
     learn(line, 4 * items(line.spec, 100).double() + 7)
     learn(plane, items(plane.spec, 100).double() * torch.tensor([4.0, 0.5]) + 7)
     given = dict.fromkeys(condition, 1)
@@ -75,7 +78,7 @@ def test_the_density_integrates_to_one_over_the_line_and_over_the_plane(conditio
 def test_one_component_and_direct_sums_are_any_gaussian():
     """Σ = L D Lᵀ: with the hidden layer off, means that move by the regression on what came before."""
     x = correlated(4000)
-    model = RNADE(DataSpec((3,), None), hidden=1, components=1).double()
+    model = RNADE(DataSpec(Real((3,))), hidden=1, components=1).double()
     learn(model, x)
     z = (x - model.units.mean) / model.units.scale
     with torch.no_grad():
@@ -95,7 +98,7 @@ def test_one_component_and_direct_sums_are_any_gaussian():
 
 def test_the_units_are_those_of_all_items_seen_in_training():
     """Batches of unequal sizes, whose means differ, pool to the mean and the deviation of all of them."""
-    model, x = build(DataSpec((3,), None)), correlated(203).sort(0).values
+    model, x = build(DataSpec(Real((3,)))), correlated(203).sort(0).values
     learn(model, x, batch=50)
     torch.testing.assert_close(model.units.mean, x.mean(0))
     torch.testing.assert_close(model.units.scale, x.std(0, correction=0))
@@ -103,7 +106,7 @@ def test_the_units_are_those_of_all_items_seen_in_training():
 
 def test_data_in_other_units_have_the_same_density_but_for_the_units():
     """log p(s x + m) = log p(x) - Σ log s: what is learnt does not depend on what x is measured in."""
-    spec, x = DataSpec((3,), None), items(DataSpec((3,), None), 100).double()
+    spec, x = DataSpec(Real((3,))), items(DataSpec(Real((3,))), 100).double()
     s, m = torch.tensor([1e-4, 1.0, 1e5], dtype=torch.float64), torch.tensor([1e-3, -20.0, 1e6], dtype=torch.float64)
     one, other = build(spec), build(spec)
     learn(one, x)
@@ -117,7 +120,7 @@ def test_data_in_other_units_have_the_same_density_but_for_the_units():
 def test_what_is_scored_teaches_no_units():
     model, x = build(PLANE), 5 + items(PLANE, 20).double()
     before = model.log_prob(x)
-    model.loss(x, {})
+    model.loss(Turn(x))
     model.sample(3)
     assert torch.equal(model.log_prob(x), before)
 
@@ -149,7 +152,7 @@ def test_peaks_far_from_the_origin_are_found(tmp_path):
 
 def test_a_narrow_peak_has_a_bounded_density():
     """Biases that ask for a scale of e^-100 get one of e^-7 standard deviations."""
-    model = RNADE(DataSpec((1,), None), hidden=1, components=1)
+    model = RNADE(DataSpec(Real((1,))), hidden=1, components=1)
     with torch.no_grad():
         model.outputs.zero_()
         model.biases.copy_(torch.tensor([0.0, 0.0, -100.0]))
@@ -159,7 +162,7 @@ def test_a_narrow_peak_has_a_bounded_density():
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: RNADE(DataSpec((4,), 16)), "continuous.*16 levels.*made or nade"),
+        (lambda: RNADE(DataSpec(Levels((4,), 16))), "continuous.*16 levels.*made or nade"),
         (lambda: RNADE(PLANE, hidden=0), "hidden >= 1"),
         (lambda: RNADE(PLANE, components=0), "components >= 1"),
         (lambda: RNADE(PLANE).steps(1, order=torch.tensor([1, 0])), "raster order only"),
@@ -173,4 +176,4 @@ def test_what_it_cannot_do_is_refused(build, words):
 
 def test_the_command_that_is_refused_for_discrete_data_names_models_that_take_them(tmp_path):
     with pytest.raises(UsageError, match="made or nade"):
-        sim.fit("rnade", dataset(DataSpec((4,), 3)), tmp_path / "run", steps=1)
+        sim.fit("rnade", dataset(DataSpec(Levels((4,), 3))), tmp_path / "run", steps=1)

@@ -7,9 +7,10 @@ from small import labels, randomise
 from simulacra.autoregressive import GatedPixelCNN, Independent, PixelCNN
 from simulacra.autoregressive.chain import raster
 from simulacra.data import DataSpec
+from simulacra.fields import Levels
 from simulacra.nn import DownConv2d, RightConv2d
 
-SPEC = DataSpec((2, 4, 3), 5)
+SPEC = DataSpec(Levels((2, 4, 3), 5))
 
 
 def pixels(cls, spec: DataSpec = SPEC, scale: float = 0.3):
@@ -87,7 +88,7 @@ def test_temperature_goes_to_the_most_likely_image():
 
 
 def test_a_draw_does_not_depend_on_the_labels_of_the_others():
-    model = pixels(GatedPixelCNN, DataSpec((1, 4, 4), 5, labels(3)))
+    model = pixels(GatedPixelCNN, DataSpec(Levels((1, 4, 4), 5), labels(3)))
     mixed = draw(model, condition={"label": torch.tensor([1, 0, 2, 2, 0, 1])})
     others = draw(model, condition={"label": torch.tensor([1, 2, 2, 1, 1, 0])})
     assert torch.equal(mixed[[0, 2]], others[[0, 2]])

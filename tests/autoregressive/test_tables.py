@@ -11,9 +11,10 @@ from simulacra.autoregressive.tables import Tables
 from simulacra.capabilities import ClosedForm, can
 from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real, numeric
 
-BINARY = DataSpec((1, 3, 3), 2)
-COLOUR = DataSpec((3, 1, 2), 4)
+BINARY = DataSpec(Levels((1, 3, 3), 2))
+COLOUR = DataSpec(Levels((3, 1, 2), 4))
 KINDS = {"independent": (Independent, {}), "markov": (Markov, {}), "markov-2": (Markov, {"memory": 2})}
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -32,7 +33,7 @@ def counted(model: Tables, x: torch.Tensor, condition=None) -> Tables:
 
 
 def test_independent_masses_are_frequencies_pulled_to_those_of_all_coordinates():
-    spec, x = DataSpec((3,), 4), items(DataSpec((3,), 4), 50)
+    spec, x = DataSpec(Levels((3,), 4)), items(DataSpec(Levels((3,), 4)), 50)
     masses = counted(Independent(spec, smoothing=2.0), x).conditionals(x[:1]).log_masses().exp()[0]
     levels = torch.arange(4, dtype=torch.uint8)
     pooled = ((x.flatten()[:, None] == levels).sum(0) + 2 / 4) / (150 + 2)
@@ -42,7 +43,7 @@ def test_independent_masses_are_frequencies_pulled_to_those_of_all_coordinates()
 
 def test_markov_masses_are_frequencies_pulled_to_those_of_a_shorter_memory():
     """All 3^3 contexts and levels of a vector of three, one by one, from the definition."""
-    spec, alpha = DataSpec((3,), 3), 1.5
+    spec, alpha = DataSpec(Levels((3,), 3)), 1.5
     x = items(spec, 40)
     model = counted(Markov(spec, memory=2, smoothing=alpha), x)
 
@@ -63,7 +64,7 @@ def test_markov_masses_are_frequencies_pulled_to_those_of_a_shorter_memory():
 
 def test_the_order_is_raster_and_the_channels_of_a_pixel_come_one_after_the_other():
     """Green repeats red, and red the blue on its left; a chain of order one is sure of both and of nothing else."""
-    spec = DataSpec((3, 2, 2), 2)
+    spec = DataSpec(Levels((3, 2, 2), 2))
     x = items(spec, 400)
     x[:, 0, :, 1] = x[:, 2, :, 0]
     x[:, 1] = x[:, 0]
@@ -76,7 +77,7 @@ def test_the_order_is_raster_and_the_channels_of_a_pixel_come_one_after_the_othe
 
 def test_enough_draws_recover_a_known_chain():
     """x_1 is fair, then x_i = x_{i-1} with probability 0.9: the divergence from the truth is about parameters / 2n."""
-    spec, n = DataSpec((8,), 2), 20_000
+    spec, n = DataSpec(Levels((8,), 2)), 20_000
     stays = torch.rand(n, 8, generator=torch.Generator().manual_seed(0)) < torch.tensor([0.5] + [0.9] * 7)
     x = ((~stays).cumsum(1) % 2).byte()
     model = counted(Markov(spec), x)
@@ -90,7 +91,7 @@ def test_enough_draws_recover_a_known_chain():
 
 @every_kind
 def test_neither_batches_nor_their_order_nor_what_was_learnt_before_matter(kind):
-    spec = DataSpec((1, 3, 2), 3, labels(3))
+    spec = DataSpec(Levels((1, 3, 2), 3), labels(3))
     x, given = items(spec, 30), condition_of(spec, 30)
     one, other = made(kind, spec), made(kind, spec)
     one.estimate([(x, given)])
@@ -101,9 +102,9 @@ def test_neither_batches_nor_their_order_nor_what_was_learnt_before_matter(kind)
 
 @every_kind
 def test_each_class_has_a_table_of_its_own(kind):
-    spec = DataSpec((1, 3, 2), 3, labels(3))
+    spec = DataSpec(Levels((1, 3, 2), 3), labels(3))
     x, given = items(spec, 60), condition_of(spec, 60)
-    model, alone = made(kind, spec), made(kind, DataSpec(spec.shape, 3))
+    model, alone = made(kind, spec), made(kind, DataSpec(Levels(spec.shape, 3)))
     model.estimate([(x, given)])
     for label in range(3):
         alone.estimate([(x[given["label"] == label], {})])
@@ -111,10 +112,10 @@ def test_each_class_has_a_table_of_its_own(kind):
 
 
 def test_two_fields_of_a_condition_are_one_class_for_each_pair():
-    spec = DataSpec((4,), 2, {"shape": ClassLabel(2), "ink": ClassLabel(3)})
+    spec = DataSpec(Levels((4,), 2), {"shape": ClassLabel(2), "ink": ClassLabel(3)})
     pairs = [(shape, ink) for shape in range(2) for ink in range(3)]
     model = Independent(spec, smoothing=0.1)
-    x = all_items(DataSpec((4,), 2))[[0, 1, 2, 4, 8, 15]]
+    x = all_items(DataSpec(Levels((4,), 2)))[[0, 1, 2, 4, 8, 15]]
     both = {"shape": torch.tensor([shape for shape, _ in pairs]), "ink": torch.tensor([ink for _, ink in pairs])}
     model.estimate([(x, both)] * 20)
     assert (model.log_prob(x, both) > math.log(0.9)).all()
@@ -141,7 +142,7 @@ def test_what_was_never_seen_is_possible(kind):
 @pytest.mark.parametrize("n", [1, 2, 5, 12])
 def test_free_parameters_of_binary_data(n):
     """n for independence, 2n - 1 for a chain, 2^n - 1 for the full table."""
-    spec = DataSpec((n,), 2)
+    spec = DataSpec(Levels((n,), 2))
     assert Independent(spec).free_parameters() == n
     assert Markov(spec).free_parameters() == 2 * n - 1
     assert Markov(spec, memory=max(1, n - 1)).free_parameters() == 2**n - 1
@@ -149,15 +150,15 @@ def test_free_parameters_of_binary_data(n):
 
 
 def test_free_parameters_of_levels_and_classes():
-    spec = DataSpec((1, 8, 8), 17)
+    spec = DataSpec(Levels((1, 8, 8), 17))
     assert Independent(spec).free_parameters() == 64 * 16
     assert Markov(spec).free_parameters() == 16 * (1 + 63 * 17)
-    assert Markov(DataSpec((1, 8, 8), 17, labels(10))).free_parameters() == 10 * 16 * (1 + 63 * 17)
+    assert Markov(DataSpec(Levels((1, 8, 8), 17), labels(10))).free_parameters() == 10 * 16 * (1 + 63 * 17)
 
 
 def test_a_full_table_is_the_relative_frequencies_of_whole_items():
     """With a memory of n - 1 and next to no smoothing p(x) is the share of x in the data."""
-    spec = DataSpec((4,), 2)
+    spec = DataSpec(Levels((4,), 2))
     x = torch.cat([all_items(spec), items(spec, 200)])
     shares = (x[:, None] == all_items(spec)).all(-1).double().mean(0)
     model = counted(Markov(spec, memory=3, smoothing=1e-9), x)
@@ -173,7 +174,7 @@ def test_probabilities_of_all_items_add_up_to_one(kind, spec):
     nats = made(kind, spec).log_prob(all_items(spec))
     assert nats.exp().sum().item() == pytest.approx(1, abs=1e-9)
     assert nats.std() > 0.1
-    model = made(kind, DataSpec(spec.shape, spec.levels, labels(2)))
+    model = made(kind, DataSpec(numeric(spec.shape, spec.levels), labels(2)))
     for label in range(2):
         assert model.log_prob(all_items(spec), {"label": label}).exp().sum().item() == pytest.approx(1, abs=1e-9)
 
@@ -182,7 +183,7 @@ def test_probabilities_of_all_items_add_up_to_one(kind, spec):
 @pytest.mark.parametrize("shape", [(1, 3, 4), (3, 2, 2), (1, 1, 1), (5,)], ids=str)
 def test_a_coordinate_reads_its_memory_and_nothing_else(kind, shape):
     """By perturbation, bit for bit: a table has no derivative."""
-    model = made(kind, DataSpec(shape, 3))
+    model = made(kind, DataSpec(Levels(shape, 3)))
     order, x = model.order(), items(model.spec, 8)
     start = model.conditionals(x).log_masses().flatten(1, -2)[:, order]
     for told, place in enumerate(order.tolist()):
@@ -197,8 +198,8 @@ def test_a_coordinate_reads_its_memory_and_nothing_else(kind, shape):
 @pytest.mark.parametrize("labelled", [False, True])
 @pytest.mark.parametrize("shape", [(1, 3, 4), (3, 2, 2), (5,)], ids=str)
 def test_all_samplers_draw_the_same(kind, labelled, shape):
-    model = made(kind, DataSpec(shape, 5, labels(3) if labelled else {}))
-    given, hidden = condition_of(model.spec, 6), items(DataSpec(shape, 2), 1)[0].bool()
+    model = made(kind, DataSpec(Levels(shape, 5), labels(3) if labelled else {}))
+    given, hidden = condition_of(model.spec, 6), items(DataSpec(Levels(shape, 2)), 1)[0].bool()
     x = items(model.spec, 6)
     for temperature in (1.0, 0.5):
         draws, fills = [], []
@@ -244,13 +245,16 @@ def test_they_are_in_closed_form_and_have_no_phases():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Independent(DataSpec((2,), None)), "continuous.*rnade"),
-        (lambda: Markov(DataSpec((2,), None)), "continuous.*rnade"),
+        (lambda: Independent(DataSpec(Real((2,)))), "continuous.*rnade"),
+        (lambda: Markov(DataSpec(Real((2,)))), "continuous.*rnade"),
         (lambda: Markov(BINARY, memory=0), "at least 1, not 0.*independent"),
         (lambda: Markov(BINARY, smoothing=0.0), "smoothing must be positive, not 0.0"),
         (lambda: Independent(BINARY, smoothing=math.nan), "smoothing must be positive, not nan"),
-        (lambda: Markov(DataSpec((3, 32, 32), 256)), r"memory of 1 has 2\^27.6 masses.*smaller --memory.*--levels"),
-        (lambda: Markov(DataSpec((1, 28, 28), 2), memory=500), r"2\^510.6 masses"),
+        (
+            lambda: Markov(DataSpec(Levels((3, 32, 32), 256))),
+            r"memory of 1 has 2\^27.6 masses.*smaller --memory.*--levels",
+        ),
+        (lambda: Markov(DataSpec(Levels((1, 28, 28), 2)), memory=500), r"2\^510.6 masses"),
     ],
 )
 def test_what_cannot_be_tabled_is_refused(call, message):

@@ -6,15 +6,19 @@ from small import SPECS, condition_of, items, randomise, stripes
 
 import simulacra as sim
 from simulacra.capabilities import Bound, Decoder, Density, Encoder, Prior, Sampler, can
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
+from simulacra.fields import Levels
 from simulacra.latent import Autoencoder
+from simulacra.networks import Dense
+from simulacra.turns import Turn
 
 LABELLED = SPECS["grey-labelled"]
 
 
 def small(spec: DataSpec = LABELLED, **arguments) -> Autoencoder:
-    return randomise(Autoencoder(spec, **({"latent": 3, "hidden": 16} | arguments)).double().eval())
+    return randomise(Autoencoder(spec, **({"latent": 3, "network": Dense(hidden=16, layers=2)} | arguments)).double().eval())
 
 
 def test_the_loss_is_the_squared_error_of_an_item_on_the_centred_grid():
@@ -22,7 +26,7 @@ def test_the_loss_is_the_squared_error_of_an_item_on_the_centred_grid():
     z = model.encode(x, given).mean
     made = model.decoder(z, given).squeeze(-1)
     by_hand = sum(((made[i] - (x[i].double() / 8 - 1)) ** 2).sum() for i in range(6)) / 6
-    (loss,) = model.loss(x, given).values()
+    (loss,) = model.loss(Turn(x, Condition(given))).values()
     torch.testing.assert_close(loss, by_hand)
 
 
@@ -31,7 +35,7 @@ def test_noise_corrupts_what_the_encoder_reads_and_not_what_is_asked_for(monkeyp
     spec = SPECS["continuous"]
     model, x = small(spec, noise=0.5), items(spec, 4).double()
     made = model.decode(model.encode(x + 0.5).mean).mean
-    torch.testing.assert_close(model.loss(x, {})["squared_error"], ((made - x) ** 2).sum(1).mean())
+    torch.testing.assert_close(model.loss(Turn(x))["squared_error"], ((made - x) ** 2).sum(1).mean())
     clean = small(spec)
     assert torch.equal(clean.encode(x).mean, model.encode(x).mean)  # in use nothing is corrupted
 
@@ -48,10 +52,10 @@ def test_a_code_is_decoded_to_the_nearest_point_of_the_grid():
     assert (made[real < -1] == 0).all()
 
 
-@pytest.mark.parametrize("network", ["dense", "conv"])
+@pytest.mark.parametrize("network", ["dense:hidden=64", "conv:width=8"])
 def test_it_learns_to_reconstruct_items_that_it_never_saw(network, tmp_path):
-    data = stripes(DataSpec((1, 8, 8), 2), n=512)
-    sizes = {"network": network, "hidden": 64, "layers": 1, "width": 8, "latent": 8}
+    data = stripes(DataSpec(Levels((1, 8, 8), 2)), n=512)
+    sizes = {"network": network, "latent": 8}
     model = sim.fit("autoencoder", data, tmp_path, steps=200, batch=32, learning_rate=5e-3, ema=0.9, **sizes)
     x = torch.from_numpy(data.test.x)
     wrong = (sim.reconstruct(model, x) != x).double().mean()

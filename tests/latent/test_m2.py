@@ -7,17 +7,28 @@ import torch
 from small import all_items, condition_of, items, labels, randomise
 from torch import Tensor
 
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
 from simulacra.latent import M2
+from simulacra.networks import Conv, Dense
+from simulacra.turns import Turn
 
-IMAGES = DataSpec((1, 8, 8), 5, labels(3))
-TINY = DataSpec((1, 2, 2), 2, labels(3))
+IMAGES = DataSpec(Levels((1, 8, 8), 5), labels(3))
+TINY = DataSpec(Levels((1, 2, 2), 2), labels(3))
 
 
-def small(spec: DataSpec = IMAGES, **arguments) -> M2:
-    return randomise(M2(spec, **({"latent": 2, "hidden": 8, "width": 4} | arguments)).double().eval(), 0.5)
+def of_classes(y: torch.Tensor) -> Condition:
+    return Condition({"label": y})
+
+
+NETWORKS = {"dense": Dense(hidden=8), "conv": Conv(width=4)}
+
+
+def small(spec: DataSpec = IMAGES, network: str = "dense", **arguments) -> M2:
+    return randomise(M2(spec, **({"latent": 2, "network": NETWORKS[network]} | arguments)).double().eval(), 0.5)
 
 
 @pytest.fixture
@@ -40,7 +51,7 @@ def test_the_loss_is_the_mean_of_what_items_cost_by_hand(steady, network):
     """Classes told and not in one batch, in one pass; also where all are told, or none."""
     model, x = small(network=network), items(IMAGES, 6)
     for told in ([0, -1, 2, -1, -1, 1], [-1] * 6, [2, 1, 0, 0, 1, 1]):
-        loss = torch.stack(list(model.loss(x, {"label": torch.tensor(told)}).values())).sum()
+        loss = torch.stack(list(model.loss(Turn(x, of_classes(torch.tensor(told)))).values())).sum()
         expected = torch.stack([by_hand(model, x[i : i + 1], y) for i, y in enumerate(told)]).mean()
         torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
 
@@ -52,7 +63,9 @@ def test_the_bound_of_an_item_whose_class_is_unknown_is_that_of_the_marginal(ste
     bounds = model.elbo(x, {"label": y})
     for i, own in enumerate(y.tolist()):
         one = x[i : i + 1]
-        alone = model.elbo(one, {"label": own}) if own >= 0 else -model.loss(one, {"label": y[i : i + 1]})["untold"]
+        alone = (
+            model.elbo(one, {"label": own}) if own >= 0 else -model.loss(Turn(one, of_classes(y[i : i + 1])))["unlabelled"]
+        )
         torch.testing.assert_close(bounds[i], alone.squeeze())
 
 
@@ -78,9 +91,9 @@ def test_without_the_class_it_bounds_the_marginal_and_with_it_the_joint():
     marginal = torch.logsumexp(nats, 1) - math.log(3)
     for i in range(len(x)):
         many = x[i : i + 1].expand(400, *x.shape[1:])
-        for term, y, truth in (("untold", -1, marginal[i]), ("told", 1, nats[i, 1] - math.log(3))):
+        for term, y, truth in (("unlabelled", -1, marginal[i]), ("labelled", 1, nats[i, 1] - math.log(3))):
             with torch.no_grad():
-                bound = -model.loss(many, {"label": torch.full((400,), y)})[term]
+                bound = -model.loss(Turn(many, of_classes(torch.full((400,), y))))[term]
             assert truth - 20 < bound < truth
 
 
@@ -93,13 +106,15 @@ def test_the_bound_of_the_marginal_is_tight_where_both_posteriors_are_exact():
             parameter.zero_()
     nats = exact(model, x)
     model.log_class_probs = lambda x: nats.log_softmax(1)
-    cost = model.loss(x, {"label": torch.full((16,), -1)})["untold"]
+    cost = model.loss(Turn(x, of_classes(torch.full((16,), -1))))["unlabelled"]
     assert cost.item() == pytest.approx(-(torch.logsumexp(nats, 1) - math.log(3)).mean().item(), abs=1e-6)
 
 
 def gradients(model: M2, told: list[int]) -> dict[str, float]:
     model.zero_grad(set_to_none=True)
-    torch.stack(list(model.loss(items(IMAGES, len(told)), {"label": torch.tensor(told)}).values())).sum().backward()
+    torch.stack(
+        list(model.loss(Turn(items(IMAGES, len(told)), of_classes(torch.tensor(told)))).values())
+    ).sum().backward()
     parts = {"classifier": model.classifier, "encoder": model.encoder, "decoder": model.decoder}
     return {name: sum(p.grad.abs().sum().item() for p in part.parameters()) for name, part in parts.items()}
 
@@ -128,9 +143,9 @@ def test_the_style_of_an_item_can_be_given_another_class():
 
 def test_it_needs_one_field_of_classes():
     with pytest.raises(UsageError, match="--condition label"):
-        M2(DataSpec((1, 8, 8), 5))
+        M2(DataSpec(Levels((1, 8, 8), 5)))
     with pytest.raises(UsageError, match="one field"):
-        M2(DataSpec((1, 8, 8), 5, labels(3) | {"colour": labels(2)["label"]}))
+        M2(DataSpec(Levels((1, 8, 8), 5), labels(3) | {"colour": labels(2)["label"]}))
     for wrong in ({"latent": 0}, {"alpha": -1.0}):
         with pytest.raises(UsageError, match="latent >= 1 and alpha >= 0"):
             M2(IMAGES, **wrong)

@@ -8,9 +8,11 @@ from small import all_items, labels, randomise
 from torch import Tensor
 
 from simulacra.data import DataSpec
+from simulacra.fields import Levels
 from simulacra.latent import VAE
+from simulacra.networks import Dense
 
-BINARY, TERNARY = DataSpec((1, 3, 2), 2), DataSpec((1, 1, 3), 3)
+BINARY, TERNARY = DataSpec(Levels((1, 3, 2), 2)), DataSpec(Levels((1, 1, 3), 3))
 
 
 def quadrature(latent: int) -> tuple[Tensor, Tensor]:
@@ -29,8 +31,8 @@ def log_p(model: VAE, x: Tensor, condition=None) -> Tensor:
     return torch.stack([torch.logsumexp(p.log_prob(item.expand(len(z), *item.shape)) + log_weight, 0) for item in x])
 
 
-def model(spec: DataSpec, latent: int = 1, likelihood: str = "auto", scale: float = 0.7) -> VAE:
-    made = VAE(spec, latent=latent, hidden=12, likelihood=likelihood, dropout=0.0)
+def model(spec: DataSpec, latent: int = 1, likelihood: str | None = None, scale: float = 0.7) -> VAE:
+    made = VAE(spec, latent=latent, network=Dense(hidden=12), likelihood=likelihood)
     return randomise(made.double().eval(), scale)
 
 
@@ -52,7 +54,7 @@ def test_probabilities_of_all_items_add_up_to_one(spec, likelihood, latent):
 
 
 def test_given_each_label_they_add_up_to_one():
-    spec = DataSpec((1, 2, 2), 2, labels(3))
+    spec = DataSpec(Levels((1, 2, 2), 2), labels(3))
     vae = model(spec)
     totals = [log_p(vae, all_items(spec), {"label": label}) for label in range(3)]
     assert all(total.exp().sum().item() == pytest.approx(1, abs=1e-9) for total in totals)

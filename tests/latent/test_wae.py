@@ -7,10 +7,14 @@ import torch
 from small import SPECS, condition_of, items, randomise, stripes
 
 import simulacra as sim
+from simulacra.condition import Condition
 from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Levels
 from simulacra.latent import WAEMMD
 from simulacra.latent.wae import SCALES, mmd
+from simulacra.networks import Dense
+from simulacra.turns import Turn
 
 LABELLED = SPECS["grey-labelled"]
 
@@ -30,7 +34,7 @@ def by_hand(z, w, distance, same=lambda i, j: True) -> float:
 
 
 def small(spec: DataSpec = LABELLED, **arguments) -> WAEMMD:
-    return randomise(WAEMMD(spec, **({"latent": 2, "hidden": 16} | arguments)).double().eval())
+    return randomise(WAEMMD(spec, **({"latent": 2, "network": Dense(hidden=16, layers=2)} | arguments)).double().eval())
 
 
 def test_it_is_its_definition():
@@ -94,7 +98,7 @@ def test_the_kernel_is_as_wide_as_the_prior():
 
 
 def test_the_kernel_has_a_width_for_any_number_of_classes():
-    many = DataSpec((1, 8, 8), 17, {"label": ClassLabel(1500)})
+    many = DataSpec(Levels((1, 8, 8), 17), {"label": ClassLabel(1500)})
     assert small(many, latent=5).distance == pytest.approx(10, rel=0.05)
     assert small(many, prior="ring").distance == pytest.approx(2 * (0.4**2 + 0.1**2), rel=0.1)
 
@@ -104,7 +108,7 @@ def test_the_loss_is_the_reconstruction_and_the_weighted_gap():
     for weight in (1.0, 50.0):
         model = small(weight=weight)
         torch.manual_seed(3)
-        found[weight] = model.loss(x, given)
+        found[weight] = model.loss(Turn(x, Condition(given)))
     reconstruction = -model.decode(model.encode(x, given).mean, given).log_prob(x).mean()
     for terms in found.values():
         torch.testing.assert_close(terms["reconstruction"], reconstruction)
@@ -121,11 +125,12 @@ def test_a_decoder_is_told_the_class_unless_the_code_says_it(prior, told):
 
 
 def test_codes_come_to_lie_like_the_prior(tmp_path):
-    data = stripes(DataSpec((1, 8, 8), 2), n=256)
-    model = sim.fit("wae-mmd", data, tmp_path, hidden=32, latent=2, steps=300, batch=64, learning_rate=3e-3, ema=0.9)
+    data = stripes(DataSpec(Levels((1, 8, 8), 2)), n=256)
+    sizes = {"network": Dense(hidden=32, layers=2), "latent": 2}
+    model = sim.fit("wae-mmd", data, tmp_path, **sizes, steps=300, batch=64, learning_rate=3e-3, ema=0.9)
     z = torch.from_numpy(sim.encode(model, data)["mean"])
     w = model.prior(len(z)).sample(torch.Generator().manual_seed(0))
-    start = WAEMMD(data.spec, hidden=32, latent=2).encode(torch.from_numpy(data.test.x)).mean.detach()
+    start = WAEMMD(data.spec, **sizes).encode(torch.from_numpy(data.test.x)).mean.detach()
     assert mmd(z, w, 4.0) < 0.1 < mmd(start, w, 4.0)
 
 

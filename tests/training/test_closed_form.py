@@ -18,10 +18,9 @@ from simulacra.capabilities import ClosedForm, can
 from simulacra.errors import TrainingError, UsageError
 from simulacra.feed import feed
 from simulacra.model import load
-from simulacra.training import Options, make_plan, rehearse
+from simulacra.training import Observer, Options, make_plan, rehearse
 from simulacra.training.onepass import OnePass
 from simulacra.training.options import OF_ONE_PASS
-from simulacra.training.progress import Silent
 
 TESTS = Path(__file__).parents[1]
 DATA = dataset(SPECS["grey-labelled"], (70, 20, 12))
@@ -30,7 +29,7 @@ every_closed = pytest.mark.parametrize("name", CLOSED)
 WITHOUT_MEANING = {
     "steps": 3, "epochs": 1.0, "minutes": 1.0, "learning_rate": 0.1, "betas": (0.9, 0.9), "weight_decay": 0.1,
     "schedule": "cosine", "warmup": 3, "clip": 1.0, "ema": 0.5, "every": 3, "patience": 2, "precision": "fp32",
-    "skip": 1.0,
+    "skip": 1.0, "accumulate": 2, "augment": ("flip",),
 }  # fmt: skip
 
 
@@ -152,15 +151,18 @@ def test_an_estimate_that_is_not_finite_is_not_kept(tmp_path, monkeypatch):
     assert torch.isfinite(load(tmp_path / "run").log_masses).all()
 
 
-def test_progress_is_told(tmp_path):
-    told = []
+def test_observers_see_the_pass(tmp_path):
+    seen = []
 
-    class Listener(Silent):
-        def update(self, done, left, step, values):
-            told.append((done, step))
+    class Listener(Observer):
+        def validated(self, at, model, verdict):
+            seen.append((at.step, at.epoch, verdict.name))
 
-    sim.fit("independent", DATA, tmp_path / "run", progress=Listener())
-    assert told == [(0.0, 1)]
+        def ended(self, at, why):
+            seen.append((at.step, why))
+
+    sim.fit("independent", DATA, tmp_path / "run", observers=[Listener()])
+    assert seen == [(1, 1.0, "valid_bits_per_dim"), (1, "closed form")]
 
 
 def test_a_restored_pass_is_the_pass():

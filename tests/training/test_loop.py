@@ -10,11 +10,12 @@ from torch import nn
 from simulacra import registry
 from simulacra.data import DataSpec
 from simulacra.errors import TrainingError
-from simulacra.model import Model, Phase
+from simulacra.model import Model
 from simulacra.training.ema import AveragedModel
 from simulacra.training.loop import Loop
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
+from simulacra.turns import Phase
 
 HERE = Runtime(torch.device("cpu"), bf16=False)
 EVERY_ENTRY = pytest.mark.parametrize("entry", trained_in_steps(), ids=lambda entry: entry.name)
@@ -43,7 +44,7 @@ class Toy(Model):
     def phases(self):
         return [Phase(self, self.loss)]
 
-    def loss(self, x, condition):
+    def loss(self, turn):
         self.count += 1
         self.running += 0.5
         return {"pull": (self.theta[0] - 3) ** 2 / 2, "push": self.trouble * self.theta[0]}
@@ -180,7 +181,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update_too():
     """√0 is a number and its slope is none; clipping would spread it over all weights."""
 
     class Steep(Toy):
-        def loss(self, x, condition):
+        def loss(self, turn):
             return {"root": ((self.theta - self.theta.detach()) ** 2).sum().sqrt()}
 
     model = Steep(SPECS["vector"])

@@ -1,6 +1,5 @@
 """The same command continues: bitwise, whatever stopped the run before, and however roughly."""
 
-import importlib
 import json
 import os
 import random
@@ -10,37 +9,26 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import dataset, same, saved_weights, small_arguments, stripes, suited, trained_in_steps
+from small import before_step, dataset, same, saved_weights, small_arguments, stripes, suited, trained_in_steps
 
 import simulacra as sim
 from simulacra import registry
 from simulacra.errors import ModelFileError
-from simulacra.training import Interrupted
-from simulacra.training.progress import Silent
+from simulacra.training import Interrupted, Observer, Verdict
+from simulacra.training import fit as fit_with
 
 OPTIONS = {"steps": 9, "batch": 8, "every": 4, "warmup": 3, "seed": 5, "ema": 0.9}
-
-
-class At(Silent):
-    """Does something at one step: the run sees it after the step that follows."""
-
-    def __init__(self, step: int, what) -> None:
-        self.step, self.what = step, what
-
-    def update(self, done, left, step, values):
-        if step == self.step:
-            self.what()
 
 
 def send(number: int):
     return lambda: os.kill(os.getpid(), number)
 
 
-def fit(out, entry=None, progress=None, **options):
+def fit(out, entry=None, observers=(), **options):
     entry = entry or registry.find("vae")
     data = dataset(suited(entry, "grey-labelled"))
     arguments = small_arguments(entry) | OPTIONS | options
-    return sim.fit(entry.name, data, out, condition="label", progress=progress, **arguments)
+    return sim.fit(entry.name, data, out, condition="label", observers=observers, **arguments)
 
 
 def last_state(run) -> dict[str, torch.Tensor]:
@@ -67,8 +55,11 @@ def assert_equal_runs(one, other) -> None:
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, entry, step):
     """Before a validation, at one, and after one; every weight, moment, figure and picture."""
     fit(tmp_path / "whole", entry)
-    with pytest.raises(Interrupted, match=f"stopped at step {step + 1} and saved"):
-        fit(tmp_path / "halves", entry, At(step, send(signal.SIGTERM)))
+    with (
+        pytest.raises(Interrupted, match=f"stopped at step {step + 1} and saved"),
+        before_step(step, send(signal.SIGTERM)),
+    ):
+        fit(tmp_path / "halves", entry)
     fit(tmp_path / "halves", entry)
     assert_equal_runs(tmp_path / "whole", tmp_path / "halves")
 
@@ -76,8 +67,8 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, entry, step):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_the_exit_code_tells_the_signal_and_the_handlers_are_put_back(tmp_path, number, code):
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted) as interrupted:
-        fit(tmp_path / "run", progress=At(2, send(number)))
+    with pytest.raises(Interrupted) as interrupted, before_step(2, send(number)):
+        fit(tmp_path / "run")
     assert interrupted.value.exit_code == code
     assert signal.getsignal(number) is before
 
@@ -97,8 +88,8 @@ def test_a_second_ctrl_c_stops_at_once_and_costs_only_the_steps_since_the_last_c
         signal.raise_signal(signal.SIGINT)
 
     fit(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "run", progress=At(6, twice))
+    with pytest.raises(KeyboardInterrupt), before_step(6, twice):
+        fit(tmp_path / "run")
     fit(tmp_path / "run")
     assert_equal_runs(tmp_path / "whole", tmp_path / "run")
 
@@ -147,9 +138,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, file, harm)
     else:
         path.unlink()
     said = []
-    listener = Silent()
-    listener.say = said.append
-    fit(tmp_path / "run", progress=listener)
+    listener = Observer()
+    listener.said = said.append
+    fit(tmp_path / "run", observers=[listener])
     assert any("is continued at step 4" in line for line in said)
     assert_equal_runs(tmp_path / "whole", tmp_path / "run")
 
@@ -177,8 +168,8 @@ def leave_litter(run) -> None:
 
 def test_leftovers_of_a_crash_are_swept(tmp_path):
     fit(tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        fit(tmp_path / "run", progress=At(5, send(signal.SIGTERM)))
+    with pytest.raises(Interrupted), before_step(5, send(signal.SIGTERM)):
+        fit(tmp_path / "run")
     leave_litter(tmp_path / "run")
     fit(tmp_path / "run")
     assert_equal_runs(tmp_path / "whole", tmp_path / "run")
@@ -229,30 +220,33 @@ def test_kill_9_at_any_moment_leaves_a_run_that_loads_and_continues_bitwise(tmp_
     assert_equal_runs(tmp_path / "whole", run)
 
 
-def test_patience_stops_and_keeps_the_best_weights(tmp_path, monkeypatch):
+def test_patience_stops_and_keeps_the_best_weights(tmp_path):
     """Validations of 3, 2, 2.5, 2.2, ...: with a patience of 2 the run stops at the fourth, and the second is kept."""
-    module = importlib.import_module("simulacra.training.fit")
     script = [3.0, 2.0, 2.5, 2.2, 1.0, 0.5]
 
-    def scripted(model, split, **_):
+    def scripted(model, data, seed):
         steps = len(sorted((tmp_path / "run" / "samples").glob("*"))) if (tmp_path / "run" / "samples").exists() else 0
-        return torch.full((3,), script[steps]).numpy()
+        return Verdict("valid_bits_per_dim", script[steps])
+
+    def judged(steps, patience):
+        options = small_arguments(registry.find("vae")) | OPTIONS | {"every": 3, "steps": steps, "patience": patience}
+        data = dataset(suited(registry.find("vae"), "grey-labelled"))
+        return fit_with("vae", data, tmp_path / "run", condition="label", judge=scripted, **options)
 
     fit(tmp_path / "short", steps=6, every=3, schedule="constant")
-    monkeypatch.setattr(module, "score_items", scripted)
-    model = fit(tmp_path / "run", steps=100, every=3, patience=2)
+    model = judged(steps=100, patience=2)
     record = json.loads((tmp_path / "run" / "run.json").read_bytes())["finished"]
     assert (record["stopped_by"], record["steps"], record["best_step"]) == ("patience", 12, 6)
     best = load_file(tmp_path / "short" / "checkpoints" / "step-00000006" / "state.safetensors")
     assert all(torch.equal(tensor, best[f"averaged.{name}"]) for name, tensor in model.state_dict().items())
     assert "at step 6" in (tmp_path / "run" / "model" / "card.md").read_text()
-    assert same(fit(tmp_path / "run", steps=100, every=3, patience=2).state_dict(), model.state_dict())
+    assert same(judged(steps=100, patience=2).state_dict(), model.state_dict())
 
 
 def test_the_model_that_is_kept_is_the_best_on_validation(tmp_path):
     """Not scripted: over-fitting a few items at a high learning rate."""
     data = stripes(n=16)
-    sim.fit("vae", data, tmp_path / "run", latent=2, hidden=32, steps=60, every=5, learning_rate=0.05, batch=8)
+    sim.fit("vae", data, tmp_path / "run", latent=2, network="dense:hidden=32,dropout=0.1", steps=60, every=5, learning_rate=0.05, batch=8)
     figures = [line["valid_bits_per_dim"] for line in metrics(tmp_path / "run") if "valid_bits_per_dim" in line]
     record = json.loads((tmp_path / "run" / "run.json").read_bytes())["finished"]
     assert record["valid_bits_per_dim"] == min(figures)

@@ -8,10 +8,12 @@ from small import SPECS, same, weights
 
 from simulacra.data import DataSpec
 from simulacra.errors import TrainingError, UsageError
-from simulacra.model import Model, Phase
-from simulacra.training.loop import STALLED, Loop
+from simulacra.model import Model
+from simulacra.training.guard import STALLED
+from simulacra.training.loop import Loop
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
+from simulacra.turns import Phase
 
 HERE = Runtime(torch.device("cpu"), bf16=False)
 
@@ -27,7 +29,7 @@ class Slope(Model):
     def phases(self):
         return [Phase(self, self.loss)]
 
-    def loss(self, x, condition):
+    def loss(self, turn):
         slope = self.slopes[min(self.turn, len(self.slopes) - 1)]
         self.turn += 1
         return {"push": (slope * (self.theta - self.theta.detach())).sum()}

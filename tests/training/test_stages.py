@@ -6,19 +6,19 @@ import signal
 
 import pytest
 import torch
-from small import SPECS, dataset, same, small_arguments
+from small import SPECS, before_step, dataset, same, small_arguments
 from torch import nn
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.model import Model, Phase
+from simulacra.model import Model
 from simulacra.training import Interrupted
 from simulacra.training.loop import Loop
 from simulacra.training.options import Options
 from simulacra.training.plan import make_plan
-from simulacra.training.progress import Silent
 from simulacra.training.rehearse import rehearse
 from simulacra.training.runtime import Runtime
+from simulacra.turns import Phase
 
 HERE = Runtime(torch.device("cpu"), bf16=False)
 SPEC = SPECS["grey"]
@@ -42,7 +42,11 @@ class Relay(Model):
         return [Phase(runner, self.pull(runner, i), begin=b, end=e) for i, (runner, b, e) in enumerate(legs)]
 
     def pull(self, runner, i):
-        return lambda x, condition: {f"leg{i}": ((runner.weight - 3) ** 2).sum()}
+        def loss(turn):
+            return {f"leg{i}": ((runner.weight - 3) ** 2).sum()}
+
+        loss.__name__ = f"leg{i}"
+        return loss
 
 
 def loop(model: Model, **options) -> Loop:
@@ -92,19 +96,14 @@ def test_there_is_nothing_to_judge_before_the_last_stage_has_begun():
 # A run
 
 
-class At(Silent):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def update(self, done, left, step, values):
-        if step == self.step:
-            signal.raise_signal(signal.SIGTERM)
+def stop() -> None:
+    signal.raise_signal(signal.SIGTERM)
 
 
-def fit(out, progress=None, **options):
+def fit(out, **options):
     arguments = small_arguments(registry.find("vqvae"))
     chosen = {"steps": 8, "batch": 8, "every": 2, "warmup": 1, "patience": 1, "ema": 0.0} | options
-    return sim.fit("vqvae", dataset(SPEC), out, progress=progress, **arguments, **chosen)
+    return sim.fit("vqvae", dataset(SPEC), out, **arguments, **chosen)
 
 
 def metrics(run) -> list[dict]:
@@ -116,12 +115,12 @@ def test_a_run_in_stages_is_judged_in_the_last_one_only(tmp_path):
     fit(tmp_path, learning_rate=1e-9, patience=2)
     judged = [line["step"] for line in metrics(tmp_path) if "valid_bits_per_dim" in line]
     assert judged == [6, 8]
-    assert [line["step"] for line in metrics(tmp_path) if "reconstruction" in line] == [1]
+    assert [line["step"] for line in metrics(tmp_path) if "autoencoder.reconstruction" in line] == [1]
 
 
 def test_until_then_the_newest_is_the_model(tmp_path):
-    with pytest.raises(Interrupted):
-        fit(tmp_path, At(3), every=2)
+    with pytest.raises(Interrupted), before_step(3, stop):
+        fit(tmp_path, every=2)
     kept = sim.load(tmp_path)
     assert kept.autoencoder.codebooks[0].started
     assert "validation: none" in (tmp_path / "model" / "card.md").read_text()
@@ -130,8 +129,8 @@ def test_until_then_the_newest_is_the_model(tmp_path):
 @pytest.mark.parametrize("step", [2, 4, 5])
 def test_stopped_in_either_stage_or_between_them_it_ends_as_if_it_had_not(tmp_path, step):
     whole = fit(tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        fit(tmp_path / "run", At(step))
+    with pytest.raises(Interrupted), before_step(step, stop):
+        fit(tmp_path / "run")
     assert same(fit(tmp_path / "run").state_dict(), whole.state_dict())
 
 
@@ -143,7 +142,7 @@ def test_two_steps_are_enough_for_two_stages(tmp_path):
 def test_a_rehearsal_sees_every_stage(tmp_path):
     arguments = small_arguments(registry.find("vqvae"))
     told = rehearse(make_plan("vqvae", dataset(SPEC), tmp_path / "run", (), False, {**arguments, "batch": 8}))
-    assert "reconstruction" in told["first loss"]
-    assert "codes_4x4" in told["first loss"]
+    assert "autoencoder.reconstruction" in told["first loss"]
+    assert "prior.codes_4x4" in told["first loss"]
     assert all(math.isfinite(float(word)) for word in told["a step"].split()[:1])
     assert not (tmp_path / "run").exists()

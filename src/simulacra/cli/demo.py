@@ -28,7 +28,7 @@ class Demo:
 
         options = {} if self.steps is None else {"steps": self.steps}
         with terminal() as progress:
-            rows = demo(self.out, progress, self.seed, **options)
+            rows = demo(self.out, [progress], self.seed, **options)
         if self.json:
             print(as_json(rows))
             return

@@ -40,7 +40,7 @@ class Finetune:
     json: Json = False
 
     def __call__(self) -> None:
-        from simulacra.training import finetune
+        from simulacra.studies import finetune
         from simulacra.training.progress import terminal
 
         path = place(self.out, self.run, "finetune", (".json",))
@@ -57,7 +57,7 @@ class Finetune:
                 steps=self.steps,
                 seed=self.seed,
                 device=self.device,
-                progress=progress,
+                observers=[progress],
             )
         told = as_json(asdict(found))
         write_bytes(path, told.encode())

@@ -1,9 +1,22 @@
-"""The one loop, and what surrounds it: options, batches, averaged weights, checkpoints, the run folder."""
+"""The one loop, and what surrounds it: options, batches, averages, checkpoints, judge, observers, the run folder."""
 
-from simulacra.training.finetune import Finetuning, finetune
 from simulacra.training.fit import Interrupted, carry_out, fit
+from simulacra.training.judge import Judge, Verdict
+from simulacra.training.observers import Moment, Observer
 from simulacra.training.options import Options
 from simulacra.training.plan import Plan, make_plan
 from simulacra.training.rehearse import rehearse
 
-__all__ = ["Finetuning", "Interrupted", "Options", "Plan", "carry_out", "finetune", "fit", "make_plan", "rehearse"]
+__all__ = [
+    "Interrupted",
+    "Judge",
+    "Moment",
+    "Observer",
+    "Options",
+    "Plan",
+    "Verdict",
+    "carry_out",
+    "fit",
+    "make_plan",
+    "rehearse",
+]

@@ -9,38 +9,80 @@ half of every draw, and of every rank's share of it, has labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from simulacra.condition import Condition
 from simulacra.data import DataSpec, Split
 from simulacra.data.hidden import HIDDEN
-from simulacra.feed import Items, feed, in_order
+from simulacra.feed import feed, in_order
+from simulacra.fields import ClassLabel
+from simulacra.randomness import uniforms
+from simulacra.training.augmentation import Augmentation, augmented, numbers_of, refuse_unless_images
 from simulacra.training.runtime import Runtime
+from simulacra.turns import Items
+
+HOST = torch.device("cpu")
 
 
 class Batches:
-    """`batches[d]`: this rank's share of the items of draw d."""
+    """`batches[d]`: this rank's share of the items of draw d, augmented, and their condition."""
 
-    def __init__(self, split: Split, spec: DataSpec, batch: int, seed: int, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        split: Split,
+        spec: DataSpec,
+        batch: int,
+        seed: int,
+        runtime: Runtime,
+        augment: Sequence[Augmentation] = (),
+    ) -> None:
+        refuse_unless_images(augment, spec)
         self.split, self.spec, self.batch, self.seed, self.device = split, spec, batch, seed, runtime.device
         self.share = slice(runtime.rank * batch // runtime.world, (runtime.rank + 1) * batch // runtime.world)
         self.streams = _streams(split, spec, seed)
+        self.augment = tuple(augment)
 
     def __getitem__(self, draw: int) -> Items:
-        return feed(self.split, self.indices(draw)[self.share], self.spec, self.device)
+        indices, epochs = (values[self.share] for values in self.places(draw))
+        change = partial(self._augmented, indices, epochs) if self.augment else None
+        x, condition = feed(self.split, indices, self.spec, HOST, change)
+        return self._moved(x), Condition({name: self._moved(values) for name, values in condition.items()})
 
     def once(self) -> Iterator[Items]:
-        """Every item of the split once, in its order, whatever the rank."""
-        return in_order(self.split, self.spec, self.device, self.batch)
+        """Every item of the split once, in its order and as it is, whatever the rank."""
+        yield from in_order(self.split, self.spec, self.device, self.batch)
 
     def indices(self, draw: int) -> np.ndarray:
-        """All items of draw d, over all ranks; the sequences take turns."""
-        together = np.empty(self.batch, np.int64)
+        """All items of draw d, over all ranks, (batch,)."""
+        return self.places(draw)[0]
+
+    def places(self, draw: int) -> tuple[np.ndarray, np.ndarray]:
+        """The items of draw d and the epoch of each, (batch,) twice; the sequences take turns."""
+        items, epochs = np.empty(self.batch, np.int64), np.empty(self.batch, np.int64)
         for number, stream in enumerate(self.streams):
-            own = together[number :: len(self.streams)]
-            own[:] = stream.run(draw, len(own))
-        return together
+            own = slice(number, None, len(self.streams))
+            items[own], epochs[own] = stream.run(draw, len(items[own]))
+        return items, epochs
+
+    def _augmented(
+        self, indices: np.ndarray, epochs: np.ndarray, arrays: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        noise = np.empty((len(indices), numbers_of(self.augment)))
+        for epoch in np.unique(epochs):
+            own = epochs == epoch
+            noise[own] = uniforms(indices[own], noise.shape[1], self.seed, "augment", int(epoch))
+        return augmented(self.augment, arrays, (self.spec.shape[-2], self.spec.shape[-1]), noise)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        """To the device; to a GPU from pinned memory, so that nobody waits for the copy."""
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
 
 
 class Shuffled:
@@ -50,11 +92,12 @@ class Shuffled:
         self.items, self.seed = items, seed
         self._orders: dict[int, np.ndarray] = {}
 
-    def run(self, draw: int, length: int) -> np.ndarray:
-        """The draw-th run of so many items, (length,) indices into the split."""
+    def run(self, draw: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """The draw-th run of so many items: (length,) indices into the split, and the epoch of each."""
         positions = np.arange(draw * length, (draw + 1) * length)
         epochs, offsets = np.divmod(positions, len(self.items))
-        return np.concatenate([self._order(epoch)[offsets[epochs == epoch]] for epoch in np.unique(epochs)])
+        items = np.concatenate([self._order(epoch)[offsets[epochs == epoch]] for epoch in np.unique(epochs)])
+        return items, epochs
 
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:
@@ -64,9 +107,10 @@ class Shuffled:
 
 
 def _streams(split: Split, spec: DataSpec, seed: int) -> list[Shuffled]:
-    told = np.ones(len(split), bool)
-    for field in spec.condition:
-        told &= split.field(field) != HIDDEN
-    if told.all() or not told.any():
+    known = np.ones(len(split), bool)
+    for name, field in spec.condition.items():
+        if isinstance(field, ClassLabel):  # only labels can be hidden
+            known &= split.field(name) != HIDDEN
+    if known.all() or not known.any():
         return [Shuffled(np.arange(len(split)), (seed,))]
-    return [Shuffled(np.flatnonzero(told), (seed,)), Shuffled(np.flatnonzero(~told), (seed, 1))]
+    return [Shuffled(np.flatnonzero(known), (seed,)), Shuffled(np.flatnonzero(~known), (seed, 1))]

@@ -24,8 +24,11 @@ KEPT = 2  # the newest, and the one before it in case the newest is damaged late
 _TEMPORARY = ".writing-"
 
 
-def save(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Add a checkpoint to `folder`; raises TrainingError, with the older ones untouched, when the disk is full."""
+def save(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
+    """Add a checkpoint to `folder`; returns its own folder.
+
+    Raises TrainingError, with the older ones untouched, when the disk is full.
+    """
     name = f"step-{step:08d}"
     temporary = folder / f"{_TEMPORARY}{name}"
     needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
@@ -50,6 +53,7 @@ def save(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str
         raise TrainingError(f"cannot write a checkpoint in {folder}: {error}; older ones are kept") from error
     for old in _names(folder)[KEPT:]:
         shutil.rmtree(folder / old, ignore_errors=True)
+    return folder / name
 
 
 def newest(folder: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:

@@ -6,30 +6,27 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from simulacra.capabilities import Sampler
 from simulacra.data import Dataset
 from simulacra.errors import SimulacraError, TrainingError, UsageError, WriteError
-from simulacra.evaluation.likelihood import has_likelihood, score_items
 from simulacra.model import Model, load, save
-from simulacra.pictures import has_picture, save_picture
-from simulacra.randomness import generator
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
+from simulacra.training.judge import Judge, Verdict
 from simulacra.training.loop import Loop
+from simulacra.training.observers import LOGGED_EVERY, MetricsLog, Moment, Observer, Pictures
 from simulacra.training.onepass import OnePass
 from simulacra.training.plan import Plan, make_plan
-from simulacra.training.progress import Progress, Silent
+from simulacra.training.prefetch import Prefetched
 from simulacra.training.run import refuse_if_different
 from simulacra.training.runtime import Runtime, StopSignal, runtime
 
-VALIDATED = 1000  # items of the validation split that early stopping looks at
-SHOWN = 36  # samples in the picture that each validation draws from the same noise
-LOGGED_EVERY = 50  # steps
+READ_EVERY = 1.0  # seconds after which the figures of a step are read for whoever looks
 
 
 class Interrupted(SimulacraError):
@@ -48,33 +45,19 @@ def fit(
     condition: Sequence[str] | str = (),
     labels: int | None = None,
     fresh: bool = False,
-    progress: Progress | None = None,
+    judge: Judge | None = None,
+    observers: Sequence[Observer] = (),
     **options: Any,
 ) -> Model:
-    """Train a model and return it, ready to sample and score.
+    """`simulacra.fit` with a judge of one's own; without one no weights are better than others and the last are kept.
 
-    Args:
-        model: a registered name, or a model that was constructed by hand.
-        data: a named set, a path, or a loaded data set.
-        out: the run folder, `runs/<model>-<data>` by default. If it holds the beginning of the same run, that run is
-            continued; a finished run is returned as it is.
-        condition: fields to condition on, such as "label".
-        labels: learn with the labels of so many training items, drawn by the seed, and hide all others, those of the
-            validation split too, which is judged by a bound of p(x); for models that learn from unlabelled items.
-        fresh: begin anew, in a new folder beside `out` where `out` is taken.
-        progress: who is told of the progress; nobody by default.
-        options: training options (`simulacra.training.Options`), and, where `model` is a name, arguments of the model.
-
-    Raises:
-        UsageError: an unknown model, data set or option, or a folder with a run made with other settings.
-        TrainingError: a loss that is not finite, a full disk, a second process in the same folder.
-        Interrupted: after SIGTERM or Ctrl-C, once the state is saved.
+    The other arguments and the errors are those of `simulacra.fit`.
     """
-    return carry_out(make_plan(model, data, out, condition, fresh, options, labels), progress or Silent())
+    return carry_out(make_plan(model, data, out, condition, fresh, options, labels), judge, observers)
 
 
-def carry_out(plan: Plan, progress: Progress) -> Model:
-    """Begin or continue the run that a plan describes; returns its best model."""
+def carry_out(plan: Plan, judge: Judge | None = None, observers: Sequence[Observer] = ()) -> Model:
+    """Begin or continue the run that a plan describes; returns its best model, by the judge, or its last one."""
     where = runtime(plan.options.device, plan.options.precision)
     with plan.folder.locked() if where.leads else contextlib.nullcontext(), StopSignal() as stop:
         record = plan.folder.record() if where.leads else None
@@ -83,7 +66,7 @@ def carry_out(plan: Plan, progress: Progress) -> Model:
             torch.set_num_threads(
                 record.get("threads", torch.get_num_threads())
             )  # the same sums in the same order: resuming is bitwise
-        run = _Run(plan, where, stop, progress if where.leads else Silent())
+        run = _Run(plan, where, stop, judge, observers if where.leads else ())
         try:
             run.open(record)
             run.train()
@@ -95,15 +78,29 @@ def carry_out(plan: Plan, progress: Progress) -> Model:
 class _Run:
     """The state of one run between its beginning, or its last checkpoint, and its end."""
 
-    def __init__(self, plan: Plan, where: Runtime, stop: StopSignal, progress: Progress) -> None:
-        self.plan, self.where, self.stop, self.progress = plan, where, stop, progress
+    def __init__(
+        self, plan: Plan, where: Runtime, stop: StopSignal, judge: Judge | None, observers: Sequence[Observer]
+    ) -> None:
+        self.plan, self.where, self.stop, self.judge = plan, where, stop, judge
         self.folder = plan.folder
+        own = (
+            [MetricsLog(self.folder), Pictures(self.folder.samples, plan.dataset.valid, plan.options.seed)]
+            if where.leads
+            else []
+        )
+        self.observers = [*own, *observers]
         model = plan.model.to(where.device)
         self.loop = OnePass(model) if plan.closed_form else Loop(model, plan.options, where)
-        self.best: float | None = None
+        self.best: Verdict | None = None
         self.best_step = self.waited = 0
         self.seconds = 0.0
-        self.logged: dict[str, float] = {}
+        self.at = Moment(0, 0.0, None, 0.0, 0.0)
+
+    def _notify(self, what: Callable[[Observer], None]) -> None:
+        for observer in self.observers:
+            what(observer)
+
+    # The beginning
 
     def open(self, record: dict[str, Any] | None) -> None:
         """Take up the newest checkpoint; a new folder is made loadable and resumable before the first step."""
@@ -112,8 +109,9 @@ class _Run:
         if found is not None:
             state, tensors = found
             self.loop.restore(state["steps"], tensors)
-            self.best, self.best_step, self.waited = state["best"], state["best_step"], state["waited"]
-            self.seconds = state["seconds"]
+            self.best = state["best"] and Verdict(**state["best"])
+            self.best_step, self.waited, self.seconds = state["best_step"], state["waited"], state["seconds"]
+        self.at = self._moment(self._done(), None)
         if self.where.leads:
             self._announce(resumed=found is not None, record=record)
             self.folder.forget_after(self.loop.steps)
@@ -126,105 +124,124 @@ class _Run:
         self.where.wait()
 
     def _announce(self, resumed: bool, record: dict[str, Any] | None) -> None:
-        """Say what is about to happen; raises UsageError rather than train a finished run again from nothing."""
+        """Say what is about to happen, on the leading rank.
+
+        Raises UsageError rather than train a finished run again from nothing.
+        """
         path, data = self.folder.path, self.plan.dataset
         if not resumed and record is not None and "finished" in record:
             raise UsageError(f"the run in {path} is finished, but its checkpoints are gone; use --fresh to train anew")
-        if resumed:
-            over = self._done() >= 1 or self._out_of_patience()
-            self.progress.say(f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}")
-            return
         left_out = f"; {len(data.unreadable)} unreadable files left out" if data.unreadable else ""
-        self.progress.say(f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}")
+        line = f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}"
+        if resumed:
+            over = self.at.done >= 1 or self._out_of_patience()
+            line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"
+        self._notify(lambda observer: observer.said(line))
+
+    # Steps
 
     def train(self) -> None:
-        plan = self.plan
-        batches = Batches(plan.dataset.train, plan.model.spec, plan.options.batch, plan.options.seed, self.where)
         began, spent_before, done_before = time.monotonic(), self.seconds, self._done()
-        while (done := self._done()) < 1 and not self._out_of_patience():
-            values = self.loop.step(batches, done)
-            self.seconds = spent_before + time.monotonic() - began
-            asked = self.where.agree(self.stop.asked is not None)
-            if values and (self.loop.steps % LOGGED_EVERY == 0 or self.loop.steps == 1):
-                self._log({name: value.item() for name, value in values.items()})
-            gained = done - done_before
-            left = (self.seconds - spent_before) * (1 - done) / gained if gained > 0 else None
-            self.progress.update(done, left, self.loop.steps, self.logged | values)
-            if self.loop.steps % plan.every == 0 or self._done() >= 1:
-                self._validate(judged=self.loop.judges(done))
-            if asked:
-                self._interrupt()
+        last_read = began
+        with self._draws() as draws:
+            while (done := self._done()) < 1 and not self._out_of_patience():
+                values = self.loop.step(draws, done)
+                self.seconds = spent_before + time.monotonic() - began
+                stop = self.where.agree(self.stop.asked is not None)
+                gained = done - done_before
+                left = (self.seconds - spent_before) * (1 - done) / gained if gained > 0 else None
+                self.at = self._moment(done, left)
+                due = self.loop.steps == 1 or self.loop.steps % LOGGED_EVERY == 0
+                if values and (due or time.monotonic() - last_read >= READ_EVERY):
+                    self._read(values)
+                    last_read = time.monotonic()
+                if self.loop.steps % self.plan.every == 0 or self._done() >= 1:
+                    self._validate(judged=self.loop.judges(done))
+                if stop:
+                    self._interrupt()
+
+    def _draws(self) -> contextlib.AbstractContextManager[Any]:
+        """The batches; on a GPU the next one is prepared while this one trains."""
+        batches: Batches = self.plan.batches(self.where)
+        prepare = self.where.device.type == "cuda" and not self.plan.closed_form
+        return Prefetched(batches) if prepare else contextlib.nullcontext(batches)
+
+    def _moment(self, done: float, left: float | None) -> Moment:
+        return Moment(
+            self.loop.steps, done, left, self.plan.epochs(self.loop.steps, int(self.loop.drawn)), self.seconds
+        )
 
     def _done(self) -> float:
         """The leader's clock decides for all: ranks that disagree about the end would wait for each other for ever."""
-        return self.where.leaders(self.plan.spent(self.loop.steps, self.seconds))
+        return self.where.leaders(self.plan.spent(self.loop.steps, int(self.loop.drawn), self.seconds))
 
     def _out_of_patience(self) -> bool:
         return 0 < self.plan.options.patience <= self.waited
 
-    def _why_it_ended(self) -> str:
-        if self.plan.closed_form:
-            return "closed form"
-        return "patience" if self._out_of_patience() else "budget"
+    def _read(self, values: dict[str, torch.Tensor]) -> None:
+        """Only here do the figures of a step leave the device, and with them whether it failed."""
+        self.loop.check()
+        if self.observers:
+            read = dict(zip(values, torch.stack([value.double() for value in values.values()]).tolist(), strict=True))
+            self._notify(lambda observer: observer.logged(self.at, read))
 
-    def _log(self, values: dict[str, float]) -> None:
-        self.logged |= values
-        if self.where.leads:
-            where = {"step": self.loop.steps, "epoch": self.plan.epochs(self.loop.steps)}
-            self.folder.log(where | {"seconds": round(self.seconds, 3)} | values)
+    # Validation
 
     def _validate(self, judged: bool) -> None:
-        """Score, draw and save: with the averaged weights, and from seeds of their own.
+        """Judge, show and save: with the averaged weights, and from seeds of their own.
 
         The best is kept, and the newest as long as there is nothing to judge it by.
         """
         self.loop.refuse_unless_finite()
-        model, value = self.loop.fitted, None
-        if judged and has_likelihood(model):
-            nats = score_items(model, self.plan.dataset.valid, limit=VALIDATED, seed=self.plan.options.seed)
-            value = float(model.spec.bits_per_dim(nats.mean()))
-            self._log({"valid_bits_per_dim": value})
-        improved = value is None or self.best is None or value < self.best
-        self.waited = 0 if improved else self.waited + 1
-        if improved:
-            self.best, self.best_step = value, self.loop.steps
+        model, seed = self.loop.fitted, self.plan.options.seed
+        verdict = self.judge(model, self.plan.dataset, seed) if judged and self.judge is not None else None
+        better = verdict is None or verdict.better_than(self.best)
+        if verdict is None or verdict.stops:
+            self.waited = int(self.where.leaders(0 if better else self.waited + 1))
+        if better:
+            self.best, self.best_step = verdict, self.loop.steps
         if self.where.leads:
-            if improved:
+            if better:
                 self._save_model()
-            self._draw(model)
+            self._notify(lambda observer: observer.validated(self.at, model, verdict))
             self._save_checkpoint()
-
-    def _draw(self, model: Model) -> None:
-        if isinstance(model, Sampler) and has_picture(model.spec):
-            noise = generator(self.where.device, self.plan.options.seed, "picture")
-            items = model.sample(SHOWN, model.every_class(SHOWN), generator=noise)
-            save_picture(items.cpu().numpy(), model.spec, self.folder.samples / f"step-{self.loop.steps:08d}.png")
 
     def _save_model(self) -> None:
         save(self.loop.fitted, self.folder.model, self.plan.card(self.best, self.best_step))
 
     def _save_checkpoint(self) -> None:
         state = {"steps": self.loop.steps, "seconds": self.seconds, "waited": self.waited}
-        state |= {"best": self.best, "best_step": self.best_step}
-        checkpoint.save(self.folder.checkpoints, self.loop.steps, state, self.loop.tensors())
+        state |= {"best": self.best and asdict(self.best), "best_step": self.best_step}
+        folder = checkpoint.save(self.folder.checkpoints, self.loop.steps, state, self.loop.tensors())
+        self._notify(lambda observer: observer.saved(self.at, folder))
+
+    # The end
 
     def _interrupt(self) -> None:
         self.loop.refuse_unless_finite()
         if self.where.leads:
             self._save_checkpoint()
+            self._notify(lambda observer: observer.ended(self.at, "interrupted"))
         number = self.stop.asked or signal.SIGTERM
         raise Interrupted(number, f"stopped at step {self.loop.steps} and saved; the same command continues from there")
 
     def finish(self) -> Model:
         """Note how the run ended; returns the model as it was saved."""
+        why = "patience" if self._out_of_patience() else "budget"
+        why = "closed form" if self.plan.closed_form else why
         if self.where.leads:
-            ended: dict[str, Any] = {
-                "steps": self.loop.steps,
-                "seconds": round(self.seconds, 3),
-                "best_step": self.best_step,
-            }
-            ended["stopped_by"] = self._why_it_ended()
-            ended["valid_bits_per_dim"] = self.best
-            self.folder.write_record((self.folder.record() or {}) | {"finished": ended})
+            self.folder.write_record((self.folder.record() or {}) | {"finished": self._outcome(why)})
+            self._notify(lambda observer: observer.ended(self.at, why))
         self.where.wait()
         return load(self.folder.path, self.where.device)
+
+    def _outcome(self, why: str) -> dict[str, Any]:
+        best = self.best
+        return {
+            "steps": self.loop.steps,
+            "seconds": round(self.seconds, 3),
+            "best_step": self.best_step,
+            "stopped_by": why,
+            "valid_bits_per_dim": best.value if best is not None and best.name == "valid_bits_per_dim" else None,
+            "judge": best and {"name": best.name, "value": best.value},
+        }

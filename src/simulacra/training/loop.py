@@ -2,115 +2,172 @@
 
 A step takes every phase that is due: thaw its player and freeze the others, zero, sum the named loss terms, backward,
 average over the ranks, clip, update; and at the end of the step move the averaged weights. All randomness of a step
-follows from (seed, step), so the state of a run is the step number, the weights and the moments of the optimisers.
+follows from (seed, step), so the state of a run is the step number, the number of batches that were read, the weights
+and the moments of the optimisers.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from simulacra.condition import Condition
 from simulacra.errors import TrainingError
-from simulacra.model import Model, Phase
+from simulacra.model import Model
 from simulacra.randomness import seed_everything
-from simulacra.training.batches import Batches
 from simulacra.training.ema import AveragedModel
+from simulacra.training.guard import Guard
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
+from simulacra.turns import Items, Phase, Player, Turn, lazy_correction, names, players
 
-STALLED = 100  # updates skipped in a row after which training has stopped in all but name
+Values = dict[str, Tensor]
+
+
+class Draws(Protocol):
+    """Where items come from: `draws[d]` is x and the condition of draw number d."""
+
+    def __getitem__(self, draw: int, /) -> tuple[Tensor, Mapping[str, Tensor]]: ...
 
 
 class Loop:
-    """A model in training; `step(draws, progress)` advances it by one step."""
+    """A model in training; `step(draws, done)` advances it by one step.
+
+    phases, players, optimisers: of the model; a player's optimiser stands at the player's place.
+    steps, drawn: steps taken, and batches read, so far.
+    turns: of each player, the updates that it was due.
+    """
 
     def __init__(self, model: Model, options: Options, runtime: Runtime) -> None:
         self.model, self.options, self.runtime = model, options, runtime
         self.phases = list(model.phases())
-        self.draws_per_step = max(phase.repeat for phase in self.phases)
-        self.optimisers = [_adam(phase, options, runtime) for phase in self.phases]
+        self.names = names(self.phases)
+        self.players = players(self.phases)
+        self.optimisers = [self._adam(player) for player in self.players]
         self.averaged = AveragedModel(model, options.ema)
-        self.skips = torch.zeros(2, len(self.phases), dtype=torch.int64)  # of each phase: in all, and the last in a row
+        self.guard = Guard(self.phases, options.skip, runtime.device)
         self.steps = 0
+        self.drawn = torch.zeros((), dtype=torch.int64)
+        self.turns = torch.zeros(len(self.players), dtype=torch.int64)
 
-    def step(self, batches: Batches, done: float) -> dict[str, Tensor]:
+    def step(self, draws: Draws, done: float) -> Values:
         """Take one step with `done` of the budget spent; returns the loss terms by name, detached.
 
-        Raises TrainingError, before the update, when a term is not finite; it names the phase, term and step. So it
-        does when `skip` has left a phase without an update for long.
+        Turn t of every phase reads the same batches of the step: a critic sees the items that its generator learns
+        from. A term is called as its loss calls it, after the name of its phase where there are several:
+        `autoencoder.commitment`, but `critic` of the phase `critic`. Terms of repeated turns are means over these.
+
+        Raises TrainingError, before the update, when a term or a gradient is not finite; it names the phase, term and
+        step. So it does when `skip` has left a phase without an update for long. On a GPU the update does not happen
+        either, nor any after it, and the error is raised by `check`.
         """
         self.model.train()
-        values: dict[str, Tensor] = {}
-        for number, (phase, optimiser) in enumerate(zip(self.phases, self.optimisers, strict=True)):
+        first, values = int(self.drawn), dict[str, Tensor]()
+        read = functools.cache(lambda draw: _items(draws[draw]))
+        for number, phase in enumerate(self.phases):
             if not phase.due(self.steps, done):
                 continue
-            for group in optimiser.param_groups:
-                group["lr"] = self._learning_rate(phase.share(done), optimiser)
+            self._thaw(phase)
+            taken = []
             for turn in range(phase.repeat):
-                x, condition = batches[self.steps * self.draws_per_step + turn]
+                begin = first + turn * phase.draws
+                (x, condition), *further = [read(draw) for draw in range(begin, begin + phase.draws)]
+                seen = Turn(x, condition, tuple(further), self.steps, phase.share(done))
                 seed_everything(self.options.seed, self.steps, number, turn, self.runtime.rank)
-                values |= self._turn(number, x, condition)
+                taken.append(self._turn(number, seen))
+            values |= self._named(number, taken)
+            self.drawn.fill_(max(int(self.drawn), first + phase.batches))
         self.averaged.update(self.steps)
         self.steps += 1
+        if values and self.options.skip is not None:
+            values["skipped"] = self.guard.skips[0].sum()
         return values
 
-    def _turn(self, number: int, x: Tensor, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        phase, optimiser = self.phases[number], self.optimisers[number]
-        self._thaw(phase)
-        optimiser.zero_grad(set_to_none=True)
-        with self.runtime.autocast():
-            terms = phase.loss(x, condition)
-        total = torch.stack(list(terms.values())).sum()
-        if not math.isfinite(total.item()):
-            self._refuse(phase, terms)
-        total.backward()
-        gradients = [p.grad for p in phase.player.parameters() if p.grad is not None]
-        statistics = [buffer for buffer in phase.player.buffers() if buffer.is_floating_point()]
-        self.runtime.average([*gradients, *statistics], share=len(x) / self.options.batch)
-        if self._small_enough(number, gradients):
-            if self.options.clip is not None:
-                norm = torch.nn.utils.clip_grad_norm_(phase.player.parameters(), self.options.clip)
-                if not math.isfinite(norm.item()):
-                    self._refuse(phase, {"gradient": norm})
-            optimiser.step()
-        skipped = {} if self.options.skip is None else {"skipped": self.skips[0].sum()}
-        return {name: term.detach() for name, term in terms.items()} | skipped
+    def _turn(self, number: int, turn: Turn) -> Values:
+        phase = self.phases[number]
+        optimiser = self._ready(number, turn.share)
+        terms = self._backward(phase, turn)
+        self.guard.see_terms(number, self.steps, terms)
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        self._average(number, gradients, len(turn) / self.options.batch)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        allowed = self.guard.allows(number, self.steps, norm)
+        if isinstance(allowed, Tensor):
+            optimiser.found_inf = (~allowed).float()  # pyright: ignore[reportAttributeAccessIssue]
+        elif not allowed:
+            return terms
+        if self.options.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.options.clip, norm)
+        optimiser.step()
+        return terms
 
-    def _small_enough(self, number: int, gradients: list[Tensor]) -> bool:
-        """Whether `skip` lets the update of a phase happen; it never does for a gradient that is not finite."""
-        if self.options.skip is None:
-            return True
-        norm = torch.nn.utils.get_total_norm(gradients).item()
-        taken = norm <= self.options.skip
-        self.skips[0, number] += not taken
-        self.skips[1, number] = 0 if taken else self.skips[1, number] + 1
-        if self.skips[1, number] >= STALLED:
-            raise TrainingError(
-                f"training stalls at step {self.steps}: {STALLED} updates in a row were skipped, because the gradient "
-                f"of {self.phases[number].loss.__name__} has a norm above skip = {self.options.skip:g} (the last one "
-                f"{norm:.4g}). Begin anew (--fresh) with a larger --skip or a smaller --learning-rate."
-            )
-        return taken
+    def _backward(self, phase: Phase, turn: Turn) -> Values:
+        """The gradients, from `accumulate` parts of the batch, each weighed by its share of the items."""
+        summed: Values = {}
+        for part in _parts(len(turn), self.options.accumulate):
+            weight = (part.stop - part.start) / len(turn)
+            with self.runtime.autocast():
+                terms = phase.loss(turn if weight == 1 else turn.rows(part))
+            total = torch.stack(list(terms.values())).sum()
+            (total if weight == 1 else weight * total).backward()
+            for name, term in terms.items():
+                own = term.detach() if weight == 1 else weight * term.detach()
+                summed[name] = summed[name] + own if name in summed else own
+        return summed
+
+    @torch.no_grad()
+    def _average(self, number: int, gradients: Sequence[Tensor], share: float) -> None:
+        """Over the ranks: gradients, floating buffers, and whether any rank has failed."""
+        if self.runtime.world == 1:
+            return
+        statistics = [buffer for buffer in self._player(number).buffers() if buffer.is_floating_point()]
+        failures = self.guard.failed.float()
+        self.runtime.average([*gradients, *statistics, failures], share)
+        self.guard.see_other_ranks(failures, number, self.steps)
+
+    def _named(self, number: int, taken: Sequence[Values]) -> Values:
+        """The terms of a phase under their names in the whole step, means over its turns."""
+        own, alone = self.names[number], len(self.phases) == 1
+        means = taken[0] if len(taken) == 1 else {
+            name: torch.stack([terms[name] for terms in taken]).mean() for name in taken[0]
+        }  # fmt: skip
+        return {name if alone or name == own else f"{own}.{name}": mean for name, mean in means.items()}
+
+    def _ready(self, number: int, share: float) -> torch.optim.Optimizer:
+        """The optimiser of phase `number`, with its learning rate for this turn and without gradients."""
+        player = self.players.index(self._player(number))
+        optimiser = self.optimisers[player]
+        for group in optimiser.param_groups:
+            group["lr"] = self._learning_rate(player, share)
+        optimiser.zero_grad(set_to_none=True)
+        self.turns[player] += 1
+        return optimiser
+
+    def _player(self, number: int) -> Player:
+        player = self.phases[number].player
+        assert isinstance(player, Player)
+        return player
 
     def _thaw(self, phase: Phase) -> None:
         if len(self.phases) > 1:
             self.model.requires_grad_(False)
             phase.player.requires_grad_(True)
 
-    def _refuse(self, phase: Phase, terms: Mapping[str, Tensor]) -> None:
-        bad = next((name for name, term in terms.items() if not torch.isfinite(term)), "the sum of the terms")
-        raise TrainingError(
-            f"the loss is not finite at step {self.steps}: term {bad!r} of {phase.loss.__name__}. The step was not "
-            "taken and the checkpoints before it are whole; try a smaller --learning-rate or set --clip."
-        )
+    def check(self) -> None:
+        """Raise TrainingError if a step has failed that nobody has looked at yet, as on a GPU."""
+        self.guard.read()
 
     def judges(self, done: float) -> bool:
         """Whether every phase had begun in the step that was taken with `done` of the budget spent.
 
-        What is trained in stages has no likelihood worth the name before its last stage.
+        What is trained in stages cannot be judged before its last stage.
         """
         return all(phase.begin <= done for phase in self.phases)
 
@@ -120,27 +177,48 @@ class Loop:
         return self.averaged.model
 
     def refuse_unless_finite(self) -> None:
-        """Raise TrainingError when weights are not finite, as a broken gradient of a finite loss can leave them."""
-        for name, tensor in self.averaged.model.state_dict().items():
+        """Raise TrainingError when a step has failed, or weights are not finite for another reason."""
+        self.check()
+        for name, tensor in self.fitted.state_dict().items():
             if not torch.isfinite(tensor).all():
                 raise TrainingError(
                     f"the weights {name!r} are not finite at step {self.steps}. Nothing was saved of them and the "
                     "checkpoints before are whole; try a smaller --learning-rate or set --clip."
                 )
 
-    def _learning_rate(self, done: float, optimiser: torch.optim.Optimizer) -> float:
-        """Of a phase with `done` of its own time passed; it rises over the phase's own first updates."""
-        taken = next(iter(optimiser.state.values()))["step"].item()
-        rise = min(1.0, (taken + 1) / self.options.warmup) if self.options.warmup else 1.0
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done))) if self.options.schedule == "cosine" else 1.0
-        return self.options.learning_rate * rise * fall
+    def _learning_rate(self, number: int, share: float) -> float:
+        """Of a player in a phase that has had this share of its time; it rises over the player's own first turns."""
+        options, taken = self.options, int(self.turns[number])
+        rise = min(1.0, (taken + 1) / options.warmup) if options.warmup else 1.0
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, share))) if options.schedule == "cosine" else 1.0
+        player = self.players[number]
+        return options.learning_rate * player.rate * self._correction(player) * rise * fall
+
+    def _correction(self, player: Player) -> float:
+        return lazy_correction([phase for phase in self.phases if phase.player is player])
+
+    def _adam(self, player: Player) -> torch.optim.Optimizer:
+        """Adam with decoupled weight decay, its moments laid out so that every checkpoint has the same tensors."""
+        options, correction = self.options, self._correction(player)
+        first, second = player.betas or options.betas
+        optimiser = torch.optim.AdamW(
+            list(player.parameters()),
+            options.learning_rate,
+            (first**correction, second**correction),
+            weight_decay=options.weight_decay,
+            fused=self.runtime.device.type in ("cpu", "cuda"),
+        )
+        for parameter in player.parameters():
+            zeros = {"exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+            optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device), **zeros}
+        return optimiser
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a checkpoint must hold beside the step number."""
         held = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        held |= {f"averaged.{name}": tensor for name, tensor in self.averaged.model.state_dict().items()}
-        skips = {} if self.options.skip is None else {"skips": self.skips}
-        return held | dict(self._moments()) | skips
+        held |= {f"averaged.{name}": tensor.detach() for name, tensor in self.averaged.averaged.items()}
+        skips = {} if self.options.skip is None else {"skips": self.guard.skips}
+        return held | dict(self._moments()) | skips | {"drawn": self.drawn, "turns": self.turns}
 
     def _moments(self) -> Iterator[tuple[str, Tensor]]:
         names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
@@ -157,13 +235,13 @@ class Loop:
         self.steps = steps
 
 
-def _adam(phase: Phase, options: Options, runtime: Runtime) -> torch.optim.Optimizer:
-    """Adam with decoupled weight decay, its moments laid out at once so that every checkpoint has the same tensors."""
-    fused = runtime.device.type in ("cpu", "cuda")
-    optimiser = torch.optim.AdamW(
-        phase.player.parameters(), options.learning_rate, options.betas, weight_decay=options.weight_decay, fused=fused
-    )
-    for parameter in phase.player.parameters():
-        zeros = {"exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
-        optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device), **zeros}
-    return optimiser
+def _items(draw: tuple[Tensor, Mapping[str, Tensor]]) -> Items:
+    x, condition = draw
+    return x, condition if isinstance(condition, Condition) else Condition(condition)
+
+
+def _parts(n: int, count: int) -> list[slice]:
+    """n items in so many parts, which differ by one item at most; in n where n is less."""
+    count = min(n, count)
+    ends = [n * i // count for i in range(count + 1)]
+    return [slice(begin, end) for begin, end in itertools.pairwise(ends)]

@@ -22,12 +22,16 @@ class OnePass:
     def __init__(self, model: Model) -> None:
         self.fitted = model.eval()
         self.steps = 0
+        self.drawn = torch.zeros((), dtype=torch.int64)  # it reads no batch twice and no part of the split
 
     def step(self, batches: Batches, done: float) -> dict[str, Tensor]:
         assert isinstance(self.fitted, ClosedForm)
         self.fitted.estimate(batches.once())
         self.steps += 1
         return {}
+
+    def check(self) -> None:
+        """There is no loss that could have failed."""
 
     def judges(self, done: float) -> bool:
         """After the pass the model is what it will be."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from simulacra.errors import UsageError, did_you_mean
+from simulacra.parts import convert, to_json
+from simulacra.schema import arguments
+from simulacra.training.augmentation import Augmentation
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Options:
         epochs: stop after this many passes over the training split.
         minutes: stop after this much time; of several budgets the first one spent ends the run.
         batch: items in a step, over all processes together.
+        accumulate: parts in which a batch is taken, where all of it at once does not fit into memory; one update.
         learning_rate: of Adam, reached after `warmup` steps.
         betas: of Adam.
         weight_decay: decoupled from the gradient (AdamW).
@@ -28,6 +32,7 @@ class Options:
         ema: decay per step of the averaged weights that are saved, sampled and scored; 0 keeps the raw ones.
         every: steps between validations, each with a picture and a checkpoint; by default about one epoch.
         patience: validations without a better likelihood before training stops early; 0 never stops.
+        augment: how images are changed anew in every epoch: flip, crop:padding=4, shift:pixels=2; not by default.
         seed: of the initial weights, the order of the items and all noise.
         device: auto takes a GPU where there is one; else cpu, cuda, mps.
         precision: of the networks: fp32 or bf16 (auto: bf16 on a GPU); likelihoods are always at least fp32.
@@ -37,6 +42,7 @@ class Options:
     epochs: float | None = None
     minutes: float | None = None
     batch: int = 64
+    accumulate: int = 1
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
@@ -47,21 +53,22 @@ class Options:
     ema: float = 0.999
     every: int | None = None
     patience: int = 10
+    augment: tuple[Augmentation, ...] = ()
     seed: int = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "epochs", "minutes", "batch", "learning_rate", "clip", "skip", "every"):
+        for name, argument in arguments(Options).items():
+            object.__setattr__(self, name, convert(argument.type, getattr(self, name), name))
+        for name in ("steps", "epochs", "minutes", "batch", "accumulate", "learning_rate", "clip", "skip", "every"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} must be positive, not {value}")
+        if self.accumulate > self.batch:
+            raise UsageError(f"a batch of {self.batch} cannot be taken in {self.accumulate} parts (accumulate)")
         if not 0 <= self.ema < 1:
             raise UsageError(f"ema must be from 0 up to but not including 1, not {self.ema}")
-        if self.schedule not in ("constant", "cosine"):
-            raise UsageError(f"schedule must be constant or cosine, not {self.schedule!r}")
-        if self.precision not in ("auto", "fp32", "bf16"):
-            raise UsageError(f"precision must be auto, fp32 or bf16, not {self.precision!r}")
 
 
 BUDGET = ("steps", "epochs", "minutes")
@@ -87,5 +94,5 @@ def resolve(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
 
 def decisive(options: Options) -> dict[str, Any]:
     """The options that decide the weights, JSON-ready: what a continued run must share with its beginning."""
-    record = asdict(options) | {"betas": list(options.betas)}
-    return {name: value for name, value in record.items() if name not in FREE_TO_CHANGE}
+    names = [field.name for field in fields(Options) if field.name not in FREE_TO_CHANGE]
+    return {name: to_json(getattr(options, name)) for name in names}

@@ -15,11 +15,15 @@ from simulacra.capabilities import ClosedForm, can
 from simulacra.data import Dataset
 from simulacra.data.hidden import hide_labels
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.model import Model, constructor_arguments
+from simulacra.model import Model, refuse_if_changed_by_hand
 from simulacra.randomness import seed_everything
+from simulacra.registry import Entry
+from simulacra.training.augmentation import refuse_unless_images
+from simulacra.training.batches import Batches
+from simulacra.training.judge import Verdict
 from simulacra.training.options import OF_ONE_PASS, Options, decisive, resolve
 from simulacra.training.run import RunFolder, unused
-from simulacra.training.runtime import world_size
+from simulacra.training.runtime import Runtime, world_size
 
 
 @dataclass(frozen=True)
@@ -44,34 +48,40 @@ class Plan:
     @property
     def every(self) -> int:
         """Steps between validations: about an epoch, but neither all the time nor hardly ever."""
-        an_epoch = len(self.dataset.train) // self.options.batch
-        return self.options.every or min(1000, max(200, an_epoch))
+        a_step = self.options.batch * max((phase.batches for phase in self.model.phases()), default=1)
+        return self.options.every or min(1000, max(200, len(self.dataset.train) // a_step))
 
-    def epochs(self, steps: int) -> float:
-        """Passes over the training split that so many steps are."""
-        return float(steps) if self.closed_form else steps * self.options.batch / len(self.dataset.train)
+    def epochs(self, steps: int, drawn: int) -> float:
+        """Passes over the training split that so many steps are, in which so many batches were read."""
+        return float(steps) if self.closed_form else drawn * self.options.batch / len(self.dataset.train)
 
-    def spent(self, steps: int, seconds: float) -> float:
+    def spent(self, steps: int, drawn: int, seconds: float) -> float:
         """Share of the budget that is spent: the largest over steps, epochs and minutes."""
         if self.closed_form:
             return float(steps)
-        options = self.options
-        pairs = [(steps, options.steps), (self.epochs(steps), options.epochs), (seconds / 60, options.minutes)]
+        options, epochs = self.options, self.epochs(steps, drawn)
+        pairs = [(steps, options.steps), (epochs, options.epochs), (seconds / 60, options.minutes)]
         return max(spent / budget for spent, budget in pairs if budget)
 
     @property
     def judged_on(self) -> str:
-        """What bits/dim picked the model, in words."""
+        """On what the model was picked, in words."""
         return "the validation split" if self.labels is None else "the validation split without its labels"
 
-    def card(self, best: float | None, step: int) -> str:
+    def batches(self, where: Runtime) -> Batches:
+        """The training items in their order, augmented as the options say."""
+        options = self.options
+        return Batches(self.dataset.train, self.model.spec, options.batch, options.seed, where, options.augment)
+
+    def card(self, best: Verdict | None, step: int) -> str:
         """What a stranger should know of the weights that lie beside it."""
         source = self.dataset.card
         averaged = f"weights averaged with decay {self.options.ema}"
         few = "" if self.labels is None else f", {self.labels} of them with their label"
-        figure = "none" if best is None else f"{best:.4f} bits/dim on {self.judged_on} at step {step}"
+        newest = f"none, so these are the newest weights, of step {step}"
+        figure = newest if best is None else f"{best} on {self.judged_on} at step {step}"
         return (
-            f"# {self.record['model']['type']} on {self.dataset.name}\n\n"
+            f"# {self.model.name} on {self.dataset.name}\n\n"
             f"- data: {self.dataset.spec.describe()}; {len(self.dataset.train)} training items{few}\n"
             f"- files left out because they could not be read: {len(self.dataset.unreadable)}\n"
             f"- source of the data: {source.source}; licence: {source.licence}\n"
@@ -95,22 +105,21 @@ def make_plan(
         raise UsageError("several processes cannot agree on a new name for --fresh; give a new folder with --out")
     dataset = datasets.as_dataset(data)
     if isinstance(model, str):
-        cls = registry.find(model).model
-        arguments, given = _split(cls, options)
-        chosen = _chosen(cls, given)
+        entry = registry.find(model)
+        arguments, given = _split(entry, options)
+        chosen = _chosen(entry, given)
         wanted = (condition,) if isinstance(condition, str) else tuple(condition)
         seed_everything(chosen.seed, "weights")
-        built = cls(dataset.spec.conditioned_on(wanted), **arguments)
+        built: Model = entry.build(dataset.spec.conditioned_on(wanted), **arguments)
     else:
-        built, chosen = model, _chosen(type(model), options)
+        refuse_if_changed_by_hand(model)
+        built, chosen = model, _chosen(registry.find(model.name), options)
     built.spec.expect(dataset.spec, dataset.name)
-    if chosen.batch < world_size():
-        raise UsageError(
-            f"a batch of {chosen.batch} cannot be shared by {world_size()} processes; use a larger --batch"
-        )
+    _refuse_batch(chosen)
+    refuse_unless_images(chosen.augment, built.spec)
     config = built.config()
-    name = "-".join([config["type"], dataset.name, *built.spec.condition])
-    source: dict[str, Any] = {"name": dataset.name, "fingerprint": dataset.fingerprint}
+    name = "-".join([built.name, dataset.name, *built.spec.condition])
+    source = {"name": dataset.name, "fingerprint": dataset.fingerprint, "recipe": dict(dataset.recipe)}
     if labels is not None:
         dataset = _with_few_labels(built, dataset, labels, chosen)
         name, source = f"{name}-{labels}", source | {"labels": labels}
@@ -120,12 +129,20 @@ def make_plan(
     return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record, labels)
 
 
+def _refuse_batch(options: Options) -> None:
+    if options.batch < world_size() * options.accumulate:
+        parts = f" in {options.accumulate} parts" if options.accumulate > 1 else ""
+        raise UsageError(
+            f"a batch of {options.batch} cannot be shared by {world_size()} processes{parts}; use a larger --batch"
+        )
+
+
 def _with_few_labels(model: Model, data: Dataset, labels: int, options: Options) -> Dataset:
     """The data with all but so many labels hidden; raises UsageError for a model that needs them all."""
     if not model.learns_unlabelled or len(model.spec.condition) != 1:
         able = [entry.name for entry in registry.models() if entry.model.learns_unlabelled]
         raise UsageError(
-            f"{registry.name_of(type(model))} does not learn from items whose label is missing, so --labels {labels} "
+            f"{model.name} does not learn from unlabelled items, so --labels {labels} "
             f"is not for it; fit {' or '.join(able)} with --condition label"
         )
     if options.batch < 2 * world_size():
@@ -134,33 +151,36 @@ def _with_few_labels(model: Model, data: Dataset, labels: int, options: Options)
     return hide_labels(data, field, labels, options.seed)
 
 
-def training_options(cls: type[Model]) -> list[str]:
-    """The names of the options by which a model of this class can be trained: few, where it is in closed form."""
-    return list(OF_ONE_PASS) if can(cls, ClosedForm) else [field.name for field in fields(Options)]
+def training_options(entry: Entry) -> list[str]:
+    """The names of the options by which a model can be trained: few, where it is in closed form."""
+    return list(OF_ONE_PASS) if can(entry.model, ClosedForm) else [field.name for field in fields(Options)]
 
 
-def refuse_what_has_no_meaning(cls: type[Model], names: Iterable[str]) -> None:
+def refuse_what_has_no_meaning(entry: Entry, names: Iterable[str]) -> None:
     """Raise UsageError if a training option is among the names that cannot change how such a model is fitted."""
-    known = [*training_options(cls), *constructor_arguments(cls)]
+    known = [*training_options(entry), *entry.arguments]
     for name in names:
         if name in Options.__dataclass_fields__ and name not in known:
             raise UsageError(
-                f"{registry.name_of(cls)} is fitted in closed form, in one pass over the training split; "
+                f"{entry.name} is fitted in closed form, in one pass over the training split; "
                 f"{name!r} would change nothing: leave it out"
             )
 
 
-def _chosen(cls: type[Model], given: Mapping[str, Any]) -> Options:
-    refuse_what_has_no_meaning(cls, (name for name, value in given.items() if value is not None))
-    return resolve(cls.defaults, given)
+def _chosen(entry: Entry, given: Mapping[str, Any]) -> Options:
+    refuse_what_has_no_meaning(entry, (name for name, value in given.items() if value is not None))
+    return resolve(entry.defaults, given)
 
 
-def _split(cls: type[Model], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arguments of the model's constructor, and training options; raises UsageError for what is neither."""
-    own = constructor_arguments(cls)
-    known = [*own] + [field.name for field in fields(Options)]
+def _split(entry: Entry, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments of the model, and training options; raises UsageError for what is neither, and for what is both."""
+    own, training = entry.arguments, [field.name for field in fields(Options)]
+    if both := [name for name in own if name in training]:
+        raise UsageError(f"{entry.name} calls an argument {both[0]!r}, which is a training option: rename it")
     for name in options:
-        if name not in known:
-            raise UsageError(f"{registry.name_of(cls)} has no option {name!r}.{did_you_mean(name, known)}")
+        if name not in own and name not in training:
+            raise UsageError(
+                f"{entry.name} has no option {name!r}.{entry.place_of(name) or did_you_mean(name, [*own, *training])}"
+            )
     arguments = {name: value for name, value in options.items() if name in own}
     return arguments, {name: value for name, value in options.items() if name not in own}

@@ -6,69 +6,76 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Protocol, SupportsFloat
+from typing import TYPE_CHECKING
+
+from simulacra.model import Model
+from simulacra.training.judge import Verdict
+from simulacra.training.observers import Moment, Observer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
-class Progress(Protocol):
-    def update(self, done: float, left: float | None, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """`done`: share of the budget spent, 0 to 1; `left`: seconds to go, None while nobody knows;
-        `values`: the newest figures.
+class _Shown(Observer):
+    """Remembers the last verdict, which is shown beside the figures of the step."""
 
-        These may be tensors: they leave the device only where they are told.
-        """
-        ...
-
-    def say(self, line: str) -> None: ...
-
-
-class Silent:
-    def update(self, done: float, left: float | None, step: int, values: Mapping[str, SupportsFloat]) -> None: ...
-
-    def say(self, line: str) -> None: ...
-
-
-class PlainLines:
     def __init__(self) -> None:
+        self._verdict: dict[str, float] = {}
+
+    def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
+        self._verdict = {} if verdict is None else {verdict.name: verdict.value}
+
+    def figures(self, values: Mapping[str, float]) -> str:
+        return "  ".join(f"{name} {value:.4g}" for name, value in {**self._verdict, **values}.items())
+
+
+class PlainLines(_Shown):
+    """A line to stderr now and then."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._last = time.monotonic()
 
-    def update(self, done: float, left: float | None, step: int, values: Mapping[str, SupportsFloat]) -> None:
+    def logged(self, at: Moment, values: Mapping[str, float]) -> None:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
-            clock = "" if left is None else f"  about {left:.0f} s left"
-            self.say(f"step {step}  {done:4.0%}  {told(values)}{clock}")
+            clock = "" if at.left is None else f"  about {at.left:.0f} s left"
+            self.said(f"step {at.step}  {at.done:4.0%}  {self.figures(values)}{clock}")
 
-    def say(self, line: str) -> None:
+    def said(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def told(values: Mapping[str, SupportsFloat]) -> str:
-    return "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
+class Bar(_Shown):
+    """A bar of rich, in a console of its own."""
+
+    def __init__(self, bar: Progress, console: Console) -> None:
+        super().__init__()
+        self.bar, self.console = bar, console
+        self.task = bar.add_task("starting", total=1.0)
+
+    def logged(self, at: Moment, values: Mapping[str, float]) -> None:
+        clock = "" if at.left is None else f"{at.left // 60:.0f}:{at.left % 60:02.0f} left  "
+        self.bar.update(self.task, completed=at.done, description=f"{clock}step {at.step}  {self.figures(values)}")
+
+    def said(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False)
 
 
 @contextlib.contextmanager
-def terminal() -> Iterator[Progress]:
+def terminal() -> Iterator[Observer]:
     """A bar where stderr is a terminal, plain lines where it is not."""
     if not sys.stderr.isatty():
         yield PlainLines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     console = Console(stderr=True)
     columns = (BarColumn(24), TaskProgressColumn(), TextColumn("{task.description}"))
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=1.0)
-
-        class OnTerminal:
-            def update(self, done: float, left: float | None, step: int, values: Mapping[str, SupportsFloat]) -> None:
-                clock = "" if left is None else f"{left // 60:.0f}:{left % 60:02.0f} left  "
-                bar.update(task, completed=done, description=f"{clock}step {step}  {told(values)}")
-
-            def say(self, line: str) -> None:
-                console.print(line, highlight=False, markup=False)
-
-        yield OnTerminal()
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield Bar(bar, console)

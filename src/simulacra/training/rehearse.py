@@ -18,11 +18,11 @@ def rehearse(plan: Plan) -> dict[str, str]:
     """What a run by this plan would do and cost, in words; writes nothing."""
     where = runtime(plan.options.device, plan.options.precision)
     plan.model.to(where.device)
-    batches = Batches(plan.dataset.train, plan.model.spec, plan.options.batch, plan.options.seed, where)
+    batches = plan.batches(where)
     cost = _one_pass(plan, batches) if plan.closed_form else _steps(plan, batches, where)
     n = len(plan.dataset.train)
     return {
-        "model": f"{plan.record['model']['type']}, {plan.model.free_parameters():,} free parameters",
+        "model": f"{plan.model.name}, {plan.model.free_parameters():,} free parameters",
         "data": f"{plan.dataset.name}: {plan.model.spec.describe()}, {n:,} training items",
         **cost,
         "would write": str(plan.folder.path),
@@ -39,7 +39,9 @@ def _steps(plan: Plan, batches: Batches, where: Runtime) -> dict[str, str]:
         started = time.monotonic()
         terms |= {name: value.item() for name, value in loop.step(batches, begin).items()}
         seconds += (end - begin) * (time.monotonic() - started)
-    budgets = [options.steps, options.epochs and options.epochs * len(batches.split) / options.batch]
+    loop.check()
+    an_epoch = len(batches.split) * loop.steps / (max(1, int(loop.drawn)) * options.batch)  # steps
+    budgets = [options.steps, options.epochs and options.epochs * an_epoch]
     budgets += [options.minutes and options.minutes * 60 / seconds]
     steps = min(budget for budget in budgets if budget)
     return {

@@ -1,4 +1,4 @@
-"""`finetune`: what the codes of a model are worth to somebody with few labels; see `training.few_labels`."""
+"""`finetune`: what the codes of a model are worth to somebody with few labels; see `studies.few_labels`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra import registry
 from simulacra.capabilities import Encoder
 from simulacra.data import Dataset, as_dataset
 from simulacra.data.hidden import hide_labels
 from simulacra.errors import NotSupported, UsageError, did_you_mean
 from simulacra.model import Model, as_model
-from simulacra.training.few_labels import METHODS, Lesson, Pupil
-from simulacra.training.progress import Progress, Silent
+from simulacra.studies.few_labels import METHODS, Encoded, FewLabelTask
+from simulacra.training.observers import Moment, Observer
 from simulacra.training.runtime import Runtime, choose_device
 
 
@@ -63,7 +62,7 @@ def finetune(
     steps: int | None = None,
     seed: int = 0,
     device: str = "auto",
-    progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Finetuning:
     """Learn classifiers from few labels with the help of a model, and without, and tell their test errors.
 
@@ -77,7 +76,7 @@ def finetune(
         steps: of training, in the place of each method's own number.
         seed: of the first draw; the next ones follow.
         device: auto takes a GPU where there is one.
-        progress: who is told of the progress; nobody by default.
+        observers: see `simulacra.training.Observer`; `logged` gets the name of a method and the share of its work done.
 
     Raises:
         NotSupported: the model has no encoder, or one that is given the label; or its codes do not allow a method.
@@ -90,34 +89,34 @@ def finetune(
     _check(model, data, field, draws, steps, methods)
     for count in counts:
         hide_labels(data, field, count, seed)  # refuses before anything is trained
-    pupil = Pupil(model, data, field, Runtime(choose_device(device), bf16=False))
-    chosen = tuple(methods or _possible(pupil))
+    encoded = Encoded(model, data, field, Runtime(choose_device(device), bf16=False))
+    chosen = tuple(methods or _possible(encoded))
     for method in chosen:
-        pupil.refuse(method)
-    clock = _Clock(len(counts) * len(chosen) * draws, progress or Silent())
-    results = tuple(_judge(pupil, count, method, draws, seed, steps, clock) for count in counts for method in chosen)
-    return Finetuning(pupil.name, data.name, field, len(data.test), draws, seed, results)
+        encoded.refuse(method)
+    clock = _Clock(len(counts) * len(chosen) * draws, observers)
+    results = tuple(_judge(encoded, count, method, draws, seed, steps, clock) for count in counts for method in chosen)
+    return Finetuning(encoded.name, data.name, field, len(data.test), draws, seed, results)
 
 
 def _judge(
-    pupil: Pupil, labels: int, method: str, draws: int, seed: int, steps: int | None, clock: _Clock
+    encoded: Encoded, labels: int, method: str, draws: int, seed: int, steps: int | None, clock: _Clock
 ) -> FewLabels:
     how, errors, began = METHODS[method], [], time.monotonic()
     taken = how.steps and (steps or how.steps)
     for draw in range(draws):
-        few = hide_labels(pupil.data, pupil.field, labels, seed + draw)
+        few = hide_labels(encoded.data, encoded.field, labels, seed + draw)
         told = clock.next(f"{method}, {labels} labels")
-        errors.append(100 * float(how.learn(pupil, Lesson(few, seed + draw, taken, told)).mean()))
+        errors.append(100 * float(how.learn(encoded, FewLabelTask(few, seed + draw, taken, told)).mean()))
     deviation = float(np.std(errors, ddof=1)) if draws > 1 else float("nan")
     seconds = (time.monotonic() - began) / draws
     protocol = f"{how.protocol}; test error over {draws} draws of {labels} labels, validation labels unused"
     return FewLabels(labels, method, float(np.mean(errors)), deviation, tuple(errors), taken, seconds, protocol)
 
 
-def _possible(pupil: Pupil) -> tuple[str, ...]:
+def _possible(encoded: Encoded) -> tuple[str, ...]:
     def allowed(method: str) -> bool:
         try:
-            pupil.refuse(method)
+            encoded.refuse(method)
         except NotSupported:
             return False
         return True
@@ -145,14 +144,14 @@ def _check(
 
 
 def _name(model: Model) -> str:
-    return registry.name_of(type(model))
+    return model.name
 
 
 class _Clock:
     """Tells how far all jobs together are; every one counts the same."""
 
-    def __init__(self, jobs: int, progress: Progress) -> None:
-        self.jobs, self.progress, self.begun, self.began = jobs, progress, 0, time.monotonic()
+    def __init__(self, jobs: int, observers: Sequence[Observer]) -> None:
+        self.jobs, self.observers, self.begun, self.began = jobs, observers, 0, time.monotonic()
 
     def next(self, name: str) -> Callable[[float], None]:
         """Say that a job begins; what is returned is to be called with the share of it that is done."""
@@ -160,7 +159,9 @@ class _Clock:
 
         def tell(share: float) -> None:
             done = (job + share) / self.jobs
-            left = (time.monotonic() - self.began) * (1 - done) / max(done, 1e-9)
-            self.progress.update(done, left, job + 1, {name: share})
+            seconds = time.monotonic() - self.began
+            at = Moment(job + 1, done, seconds * (1 - done) / max(done, 1e-9), 0.0, seconds)
+            for observer in self.observers:
+                observer.logged(at, {name: share})
 
         return tell

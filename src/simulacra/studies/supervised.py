@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.capabilities import Encoder
-from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.distributions import grid_dtype
-from simulacra.model import Model, Phase, evaluating
+from simulacra.model import Model, evaluating
+from simulacra.turns import Phase, Turn
 
 
 class Supervised(Model):
@@ -20,7 +20,7 @@ class Supervised(Model):
 
     def __init__(self, spec: DataSpec, encoder: Model) -> None:
         super().__init__(spec)
-        ((self.field, label),) = spec.condition.items()
+        ((self.field, label),) = spec.classes("a classifier").items()
         self.encoder = encoder
         nothing = torch.zeros(1, *spec.shape, device=encoder.device, dtype=grid_dtype(spec.levels))
         with evaluating(encoder):
@@ -38,5 +38,5 @@ class Supervised(Model):
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
-    def loss(self, x: Tensor, condition: Condition) -> dict[str, Tensor]:
-        return {"cross-entropy": F.nll_loss(self.log_class_probs(x), condition[self.field])}
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        return {"cross-entropy": F.nll_loss(self.log_class_probs(turn.x), turn.condition[self.field])}

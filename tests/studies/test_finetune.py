@@ -12,18 +12,20 @@ from small import SPECS, dataset, same, saved_weights, small_model, weights
 
 import simulacra as sim
 from simulacra import registry
+from simulacra.condition import Condition
 from simulacra.data.hidden import HIDDEN, hide_labels, labelled_items
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.logistic import logistic_regression
 from simulacra.evaluation.mistakes import mistakes
-from simulacra.training import few_labels
+from simulacra.studies import few_labels
+from simulacra.studies.few_labels import METHODS
+from simulacra.studies.supervised import Supervised
 from simulacra.training.batches import Batches
-from simulacra.training.few_labels import METHODS
 from simulacra.training.runtime import Runtime
-from simulacra.training.supervised import Supervised
+from simulacra.turns import Turn
 
 SPEC = SPECS["grey-labelled"]
-TINY = {"latent": 3, "hidden": 8, "batch": 8}
+TINY = {"latent": 3, "network": "dense:hidden=8", "batch": 8}
 
 
 def here(rank: int = 0, world: int = 1) -> Runtime:
@@ -112,7 +114,7 @@ def test_a_supervised_classifier_trains_its_encoder_too():
     model, data = Supervised(SPEC, vae), dataset(SPEC)
     (phase,) = model.phases()
     x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.field("label"))
-    phase.loss(x, {"label": y})["cross-entropy"].backward()
+    phase.loss(Turn(x, Condition({"label": y})))["cross-entropy"].backward()
     assert vae.encoder.body.first.weight.grad.abs().sum() > 0
     guess = model.eval().log_class_probs(torch.from_numpy(data.test.x)).argmax(1).numpy()
     assert (mistakes(model, data.test) == (guess != data.test.field("label"))).all()
@@ -124,7 +126,7 @@ def test_a_supervised_classifier_trains_its_encoder_too():
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory, own_cache):
     folder = tmp_path_factory.mktemp("m1") / "run"
-    return sim.fit("vae", "digits", folder, steps=60, hidden=32, latent=8, likelihood="categorical")
+    return sim.fit("vae", "digits", folder, steps=60, network="dense:hidden=32,dropout=0.1", latent=8, likelihood="categorical")
 
 
 def test_every_method_on_the_same_draws(vae, digits, monkeypatch):
@@ -178,12 +180,12 @@ def test_codes_are_worth_something_and_one_draw_has_no_spread(vae, digits):
 def test_labels_of_other_training_items_and_of_the_validation_split_change_nothing(vae, digits):
     few = hide_labels(digits, "label", 30, seed=0)
     told = few.train.field("label") != HIDDEN
-    pupil = few_labels.Pupil(vae, few, "label", here())
-    lesson = few_labels.Lesson(few, 0, 3, lambda share: None)
+    encoded = few_labels.Encoded(vae, few, "label", here())
+    task = few_labels.FewLabelTask(few, 0, 3, lambda share: None)
     assert told.sum() == 30
     for name, method in METHODS.items():
-        blind = method.learn(pupil, lesson)
-        seeing = method.learn(few_labels.Pupil(vae, digits, "label", here()), lesson)
+        blind = method.learn(encoded, task)
+        seeing = method.learn(few_labels.Encoded(vae, digits, "label", here()), task)
         assert (blind == seeing).all(), name
 
 
@@ -202,7 +204,7 @@ def test_refusals(vae, digits, tmp_path):
     refused("gated-pixelcnn has no encoder", small_model(registry.find("gated-pixelcnn"), vae.spec), error=NotSupported)
     told = small_model(registry.find("vae"), digits.spec)
     refused("is given label", told, error=NotSupported)
-    coins = registry.build("vae", vae.spec, prior="bernoulli", latent=3, hidden=8)
+    coins = registry.build("vae", vae.spec, prior="bernoulli", latent=3, network="dense:hidden=8")
     refused("m1.m2 learns densities of codes, and those of this vae are discrete", coins, methods=["m1+m2"])
     allowed = sim.finetune(coins, digits, 20, 1, steps=2)
     assert [row.method for row in allowed.results] == ["probe", "finetune", "scratch", "m2"]

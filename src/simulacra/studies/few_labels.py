@@ -31,51 +31,53 @@ from simulacra.errors import NotSupported
 from simulacra.evaluation.logistic import logistic_regression
 from simulacra.evaluation.mistakes import mistakes
 from simulacra.exploration.codes import encode_items
-from simulacra.feed import Items
+from simulacra.fields import Real
 from simulacra.model import Model, evaluating
+from simulacra.networks import Dense
 from simulacra.randomness import seed_everything
+from simulacra.studies.supervised import Supervised
 from simulacra.training.batches import Batches
 from simulacra.training.loop import Loop
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
-from simulacra.training.supervised import Supervised
+from simulacra.turns import Items
 
 PENALTY = 1.0  # of the probe, on half the squares of its weights, against the sum of the losses
 SUPERVISED: dict[str, Any] = {"batch": 100, "learning_rate": 1e-3, "ema": 0.99}
 GENERATIVE: dict[str, Any] = {"batch": 200, "learning_rate": 1e-3, "ema": 0.999}
 OF_CODES = GENERATIVE | {"learning_rate": 3e-3}
-M2: dict[str, Any] = {"latent": 50, "hidden": 500, "layers": 1}
+M2: dict[str, Any] = {"latent": 50, "network": Dense(hidden=500)}
 
-Told = Callable[[float], None]
-"""Is called with the share that is done."""
+Report = Callable[[float], None]
+"""Is called with the share of a task that is done."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FewLabelTask:
     """One draw of labels: `data` have all others hidden. The seed is of the weights, the batches and the noise."""
 
     data: Dataset
     seed: int
     steps: int
-    told: Told
+    report: Report
 
 
 @dataclass(frozen=True)
 class Method:
     """`learn` returns which of the test items are classified wrongly, (N,); `steps` of training by default."""
 
-    learn: Callable[[Pupil, Lesson], np.ndarray]
+    learn: Callable[[Encoded, FewLabelTask], np.ndarray]
     steps: int
     protocol: str
 
 
-class Pupil:
-    """M1, and what is computed once for all lessons. `field` of the data is what is to be learnt."""
+class Encoded:
+    """M1, and what is computed once for all tasks. `field` of the data is what is to be learnt."""
 
     def __init__(self, model: Model, data: Dataset, field: str, where: Runtime) -> None:
         self.model, self.data, self.field, self.where = model.to(where.device).eval(), data, field, where
         self.spec = data.spec.conditioned_on((field,))
-        self.classes = self.spec.condition[field].count
+        self.classes = self.spec.classes("learning from few labels")[field].count
 
     @cached_property
     def train(self) -> dict[str, np.ndarray]:
@@ -112,49 +114,49 @@ class Pupil:
 
     @property
     def name(self) -> str:
-        return registry.name_of(type(self.model))
+        return self.model.name
 
 
-def _probe(pupil: Pupil, lesson: Lesson) -> np.ndarray:
-    kept, label = _few(pupil, lesson)
-    features, asked = (torch.from_numpy(pupil.standardised(c["mean"], "mean")) for c in (pupil.train, pupil.test))
-    plane = logistic_regression(features[kept], torch.from_numpy(label), pupil.classes, PENALTY)
-    return plane(asked.double()).argmax(1).numpy() != pupil.data.test.field(pupil.field)
+def _probe(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
+    kept, label = _few(encoded, task)
+    features, asked = (torch.from_numpy(encoded.standardised(c["mean"], "mean")) for c in (encoded.train, encoded.test))
+    plane = logistic_regression(features[kept], torch.from_numpy(label), encoded.classes, PENALTY)
+    return plane(asked.double()).argmax(1).numpy() != encoded.data.test.field(encoded.field)
 
 
-def _finetune(pupil: Pupil, lesson: Lesson) -> np.ndarray:
-    return _supervised(pupil, lesson, copy.deepcopy(pupil.model))
+def _finetune(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
+    return _supervised(encoded, task, copy.deepcopy(encoded.model))
 
 
-def _scratch(pupil: Pupil, lesson: Lesson) -> np.ndarray:
-    seed_everything(lesson.seed, "weights")
-    fresh = registry.build(pupil.name, pupil.model.spec, **pupil.model.arguments)
-    return _supervised(pupil, lesson, fresh.to(pupil.where.device))
+def _scratch(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
+    seed_everything(task.seed, "weights")
+    fresh = type(encoded.model)(encoded.model.spec, **encoded.model.arguments)
+    return _supervised(encoded, task, fresh.to(encoded.where.device))
 
 
-def _m2(pupil: Pupil, lesson: Lesson) -> np.ndarray:
-    seed_everything(lesson.seed, "weights")
-    model = registry.build("m2", pupil.spec, **M2).to(pupil.where.device)
-    batches = Batches(lesson.data.train, pupil.spec, GENERATIVE["batch"], lesson.seed, pupil.where)
-    return mistakes(_trained(pupil, model, batches, lesson, GENERATIVE), pupil.data.test)
+def _m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
+    seed_everything(task.seed, "weights")
+    model = registry.build("m2", encoded.spec, **M2).to(encoded.where.device)
+    batches = Batches(task.data.train, encoded.spec, GENERATIVE["batch"], task.seed, encoded.where)
+    return mistakes(_trained(encoded, model, batches, task, GENERATIVE), encoded.data.test)
 
 
-def _m1_m2(pupil: Pupil, lesson: Lesson) -> np.ndarray:
-    asked = pupil.standardised(pupil.test["mean"], "z").astype(np.float32)
-    spec = DataSpec(asked.shape[1:], None, pupil.spec.condition)
-    seed_everything(lesson.seed, "weights")
-    model = registry.build("m2", spec, **M2).to(pupil.where.device)
-    batches = CodeBatches(pupil, lesson.data.train, lesson.seed)
-    return mistakes(_trained(pupil, model, batches, lesson, OF_CODES), replace(pupil.data.test, x=asked))
+def _m1_m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
+    asked = encoded.standardised(encoded.test["mean"], "z").astype(np.float32)
+    spec = DataSpec(Real(asked.shape[1:]), encoded.spec.condition)
+    seed_everything(task.seed, "weights")
+    model = registry.build("m2", spec, **M2).to(encoded.where.device)
+    batches = CodeBatches(encoded, task.data.train, task.seed)
+    return mistakes(_trained(encoded, model, batches, task, OF_CODES), replace(encoded.data.test, x=asked))
 
 
 class CodeBatches(Batches):
     """Batches of items, in the place of each a fresh draw of its standardised code."""
 
-    def __init__(self, pupil: Pupil, split: Split, seed: int) -> None:
-        super().__init__(split, pupil.spec, GENERATIVE["batch"], seed, pupil.where)
-        self.model = pupil.model
-        self.centre, self.unit = (torch.from_numpy(values).to(self.device) for values in pupil.units["z"])
+    def __init__(self, encoded: Encoded, split: Split, seed: int) -> None:
+        super().__init__(split, encoded.spec, GENERATIVE["batch"], seed, encoded.where)
+        self.model = encoded.model
+        self.centre, self.unit = (torch.from_numpy(values).to(self.device) for values in encoded.units["z"])
 
     def __getitem__(self, draw: int) -> Items:
         x, condition = super().__getitem__(draw)
@@ -165,29 +167,29 @@ class CodeBatches(Batches):
         return (z - self.centre) / self.unit, condition
 
 
-def _supervised(pupil: Pupil, lesson: Lesson, encoder: Model) -> np.ndarray:
-    seed_everything(lesson.seed, "head")
-    kept, label = _few(pupil, lesson)
-    few = Split(np.asarray(pupil.data.train.x[kept]), {pupil.field: label}, "train")
+def _supervised(encoded: Encoded, task: FewLabelTask, encoder: Model) -> np.ndarray:
+    seed_everything(task.seed, "head")
+    kept, label = _few(encoded, task)
+    few = Split(np.asarray(encoded.data.train.x[kept]), {encoded.field: label}, "train")
     options = SUPERVISED | {"batch": min(SUPERVISED["batch"], len(kept))}
-    batches = Batches(few, pupil.spec, options["batch"], lesson.seed, pupil.where)
-    return mistakes(_trained(pupil, Supervised(pupil.spec, encoder), batches, lesson, options), pupil.data.test)
+    batches = Batches(few, encoded.spec, options["batch"], task.seed, encoded.where)
+    return mistakes(_trained(encoded, Supervised(encoded.spec, encoder), batches, task, options), encoded.data.test)
 
 
-def _trained(pupil: Pupil, model: Model, batches: Batches, lesson: Lesson, options: dict[str, Any]) -> Model:
+def _trained(encoded: Encoded, model: Model, batches: Batches, task: FewLabelTask, options: dict[str, Any]) -> Model:
     """The averaged weights after all steps, with a learning rate that falls to zero."""
-    asked = Options(steps=lesson.steps, seed=lesson.seed, schedule="cosine", warmup=0, **options)
-    loop = Loop(model, asked, pupil.where)
-    for step in range(lesson.steps):
-        loop.step(batches, step / lesson.steps)
-        lesson.told(step / lesson.steps)
+    asked = Options(steps=task.steps, seed=task.seed, schedule="cosine", warmup=0, **options)
+    loop = Loop(model, asked, encoded.where)
+    for step in range(task.steps):
+        loop.step(batches, step / task.steps)
+        task.report(step / task.steps)
     loop.refuse_unless_finite()
     return loop.fitted
 
 
-def _few(pupil: Pupil, lesson: Lesson) -> tuple[np.ndarray, np.ndarray]:
+def _few(encoded: Encoded, task: FewLabelTask) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the training items that have a label, and their labels."""
-    label = lesson.data.train.field(pupil.field)
+    label = task.data.train.field(encoded.field)
     kept = np.flatnonzero(label != HIDDEN)
     return kept, label[kept]
 
@@ -197,7 +199,7 @@ def _flat(codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 _HOW = "Adam, a learning rate that falls to zero as a cosine, averaged weights after the last step"
-_M2 = f"{M2['latent']} latent, {M2['layers']} × {M2['hidden']} hidden, {GENERATIVE['batch']} in a batch, half told"
+_M2 = f"{M2['latent']} latent, {M2['network'].layers} × {M2['network'].hidden} hidden, {GENERATIVE['batch']} in a batch, half labelled"
 
 METHODS = {
     "probe": Method(_probe, 0, f"logistic regression on standardised mean codes, penalty {PENALTY:g}/2 |W|²"),

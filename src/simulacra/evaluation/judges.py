@@ -1,0 +1,109 @@
+r"""The usual judges of training: what a model is picked by, on validation items that a seed draws.
+
+likelihood      -log p(x), or a bound of it, bits/dim; the same items and draws at every validation
+Fréchet         FD between validation items and as many samples from fixed noise, for what only samples; see `fidelity`
+squared error   of reconstructions, for an autoencoder, which does neither
+
+A distance between samples is itself random. Its error is the spread over halves of both samples, drawn without
+replacement: their means vary by σ²/(n/2) · (1 - 1/2) = σ²/n, as those of the whole do, so that no factor is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from simulacra.capabilities import Decoder, Encoder, Sampler, can
+from simulacra.data import Dataset, Split
+from simulacra.evaluation import fidelity
+from simulacra.evaluation.likelihood import has_likelihood, score_items
+from simulacra.feed import feed, in_order
+from simulacra.model import Model, evaluating
+from simulacra.randomness import generator, mix
+from simulacra.training.judge import Judge, Verdict
+
+SCORED = 1000  # validation items by which a likelihood or a reconstruction is judged
+COMPARED = 2000  # validation items that samples are compared with
+HALVES = 20  # pairs of half samples behind a standard error
+BATCH = 250
+
+
+def usual_judge(model: Model) -> Judge | None:
+    """The judge for the abilities of a model; None for one that has no density, no samples and no reconstructions."""
+    if has_likelihood(model):
+        return by_likelihood
+    if can(model, Sampler):
+        return ByFrechetDistance()
+    return by_squared_error if can(model, Encoder) and can(model, Decoder) else None
+
+
+def by_likelihood(model: Model, data: Dataset, seed: int) -> Verdict:
+    """Mean bits/dim of up to 1,000 validation items, exact or a bound."""
+    nats = score_items(model, drawn_of(data.valid, SCORED, seed), seed=seed)
+    return Verdict("valid_bits_per_dim", float(model.spec.bits_per_dim(nats.mean())))
+
+
+def by_squared_error(model: Model, data: Dataset, seed: int) -> Verdict:
+    """Mean squared error per sub-pixel of up to 1,000 reconstructions, on [-1, 1] where there is a grid."""
+    assert isinstance(model, Encoder)
+    assert isinstance(model, Decoder)
+    total, items = 0.0, drawn_of(data.valid, SCORED, seed)
+    with evaluating(model):
+        for x, condition in in_order(items, model.spec, model.device, BATCH):
+            made = model.decode(model.encode(x, condition).mean, condition).mean
+            gap = model.spec.centred(made.float()) - model.spec.centred(x)
+            total += float(gap.double().square().flatten(1).mean(1).sum())
+    return Verdict("valid_squared_error", total / len(items))
+
+
+class ByFrechetDistance:
+    """FD of samples to validation items. A run is not ended by it: a game does not get better from step to step.
+
+    The features are fitted to the training items once, at the first verdict.
+    """
+
+    def __init__(self) -> None:
+        self.features: fidelity.PixelPCA | None = None
+
+    def __call__(self, model: Model, data: Dataset, seed: int) -> Verdict | None:
+        items = drawn_of(data.valid, COMPARED, seed)
+        if len(items) < 4:
+            return None  # halves of which have no covariance
+        if self.features is None:
+            components = fidelity.components_for(len(items) // 2, data.spec.dims)
+            self.features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, components)
+        real, fake = self.features(np.asarray(items.x)), self.features(_samples(model, items, seed))
+        error = spread_over_halves(fake, real, np.random.default_rng(mix(seed, "judge")))
+        return Verdict("valid_frechet_distance", fidelity.frechet_distance(fake, real), error, stops=False)
+
+
+def spread_over_halves(fake: np.ndarray, real: np.ndarray, rng: np.random.Generator) -> float:
+    """One standard error of the Fréchet distance between two sets of features (N, d), (M, d)."""
+
+    def half(features: np.ndarray) -> np.ndarray:
+        return features[rng.permutation(len(features))[: len(features) // 2]]
+
+    return float(np.std([fidelity.frechet_distance(half(fake), half(real)) for _ in range(HALVES)], ddof=1))
+
+
+def drawn_of(split: Split, most: int, seed: int) -> Split:
+    """So many items of a split, drawn by the seed, in their order; all of them where there are no more."""
+    if len(split) <= most:
+        return split
+    chosen = np.sort(np.random.default_rng(mix(seed, "judged")).permutation(len(split))[:most])
+    fields = {name: np.asarray(values[chosen]) for name, values in split.condition.items()}
+    return replace(split, x=np.asarray(split.x[chosen]), condition=fields)
+
+
+def _samples(model: Model, items: Split, seed: int) -> np.ndarray:
+    """As many samples, with the conditions of these items, always from the same noise."""
+    assert isinstance(model, Sampler)
+    drawn, noise = [], generator(model.device, seed, "judge")
+    with evaluating(model):
+        for start in range(0, len(items), BATCH):
+            part = slice(start, min(start + BATCH, len(items)))
+            _, condition = feed(items, part, model.spec, model.device)
+            drawn.append(model.sample(part.stop - part.start, condition, generator=noise).cpu())
+    return torch.cat(drawn).numpy()

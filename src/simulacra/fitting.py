@@ -1,0 +1,52 @@
+"""`simulacra.fit`: training, with the usual judge of the model's abilities."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from simulacra.data import Dataset
+from simulacra.evaluation.judges import usual_judge
+from simulacra.model import Model
+from simulacra.training import Judge, Observer, carry_out, make_plan
+
+
+def fit(
+    model: str | Model,
+    data: str | os.PathLike[str] | Dataset,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    condition: Sequence[str] | str = (),
+    labels: int | None = None,
+    fresh: bool = False,
+    observers: Sequence[Observer] = (),
+    judge: Judge | None = None,
+    **options: Any,
+) -> Model:
+    """Train a model and return it, ready to sample and score.
+
+    The weights that are kept are the best of all validations, by `simulacra.evaluation.judges`: a likelihood or a bound
+    of it where there is one, else a Fréchet distance of samples, else the error of reconstructions; or by a judge of
+    your own.
+
+    Args:
+        model: a registered name, or a model that was constructed by hand.
+        data: a named set, a path, or a loaded data set.
+        out: the run folder, `runs/<model>-<data>` by default. If it holds the beginning of the same run, that run is
+            continued; a finished run is returned as it is.
+        condition: fields to condition on, such as "label".
+        labels: learn with the labels of so many training items, drawn by the seed, and hide all others, those of the
+            validation split too, which is judged by a bound of p(x); for models that learn from unlabelled items.
+        fresh: begin anew, in a new folder beside `out` where `out` is taken.
+        observers: see `simulacra.training.Observer`; they follow the training on the leading rank.
+        judge: of the weights at each validation (`simulacra.training.Judge`); by default the one that suits the model.
+        options: training options (`simulacra.training.Options`), and, where `model` is a name, arguments of the model.
+
+    Raises:
+        UsageError: an unknown model, data set or option, or a folder with a run made with other settings.
+        TrainingError: a loss that is not finite, a full disk, a second process in the same folder.
+        Interrupted: after SIGTERM or Ctrl-C, once the state is saved.
+    """
+    plan = make_plan(model, data, out, condition, fresh, options, labels)
+    return carry_out(plan, judge or usual_judge(plan.model), observers)

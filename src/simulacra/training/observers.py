@@ -1,0 +1,87 @@
+"""Observers: whoever wants to see a model train. They look, and change nothing.
+
+An observer is called on the leading rank only. It may read what it is given and write files of its own; it neither
+changes the model nor draws from torch's global generators, so that a run is the same whoever looks. An error that it
+raises ends the run like any other error: what was saved before is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulacra.capabilities import Sampler
+from simulacra.data import Split
+from simulacra.feed import shown
+from simulacra.model import Model
+from simulacra.pictures import has_picture, save_picture
+from simulacra.randomness import generator
+from simulacra.training.judge import Verdict
+from simulacra.training.run import RunFolder
+
+LOGGED_EVERY = 50  # steps
+SHOWN = 36  # samples in the picture that each validation draws from the same noise
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where training stands: `step` steps taken, the share `done` of the budget spent when the last one began, `left`
+    seconds to go (None while nobody can know), `epoch` passes over the training split, `seconds` of training."""
+
+    step: int
+    done: float
+    left: float | None
+    epoch: float
+    seconds: float
+
+
+class Observer:
+    """Does nothing; a subclass does something where it wants to."""
+
+    def said(self, line: str) -> None:
+        """A sentence for a person."""
+
+    def logged(self, at: Moment, values: Mapping[str, float]) -> None:
+        """The loss terms of this step: of the first one, of every 50th, and else once a second at most."""
+
+    def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
+        """The averaged weights, in evaluation mode, and the verdict on them, None where there is no judge."""
+
+    def saved(self, at: Moment, folder: Path) -> None:
+        """A checkpoint lies in the folder."""
+
+    def ended(self, at: Moment, why: str) -> None:
+        """Training has ended: "budget", "patience", "closed form" or "interrupted"."""
+
+
+class MetricsLog(Observer):
+    """Lines of metrics.jsonl: of the first step, of every 50th, and of every validation."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def logged(self, at: Moment, values: Mapping[str, float]) -> None:
+        if at.step == 1 or at.step % LOGGED_EVERY == 0:
+            self._write(at, values)
+
+    def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
+        if verdict is not None:
+            self._write(at, {verdict.name: verdict.value})
+
+    def _write(self, at: Moment, values: Mapping[str, float]) -> None:
+        self.folder.log({"step": at.step, "epoch": at.epoch, "seconds": round(at.seconds, 3), **values})
+
+
+class Pictures(Observer):
+    """A picture of samples at every validation, always from the same noise; conditions that are no classes are those of
+    validation items."""
+
+    def __init__(self, folder: Path, split: Split, seed: int) -> None:
+        self.folder, self.split, self.seed = folder, split, seed
+
+    def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
+        if isinstance(model, Sampler) and has_picture(model.spec):
+            noise = generator(model.device, self.seed, "picture")
+            items = model.sample(SHOWN, shown(model, self.split, SHOWN), generator=noise)
+            save_picture(items.cpu().numpy(), model.spec, self.folder / f"step-{at.step:08d}.png")

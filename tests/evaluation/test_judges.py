@@ -1,0 +1,107 @@
+"""The usual judges: which one a model gets, and that each is the figure it says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small import SPECS, dataset, same, small_model, weights
+
+from simulacra import registry
+from simulacra.data import DataSpec, Split
+from simulacra.evaluation import fidelity, judges
+from simulacra.evaluation.judges import ByFrechetDistance, by_likelihood, by_squared_error, drawn_of, usual_judge
+from simulacra.evaluation.likelihood import score
+from simulacra.model import Model
+
+GREY = SPECS["grey-labelled"]
+
+
+def model_of(name: str, spec: DataSpec = GREY) -> Model:
+    return small_model(registry.find(name), spec)
+
+
+def test_a_model_is_judged_by_what_it_can():
+    assert usual_judge(model_of("vae")) is usual_judge(model_of("gated-pixelcnn")) is by_likelihood
+    assert isinstance(usual_judge(model_of("dcgan")), ByFrechetDistance)
+    assert isinstance(usual_judge(model_of("aae")), ByFrechetDistance)
+    assert usual_judge(model_of("autoencoder")) is by_squared_error
+
+
+@pytest.mark.parametrize("name", ["vae", "gated-pixelcnn"])
+def test_the_likelihood_is_that_of_the_score(name):
+    data, model = dataset(GREY, (10, 30, 4)), model_of(name)
+    verdict = by_likelihood(model, data, 3)
+    assert verdict.value == pytest.approx(score(model, data, "valid", seed=3).bits_per_dim, abs=1e-9)
+    assert (verdict.name, verdict.error, verdict.stops) == ("valid_bits_per_dim", 0.0, True)
+
+
+def test_a_part_of_a_split_is_drawn_by_the_seed_and_never_the_first_items():
+    split = Split(np.arange(100)[:, None].astype(np.uint8), {"label": np.arange(100)}, "valid")
+    one, again, other = (drawn_of(split, 20, seed) for seed in (0, 0, 1))
+    assert (one.x == again.x).all()
+    assert not (one.x == other.x).all()
+    assert one.x[:, 0].tolist() == one.condition["label"].tolist() == sorted(set(one.x[:, 0].tolist()))
+    assert one.x.max() > 50
+    assert drawn_of(split, 100, 0) is split
+
+
+def test_the_squared_error_is_that_of_the_reconstructions():
+    spec, model = SPECS["grey"], model_of("autoencoder", SPECS["grey"])
+    data = dataset(spec, (10, 300, 4))
+    x = torch.from_numpy(np.array(data.valid.x))
+    with torch.no_grad():
+        made = model.decode(model.encode(x).mean).mean
+    expected = ((spec.centred(made) - spec.centred(x)) ** 2).mean().item()
+    verdict = by_squared_error(model, data, 0)
+    assert verdict.value == pytest.approx(expected, rel=1e-6)
+    assert verdict.stops
+
+
+class Copier:
+    """Samples that are items it was given, in the classes that are asked for."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self.asked = torch.from_numpy(np.array(x)), []
+
+    def __call__(self, n, condition=None, temperature=1.0, generator=None):
+        self.asked.append({name: values.tolist() for name, values in condition.items()})
+        return self.x[torch.randint(len(self.x), (n,), generator=generator)]
+
+
+def test_the_distance_is_from_fixed_noise_with_the_classes_of_the_items(monkeypatch):
+    data, model, judge = dataset(GREY, (60, 40, 4)), model_of("dcgan"), ByFrechetDistance()
+    copier = Copier(data.train.x)
+    monkeypatch.setattr(model, "sample", copier)
+    state, before = torch.get_rng_state(), weights(model)
+    one, again = judge(model, data, 0), judge(model, data, 0)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert same(weights(model), before)
+    assert one == again
+    assert one != judge(model, data, 1)
+    assert copier.asked[0]["label"] == data.valid.field("label").tolist()
+    assert (one.name, one.stops) == ("valid_frechet_distance", False)
+    fitted = judge.features
+    assert judge(model, replace(data, train=data.test), 0) == one  # the features are fitted once
+    assert judge.features is fitted
+    noise = Copier(np.zeros_like(data.train.x))
+    monkeypatch.setattr(model, "sample", noise)
+    assert judge(model, data, 0).value > one.value
+
+
+def test_its_error_is_one_standard_error():
+    """Against distances of independent pairs of samples of the same size: equal within a factor of 1.5."""
+    rng, n, made = np.random.default_rng(0), 200, []
+
+    def pair() -> tuple[np.ndarray, np.ndarray]:
+        return rng.normal(size=(n, 3)), rng.normal(0.5, 1.3, size=(n, 3))
+
+    truth = np.std([fidelity.frechet_distance(*pair()) for _ in range(200)])
+    for seed in range(20):
+        a, b = pair()
+        made.append(judges.spread_over_halves(a, b, np.random.default_rng(seed)))
+    assert truth / 1.5 < np.mean(made) < truth * 1.5
+
+
+def test_too_few_items_are_no_judge():
+    assert ByFrechetDistance()(model_of("dcgan"), dataset(GREY, (10, 3, 4)), 0) is None

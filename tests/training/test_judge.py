@@ -1,0 +1,88 @@
+"""A judge is handed in, and picks the weights that are kept; without one they are the last."""
+
+import json
+import math
+
+import pytest
+from small import SPECS, dataset, same, saved_weights
+
+import simulacra as sim
+from simulacra.training import Verdict, fit
+
+OPTIONS = {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "batch": 8, "every": 2, "ema": 0.0}
+
+
+class Scripted:
+    """Verdicts in their order, whatever the model; remembers for which steps they were asked."""
+
+    def __init__(self, *values: float, **given) -> None:
+        self.values, self.given, self.count = values, given, 0
+
+    def __call__(self, model, data, seed):
+        self.count += 1
+        return Verdict("valid_distance", self.values[self.count - 1], **self.given)
+
+
+def run(out, *values, given=None, **options):
+    judge = Scripted(*values, **(given or {}))
+    model = fit("vae", dataset(SPECS["grey"]), out, judge=judge, **(OPTIONS | options))
+    return judge, model, json.loads((out / "run.json").read_text())["finished"]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "better"), [(1.9, 0.0, True), (2.0, 0.0, False), (1.9, 0.2, False), (1.7, 0.2, True)]
+)
+def test_a_new_best_is_below_the_best_by_more_than_its_error(value, error, better):
+    assert Verdict("x", value, error).better_than(Verdict("x", 2.0)) is better
+
+
+def test_any_number_is_better_than_none_and_none_is_better_than_a_number():
+    assert Verdict("x", 5.0).better_than(None)
+    assert Verdict("x", 5.0).better_than(Verdict("x", math.nan))
+    assert not Verdict("x", math.nan).better_than(Verdict("x", 5.0))
+
+
+def test_a_noisy_judge_does_not_replace_the_best_by_noise(tmp_path):
+    values = (3.0, 2.0, 1.95, 1.9, 1.95)
+    _, _, exact = run(tmp_path / "exact", *values, steps=10)
+    _, kept, noisy = run(tmp_path / "noisy", *values, given={"error": 0.2}, steps=10)
+    assert (exact["best_step"], noisy["best_step"]) == (8, 4)
+    assert noisy["judge"] == {"name": "valid_distance", "value": 2.0}
+    assert noisy["valid_bits_per_dim"] is None
+    _, short, _ = run(tmp_path / "short", 3.0, 2.0, steps=4)
+    assert same(kept.state_dict(), short.state_dict())
+    card = (tmp_path / "noisy" / "model" / "card.md").read_text()
+    assert "validation: distance 2 on the validation split at step 4" in card
+
+
+def test_a_judge_that_may_not_stop_a_run_does_not(tmp_path):
+    rising = tuple(range(10))
+    stopped, _, record = run(tmp_path / "stops", *rising, steps=20, patience=2)
+    assert (stopped.count, record["stopped_by"]) == (3, "patience")
+    going, _, record = run(tmp_path / "goes-on", *rising, given={"stops": False}, steps=20, patience=2)
+    assert (going.count, record["stopped_by"], record["best_step"]) == (10, "budget", 2)
+
+
+def test_a_resumed_run_remembers_the_best(tmp_path):
+    run(tmp_path / "run", 3.0, 1.0, steps=4)
+    _, _, record = run(tmp_path / "run", 2.0, 1.5, steps=8)
+    assert (record["best_step"], record["judge"]["value"]) == (4, 1.0)
+
+
+def test_without_a_judge_the_last_weights_are_kept_and_the_card_says_so(tmp_path):
+    fit("vae", dataset(SPECS["grey"]), tmp_path / "one", steps=6, **OPTIONS)
+    finished = json.loads((tmp_path / "one" / "run.json").read_text())["finished"]
+    assert (finished["best_step"], finished["judge"]) == (6, None)
+    assert (
+        "validation: none, so these are the newest weights, of step 6"
+        in (tmp_path / "one" / "model" / "card.md").read_text()
+    )
+    run(tmp_path / "two", 3.0, 2.0, 1.0, steps=6)
+    assert same(saved_weights(tmp_path / "one"), saved_weights(tmp_path / "two"))
+
+
+def test_the_front_door_hands_in_the_usual_judge(tmp_path):
+    sim.fit("dcgan", dataset(SPECS["grey"], (40, 20, 12)), tmp_path, steps=4, batch=8, every=2, width=4)
+    finished = json.loads((tmp_path / "run.json").read_text())["finished"]
+    assert finished["judge"]["name"] == "valid_frechet_distance"
+    assert finished["judge"]["value"] > 0
