@@ -46,7 +46,7 @@ def generator(device: torch.device, *parts: int | str) -> torch.Generator:
 
 
 def some_of(n: int, most: int | None, *parts: int | str) -> np.ndarray:
-    """The numbers of at most `most` of n items, rising: all n of them where there are no more, else drawn for a purpose.
+    """The numbers of at most `most` of n items, rising: all n where there are no more, else drawn for a purpose.
 
     The first items of a split are no sample of it, because splits may be sorted. Raises UsageError for most < 1.
     """

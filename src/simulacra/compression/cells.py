@@ -1,6 +1,6 @@
 r"""Codes z as integers, so that they can be pushed and popped like the levels of a pixel.
 
-A prior with a density divides the line of every coordinate into 16^4 cells of the same mass. A cell is told in four
+A prior with a density divides the line of every coordinate into 16^4 cells of the same mass. A cell is coded in four
 digits, which sixteenth of the line, which sixteenth of that, and so on: a posterior then needs tables of sixteen masses
 and not of 65,536. What a decoder reads for a cell is its median under the prior. The rate is therefore exactly that of
 a model with these codes; it is the bound of the model itself as far as cells are narrower than posteriors, which they
@@ -147,8 +147,8 @@ def push_code(stack: Stack, cells: Cells, q: Distribution, code: np.ndarray) -> 
         return code[:, columns]
 
     _walk(cells, q, visit)
-    for part, layer, told in reversed(layers):
-        part.push(stack, layer, told)
+    for part, layer, cell in reversed(layers):
+        part.push(stack, layer, cell)
 
 
 def _walk(cells: Cells, q: Ancestral, visit: Callable[[Cells, Factorised, slice], np.ndarray]) -> None:
