@@ -1,12 +1,12 @@
-r"""Coding with codes z that are not sent, at about -ELBO / ln 2 bits an item: what a model with a bound can do.
+r"""Coding by a latent variable z, at about -ELBO / ln 2 bits an item: what a model with a bound can do.
 
-Whoever codes is free to choose z, and lets bits choose that are to be sent anyway:
+The sender is free to choose z, and draws it by bits that are to be sent anyway:
 
     pop  z with q(z|x)      -log2 q(z|x) bits fewer
     push x with p(x|z)      -log2 p(x|z) bits more
     push z with p(z)        -log2 p(z) bits more:       -ELBO / ln 2 on average.
 
-Whoever decodes pops z, pops x, and pushes z with q(z|x): there are the bits again. What the first item pops is not paid
+The receiver pops z, pops x, and pushes z with q(z|x): there are the bits again. What the first item pops is not paid
 for by any before it, so once -log2 q(z|x) bits are lost. To let many items pop at once, a batch is as large as what
 lies on the stack can pay for. Its size is pushed after it; those of the first are small.
 
@@ -29,7 +29,7 @@ from simulacra.compression.contents import classes_of
 from simulacra.compression.stack import Stack
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.distributions import Ancestral, Distribution, GridDistribution, Peaked
+from simulacra.distributions import Distribution, GridDistribution
 from simulacra.errors import NotSupported
 
 TABLE = 1 << 20  # masses of levels at a time,
@@ -53,7 +53,7 @@ class ByBitsBack:
         condition = self._condition({name: np.zeros(1, np.int64) for name in self.labels})
         p, q = model.prior(1, condition), model.encode(self._items(np.zeros((1, model.spec.dims), np.uint8)), condition)
         self.cells = _cells(p)
-        if not (isinstance(p, Peaked) and isinstance(q, Peaked | Ancestral)) and type(q) is not type(p):
+        if not isinstance(q, self.cells.posteriors):
             raise NotSupported(f"its encoder returns a {type(q).__name__}, from which no bits can be taken")
         x = model.decode(self._codes(self.cells, np.zeros((1, self.cells.numbers), np.int64)), condition)
         if not isinstance(x, GridDistribution):
