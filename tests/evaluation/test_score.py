@@ -92,6 +92,15 @@ def test_splits_and_limits_are_what_they_say():
         sim.score(model, data, "tset")
 
 
+def test_a_derived_condition_is_that_of_the_item_whichever_are_drawn():
+    """What is random in a derivation follows from the number of the item in its split, not its place in a batch."""
+    spec = SPECS["grey"].conditioned_on(("mask:kind=random",))
+    model = randomise(small_model(registry.find("gated-pixelcnn"), spec)).eval()
+    data = dataset(SPECS["grey"], (5, 5, 100))
+    whole, some = sim.score(model, data), sim.score(model, data, limit=20)
+    np.testing.assert_allclose(some.per_item, whole.per_item[some.index], rtol=1e-5)
+
+
 def test_a_bound_is_called_one_and_tightens_with_draws():
     """And it repeats with its seed."""
     data, model = dataset(SPECS["grey"], (5, 5, 200)), bounded()
