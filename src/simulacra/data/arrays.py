@@ -82,7 +82,10 @@ class NpyArray:
         return max(1, CHUNK_BYTES // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize))
 
     def read(self) -> np.ndarray:
-        return np.concatenate(list(self.chunks())) if self.shape[0] else np.empty(self.shape, self.dtype)
+        """The whole array, of the type that the header says, its byte order too."""
+        if not self.shape[0]:
+            return np.empty(self.shape, self.dtype)
+        return np.concatenate(list(self.chunks()), dtype=self.dtype)
 
 
 @dataclass(frozen=True)
@@ -94,27 +97,40 @@ class Part:
     others: Mapping[str, NpyArray] = field(default_factory=dict)
 
 
+def npy_array(path: Path) -> NpyArray:
+    """The array of an .npy file, not read yet; raises DataError for a file that is none, or holds objects."""
+    with reading(path):
+        return NpyArray.inspect(str(path), lambda: path.open("rb"))
+
+
+def npz_keys(path: Path) -> list[str]:
+    """The names of the arrays of an .npz file, in its order; raises DataError for a file that is none."""
+    with reading(path), zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+def npz_array(path: Path, key: str) -> NpyArray:
+    """One array of an .npz file, not read yet; raises DataError for one that holds objects."""
+    with reading(path):
+        return NpyArray.inspect(f"{path}:{key}", lambda: _NpzMember(path, key))
+
+
 def npy_source(path: Path, card: Card) -> Source:
     """One array, without labels."""
-    with reading(path):
-        array = NpyArray.inspect(str(path), lambda: path.open("rb"))
-    return _source(path, card, {"train": Part(array)})
+    return _source(path, card, {"train": Part(npy_array(path))})
 
 
 def npz_source(path: Path, card: Card) -> Source:
     """Named arrays: items with or without labels and other fields, in one part or in official splits."""
-    with reading(path), zipfile.ZipFile(path) as archive:
-        keys = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
-    named = _parts_by_key(keys, path)
+    named = _parts_by_key(set(npz_keys(path)), path)
 
     def inspect(key: str) -> NpyArray:
-        return NpyArray.inspect(f"{path}:{key}", lambda: _NpzMember(path, key))
+        return npz_array(path, key)
 
-    with reading(path):
-        parts = {
-            part: Part(inspect(x), inspect(label) if label else None, _fields(inspect, others))
-            for part, (x, label, others) in named.items()
-        }
+    parts = {
+        part: Part(inspect(x), inspect(label) if label else None, _fields(inspect, others))
+        for part, (x, label, others) in named.items()
+    }
     return _source(path, card, _alike(parts))
 
 
