@@ -95,6 +95,12 @@ def _lacking(made: type, signature: type) -> list[str]:
     return [name for name in wanted if getattr(made, name, None) in (None, getattr(signature, name))]
 
 
+def kinds() -> dict[str, type]:
+    """Every kind of part by its name, with the protocol or base class that its parts keep."""
+    fill()
+    return dict(_kinds)
+
+
 def named(of: str) -> dict[str, type]:
     """All parts of a kind by name, in the order of their registration."""
     fill()
@@ -279,8 +285,8 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
             return make(of, name, given)
     known = named(of)
     raise UsageError(
-        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. A class of your own is one once "
-        f"@part({of!r}, NAME) stands above it."
+        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. "
+        f"A class of your own is one once @part({of!r}, NAME) stands above it."
     )
 
 
@@ -295,8 +301,9 @@ def make(of: str, name: str, given: Mapping[str, Any]) -> Any:
     own = arguments(known[name])
     for argument in given:
         if argument not in own:
-            listed = did_you_mean(argument, own) if own else " It has none."
-            raise UsageError(f"{of} {name!r} has no argument {argument!r}.{listed}")
+            listed, others = did_you_mean(argument, own) if own else " It takes none.", parts_with(of, argument)
+            where = f", which {', '.join(others)} {'have' if len(others) > 1 else 'has'}" if others else ""
+            raise UsageError(f"{of} {name!r} has no argument {argument!r}{where}.{listed}")
     values = {key: convert(own[key].type, value, f"{key} of {of} {name!r}") for key, value in given.items()}
     if missing := [key for key, argument in own.items() if argument.required and key not in given]:
         raise UsageError(f"{of} {name!r} needs {', '.join(missing)}, as in {name}:{missing[0]}=...")
@@ -361,3 +368,10 @@ def within(least: float, most: float = math.inf, **values: float | None) -> None
         if value is not None and not least <= value <= most:
             bound = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
             raise UsageError(f"{name} must be {bound}, not {value}")
+
+
+def share(**values: float) -> None:
+    """Raise UsageError unless all these arguments are at least 0 and below 1, so that some of the whole is left."""
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise UsageError(f"{name} must be at least 0 and below 1, not {value}")

@@ -13,13 +13,14 @@ from simulacra.condition import Condition
 from simulacra.data import Card, Dataset, DataSpec, Split
 from simulacra.errors import NotSupported
 from simulacra.fields import Real
+from simulacra.networks import Dense
 from simulacra.turns import Player, Turn
 
 LABELLED = SPECS["grey-labelled"]
 
 
 def small(spec: DataSpec = LABELLED, **arguments) -> AAE:
-    return randomise(AAE(spec, **({"latent": 2, "hidden": 16} | arguments)).double().eval())
+    return randomise(AAE(spec, **({"latent": 2, "network": Dense(hidden=16, layers=2), "critic_hidden": 16} | arguments)).double().eval())
 
 
 def names(model: AAE, player: Player) -> set[str]:
@@ -98,8 +99,9 @@ def blobs() -> Dataset:
 def test_with_labels_each_class_comes_to_lie_in_a_mode_of_its_own(tmp_path):
     """The code tells the class: of items by where they lie, and of samples by where they were drawn."""
     data = blobs()
-    options = {"hidden": 32, "layers": 1, "latent": 2, "prior": "ring", "steps": 400, "batch": 64, "ema": 0.9}
-    model = sim.fit("aae", data, tmp_path, condition="label", learning_rate=3e-3, **options)
+    options = {"network": "dense:hidden=32", "critic_hidden": 32, "latent": 2, "prior": "ring"}
+    budget = {"steps": 400, "batch": 64, "ema": 0.9, "learning_rate": 3e-3}
+    model = sim.fit("aae", data, tmp_path, condition="label", **options, **budget)
     z = sim.encode(model, data)["mean"]
     nearest = np.rint(np.arctan2(z[:, 1], z[:, 0]) / (2 * math.pi / 3)) % 3
     assert (nearest == data.test.condition["label"]).mean() > 0.9

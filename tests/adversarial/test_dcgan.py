@@ -4,7 +4,7 @@ import pytest
 import torch
 from small import condition_of, items, labels, randomise
 
-from simulacra.adversarial import DCGAN
+from simulacra.adversarial import GAN, dcgan
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real, numeric
@@ -13,9 +13,9 @@ from simulacra.turns import Turn
 SIZES = [(1, 8, 8), (1, 9, 13), (1, 28, 28), (3, 32, 32), (1, 8, 40), (3, 15, 17)]
 
 
-def small(shape, levels=17, classes=0, seed=0) -> DCGAN:
+def small(shape, levels=17, classes=0, seed=0) -> GAN:
     torch.manual_seed(seed)
-    return DCGAN(DataSpec(numeric(shape, levels), labels(classes) if classes else {}), latent=5, width=4)
+    return dcgan(DataSpec(numeric(shape, levels), labels(classes) if classes else {}), latent=5, width=4)
 
 
 @pytest.mark.parametrize("shape", SIZES, ids=str)
@@ -116,11 +116,11 @@ def test_temperature_scales_the_codes():
     ("spec", "arguments", "message"),
     [
         (DataSpec(Levels((1, 7, 30), 17)), {}, "8×8 up"),
-        (DataSpec(Real((2,))), {}, "try vae"),
+        (DataSpec(Real((2,))), {}, "images from 8×8 up, not shape \\(2,\\); try dense, or a vae"),
         (DataSpec(Levels((1, 8, 8), 17)), {"latent": 0}, "latent >= 1"),
         (DataSpec(Real((1, 8, 8))), {}, "grid of levels"),
     ],
 )
 def test_what_it_cannot_paint_is_refused(spec, arguments, message):
     with pytest.raises(UsageError, match=message):
-        DCGAN(spec, **arguments)
+        dcgan(spec, **arguments)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from small import condition_of, items, labels
 
-from simulacra.adversarial import DCGAN
+from simulacra.adversarial import dcgan
 from simulacra.data import DataSpec
 from simulacra.fields import Levels
 from simulacra.training.loop import Loop
@@ -26,7 +26,7 @@ SPEC = DataSpec(Levels((1, 9, 8), 17), labels(3))
 
 def loop() -> Loop:
     torch.manual_seed(0)
-    return Loop(DCGAN(SPEC, latent=5, width=4), Options(warmup=0), Runtime(torch.device("cpu"), bf16=False))
+    return Loop(dcgan(SPEC, latent=5, width=4), Options(warmup=0), Runtime(torch.device("cpu"), bf16=False))
 
 
 def only(loop: Loop, name: str) -> Loop:

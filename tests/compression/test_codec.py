@@ -164,7 +164,11 @@ def test_every_truncation_and_addition_is_refused_before_decoding(coded, monkeyp
 
 def test_another_model_is_refused_with_both_names(coded):
     model, _, data = coded
-    for other in (small(model.spec, seed=1), small(DataSpec(Levels((1, 5, 6), 3))), small(DataSpec(Levels((1, 6, 5), 2)))):
+    for other in (
+        small(model.spec, seed=1),
+        small(DataSpec(Levels((1, 5, 6), 3))),
+        small(DataSpec(Levels((1, 6, 5), 2))),
+    ):
         with pytest.raises(UsageError) as refusal:
             sim.decompress(other, data)
         assert container.model_digest(model).hex() in str(refusal.value)

@@ -71,7 +71,8 @@ def test_a_model_with_codes_there_and_back(tmp_path, capsys):
 def test_what_goes_wrong_is_told_in_a_line_or_two(run, tmp_path, capsys):
     torch.manual_seed(0)
     simulacra.save(
-        VAE(DataSpec(Levels((1, 8, 8), 17)), latent=2, network="dense:hidden=4", prior="mixture:components=2"), tmp_path / "vae" / "model"
+        VAE(DataSpec(Levels((1, 8, 8), 17)), latent=2, network="dense:hidden=4", prior="mixture:components=2"),
+        tmp_path / "vae" / "model",
     )
     other = randomise(GatedPixelCNN(DataSpec(Levels((1, 8, 8), 17)), width=4, layers=1, kernel=3).eval(), seed=1)
     simulacra.save(other, tmp_path / "other" / "model")

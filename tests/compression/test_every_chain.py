@@ -10,7 +10,12 @@ from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.fields import Levels, Real
 
-SPECS = (DataSpec(Levels((3, 4, 5), 4), labels(2)), DataSpec(Levels((1, 4, 5), 2)), DataSpec(Levels((5,), 4)), DataSpec(Real((3,))))
+SPECS = (
+    DataSpec(Levels((3, 4, 5), 4), labels(2)),
+    DataSpec(Levels((1, 4, 5), 2)),
+    DataSpec(Levels((5,), 4)),
+    DataSpec(Real((3,))),
+)
 
 
 @pytest.mark.parametrize("entry", [e for e in sim.models() if can(e.model, Chain)], ids=lambda entry: entry.name)

@@ -186,7 +186,9 @@ def test_colour_arrays_with_channels_last(tmp_path):
 def test_an_npz_file_keeps_the_labels_that_the_model_knows(tmp_path):
     x, label = items(BINARY, 4).numpy(), np.array([2, 0, 1, 1])
     np.savez(tmp_path / "in.npz", images=x, y=label, weight=np.ones(4))
-    made, back = there_and_back(small(DataSpec(Levels((1, 5, 6), 2), labels(3))), tmp_path / "in.npz", tmp_path, "b.npz")
+    made, back = there_and_back(
+        small(DataSpec(Levels((1, 5, 6), 2), labels(3))), tmp_path / "in.npz", tmp_path, "b.npz"
+    )
     assert made.left_out == ("weight",)
     with np.load(back) as found:
         assert sorted(found.files) == ["label", "x"]

@@ -176,7 +176,10 @@ def test_models_that_cannot_be_asked():
         ({"reject": 0.0, "foreign": [LARGE]}, "reject = 0 refuses nothing"),
         ({"foreign": [dataset(SPECS["binary"])]}, "the model is for 1×8×8, 17 levels.*made-up is 1×8×8, 2 levels"),
         ({"data": dataset(SPECS["grey"])}, "no field 'label'"),
-        ({"data": dataset(DataSpec(Levels((1, 8, 8), 17), labels(5)), (40, 200, 12))}, "knows 3 classes.*has one numbered 4"),
+        (
+            {"data": dataset(DataSpec(Levels((1, 8, 8), 17), labels(5)), (40, 200, 12))},
+            "knows 3 classes.*has one numbered 4",
+        ),
     ],
 )
 def test_a_wrong_call_is_refused(wrong, message):

@@ -101,7 +101,12 @@ def test_a_gan_has_no_score_and_the_message_says_what_to_do():
 
 @pytest.mark.parametrize(
     "other",
-    [DataSpec(Levels((1, 8, 9), 17)), DataSpec(Levels((64,), 17)), DataSpec(Levels((1, 8, 8), 256)), DataSpec(Levels((1, 8, 8), 2))],
+    [
+        DataSpec(Levels((1, 8, 9), 17)),
+        DataSpec(Levels((64,), 17)),
+        DataSpec(Levels((1, 8, 8), 256)),
+        DataSpec(Levels((1, 8, 8), 2)),
+    ],
     ids=lambda spec: spec.describe(),
 )
 @pytest.mark.parametrize("make", [exact, bounded])

@@ -1,6 +1,7 @@
 """Health: figures that follow from closed forms, and advice that follows from the figures."""
 
 import json
+import sys
 from dataclasses import asdict
 
 import numpy as np
@@ -15,6 +16,7 @@ from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration import posteriors
 from simulacra.latent import VAE
 
+HEALTH = sys.modules[sim.health.__module__]  # the package gives its name to the function
 DATA = dataset(SPECS["grey"], (30, 20, 25))
 
 
@@ -68,9 +70,15 @@ def test_advice_follows_from_the_figures():
     assert "no fault" in found[1]["active_units"].advice
     assert "about 2 dimensions would do" in found[3]["active_units"].advice
     assert "posterior collapse" in found[5]["collapsed"].advice
-    for remedy in ("--kl-warmup", "--free-bits", "--beta"):
+    for remedy in ("--objective elbo:warmup=2000", "--objective elbo:free_bits=0.1", "--objective elbo:beta=0.5"):
         assert remedy in found[5]["collapsed"].advice
-        assert remedy.strip("-").replace("-", "_") in vae(0).arguments
+        assert registry.find("vae").build(SPECS["grey"], objective=remedy.split()[1])
+
+
+def test_advice_names_the_arguments_that_a_model_has():
+    ladder = small_model(registry.find("ladder-vae"), SPECS["grey"])
+    assert HEALTH._wake(ladder) == "fit again with --kl-warmup 2000 or --free-bits 0.1 or --beta 0.5"
+    assert "weaken" in HEALTH._wake(small_model(registry.find("autoencoder"), SPECS["grey"]))
 
 
 def test_a_prior_without_a_closed_form_has_active_units_alone():

@@ -5,10 +5,9 @@ import pytest
 from small import SPECS, condition_of, items, randomise, small_model
 
 import simulacra as sim
-from simulacra import registry
+from simulacra import feed, registry
 from simulacra.data import Card, Dataset, DataSpec, Split
 from simulacra.errors import UsageError
-from simulacra import feed
 
 
 def with_items(spec: DataSpec, x: np.ndarray, label: int) -> Dataset:

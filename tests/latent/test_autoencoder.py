@@ -11,13 +11,14 @@ from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.fields import Levels
 from simulacra.latent import Autoencoder
+from simulacra.networks import Dense
 from simulacra.turns import Turn
 
 LABELLED = SPECS["grey-labelled"]
 
 
 def small(spec: DataSpec = LABELLED, **arguments) -> Autoencoder:
-    return randomise(Autoencoder(spec, **({"latent": 3, "hidden": 16} | arguments)).double().eval())
+    return randomise(Autoencoder(spec, **({"latent": 3, "network": Dense(hidden=16, layers=2)} | arguments)).double().eval())
 
 
 def test_the_loss_is_the_squared_error_of_an_item_on_the_centred_grid():
@@ -51,10 +52,10 @@ def test_a_code_is_decoded_to_the_nearest_point_of_the_grid():
     assert (made[real < -1] == 0).all()
 
 
-@pytest.mark.parametrize("network", ["dense", "conv"])
+@pytest.mark.parametrize("network", ["dense:hidden=64", "conv:width=8"])
 def test_it_learns_to_reconstruct_items_that_it_never_saw(network, tmp_path):
     data = stripes(DataSpec(Levels((1, 8, 8), 2)), n=512)
-    sizes = {"network": network, "hidden": 64, "layers": 1, "width": 8, "latent": 8}
+    sizes = {"network": network, "latent": 8}
     model = sim.fit("autoencoder", data, tmp_path, steps=200, batch=32, learning_rate=5e-3, ema=0.9, **sizes)
     x = torch.from_numpy(data.test.x)
     wrong = (sim.reconstruct(model, x) != x).double().mean()

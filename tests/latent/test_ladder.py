@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,21 +16,22 @@ from simulacra.errors import UsageError
 from simulacra.fields import Levels
 from simulacra.latent import LadderVAE
 from simulacra.latent.bound import LatentVariable
+from simulacra.latent.ladder import Small
 from simulacra.turns import Turn
 
 ONE_PIXEL, TWO_PIXELS = DataSpec(Levels((3, 1, 1), 3)), DataSpec(Levels((1, 1, 2), 4))
 GREY = DataSpec(Levels((1, 5, 7), 17), labels(3))
+SMALL = Small(width=6, hidden=5, latent=2, layers=(1,))
 
 
-def ladder(spec: DataSpec = GREY, scale: float = 0.3, **arguments) -> LadderVAE:
-    small = {"width": 6, "hidden": 5, "latent": 2, "blocks": 1} | arguments
-    return randomise(LadderVAE(spec, **small).double().eval(), scale)
+def ladder(spec: DataSpec = GREY, scale: float = 0.3, size: Small = SMALL, **arguments) -> LadderVAE:
+    return randomise(LadderVAE(spec, size, **arguments).double().eval(), scale)
 
 
 def tiny(spec: DataSpec) -> LadderVAE:
     """Two layers of one code on the one pixel, or one on 1×1 and two on 1×2; q is nearly N(0, 1.4²) and p no wider:
     so the weights of draws have a variance."""
-    model = ladder(spec, 0.5, latent=1, blocks=2 if spec is ONE_PIXEL else 1)
+    model = ladder(spec, 0.5, replace(SMALL, latent=1, layers=(2 if spec is ONE_PIXEL else 1,)))
     with torch.no_grad():
         for rung in model.decoder.rungs:
             for layer in rung.layers:
@@ -247,11 +249,17 @@ def test_the_three_sizes():
     ("spec", "arguments", "message"),
     [
         (DataSpec(Levels((5,), 4)), {}, "for images .* not vectors of shape .* try vae"),
-        (GREY, {"size": "lage"}, "no size 'lage'. Did you mean 'large'"),
+        (GREY, {"size": "lage"}, "no ladder-size 'lage'. Did you mean 'large'"),
         (GREY, {"likelihood": "bernoulli"}, "binary data, these have 17 levels"),
-        (GREY, {"beta": -1.0}, "no weight of its loss below 0"),
-        (GREY, {"free_bits": -1.0}, "no weight of its loss below 0"),
-        *((GREY, {name: 0}, "at least one of each thing") for name in ("width", "hidden", "latent", "blocks")),
+        (GREY, {"beta": -1.0}, "beta must be at least 0, not -1.0"),
+        (GREY, {"free_bits": -1.0}, "free_bits must be at least 0, not -1.0"),
+        (GREY, {"kl_warmup": -1}, "kl_warmup must be at least 0, not -1"),
+        *((GREY, {"size": f"small:{n}=0"}, f"{n} must be at least 1, not 0") for n in ("width", "hidden", "latent")),
+        (GREY, {"size": "small:layers=0"}, "layers must be at least 1, not 0"),
+        (GREY, {"size": "medium:layers=(3,0)"}, "layers must be at least 1, not 0"),
+        (GREY, {"size": {"small": {"layers": []}}}, "layers must be at least 1, not 0"),
+        (GREY, {"size": "small:grid=0"}, "grid must be at least 1, not 0"),
+        (GREY, {"size": "small:grid=-4"}, "grid must be at least 1, not -4"),
     ],
 )
 def test_what_cannot_be_built_is_refused(spec, arguments, message):

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from simulacra.data import DataSpec
 from simulacra.fields import Real
-from simulacra.latent import VAE
-from simulacra.latent.objectives import IWAE, DReG
+from simulacra.latent import IWAE, VAE, DReG
+from simulacra.networks import Dense
 from simulacra.turns import Turn
 
 DIMS, CODES, SIGMA, OFFSET = 5, 2, 0.6, 500.0  # an offset so large that no ReLU is ever off
@@ -25,7 +25,7 @@ def orthogonal(seed: int = 0) -> Tensor:
 
 def linear_vae(decoder: Tensor, encoder: Tensor, log_scale: Tensor) -> VAE:
     """A VAE whose decoder is N(W z, σ²) and whose encoder is N(M x, exp(log_scale)²), by the choice of its weights."""
-    model = VAE(DataSpec(Real((DIMS,))), latent=CODES, hidden=max(DIMS, CODES), dropout=0.0).double().eval()
+    model = VAE(DataSpec(Real((DIMS,))), latent=CODES, network=Dense(hidden=max(DIMS, CODES))).double().eval()
     state = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
     state["encoder.body.first.weight"][:CODES] = encoder
     state["encoder.body.first.bias"][:] = OFFSET
@@ -122,7 +122,7 @@ def test_at_the_exact_posterior_dreg_leaves_the_encoder_alone(x):
     noise = {}
     for objective in (DReG(5), IWAE(5)):
         model = ideal()
-        sum(objective.terms(model, x, {}, 1.0).values()).backward()
+        sum(objective.terms(model, Turn(x)).values()).backward()
         noise[type(objective)] = max(p.grad.abs().max().item() for p in model.encoder.parameters())
     assert noise[DReG] < 1e-6
     assert noise[IWAE] > 1e-2

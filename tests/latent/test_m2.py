@@ -13,6 +13,7 @@ from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import UsageError
 from simulacra.fields import Levels
 from simulacra.latent import M2
+from simulacra.networks import Conv, Dense
 from simulacra.turns import Turn
 
 IMAGES = DataSpec(Levels((1, 8, 8), 5), labels(3))
@@ -23,8 +24,11 @@ def of_classes(y: torch.Tensor) -> Condition:
     return Condition({"label": y})
 
 
-def small(spec: DataSpec = IMAGES, **arguments) -> M2:
-    return randomise(M2(spec, **({"latent": 2, "hidden": 8, "width": 4} | arguments)).double().eval(), 0.5)
+NETWORKS = {"dense": Dense(hidden=8), "conv": Conv(width=4)}
+
+
+def small(spec: DataSpec = IMAGES, network: str = "dense", **arguments) -> M2:
+    return randomise(M2(spec, **({"latent": 2, "network": NETWORKS[network]} | arguments)).double().eval(), 0.5)
 
 
 @pytest.fixture
@@ -60,7 +64,7 @@ def test_the_bound_of_an_item_whose_class_is_unknown_is_that_of_the_marginal(ste
     for i, own in enumerate(y.tolist()):
         one = x[i : i + 1]
         alone = (
-            model.elbo(one, {"label": own}) if own >= 0 else -model.loss(Turn(one, of_classes(y[i : i + 1])))["untold"]
+            model.elbo(one, {"label": own}) if own >= 0 else -model.loss(Turn(one, of_classes(y[i : i + 1])))["unlabelled"]
         )
         torch.testing.assert_close(bounds[i], alone.squeeze())
 
@@ -87,7 +91,7 @@ def test_without_the_class_it_bounds_the_marginal_and_with_it_the_joint():
     marginal = torch.logsumexp(nats, 1) - math.log(3)
     for i in range(len(x)):
         many = x[i : i + 1].expand(400, *x.shape[1:])
-        for term, y, truth in (("untold", -1, marginal[i]), ("told", 1, nats[i, 1] - math.log(3))):
+        for term, y, truth in (("unlabelled", -1, marginal[i]), ("labelled", 1, nats[i, 1] - math.log(3))):
             with torch.no_grad():
                 bound = -model.loss(Turn(many, of_classes(torch.full((400,), y))))[term]
             assert truth - 20 < bound < truth
@@ -102,7 +106,7 @@ def test_the_bound_of_the_marginal_is_tight_where_both_posteriors_are_exact():
             parameter.zero_()
     nats = exact(model, x)
     model.log_class_probs = lambda x: nats.log_softmax(1)
-    cost = model.loss(Turn(x, of_classes(torch.full((16,), -1))))["untold"]
+    cost = model.loss(Turn(x, of_classes(torch.full((16,), -1))))["unlabelled"]
     assert cost.item() == pytest.approx(-(torch.logsumexp(nats, 1) - math.log(3)).mean().item(), abs=1e-6)
 
 

@@ -13,14 +13,17 @@ from simulacra.data import DataSpec
 from simulacra.distributions import kl_each
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
-from simulacra.latent import VAE
+from simulacra.latent import ELBO, IWAE, VAE, DReG
+from simulacra.latent.likelihoods import GaussianLikelihood
+from simulacra.latent.priors import VampPrior
+from simulacra.networks import Conv, Dense
 from simulacra.turns import Turn
 
 BINARY = DataSpec(Levels((1, 3, 4), 2))
 
 
 def small(spec: DataSpec = BINARY, spread: float = 0.4, **arguments) -> VAE:
-    return randomise(VAE(spec, **({"latent": 2, "hidden": 8, "dropout": 0.0} | arguments)).double(), spread)
+    return randomise(VAE(spec, **({"latent": 2, "network": Dense(hidden=8)} | arguments)).double(), spread)
 
 
 def gradients(model: VAE, x: Tensor, seed: int) -> Tensor:
@@ -31,7 +34,7 @@ def gradients(model: VAE, x: Tensor, seed: int) -> Tensor:
 
 
 def test_the_iwae_loss_is_minus_the_bound_that_is_reported():
-    model, x = small(objective="iwae", draws=7), items(BINARY, 5)
+    model, x = small(objective=IWAE(draws=7)), items(BINARY, 5)
     torch.manual_seed(3)
     loss = model.loss(Turn(x))["iwae"]
     torch.manual_seed(3)
@@ -43,14 +46,14 @@ def test_dreg_reports_the_same_value_as_iwae():
     values = []
     for objective in ("iwae", "dreg"):
         torch.manual_seed(3)
-        values.append(small(objective=objective, draws=6).loss(Turn(x))["iwae"].item())
+        values.append(small(objective=f"{objective}:draws=6").loss(Turn(x))["iwae"].item())
     assert values[0] == pytest.approx(values[1], abs=1e-12)
 
 
 def test_dreg_and_iwae_have_the_same_gradient_on_average():
     x = items(BINARY, 1).expand(200, -1, -1, -1)  # many draws at once
     found = {
-        name: torch.stack([gradients(small(objective=name, draws=5), x, seed) for seed in range(80)])
+        name: torch.stack([gradients(small(objective=f"{name}:draws=5"), x, seed) for seed in range(80)])
         for name in ("iwae", "dreg")
     }
     error = torch.sqrt(found["iwae"].var(0) / 80 + found["dreg"].var(0) / 80)
@@ -61,7 +64,7 @@ def test_dreg_and_iwae_have_the_same_gradient_on_average():
 
 def test_the_decoders_dreg_gradient_is_that_of_the_bound_itself():
     x = items(BINARY, 4)
-    model, other = small(objective="dreg", draws=5), small(objective="iwae", draws=5)
+    model, other = small(objective=DReG(draws=5)), small(objective=IWAE(draws=5))
     gradients(model, x, 1), gradients(other, x, 1)
     for mine, theirs in zip(model.decoder.parameters(), other.decoder.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-9, atol=1e-12)
@@ -70,7 +73,7 @@ def test_the_decoders_dreg_gradient_is_that_of_the_bound_itself():
 @pytest.mark.parametrize("objective", ["iwae", "dreg"])
 def test_a_step_leaves_nothing_behind(objective, monkeypatch):
     """What was drawn is freed with the loss, without waiting for anybody to look for cycles."""
-    model, drawn = small(objective=objective, draws=4), []
+    model, drawn = small(objective=f"{objective}:draws=4"), []
     decode = model.decode
     monkeypatch.setattr(model, "decode", lambda z, given: drawn.append(weakref.ref(z)) or decode(z, given))
     sum(model.loss(Turn(items(BINARY, 5))).values()).backward()
@@ -83,30 +86,32 @@ def test_free_bits_are_counted_per_coordinate_on_the_mean_of_the_batch():
     each = kl_each(small().encode(x), small().prior(6)).mean(0)
     bits = float(each.detach().mean())  # one coordinate below it, one above
     torch.manual_seed(0)
-    loss = small(free_bits=bits).loss(Turn(x))
+    loss = small(objective=ELBO(free_bits=bits)).loss(Turn(x))
     assert loss["kl"].item() == pytest.approx(each.clamp(min=bits).sum().item(), abs=1e-12)
     assert loss["kl"].item() > each.sum().item()
     torch.manual_seed(0)
-    bound = small(free_bits=bits).elbo(x).mean().item()
+    bound = small(objective=ELBO(free_bits=bits)).elbo(x).mean().item()
     torch.manual_seed(0)
     assert bound == pytest.approx(small().elbo(x).mean().item(), abs=1e-12)  # no score knows of them
 
 
 def test_the_kl_is_warmed_up_by_the_number_of_the_step_alone():
-    x, model = items(BINARY, 6), small(kl_warmup=4, beta=2.0)
-    full = small(beta=2.0).loss(Turn(x))["kl"].item()
+    x, model = items(BINARY, 6), small(objective=ELBO(beta=2.0, warmup=4))
+    full = small(objective=ELBO(beta=2.0)).loss(Turn(x))["kl"].item()
     weights = [model.loss(Turn(x, step=step))["kl"].item() / full for step in (5, 4, 3, 2, 1, 0)]
     assert weights == pytest.approx([1, 1, 1, 0.75, 0.5, 0.25])
     weights = [model.loss(Turn(x, step=step))["kl"].item() / full for step in range(6)]
     assert weights == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
 
 
-@pytest.mark.parametrize("prior", ["laplace", "bernoulli", "categorical", "mixture", "vampprior"])
+@pytest.mark.parametrize(
+    "prior",
+    ["laplace", "bernoulli", "categorical:categories=3", "mixture:components=3", "vampprior:components=3"],
+)
 def test_every_prior_has_a_bound_that_rises_to_p(prior):
     """p(x) by brute force: the mean of p(x|z) over very many draws of the prior."""
     spec = DataSpec(Levels((1, 2, 2), 2))
-    few = {"mixture": {"components": 3}, "vampprior": {"components": 3}, "categorical": {"categories": 3}}
-    model, x = small(spec, 0.8, prior=prior, **few.get(prior, {})).eval(), items(spec, 4)
+    model, x = small(spec, 0.8, prior=prior).eval(), items(spec, 4)
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in model.encoder.body.last.parameters():
@@ -129,7 +134,7 @@ def test_every_prior_has_a_bound_that_rises_to_p(prior):
 
 
 def test_a_vampprior_is_the_encoders_answer_to_its_pseudo_inputs():
-    model = small(prior="vampprior", components=3).eval()
+    model = small(prior=VampPrior(components=3)).eval()
     u = model.codes.pseudo_inputs.tanh()
     q = model.codes.posterior(model.encoder.of_real(u, {}).unflatten(1, (2, 2)))
     z = torch.randn(5, 2).double()
@@ -143,28 +148,28 @@ def test_a_vampprior_is_the_encoders_answer_to_its_pseudo_inputs():
     ("spec", "arguments", "message"),
     [
         (BINARY, {"objective": "iwea"}, "Did you mean 'iwae'"),
-        (BINARY, {"objective": "iwae", "beta": 4.0}, "no KL term"),
-        (BINARY, {"objective": "dreg", "kl_warmup": 10}, "no KL term"),
-        (BINARY, {"objective": "iwae", "free_bits": 0.1}, "no KL term"),
-        (BINARY, {"objective": "iwae", "draws": 1}, "draws >= 2, not 1"),
-        (BINARY, {"draws": 5}, "add --objective iwae"),
+        (BINARY, {"objective": "iwae:beta=4.0"}, "objective 'iwae' has no argument 'beta', which elbo has. Known: draws"),
+        (BINARY, {"objective": "dreg:warmup=10"}, "objective 'dreg' has no argument 'warmup', which elbo has"),
+        (BINARY, {"objective": {"iwae": {"free_bits": 0.1}}}, "objective 'iwae' has no argument 'free_bits'"),
+        (BINARY, {"objective": "iwae:draws=1"}, "draws >= 2, not 1"),
+        (BINARY, {"objective": "elbo:draws=5"}, "objective 'elbo' has no argument 'draws', which iwae, dreg have"),
         (BINARY, {"objective": "dreg", "prior": "bernoulli"}, "only relaxed ones"),
         (BINARY, {"objective": "iwae", "prior": "categorical"}, "only relaxed ones"),
-        (BINARY, {"prior": "mixture", "free_bits": 0.5}, "one KL for the whole code"),
+        (BINARY, {"prior": "mixture", "objective": "elbo:free_bits=0.5"}, "one KL for the whole code"),
         (BINARY, {"prior": "vamprior"}, "Did you mean 'vampprior'"),
-        (BINARY, {"components": 5}, "prior 'gaussian' has no components"),
-        (BINARY, {"prior": "mixture", "categories": 5}, "prior 'mixture' has no categories"),
-        (BINARY, {"prior": "laplace", "relaxation": 0.5}, "prior 'laplace' has no relaxation"),
-        (BINARY, {"prior": "categorical", "categories": 0}, "categories must be positive"),
+        (BINARY, {"prior": "gaussian:components=5"}, "'components', which mixture, vampprior have. It takes none"),
+        (BINARY, {"prior": "mixture:categories=5"}, "prior 'mixture' has no argument 'categories', which categorical"),
+        (BINARY, {"prior": "laplace:relaxation=0.5"}, "prior 'laplace' has no argument 'relaxation'"),
+        (BINARY, {"prior": "categorical:categories=0"}, "categories must be positive, not 0"),
         (DataSpec(Levels((1, 3, 4), 2), labels(3)), {"prior": "vampprior"}, "which have no label"),
-        (BINARY, {"scale": 0.1}, "fixes the width of likelihood 'gaussian'"),
-        (BINARY, {"likelihood": "gaussian", "scale": -1.0}, "must be positive"),
-        (BINARY, {"likelihood": "gaussian", "scale": math.inf}, "must be positive and finite"),
-        (BINARY, {"likelihood": "gaussian", "scale": 1e-5}, "must be 0.0009 to 148, not 1e-05"),
+        (BINARY, {"likelihood": "bernoulli:scale=0.1"}, "no argument 'scale', which gaussian has"),
+        (BINARY, {"likelihood": GaussianLikelihood(-1.0)}, "must be positive and finite, not -1.0"),
+        (BINARY, {"likelihood": GaussianLikelihood(math.inf)}, "must be positive and finite, not inf"),
+        (BINARY, {"likelihood": "gaussian:scale=1e-5"}, "must be 0.0009 to 148, not 1e-05"),
         (BINARY, {"network": "conv"}, "for images from 7×7 up"),
         (DataSpec(Levels((12,), 2)), {"network": "conv"}, "for images from 7×7 up"),
-        (BINARY, {"network": "dens"}, "network is dense or conv"),
-        (BINARY, {"kl_warmup": -1}, "cannot be negative"),
+        (BINARY, {"network": "dens"}, "no network 'dens'. Did you mean 'dense'"),
+        (BINARY, {"objective": "elbo:warmup=-1"}, "warmup must be at least 0, not -1"),
     ],
 )
 def test_combinations_that_make_no_sense_are_refused_with_the_reason(spec, arguments, message):
@@ -175,14 +180,14 @@ def test_combinations_that_make_no_sense_are_refused_with_the_reason(spec, argum
 def test_a_fixed_gaussian_is_squared_error_and_a_constant():
     """For continuous data: -log p(x|z) = |x - mean|² / 2σ² + D log(σ √2π)."""
     spec, sigma = DataSpec(Real((5,))), 0.3
-    x, p = torch.randn(4, 5).double(), small(spec, likelihood="gaussian", scale=sigma).decode(torch.randn(4, 2))
+    x, p = torch.randn(4, 5).double(), small(spec, likelihood=GaussianLikelihood(sigma)).decode(torch.randn(4, 2))
     expected = (x - p.mean).square().sum(1) / (2 * sigma**2) + 5 * math.log(sigma * math.sqrt(2 * math.pi))
     torch.testing.assert_close(-p.log_prob(x), expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 12), (1, 28, 28), (2, 7, 15)])
 def test_conv_networks_see_and_paint_every_pixel_of_any_size(shape):
-    model = VAE(DataSpec(Levels(shape, 4)), latent=3, network="conv", width=4, dropout=0.0).double().eval()
+    model = VAE(DataSpec(Levels(shape, 4)), latent=3, network=Conv(width=4)).double().eval()
     x = torch.rand(1, *shape).double().requires_grad_()
     (seen,) = torch.autograd.grad(model.encoder.of_real(x, {}).square().sum(), x)
     assert (seen != 0).double().mean() > 0.7  # some units are off

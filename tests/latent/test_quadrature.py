@@ -10,6 +10,7 @@ from torch import Tensor
 from simulacra.data import DataSpec
 from simulacra.fields import Levels
 from simulacra.latent import VAE
+from simulacra.networks import Dense
 
 BINARY, TERNARY = DataSpec(Levels((1, 3, 2), 2)), DataSpec(Levels((1, 1, 3), 3))
 
@@ -30,8 +31,8 @@ def log_p(model: VAE, x: Tensor, condition=None) -> Tensor:
     return torch.stack([torch.logsumexp(p.log_prob(item.expand(len(z), *item.shape)) + log_weight, 0) for item in x])
 
 
-def model(spec: DataSpec, latent: int = 1, likelihood: str = "auto", scale: float = 0.7) -> VAE:
-    made = VAE(spec, latent=latent, hidden=12, likelihood=likelihood, dropout=0.0)
+def model(spec: DataSpec, latent: int = 1, likelihood: str | None = None, scale: float = 0.7) -> VAE:
+    made = VAE(spec, latent=latent, network=Dense(hidden=12), likelihood=likelihood)
     return randomise(made.double().eval(), scale)
 
 

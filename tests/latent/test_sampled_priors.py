@@ -7,12 +7,15 @@ import torch
 from small import SPECS, items, labels
 
 from simulacra.condition import Condition
+from simulacra import parts
 from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import ModelFileError, NotSupported, UsageError
 from simulacra.fields import Levels
-from simulacra.latent import WAEMMD, modal_prior, sampled_prior, sampled_priors
+from simulacra.latent import WAEMMD, Draws, Modes
 from simulacra.model import load, save
+from simulacra.networks import Dense
+from simulacra.parts import as_part, part
 from simulacra.turns import Turn
 
 N = 4000
@@ -20,7 +23,7 @@ LIKE = torch.zeros(1)
 
 
 def codes(name: str, mode: torch.Tensor, modes: int = 10, latent: int = 2):
-    return sampled_priors.find(name, latent).codes(mode, modes, latent, LIKE)
+    return as_part("sampled-prior", name).codes(mode, modes, latent, LIKE)
 
 
 def drawn(name: str, mode: int, modes: int = 10) -> torch.Tensor:
@@ -96,36 +99,58 @@ def test_draws_are_repeated_with_their_modes():
     assert (p.sample()[:, 0] > 0).tolist() == [True, False] * 3
 
 
-# Functions of one's own
+# Priors of one's own
+
+
+class Square(Draws):
+    """Uniform within a cube of side 2 · half."""
+
+    half: float = 1.0
+
+    def draw(self, n, latent, generator):
+        return self.half * (2 * torch.rand(n, latent, generator=generator) - 1)
+
+
+class Line(Modes):
+    """Mode k of K at k/K in all coordinates."""
+
+    def draw_modes(self, mode, modes, latent, generator):
+        return (mode / modes)[:, None].expand(-1, latent)
+
+
+class Flat(Draws):
+    """Of a wrong shape."""
+
+    def draw(self, n, latent, generator):
+        return torch.zeros(n)
 
 
 @pytest.fixture
 def own(monkeypatch):
     """What a test adds to the table is gone after it."""
-    monkeypatch.setattr(sampled_priors, "_PRIORS", dict(sampled_priors._PRIORS))
+    monkeypatch.setitem(parts._parts, "sampled-prior", dict(parts.named("sampled-prior")))
+
+
+SMALL = Dense(hidden=8, layers=2)
 
 
 @pytest.mark.usefixtures("own")
-def test_a_function_of_ones_own_is_a_prior_of_a_model():
-    @sampled_prior("square")
-    def square(n, latent, generator):
-        return 2 * torch.rand(n, latent, generator=generator) - 1
-
-    model = WAEMMD(SPECS["grey"], latent=4, hidden=8, prior="square")
+def test_draws_of_ones_own_are_a_prior_of_a_model():
+    part("sampled-prior", "square")(Square)
+    model = WAEMMD(SPECS["grey"], latent=4, network=SMALL, prior="square")
     z = model.prior(500).sample()
     assert z.shape == (500, 4)
     assert z.abs().max() <= 1
     assert model.distance == pytest.approx(4 * 2 / 3, rel=0.05)  # the variance of a side is 1/3
     assert model.sample(3).shape == (3, 1, 8, 8)
+    large = WAEMMD(SPECS["grey"], latent=4, network=SMALL, prior="square:half=10")
+    assert 9 < large.prior(500).sample().abs().max() <= 10
 
 
 @pytest.mark.usefixtures("own")
-def test_a_function_with_modes_is_told_the_classes():
-    @modal_prior("line")
-    def line(mode, modes, latent, generator):
-        return (mode / modes)[:, None].expand(-1, latent)
-
-    model = WAEMMD(SPECS["grey-labelled"], latent=2, hidden=8, prior="line")
+def test_modes_of_ones_own_are_those_of_the_classes():
+    part("sampled-prior", "line")(Line)
+    model = WAEMMD(SPECS["grey-labelled"], latent=2, network=SMALL, prior="line")
     assert model.prior(3, {"label": torch.tensor([2, 0, 1])}).sample()[:, 0].tolist() == pytest.approx(
         [2 / 3, 0, 1 / 3]
     )
@@ -133,32 +158,43 @@ def test_a_function_with_modes_is_told_the_classes():
 
 
 @pytest.mark.usefixtures("own")
-@pytest.mark.usefixtures("own")
-@pytest.mark.parametrize("enter", [sampled_prior, modal_prior])
+@pytest.mark.parametrize("kind", [Draws, Modes])
 @pytest.mark.parametrize("name", ["gaussian", "ring", "swiss-roll"])
-def test_the_name_of_a_prior_that_saved_models_mean_cannot_be_taken(enter, name):
-    before = sampled_priors.find(name, 2)
-    with pytest.raises(UsageError, match=f"prior {name!r} is built in"):
-        enter(name)(lambda *asked: torch.zeros(1, 2))
-    assert sampled_priors.find(name, 2) is before
-    sampled_prior("mine")(lambda n, latent, generator: torch.zeros(n, latent))
-    sampled_prior("mine")(lambda n, latent, generator: torch.ones(n, latent))  # as in a notebook
+def test_the_name_of_a_prior_that_saved_models_mean_cannot_be_taken(kind, name):
+    before = parts.named("sampled-prior")[name]
+    mine = {"draw": lambda self, n, latent, generator: torch.zeros(n, 2), "draw_modes": lambda self, *_: torch.zeros(1, 2)}
+    with pytest.raises(ValueError, match=f"two parts of the kind 'sampled-prior' are called '{name}'"):
+        part("sampled-prior", name)(type("Mine", (kind,), mine))
+    assert parts.named("sampled-prior")[name] is before
+
+
+@pytest.mark.usefixtures("own")
+def test_a_prior_of_ones_own_may_be_defined_again():
+    """As in a notebook, whose cell is run twice."""
+    for height in (0.0, 1.0):
+
+        @part("sampled-prior", "mine")
+        class Mine(Draws):
+            def draw(self, n, latent, generator, height=height):
+                return torch.full((n, latent), height)
+
     assert (drawn("mine", -1) == 1).all()
 
 
+@pytest.mark.usefixtures("own")
 def test_codes_of_another_shape_are_refused():
-    sampled_prior("flat")(lambda n, latent, generator: torch.zeros(n))
-    with pytest.raises(UsageError, match=r"'flat' drew codes of shape \(5,\), asked for \(5, 3\)"):
-        WAEMMD(SPECS["grey"], latent=3, hidden=8, prior="flat").prior(5).sample()
+    part("sampled-prior", "flat")(Flat)
+    with pytest.raises(UsageError, match=r"'flat' drew codes of shape \(5,\), and \(5, 3\) are needed"):
+        WAEMMD(SPECS["grey"], latent=3, network=SMALL, prior="flat").prior(5).sample()
 
 
 def test_a_saved_model_whose_prior_is_not_imported_says_so(monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
-        patch.setattr(sampled_priors, "_PRIORS", dict(sampled_priors._PRIORS))
-        sampled_prior("mine")(lambda n, latent, generator: torch.zeros(n, latent))
-        save(WAEMMD(SPECS["grey"], latent=3, hidden=8, prior="mine"), tmp_path)
-        load(tmp_path)
-    with pytest.raises(ModelFileError, match=r"no prior 'mine' to draw from.*@sampled_prior has been imported"):
+        patch.setitem(parts._parts, "sampled-prior", dict(parts.named("sampled-prior")))
+        part("sampled-prior", "square")(Square)
+        save(WAEMMD(SPECS["grey"], latent=3, network=SMALL, prior=Square(half=2.0)), tmp_path)
+        assert load(tmp_path).codes == Square(half=2.0)
+    with pytest.raises(ModelFileError, match=r"no sampled-prior 'square'.*parts of test_sampled_priors: import .*first"):
         load(tmp_path)
 
 
@@ -168,7 +204,7 @@ def test_a_saved_model_whose_prior_is_not_imported_says_so(monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"prior": "rign"}, "no prior 'rign' to draw from. Did you mean 'ring'"),
+        ({"prior": "rign"}, "no sampled-prior 'rign'. Did you mean 'ring'"),
         ({"prior": "ring", "latent": 3}, "'ring' lies in the plane: it needs latent = 2, not 3"),
         ({"prior": "swiss-roll", "latent": 1}, "needs latent = 2, not 1"),
         ({"latent": 0}, "latent cannot be 0"),
@@ -182,8 +218,8 @@ def test_a_prior_or_likelihood_that_does_not_fit_is_refused(arguments, message):
 
 def test_one_mode_a_class_is_for_one_field():
     spec = DataSpec(Levels((1, 8, 8), 17), labels(3) | {"colour": labels(2)["label"]})
-    with pytest.raises(UsageError, match="one mode for each class of one field, and there are 2: label, colour"):
+    with pytest.raises(UsageError, match="one mode for each class of one field, and the condition is label, colour"):
         WAEMMD(spec, latent=2, prior="ring")
-    model = WAEMMD(spec, latent=2, hidden=8)
+    model = WAEMMD(spec, latent=2, network=SMALL)
     given = {"label": torch.tensor([0, 1, 0, 0]), "colour": torch.tensor([1, 1, 0, 1])}
     assert all(torch.isfinite(term) for term in model.loss(Turn(items(spec, 4), Condition(given))).values())

@@ -9,14 +9,15 @@ from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiagonalGaussian, DiscretisedGaussian, DiscretisedLogisticMixture
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real, numeric
-from simulacra.latent import VAE, bound
+from simulacra.latent import ELBO, VAE, bound
+from simulacra.networks import Dense
 from simulacra.turns import Turn
 
 GREY = DataSpec(Levels((1, 4, 3), 17), labels(3))
 
 
 def small(spec: DataSpec = GREY, **arguments) -> VAE:
-    return randomise(VAE(spec, **({"latent": 2, "hidden": 8} | arguments)).double().eval())
+    return randomise(VAE(spec, **({"latent": 2, "network": Dense(hidden=8)} | arguments)).double().eval())
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_beta_weighs_the_training_loss_and_no_bound():
     x, given = items(GREY, 8), condition_of(GREY, 8)
     values = {}
     for beta in (0.0, 1.0, 4.0):
-        model = small(beta=beta)
+        model = small(objective=ELBO(beta))
         torch.manual_seed(2)
         loss = model.loss(Turn(x, Condition(given)))
         torch.manual_seed(2)
@@ -95,7 +96,7 @@ def test_a_low_temperature_draws_the_mode_of_the_mode():
 @pytest.mark.parametrize("likelihood", ["gaussian", "logistic-mixture", "categorical"])
 def test_large_weights_end_at_the_clamps_and_not_in_infinity(likelihood):
     """Means in the thousands and log-scales far beyond their clamps, on both sides."""
-    model = randomise(VAE(GREY, latent=2, hidden=8, likelihood=likelihood).eval(), 10.0)
+    model = randomise(VAE(GREY, latent=2, network=Dense(hidden=8), likelihood=likelihood).eval(), 10.0)
     log_prob = model.decode(10 * torch.randn(50, 2), {"label": 0}).log_prob(items(GREY, 50))
     gradients = torch.autograd.grad(log_prob.sum(), list(model.decoder.parameters()))
     assert torch.isfinite(log_prob).all()
@@ -106,8 +107,8 @@ def test_large_weights_end_at_the_clamps_and_not_in_infinity(likelihood):
     ("levels", "expected"),
     [(2, Bernoulli), (3, DiscretisedLogisticMixture), (256, DiscretisedLogisticMixture), (None, DiagonalGaussian)],
 )
-def test_auto_is_the_likelihood_that_suits_the_grid(levels, expected):
-    model = VAE(DataSpec(numeric((4,), levels)), latent=2, hidden=4)
+def test_without_one_the_likelihood_is_what_suits_the_grid(levels, expected):
+    model = VAE(DataSpec(numeric((4,), levels)), latent=2, network=Dense(hidden=4))
     assert type(model.decode(torch.zeros(1, 2))) is expected
 
 
@@ -125,8 +126,8 @@ def test_gaussian_on_a_grid_is_a_mass():
         (DataSpec(Levels((4,), 17)), {"likelihood": "gausian"}, "Did you mean 'gaussian'"),
         (DataSpec(Levels((4,), 17)), {"likelihood": "berrnoulli"}, "Did you mean 'bernoulli'"),
         (DataSpec(Levels((4,), 17)), {"latent": 0}, "latent cannot be 0"),
-        (DataSpec(Levels((4,), 17)), {"hidden": 0}, "needs hidden, layers and width >= 1"),
-        (DataSpec(Levels((4,), 17)), {"beta": -0.5}, "beta, kl_warmup and free_bits cannot be negative"),
+        (DataSpec(Levels((4,), 17)), {"network": "dense:hidden=0"}, "hidden must be at least 1, not 0"),
+        (DataSpec(Levels((4,), 17)), {"objective": "elbo:beta=-0.5"}, "beta must be at least 0, not -0.5"),
     ],
 )
 def test_what_is_no_probability_of_the_data_is_refused(spec, arguments, message):

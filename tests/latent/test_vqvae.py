@@ -12,19 +12,19 @@ import simulacra as sim
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
-from simulacra.fields import Levels
-from simulacra.latent import VQVAE, VQVAE2
-from simulacra.latent.codeprior import COARSER, CodePixelCNN, CodePrior
-from simulacra.latent.vqvae import VectorQuantised
+from simulacra.fields import LabelMap, Levels
+from simulacra.latent import VQVAE, vqvae2
+from simulacra.latent.codeprior import CodePixelCNN, CodePrior
+from simulacra.latent.vqvae import GridPixelCNN
 from simulacra.turns import Turn
 
 GREY = DataSpec(Levels((1, 8, 8), 17), labels(3))
-SMALL = {"codes": 7, "dim": 3, "width": 6, "blocks": 1, "prior_width": 6, "prior_layers": 2}
+SMALL = {"codes": 7, "dim": 3, "width": 6, "blocks": 1, "prior": GridPixelCNN(width=6, layers=2)}
 
 
-def small(cls=VQVAE2, spec: DataSpec = GREY, scale: float = 0.4, **arguments) -> VectorQuantised:
+def small(build=vqvae2, spec: DataSpec = GREY, scale: float = 0.4, **arguments) -> VQVAE:
     torch.manual_seed(0)
-    return randomise(cls(spec, **(SMALL | arguments)).double().eval(), scale)
+    return randomise(build(spec, **(SMALL | arguments)).double().eval(), scale)
 
 
 def prior(codes: int = 5, sizes=((2, 2), (4, 4)), scale: float = 0.5) -> CodePrior:
@@ -35,7 +35,7 @@ def noise(seed: int = 3) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-both = pytest.mark.parametrize("cls", [VQVAE, VQVAE2])
+both = pytest.mark.parametrize("build", [VQVAE, vqvae2])
 
 
 # The prior
@@ -43,7 +43,7 @@ both = pytest.mark.parametrize("cls", [VQVAE, VQVAE2])
 
 @pytest.mark.parametrize("sizes", [((4, 3),), ((2, 2), (4, 4)), ((1, 2), (2, 4), (4, 8))], ids=str)
 def test_all_samplers_draw_the_same_codes(sizes):
-    """Of one, two and three grids; each of the finer ones is told of all that are coarser."""
+    """Of one, two and three grids; each of the finer ones is conditioned on all that are coarser."""
     made, given = prior(sizes=sizes), {"label": torch.tensor([0, 1, 2, 0, 1])}
     drawn = [made.sample(5, given, 1.0, noise(), sampler) for sampler in ("cached", "naive", "fixed-point")]
     for other in drawn[1:]:
@@ -75,20 +75,23 @@ def test_the_prior_of_codes_sums_to_one():
 
 def test_a_grid_of_codes_is_a_causal_chain_that_reads_all_coarser_codes():
     torch.manual_seed(0)
-    net = randomise(CodePixelCNN(DataSpec(Levels((1, 4, 4), 5)), 1, 8, 3, 0.0), 0.5).double().eval()
-    k, coarse = torch.randint(5, (2, 1, 4, 4)), torch.randint(5, (2, 1, 4, 4))
-    before = net.log_each(k, {COARSER: coarse})
+    spec = DataSpec(Levels((1, 4, 4), 5), {"coarse": LabelMap(5, (2, 2))})
+    net = randomise(CodePixelCNN(spec, 8, 3, 0.0), 0.5).double().eval()
+    k, coarse = torch.randint(5, (2, 1, 4, 4)), torch.randint(5, (2, 2, 2))
+    before = net.log_each(k, {"coarse": coarse})
     for place in range(16):
         moved = k.clone()
         moved.view(2, 16)[:, place] = (moved.view(2, 16)[:, place] + 1) % 5
         changed = (
-            net.conditionals(moved, {COARSER: coarse}).logits != net.conditionals(k, {COARSER: coarse}).logits
+            net.conditionals(moved, {"coarse": coarse}).logits != net.conditionals(k, {"coarse": coarse}).logits
         ).any(-1)
         assert not changed.view(2, 16)[:, : place + 1].any()
         assert place == 15 or changed.view(2, 16)[:, place + 1 :].any()
-    other = coarse.clone()
-    other[:, :, 2, 1] = (other[:, :, 2, 1] + 1) % 5
-    assert (net.log_each(k, {COARSER: other}) != before)[:, :, 2, 1].all()
+    for row, column in itertools.product(range(2), repeat=2):  # which stands for two rows and columns of the finer grid
+        other = coarse.clone()
+        other[:, row, column] = (other[:, row, column] + 1) % 5
+        moved = net.log_each(k, {"coarse": other}) != before
+        assert moved[:, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].all()
 
 
 def test_codes_are_no_points_of_a_line():
@@ -108,8 +111,8 @@ def test_codes_are_no_points_of_a_line():
 
 
 @both
-def test_the_bound_is_what_the_codes_and_the_picture_given_them_cost(cls):
-    model, x, given = small(cls), items(GREY, 6), condition_of(GREY, 6)
+def test_the_bound_is_what_the_codes_and_the_picture_given_them_cost(build):
+    model, x, given = small(build), items(GREY, 6), condition_of(GREY, 6)
     z = model.encode(x, given).sample()
     by_parts = model.decode(z, given).log_prob(x) + model.prior(6, given).log_prob(z)
     torch.testing.assert_close(model.elbo(x, given), by_parts)
@@ -147,9 +150,9 @@ def test_a_code_that_the_books_do_not_hold_has_no_mass():
 
 
 @both
-def test_the_codes_of_a_drawn_code_are_the_code(cls):
+def test_the_codes_of_a_drawn_code_are_the_code(build):
     """flat and split, look_up and the search for what was looked up, of all grids."""
-    model, given = small(cls), condition_of(GREY, 5)
+    model, given = small(build), condition_of(GREY, 5)
     indices = model.code_prior.sample(5, given, 1.0, noise(), "cached")
     vectors = model.autoencoder.look_up(indices)
     z = model.autoencoder.flat(vectors)
@@ -176,9 +179,9 @@ def test_gradients_reach_the_encoder_through_a_code():
 
 
 @both
-def test_losses_are_per_item_whatever_the_batch(cls):
+def test_losses_are_per_item_whatever_the_batch(build):
     """Doubling a batch changes no term; an item alone has its own. In eval mode, as training moves the codes."""
-    model, x, given = small(cls), items(GREY, 6), condition_of(GREY, 6)
+    model, x, given = small(build), items(GREY, 6), condition_of(GREY, 6)
     alone = [model.autoencoder_loss(Turn(x[i : i + 1])) for i in range(6)]
     twice = {"label": given["label"].repeat(2)}
     for phase in model.phases():
@@ -245,7 +248,7 @@ def test_labels_reach_the_prior_and_not_the_autoencoder():
 )
 def test_images_of_any_size_have_grids_a_quarter_or_half_of_their_sides(shape, grids, sizes):
     spec = DataSpec(Levels(shape, 4))
-    model = small(VQVAE, spec) if grids == 1 else small(VQVAE2, spec, grids=grids)
+    model = small(VQVAE, spec) if grids == 1 else small(vqvae2, spec, grids=grids)
     x = items(spec, 2)
     assert model.autoencoder.sizes == sizes
     assert [tuple(k.shape[1:]) for k in model.codes(x)] == sizes
@@ -285,8 +288,8 @@ def test_the_use_of_codes_is_counted_over_all_batches_together():
 
 
 @both
-def test_samplers_of_the_codes_can_be_chosen_at_the_door(cls):
-    model = small(cls)
+def test_samplers_of_the_codes_can_be_chosen_at_the_door(build):
+    model = small(build)
     drawn = [sim.sample(model, 4, seed=1, sampler=sampler) for sampler in ("cached", "naive", "fixed-point", None)]
     assert all((one == drawn[0]).all() for one in drawn)
     with pytest.raises(UsageError, match=r"no sampler 'quick'.*cached, naive, fixed-point"):
@@ -301,9 +304,9 @@ def test_a_low_temperature_draws_the_mode_of_the_mode():
 def test_a_trained_model_knows_its_data(digits, tmp_path):
     """A few steps of each stage: the bound falls, and codes of the finer grid are used."""
     options = {"steps": 60, "batch": 32, "every": 60, "warmup": 5, "learning_rate": 5e-3, "ema": 0.9}
-    arguments = SMALL | {"codes": 16, "dim": 8, "width": 16, "prior_width": 16}
+    arguments = SMALL | {"codes": 16, "dim": 8, "width": 16, "prior": GridPixelCNN(width=16, layers=2)}
     model = sim.fit("vqvae2", digits, tmp_path / "run", **arguments, **options)
-    fresh = VQVAE2(digits.spec.conditioned_on(()), **arguments)
+    fresh = vqvae2(digits.spec.conditioned_on(()), **arguments)
     before, after = (sim.score(m, digits, limit=100).bits_per_dim for m in (fresh, model))
     assert after < before - 0.5
     x = torch.from_numpy(digits.test.x[:100].copy())
@@ -311,34 +314,47 @@ def test_a_trained_model_knows_its_data(digits, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("cls", "spec", "arguments", "message"),
+    ("build", "spec", "arguments", "message"),
     [
         (VQVAE, SPECS["vector"], {}, "for images.*try vae"),
         (VQVAE, GREY, {"codes": 1}, "codes must be 2 to"),
-        (VQVAE, GREY, {"dim": 0}, "dim, width and prior_width at least 1"),
+        (VQVAE, GREY, {"dim": 0}, "grids, dim and width at least 1"),
+        (VQVAE, GREY, {"width": 0}, "grids, dim and width at least 1"),
+        (VQVAE, GREY, {"prior": "gated-pixelcnn:width=0"}, "width must be at least 1, not 0"),
+        (VQVAE, GREY, {"prior": "gated-pixelcn"}, "no grid-prior 'gated-pixelcn'. Did you mean 'gated-pixelcnn'"),
         (VQVAE, GREY, {"blocks": -1}, "blocks at least 0"),
         (VQVAE, GREY, {"commitment": 0.0}, "commitment positive"),
         (VQVAE, GREY, {"likelihood": "bernoulli"}, "binary data"),
-        (VQVAE, GREY, {"prior_layers": 0}, "at least one layer"),
+        (VQVAE, GREY, {"prior": "gated-pixelcnn:layers=0"}, "layers must be at least 1, not 0"),
+        (VQVAE, GREY, {"prior": GridPixelCNN}, "prior of VQVAE is a grid-prior, not"),
         (VQVAE, GREY, {"codes": 40_000}, "codes must be 2 to 32768"),
-        (VQVAE2, GREY, {"grids": 1}, "at least 2 grids, not 1; vqvae has one"),
-        (VQVAE2, GREY, {"grids": 9}, "9 grids.*too many"),
+        (vqvae2, GREY, {"grids": 0}, "grids, dim and width at least 1"),
+        (vqvae2, GREY, {"grids": 9}, "9 grids.*too many"),
     ],
 )
-def test_what_it_cannot_model_is_refused(cls, spec, arguments, message):
+def test_what_it_cannot_model_is_refused(build, spec, arguments, message):
     with pytest.raises(UsageError, match=message):
-        cls(spec, **arguments)
+        build(spec, **arguments)
+
+
+def test_vqvae2_is_vqvae_with_another_number_of_grids():
+    """What is saved is the class with its parts; the preset is where it came from."""
+    preset, composed = vqvae2(GREY, **SMALL), VQVAE(GREY, grids=2, **SMALL)
+    assert type(preset) is type(composed) is VQVAE
+    assert preset.arguments == composed.arguments
+    assert (preset.name, composed.name) == ("vqvae2", "vqvae")
+    assert small(grids=1).arguments == small(VQVAE).arguments
 
 
 @pytest.mark.parametrize("size", [(4, 4), (8, 8), (9, 5), (28, 28), (17, 40)])
 def test_the_refusal_of_grids_names_the_most_that_fit(size):
     spec = DataSpec(Levels((1, *size), 5))
     with pytest.raises(UsageError, match="too many") as refusal:
-        small(VQVAE2, spec, grids=12)
+        small(vqvae2, spec, grids=12)
     most = int(re.search(r"at most (\d+)", str(refusal.value))[1])
-    small(VQVAE2, spec, grids=most)
+    small(vqvae2, spec, grids=most)
     with pytest.raises(UsageError, match=f"at most {most}"):
-        small(VQVAE2, spec, grids=most + 1)
+        small(vqvae2, spec, grids=most + 1)
 
 
 @pytest.mark.parametrize("asked", ["log_prob_bound", "log_weights"])

@@ -13,6 +13,7 @@ from simulacra.errors import UsageError
 from simulacra.fields import Levels
 from simulacra.latent import WAEMMD
 from simulacra.latent.wae import SCALES, mmd
+from simulacra.networks import Dense
 from simulacra.turns import Turn
 
 LABELLED = SPECS["grey-labelled"]
@@ -33,7 +34,7 @@ def by_hand(z, w, distance, same=lambda i, j: True) -> float:
 
 
 def small(spec: DataSpec = LABELLED, **arguments) -> WAEMMD:
-    return randomise(WAEMMD(spec, **({"latent": 2, "hidden": 16} | arguments)).double().eval())
+    return randomise(WAEMMD(spec, **({"latent": 2, "network": Dense(hidden=16, layers=2)} | arguments)).double().eval())
 
 
 def test_it_is_its_definition():
@@ -125,10 +126,11 @@ def test_a_decoder_is_told_the_class_unless_the_code_says_it(prior, told):
 
 def test_codes_come_to_lie_like_the_prior(tmp_path):
     data = stripes(DataSpec(Levels((1, 8, 8), 2)), n=256)
-    model = sim.fit("wae-mmd", data, tmp_path, hidden=32, latent=2, steps=300, batch=64, learning_rate=3e-3, ema=0.9)
+    sizes = {"network": Dense(hidden=32, layers=2), "latent": 2}
+    model = sim.fit("wae-mmd", data, tmp_path, **sizes, steps=300, batch=64, learning_rate=3e-3, ema=0.9)
     z = torch.from_numpy(sim.encode(model, data)["mean"])
     w = model.prior(len(z)).sample(torch.Generator().manual_seed(0))
-    start = WAEMMD(data.spec, hidden=32, latent=2).encode(torch.from_numpy(data.test.x)).mean.detach()
+    start = WAEMMD(data.spec, **sizes).encode(torch.from_numpy(data.test.x)).mean.detach()
     assert mmd(z, w, 4.0) < 0.1 < mmd(start, w, 4.0)
 
 

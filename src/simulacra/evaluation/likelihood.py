@@ -113,7 +113,7 @@ def _number(value: Tensor) -> float | None:
 
 
 def score_items(model: Model, split: Split, samples: int = 1, limit: int | None = None, seed: int = 0) -> np.ndarray:
-    """Negative log-likelihood of every item, (N,) nats in float64, in their order; arguments and errors as in `score`."""
+    """Negative log-likelihood of every item, (N,) nats in float64, in order; arguments and errors as in `score`."""
     index = some_of(len(split), limit, seed, "score")
     return -_estimate(model, split, estimator_for(model, None, samples), index, seed).log_prob.numpy()
 

@@ -11,9 +11,10 @@ codebooks      how many codes occur among all items, and their perplexity exp(-Î
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,15 +25,18 @@ from simulacra.exploration.codes import split_for
 from simulacra.exploration.posteriors import SILENT, Posteriors, posteriors
 from simulacra.feed import at_once, in_order
 from simulacra.model import Model, as_model, evaluating
+from simulacra.parts import called, is_part
 from simulacra.randomness import seed_everything
 
 ACTIVE = 0.01  # variance
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
 UNEVEN = 0.25  # of the codes: a lower perplexity is worth a sentence
-REMEDIES = {  # by the argument that a model must have
-    "kl_warmup": "--kl-warmup 2000",
-    "free_bits": "--free-bits 0.1",
-    "beta": "a smaller --beta",
+WARMUP, FREE = 2000, 0.1  # steps, nats
+REMEDIES: dict[str, Callable[[float], float]] = {  # arguments of a model, or of a part of it, and what to set them to
+    "kl_warmup": lambda now: WARMUP,
+    "warmup": lambda now: WARMUP,
+    "free_bits": lambda now: FREE,
+    "beta": lambda now: now / 2,
 }
 
 
@@ -124,8 +128,16 @@ def _collapsed(model: Model, silent: Tensor) -> Finding:
 
 
 def _wake(model: Model) -> str:
-    known = [told for argument, told in REMEDIES.items() if argument in model.arguments]
-    return f"fit again with {' or '.join(known)}" if known else "fit longer, or weaken the decoder"
+    """What may bring dimensions into use, by the arguments that the model has."""
+    flags = [f"--{name.replace('_', '-')} {value:g}" for name, value in _changes(model.arguments)]
+    for name, own in model.arguments.items():
+        if is_part(own):
+            flags += [f"--{name} {called(own)[1]}:{argument}={value:g}" for argument, value in _changes(vars(own))]
+    return f"fit again with {' or '.join(flags)}" if flags else "fit longer, or weaken the decoder"
+
+
+def _changes(arguments: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(name, change(arguments[name])) for name, change in REMEDIES.items() if name in arguments]
 
 
 def _layers(model: Model, layered: Layered, items: Split, limit: int | None) -> Finding:

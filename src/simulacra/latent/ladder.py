@@ -29,7 +29,7 @@ from simulacra.latent.bound import LatentVariable
 from simulacra.latent.ladder_network import BottomUp, Size, TopDown, grids_of
 from simulacra.latent.likelihoods import Likelihood, suited
 from simulacra.latent.objectives import warm_up
-from simulacra.parts import part
+from simulacra.parts import part, within
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
 
@@ -103,8 +103,7 @@ class LadderVAE(LatentVariable):
         super().__init__(spec)
         if not spec.is_image:
             raise UsageError(f"ladder-vae is for images (C, H, W), not vectors of shape {spec.shape}; try vae")
-        if min(size.width, size.hidden, size.latent, *size.layers) < 1 or min(beta, kl_warmup, free_bits) < 0:
-            raise UsageError("ladder-vae needs at least one of each thing, and no weight of its loss below 0")
+        within(0, beta=beta, kl_warmup=kl_warmup, free_bits=free_bits)
         self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
         self.likelihood = (likelihood or suited(spec)).build(spec)
         patch, grids = grids_of(spec.shape, size)

@@ -14,7 +14,7 @@ from simulacra.condition import Condition
 from simulacra.distributions import DiagonalGaussian
 from simulacra.fields import Field
 from simulacra.nn import AddCondition, Bottleneck, Embed
-from simulacra.parts import kind
+from simulacra.parts import kind, within
 
 LOG_SCALE = 8.0  # |log σ| of every layer stays below it
 
@@ -38,6 +38,10 @@ class Size:
     latent: int
     layers: tuple[int, ...]
     grid: int
+
+    def __post_init__(self) -> None:
+        least = min(self.layers, default=0)
+        within(1, width=self.width, hidden=self.hidden, latent=self.latent, layers=least, grid=self.grid)
 
 
 class Grid(NamedTuple):

@@ -1,4 +1,4 @@
-r"""What a variational autoencoder maximises. Every objective returns what is reported: named terms, per item, to minimise.
+r"""What a variational autoencoder maximises. An objective returns what is reported: named terms an item, to minimise.
 
 ELBO    E_q[log p(x|z)] - β KL(q||p); β != 1, the warm-up of the KL and free bits change training and never a score.
 IWAE    log 1/K Σ_k w_k, with gradients through the draws (Burda et al. 2016, section 3).
@@ -18,7 +18,7 @@ from simulacra.distributions import Distribution, kl_divergence, kl_each
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.priors import CodePrior
-from simulacra.parts import called, kind, part
+from simulacra.parts import called, kind, part, within
 from simulacra.turns import Turn
 
 
@@ -56,8 +56,7 @@ class ELBO:
     free_bits: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.beta < 0 or self.warmup < 0 or self.free_bits < 0:
-            raise UsageError("beta, warmup and free_bits cannot be negative")
+        within(0, beta=self.beta, warmup=self.warmup, free_bits=self.free_bits)
 
     def check(self, prior: CodePrior) -> None:
         if self.free_bits and not prior.per_coordinate:
@@ -91,8 +90,8 @@ class _Weighted:
     def check(self, prior: CodePrior) -> None:
         if not prior.reparameterised:
             raise UsageError(
-                f"objective {called(self)[1]!r} needs gradients through true draws, and discrete codes have only relaxed "
-                "ones, with which it bounds nothing; use --objective elbo"
+                f"objective {called(self)[1]!r} needs gradients through true draws, and discrete codes have only "
+                "relaxed ones, with which it bounds nothing; use --objective elbo"
             )
 
 

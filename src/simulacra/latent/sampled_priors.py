@@ -34,8 +34,7 @@ AVERAGED = 4096  # draws behind a mean
 class SampledPrior(Protocol):
     """p(z) by its draws. `modal`: its modes can stand for classes; else p(z) is the same for all of them."""
 
-    @property
-    def modal(self) -> bool: ...
+    modal: ClassVar[bool]
 
     def codes(self, mode: Tensor, modes: int, latent: int, like: Tensor) -> Distribution:
         """p(z) of len(mode) items, each of its mode, or of any for -1; raises UsageError for another dimension."""

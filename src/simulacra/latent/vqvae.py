@@ -27,7 +27,7 @@ from simulacra.latent.code_grids import CodeGrids, is_large
 from simulacra.latent.codeprior import CodePrior
 from simulacra.latent.likelihoods import Likelihood, suited
 from simulacra.latent.quantise import CodeUse, code_use
-from simulacra.parts import kind, part
+from simulacra.parts import kind, part, share, within
 from simulacra.registry import register, variant
 from simulacra.turns import Phase, Turn
 
@@ -59,9 +59,11 @@ class GridPixelCNN:
     layers: int = 4
     dropout: float = 0.2
 
+    def __post_init__(self) -> None:
+        within(1, width=self.width, layers=self.layers)
+        share(dropout=self.dropout)
+
     def build(self, sizes: Sequence[tuple[int, int]], codes: int, fields: Mapping[str, Field]) -> CodePrior:
-        if self.width < 1:
-            raise UsageError(f"the prior needs a width of at least 1, not {self.width}")
         return CodePrior(sizes, codes, fields, self.width, self.layers, self.dropout)
 
 

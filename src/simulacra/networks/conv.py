@@ -12,7 +12,7 @@ from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.networks.pair import Network
 from simulacra.nn import AddCondition, Double, Halve, halvings
-from simulacra.parts import part
+from simulacra.parts import part, share, within
 
 
 class ConvEncoder(nn.Module):
@@ -75,8 +75,8 @@ class Conv(Network):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.width < 1 or not 0 <= self.dropout < 1:
-            raise UsageError("a conv network needs width >= 1, and dropout from 0 up to 1")
+        within(1, width=self.width)
+        share(dropout=self.dropout)
 
     def encoder(self, spec: DataSpec, outputs: int) -> nn.Module:
         self._refuse(spec)

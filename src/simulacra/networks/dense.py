@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.networks.pair import Network
 from simulacra.nn import AddCondition
-from simulacra.parts import part
+from simulacra.parts import part, share, within
 
 
 class Perceptron(nn.Module):
@@ -77,8 +76,8 @@ class Dense(Network):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.layers) < 1 or not 0 <= self.dropout < 1:
-            raise UsageError("a dense network needs hidden and layers >= 1, and dropout from 0 up to 1")
+        within(1, hidden=self.hidden, layers=self.layers)
+        share(dropout=self.dropout)
 
     def encoder(self, spec: DataSpec, outputs: int) -> nn.Module:
         return Perceptron(spec.dims, self.hidden, self.layers, outputs, spec.condition, self.dropout)

@@ -77,7 +77,7 @@ class Encoded:
     def __init__(self, model: Model, data: Dataset, field: str, where: Runtime) -> None:
         self.model, self.data, self.field, self.where = model.to(where.device).eval(), data, field, where
         self.spec = data.spec.conditioned_on((field,))
-        self.classes = self.spec.condition[field].count
+        self.classes = self.spec.classes("learning from few labels")[field].count
 
     @cached_property
     def train(self) -> dict[str, np.ndarray]:
