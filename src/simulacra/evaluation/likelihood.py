@@ -130,7 +130,9 @@ def _of_block(model: Model, split: Split, how: Estimator, index: np.ndarray, see
     any process.
     """
     seed_everything(seed, "score", block)
-    x, condition = feed(split, index[BLOCK * block : BLOCK * (block + 1)], model.spec, model.device)
+    part = index[BLOCK * block : BLOCK * (block + 1)]
+    unlabelled = model.learns_unlabelled and how.method == "elbo"
+    x, condition = feed(split, part, model.spec, model.device, unlabelled=unlabelled)
     with evaluating(model):
         return _exact(model, x, condition) if isinstance(model, Density) else how(model, x, condition)
 
