@@ -98,9 +98,9 @@ def refuse_if_different(path: Path, then: Mapping[str, Any], now: Mapping[str, A
     keys = sorted(before.keys() | after.keys(), key=lambda key: (key != "model.type", key))
     differing = [key for key in keys if before.get(key) != after.get(key)]
     if differing:
-        told = ", ".join(f"{key} ({before.get(key)} there, {after.get(key)} now)" for key in differing[:6])
+        listed = ", ".join(f"{key} ({before.get(key)} there, {after.get(key)} now)" for key in differing[:6])
         raise UsageError(
-            f"{path} holds a run made with other settings: {told}. "
+            f"{path} holds a run made with other settings: {listed}. "
             "Use --fresh for a new folder beside it, another --out, or the settings it was made with."
         )
 
