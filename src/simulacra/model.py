@@ -44,9 +44,7 @@ class _RecordedCall(ABCMeta):
     """Convert the arguments of the constructor to their types, and remember them in `model.arguments`."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)
-        given = registry.converted(cls, bound, cls.__name__)
-        del given["self"]
+        given = registry.bound(cls, cls.__name__, args, kwargs)
         model = super().__call__(**given)
         model.arguments = {name: value for name, value in given.items() if name != "spec"}
         return model
