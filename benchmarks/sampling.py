@@ -37,7 +37,11 @@ from simulacra.autoregressive.samplers import WholeSteps
 from simulacra.data import DataSpec
 from simulacra.fields import Levels
 
-BINARY, COLOUR, VECTOR = DataSpec(Levels((1, 28, 28), 2)), DataSpec(Levels((3, 32, 32), 256)), DataSpec(Levels((784,), 2))
+BINARY, COLOUR, VECTOR = (
+    DataSpec(Levels((1, 28, 28), 2)),
+    DataSpec(Levels((3, 32, 32), 256)),
+    DataSpec(Levels((784,), 2)),
+)
 SETTINGS: dict[str, tuple[DataSpec, dict[str, Any]]] = {
     "nade": (VECTOR, {"hidden": 500}),
     "made": (VECTOR, {"hidden": 2000}),

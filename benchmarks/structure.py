@@ -1,15 +1,15 @@
 """How the package is built, read from its syntax trees alone: nothing of what is measured is imported.
 
-    signature   the parameters of a function or method, without self and cls
-    depth       classes of the package in the longest chain of bases that ends in a class; others' bases do not count
-    override    a method that replaces one with a body in a base of the package; abstract methods, those of protocols
-                and empty ones may be replaced freely, and constructors are counted apart
-    dup6        the share of code lines, imports left out, inside a run of six or more that stands elsewhere as well
-    circle      modules that import one another, directly or through others, in functions too; with what only a type
-                checker imports, and without
+signature   the parameters of a function or method, without self and cls
+depth       classes of the package in the longest chain of bases that ends in a class; others' bases do not count
+override    a method that replaces one with a body in a base of the package; abstract methods, those of protocols
+            and empty ones may be replaced freely, and constructors are counted apart
+dup6        the share of code lines, imports left out, inside a run of six or more that stands elsewhere as well
+circle      modules that import one another, directly or through others, in functions too; with what only a type
+            checker imports, and without
 
-    python benchmarks/structure.py --record structure              # nothing is written without --record
-    python benchmarks/structure.py --src ../other/src/simulacra    # another checkout, by the same rules
+python benchmarks/structure.py --record structure              # nothing is written without --record
+python benchmarks/structure.py --src ../other/src/simulacra    # another checkout, by the same rules
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ from torch import Tensor, nn
 import simulacra as sim
 from simulacra.latent import VQVAE
 from simulacra.training.batches import Batches
-from simulacra.training.fit import LOGGED_EVERY
 from simulacra.training.loop import Loop
+from simulacra.training.observers import LOGGED_EVERY
 from simulacra.training.plan import make_plan
 from simulacra.training.runtime import Runtime
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from simulacra import checks, registry
 from simulacra.capabilities import ClosedForm, can
-from simulacra.checks.contract import condition_of, items_of, randomised
+from simulacra.checks.cases import condition_of, items_of, randomised
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
 from simulacra.errors import UsageError
 from simulacra.fields import Levels

@@ -1,4 +1,4 @@
-"""Every law of the contract, for every registered model on every kind of data that it takes; and that laws can break."""
+"""Every law of the contract, for every registered model on every kind of data it takes; and that laws can break."""
 
 import pytest
 import torch

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         neighbours,
         reconstruct,
         sample,
-        sample_rejected,
         traverse,
     )
     from simulacra.fitting import fit
@@ -72,7 +71,6 @@ __all__ = [
     "reconstruct",
     "register",
     "sample",
-    "sample_rejected",
     "save",
     "score",
     "score_items",
@@ -108,7 +106,6 @@ _HOMES = {
     "reconstruct": "exploration",
     "register": "registry",
     "sample": "exploration",
-    "sample_rejected": "exploration",
     "save": "model",
     "score": "evaluation",
     "score_items": "evaluation",

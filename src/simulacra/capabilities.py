@@ -244,12 +244,15 @@ def can(model: object, ability: type) -> bool:
     return issubclass(model, ability) if isinstance(model, type) else isinstance(model, ability)
 
 
-def need(model: object, ability: type[A]) -> A:
-    """The model itself, as one that has the ability; raises NotSupported, with the reason and a remedy, for another."""
+def need(model: object, ability: type[A], refusal: str | None = None) -> A:
+    """The model itself, as one that has the ability; raises NotSupported, with the reason and a remedy, for another.
+
+    `refusal` takes the place of the ability's own sentence where a verb knows a better remedy.
+    """
     if isinstance(model, ability):
         return model
-    refusal = next(own.refusal for own in ABILITIES.values() if own.protocol is ability)
-    raise NotSupported(f"{getattr(model, 'name', type(model).__name__)} {refusal}")
+    sentence = refusal or next(own.refusal for own in ABILITIES.values() if own.protocol is ability)
+    raise NotSupported(f"{getattr(model, 'name', type(model).__name__)} {sentence}")
 
 
 def abilities(model: object) -> list[str]:

@@ -15,7 +15,7 @@ import simulacra
 from simulacra import registry
 from simulacra.capabilities import Encoder
 from simulacra.data import Dataset
-from simulacra.evaluation.evaluate import Evaluation, evaluate_fully
+from simulacra.evaluation import Evaluation
 from simulacra.evaluation.report import Chapter, write_report
 from simulacra.feed import in_order
 from simulacra.model import Model
@@ -42,7 +42,7 @@ class Trained:
 
     def row(self) -> dict[str, str]:
         """Its line in the table."""
-        measures = self.evaluation.measures
+        measures = self.evaluation
         bits, distance, copies = (measures.get(key) for key in ("bits_per_dim", "frechet_distance", "near_copies"))
         return {
             "model": self.name,
@@ -82,7 +82,7 @@ def _look_at(name: str, model: Model, data: Dataset, run: Path) -> Trained:
     samples = simulacra.sample(model, SHOWN)
     seconds = time.perf_counter() - started
     record = json.loads((run / "run.json").read_text())
-    return Trained(name, model, evaluate_fully(model, data), samples, seconds, run, record)
+    return Trained(name, model, simulacra.evaluate(model, data), samples, seconds, run, record)
 
 
 def _chapter(entry: Trained, data: Dataset) -> Chapter:
@@ -102,5 +102,4 @@ def _chapter(entry: Trained, data: Dataset) -> Chapter:
         walk = simulacra.interpolate(entry.model, IN_A_ROW, 4, data).cpu().numpy()
         pictures["Walks between the codes of unseen digits"] = picture(walk, data.spec, IN_A_ROW)
     curve = [json.loads(line) for line in (entry.run / "metrics.jsonl").read_text().splitlines()]
-    measures = entry.evaluation.measures
-    return Chapter(entry.name, registry.find(entry.name).paper, pictures, measures, curve)
+    return Chapter(entry.name, registry.find(entry.name).paper, pictures, entry.evaluation, curve)

@@ -9,7 +9,7 @@ from typing import Any
 from simulacra.data import Dataset
 from simulacra.evaluation.judges import usual_judge
 from simulacra.model import Model
-from simulacra.training import Observer, carry_out, make_plan
+from simulacra.training import Judge, Observer, carry_out, make_plan
 
 
 def fit(
@@ -21,13 +21,14 @@ def fit(
     labels: int | None = None,
     fresh: bool = False,
     observers: Sequence[Observer] = (),
+    judge: Judge | None = None,
     **options: Any,
 ) -> Model:
     """Train a model and return it, ready to sample and score.
 
     The weights that are kept are the best of all validations, by `simulacra.evaluation.judges`: a likelihood or a bound
-    of it where there is one, else a Fréchet distance of samples, else the error of reconstructions.
-    `simulacra.training.fit` takes a judge of one's own.
+    of it where there is one, else a Fréchet distance of samples, else the error of reconstructions; or by a judge of
+    your own.
 
     Args:
         model: a registered name, or a model that was constructed by hand.
@@ -39,6 +40,7 @@ def fit(
             validation split too, which is judged by a bound of p(x); for models that learn from unlabelled items.
         fresh: begin anew, in a new folder beside `out` where `out` is taken.
         observers: see `simulacra.training.Observer`; they follow the training on the leading rank.
+        judge: of the weights at each validation (`simulacra.training.Judge`); by default the one that suits the model.
         options: training options (`simulacra.training.Options`), and, where `model` is a name, arguments of the model.
 
     Raises:
@@ -47,4 +49,4 @@ def fit(
         Interrupted: after SIGTERM or Ctrl-C, once the state is saved.
     """
     plan = make_plan(model, data, out, condition, fresh, options, labels)
-    return carry_out(plan, usual_judge(plan.model), observers)
+    return carry_out(plan, judge or usual_judge(plan.model), observers)

@@ -262,16 +262,17 @@ def refuse_if_changed_by_hand(model: Model) -> None:
     for name, module in own.items():
         if name not in built or type(module) is not type(built[name]) or _size(module) != _size(built[name]):
             raise UsageError(
-                f"{name or 'the model'} of this {model.name} is a {type(module).__name__} that its recipe does not have: "
-                "such a model could not be loaded again. Make it a part, @part('network', 'mine'), and pass that to the "
-                "constructor; see CONTRIBUTING.md"
+                f"{name or 'the model'} of this {model.name} is a {type(module).__name__} that its recipe does not "
+                "have: such a model could not be loaded again. Make it a part, @part('network', 'mine'), and pass "
+                "that to the constructor; see CONTRIBUTING.md"
             )
         for attribute, value in _plain(module).items():
             if attribute in vars(built[name]) and vars(built[name])[attribute] != value:
                 place = f"{name}.{attribute}" if name else attribute
                 raise UsageError(
                     f"{place} of this {model.name} was set to {value!r} after it was constructed with "
-                    f"{vars(built[name])[attribute]!r}, which its config.json would not know; pass it to the constructor"
+                    f"{vars(built[name])[attribute]!r}, which its config.json would not know; "
+                    "pass it to the constructor"
                 )
     if missing := sorted(built.keys() - own.keys()):
         raise UsageError(f"this {model.name} lacks {missing[0]!r}, which its recipe has; construct it anew")

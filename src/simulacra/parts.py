@@ -95,6 +95,12 @@ def _lacking(made: type, signature: type) -> list[str]:
     return [name for name in wanted if getattr(made, name, None) in (None, getattr(signature, name))]
 
 
+def kinds() -> dict[str, type]:
+    """Every kind of part by its name, with the protocol or base class that its parts keep."""
+    fill()
+    return dict(_kinds)
+
+
 def named(of: str) -> dict[str, type]:
     """All parts of a kind by name, in the order of their registration."""
     fill()
@@ -279,8 +285,8 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
             return make(of, name, given)
     known = named(of)
     raise UsageError(
-        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. A class of your own is one once "
-        f"@part({of!r}, NAME) stands above it."
+        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. "
+        f"A class of your own is one once @part({of!r}, NAME) stands above it."
     )
 
 

@@ -11,6 +11,8 @@ import zlib
 import numpy as np
 import torch
 
+from simulacra.errors import UsageError
+
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -55,3 +57,15 @@ def seed_everything(*parts: int | str) -> None:
 def generator(device: torch.device, *parts: int | str) -> torch.Generator:
     """A generator of its own for a purpose."""
     return torch.Generator(device).manual_seed(mix(*parts))
+
+
+def some_of(n: int, most: int | None, *parts: int | str) -> np.ndarray:
+    """The numbers of at most `most` of n items, rising: all of them where there are no more, else drawn for a purpose.
+
+    The first items of a split are no sample of it, because splits may be sorted. Raises UsageError for most < 1.
+    """
+    if most is not None and most < 1:
+        raise UsageError(f"at least one item is needed, not {most}")
+    if most is None or most >= n:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(mix(*parts)).permutation(n)[:most])

@@ -10,7 +10,7 @@ import pytest
 from simulacra.cli import main
 
 TINY = {
-    "vae": ["--hidden", "8", "--latent", "2"],
+    "vae": ["--network", "dense:hidden=8", "--latent", "2"],
     "gated-pixelcnn": ["--width", "4", "--layers", "2", "--kernel", "3"],
     "dcgan": ["--width", "4", "--latent", "4"],
 }

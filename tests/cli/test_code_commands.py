@@ -110,7 +110,9 @@ def test_health_has_figures_and_advice(printed, run):
 
 def test_fit_ends_with_the_health_of_models_with_an_encoder(printed, tmp_path):
     words = ["digits", "--steps", "2", "--out"]
-    assert "active units" in printed("fit", "vae", *words, tmp_path / "vae", "--hidden", "8", "--latent", "2")
+    assert "active units" in printed(
+        "fit", "vae", *words, tmp_path / "vae", "--network", "dense:hidden=8", "--latent", "2"
+    )
     told = printed("fit", "dcgan", *words, tmp_path / "dcgan", "--width", "4", "--latent", "4")
     assert "done" in told
     assert "active units" not in told
@@ -176,7 +178,7 @@ def test_wrong_edits_are_one_line_and_nothing_is_written(refused, runs, tmp_path
     assert "no file of NumPy" in refused("edit", run, "digits:0", "--toward", f"{tmp_path / 'a.npz'}=1", *out, code=1)
     nothing = tmp_path / "nothing.npz"
     assert refused("edit", run, "digits:0", "--toward", f"{nothing}=1", *out, code=1).count("nothing.npz") == 1
-    assert "with --label" in refused("edit", runs["gated-pixelcnn"], _picture(tmp_path), "--dim", "0=1", *out)
+    assert "--given label=0" in refused("edit", runs["gated-pixelcnn"], _picture(tmp_path), "--dim", "0=1", *out)
     assert ".png or a .npz" in refused("edit", run, "digits:0", "--dim", "0=1", "--out", tmp_path / "e.jpg")
     assert not (tmp_path / "e.png").exists()
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-TINY = ["--hidden", "8", "--latent", "2", "--steps", "3"]
+TINY = ["--network", "dense:hidden=8", "--latent", "2", "--steps", "3"]
 
 
 def test_m2_from_few_labels(printed, tmp_path):

@@ -15,7 +15,7 @@ def test_what_a_judge_keeps_is_written_with_its_labels(printed, runs, tmp_path):
     assert json.loads(printed("sample", run, *words)) == {"n": 5, "seed": 3, "out": str(out)}
     with np.load(out) as written:
         assert written["label"].tolist() == [0, 1, 2, 3, 4]
-        assert (written["x"] == sim.sample_rejected(run, 5, keep=0.5, judge="digits", seed=3)).all()
+        assert (written["x"] == sim.sample(run, 5, keep=0.5, judge="digits", seed=3)).all()
 
 
 def test_what_makes_no_sense_is_refused(refused, runs, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from simulacra import registry
 from simulacra.cli import main
 from simulacra.data import DataSpec
+from simulacra.fields import Levels
 
 
 def rows(printed, *words) -> dict[str, dict]:
@@ -26,9 +27,9 @@ def test_parameters_are_those_of_the_defaults_on_digits(printed):
     told = rows(printed)
     assert told["independent"]["parameters"] == 64 * 16
     assert told["markov"]["parameters"] == 16 * (1 + 63 * 17)
-    vae = registry.build("vae", DataSpec((1, 8, 8), 17))
+    vae = registry.build("vae", DataSpec(Levels((1, 8, 8), 17)))
     assert told["vae"]["parameters"] == sum(parameter.numel() for parameter in vae.parameters())
-    pixelcnn = registry.build("gated-pixelcnn", DataSpec((1, 8, 8), 17))
+    pixelcnn = registry.build("gated-pixelcnn", DataSpec(Levels((1, 8, 8), 17)))
     assert 0 < told["gated-pixelcnn"]["parameters"] < sum(parameter.numel() for parameter in pixelcnn.parameters())
 
 

@@ -13,7 +13,8 @@ from simulacra.cli import main
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("autoencoder") / "run"
-    assert main(["fit", "autoencoder", "digits", "--steps", "3", "--hidden", "8", "--out", str(folder)]) == 0
+    words = ["fit", "autoencoder", "digits", "--steps", "3", "--network", "dense:hidden=8,layers=2"]
+    assert main([*words, "--out", str(folder)]) == 0
     return folder
 
 
@@ -48,7 +49,7 @@ def test_codes_and_reconstructions_are_to_be_had(printed, run, tmp_path):
 
 
 def test_after_fit_only_commands_are_named_that_work(printed, run):
-    told = printed("fit", "autoencoder", "digits", "--steps", "3", "--hidden", "8", "--out", run)
+    told = printed("fit", "autoencoder", "digits", "--steps", "3", "--network", "dense:hidden=8,layers=2", "--out", run)
     assert "next: simulacra reconstruct" in told
     assert "simulacra sample" not in told
 

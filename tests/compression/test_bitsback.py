@@ -8,7 +8,7 @@ import torch
 from small import SPECS, condition_of, items, labels, randomise, small_model, suited
 
 import simulacra as sim
-from simulacra.adversarial import DCGAN
+from simulacra.adversarial import dcgan
 from simulacra.capabilities import Bound, Chain, Encoder, can
 from simulacra.compression import bitsback, codec, coder, container
 from simulacra.compression.cells import Bits, EqualCells, OneHots, cells_of
@@ -23,16 +23,17 @@ from simulacra.distributions import (
     kl_divergence,
 )
 from simulacra.errors import DataError, NotSupported, UsageError
+from simulacra.fields import Levels
 from simulacra.latent import VAE
 
 PRIORS = ("gaussian", "laplace", "bernoulli", "categorical")
-BINARY = DataSpec((1, 5, 6), 2)
+BINARY = DataSpec(Levels((1, 5, 6), 2))
 WITH_PRIORS_OVER_GRIDS = ("vqvae", "vqvae2")
 
 
 def small(spec: DataSpec, prior: str = "gaussian", seed: int = 0, scale: float = 0.3) -> VAE:
-    categories = {"categories": 3} if prior == "categorical" else {}
-    return randomise(VAE(spec, latent=3, hidden=8, prior=prior, **categories).eval(), scale, seed)
+    prior = "categorical:categories=3" if prior == "categorical" else prior
+    return randomise(VAE(spec, latent=3, network="dense:hidden=8", prior=prior).eval(), scale, seed)
 
 
 def near_the_prior(spec: DataSpec, prior: str) -> VAE:
@@ -76,7 +77,7 @@ def test_round_trip(shape, levels, fields, prior, n, monkeypatch):
     monkeypatch.setattr(codec, "BATCH", 4)  # so that there are several batches,
     monkeypatch.setattr(bitsback, "TABLE", 2 * levels * math.prod(shape))  # items in several parts,
     monkeypatch.setattr(bitsback, "CELLS", 9)  # and never more than three codes at a time
-    model = small(DataSpec(shape, levels, fields), prior)
+    model = small(DataSpec(Levels(shape, levels), fields), prior)
     condition = condition_of(model.spec, n)
     for x in (items(model.spec, n), model.sample(n, condition)):
         decoded, found = sim.decompress(model, sim.compress(model, x, condition=condition))
@@ -117,7 +118,7 @@ def test_the_size_is_the_bound_and_what_the_first_code_costs(prior):
 
 
 def test_labels_cost_their_entropy_and_codes_under_a_label_their_bound():
-    model = near_the_prior(DataSpec((1, 4, 4), 4, labels(3)), "gaussian")
+    model = near_the_prior(DataSpec(Levels((1, 4, 4), 4), labels(3)), "gaussian")
     given = condition_of(model.spec, 600)
     x = model.sample(600, given)
     payload = container.unpack(sim.compress(model, x, condition=given), "x")[1]
@@ -126,7 +127,7 @@ def test_labels_cost_their_entropy_and_codes_under_a_label_their_bound():
 
 
 def test_items_without_labels_are_coded_under_the_class_with_the_largest_bound():
-    model = small(DataSpec((1, 4, 4), 4, labels(3)), scale=1.0)
+    model = small(DataSpec(Levels((1, 4, 4), 4), labels(3)), scale=1.0)
     x = model.sample(90, {"label": torch.arange(90) % 3})
     data = sim.compress(model, x)
     decoded, condition = sim.decompress(model, data)
@@ -136,7 +137,7 @@ def test_items_without_labels_are_coded_under_the_class_with_the_largest_bound()
 
 
 def test_the_same_items_give_the_same_bytes_whatever_the_noise_and_the_mode():
-    model = small(DataSpec((1, 4, 4), 4, labels(3)))
+    model = small(DataSpec(Levels((1, 4, 4), 4), labels(3)))
     x = items(model.spec, 7)
     data = sim.compress(model, x)
     torch.manual_seed(1)
@@ -199,13 +200,13 @@ def test_nothing_is_written_where_decoding_fails(coded, tmp_path):
 def test_models_that_cannot_say_why(tmp_path):
     x = np.zeros((2, 1, 8, 8), np.uint8)
     for prior in ("mixture", "vampprior"):
-        model = VAE(SPECS["grey"], latent=2, hidden=4, prior=prior, components=3)
+        model = VAE(SPECS["grey"], latent=2, network="dense:hidden=4", prior=f"{prior}:components=3")
         with pytest.raises(NotSupported, match=r"vae cannot compress: its prior is no product"):
             sim.compress(model, x)
     with pytest.raises(NotSupported, match=r"vae .*continuous"):
-        sim.compress(VAE(SPECS["continuous"], latent=2, hidden=4), x)
+        sim.compress(VAE(SPECS["continuous"], latent=2, network="dense:hidden=4"), x)
     with pytest.raises(NotSupported, match=r"dcgan .*no probability"):
-        sim.compress(DCGAN(SPECS["grey"], width=4, latent=3), x)
+        sim.compress(dcgan(SPECS["grey"], width=4, latent=3), x)
     others = [e for e in sim.models() if can(e.model, Encoder) and not (can(e.model, Bound) or can(e.model, Chain))]
     for entry in others:
         with pytest.raises(NotSupported, match=f"{entry.name} .*no probability"):

@@ -8,11 +8,12 @@ import torch
 from small import condition_of, items, labels, randomise
 
 import simulacra as sim
-from simulacra.adversarial import DCGAN
+from simulacra.adversarial import dcgan
 from simulacra.autoregressive import GatedPixelCNN
 from simulacra.compression import codec, coder, container, walk
 from simulacra.data import DataSpec
 from simulacra.errors import DataError, NotSupported, UsageError
+from simulacra.fields import Levels
 from simulacra.latent import VAE
 
 OVERHEAD = 32  # bytes, beside 1 % of the ideal size
@@ -32,7 +33,7 @@ def ideal_bytes(model, x, condition=None) -> float:
 @pytest.fixture
 def coded():
     """A model of small binary images, and seven of them as bytes."""
-    model = small(DataSpec((1, 5, 6), 2))
+    model = small(DataSpec(Levels((1, 5, 6), 2)))
     x = items(model.spec, 7)
     return model, x, sim.compress(model, x)
 
@@ -53,7 +54,7 @@ def coded():
 )
 def test_round_trip_and_size(shape, levels, n, monkeypatch):
     monkeypatch.setattr(codec, "BATCH", 4)  # so that there are several batches, and a ragged last one
-    model = small(DataSpec(shape, levels))
+    model = small(DataSpec(Levels(shape, levels)))
     for x in (items(model.spec, n), model.sample(n)):
         data = sim.compress(model, x)
         decoded, condition = sim.decompress(model, data)
@@ -65,7 +66,7 @@ def test_round_trip_and_size(shape, levels, n, monkeypatch):
 
 @pytest.mark.parametrize(("shape", "levels"), [((1, 6, 6), 2), ((3, 4, 4), 17)], ids=str)
 def test_a_value_is_coded_given_those_before_it(shape, levels):
-    model = small(DataSpec(shape, levels), scale=1.0)
+    model = small(DataSpec(Levels(shape, levels)), scale=1.0)
     x = model.sample(100)
     size, ideal = len(sim.compress(model, x)), ideal_bytes(model, x)
     with torch.no_grad():
@@ -76,7 +77,7 @@ def test_a_value_is_coded_given_those_before_it(shape, levels):
 @pytest.mark.parametrize("shape", [(1, 5, 5), (3, 3, 3)], ids=str)
 def test_labels_come_back_with_the_items_at_their_entropy(shape, monkeypatch):
     monkeypatch.setattr(codec, "BATCH", 4)
-    model = small(DataSpec(shape, 4, labels(3)))
+    model = small(DataSpec(Levels(shape, 4), labels(3)))
     x, given = items(model.spec, 10), condition_of(model.spec, 10)
     data = sim.compress(model, x, condition=given)
     decoded, condition = sim.decompress(model, data)
@@ -86,14 +87,14 @@ def test_labels_come_back_with_the_items_at_their_entropy(shape, monkeypatch):
 
 
 def test_one_label_may_serve_all_items():
-    model = small(DataSpec((1, 4, 4), 4, labels(3, "a", "b", "c")))
+    model = small(DataSpec(Levels((1, 4, 4), 4), labels(3, "a", "b", "c")))
     x = items(model.spec, 3)
     _, condition = sim.decompress(model, sim.compress(model, x, condition={"label": "b"}))
     assert condition["label"].tolist() == [1, 1, 1]
 
 
 def test_items_without_labels_are_coded_under_the_likeliest_class():
-    model = small(DataSpec((1, 4, 4), 4, labels(3)), scale=1.0)
+    model = small(DataSpec(Levels((1, 4, 4), 4), labels(3)), scale=1.0)
     x = model.sample(60, {"label": torch.arange(60) % 3})
     each = torch.stack([model.log_prob(x, {"label": torch.full((60,), k)}) for k in range(3)])
     data = sim.compress(model, x)
@@ -163,7 +164,11 @@ def test_every_truncation_and_addition_is_refused_before_decoding(coded, monkeyp
 
 def test_another_model_is_refused_with_both_names(coded):
     model, _, data = coded
-    for other in (small(model.spec, seed=1), small(DataSpec((1, 5, 6), 3)), small(DataSpec((1, 6, 5), 2))):
+    for other in (
+        small(model.spec, seed=1),
+        small(DataSpec(Levels((1, 5, 6), 3))),
+        small(DataSpec(Levels((1, 6, 5), 2))),
+    ):
         with pytest.raises(UsageError) as refusal:
             sim.decompress(other, data)
         assert container.model_digest(model).hex() in str(refusal.value)
@@ -216,11 +221,11 @@ def test_numbers_of_seven_bits_a_byte(number, size):
 
 def test_models_that_are_no_chain_say_why():
     x = np.zeros((2, 1, 8, 8), np.uint8)
-    spec = DataSpec((1, 8, 8), 17)
+    spec = DataSpec(Levels((1, 8, 8), 17))
     with pytest.raises(NotSupported, match=r"vae .*bits-back"):
-        sim.compress(VAE(spec, latent=2, hidden=4, prior="mixture", components=2), x)
+        sim.compress(VAE(spec, latent=2, network="dense:hidden=4", prior="mixture:components=2"), x)
     with pytest.raises(NotSupported, match=r"dcgan .*no probability"):
-        sim.compress(DCGAN(spec, width=4, latent=3), x)
+        sim.compress(dcgan(spec, width=4, latent=3), x)
 
 
 def test_items_that_the_model_is_not_for(coded):
@@ -239,7 +244,7 @@ def test_items_that_the_model_is_not_for(coded):
             sim.compress(model, wrong)
     with pytest.raises(UsageError, match="not conditioned"):
         sim.compress(model, x, condition={"label": 1})
-    labelled = small(DataSpec((1, 5, 6), 2, labels(3)))
+    labelled = small(DataSpec(Levels((1, 5, 6), 2), labels(3)))
     for condition, told in (({"label": 3}, "0 to 2"), ({"label": [0, 1]}, "2 values for 7"), ({"labl": 1}, "label")):
         with pytest.raises(UsageError, match=told):
             sim.compress(labelled, x, condition=condition)

@@ -12,6 +12,7 @@ import simulacra
 from simulacra.autoregressive import GatedPixelCNN
 from simulacra.cli import main
 from simulacra.data import DataSpec
+from simulacra.fields import Levels
 from simulacra.latent import VAE
 
 
@@ -19,7 +20,7 @@ from simulacra.latent import VAE
 def run(tmp_path_factory):
     """A model of digits in its run folder."""
     folder = tmp_path_factory.mktemp("run")
-    model = randomise(GatedPixelCNN(DataSpec((1, 8, 8), 17), width=4, layers=1, kernel=3).eval())
+    model = randomise(GatedPixelCNN(DataSpec(Levels((1, 8, 8), 17)), width=4, layers=1, kernel=3).eval())
     simulacra.save(model, folder / "model")
     return folder
 
@@ -44,7 +45,7 @@ def test_a_named_set_there_and_back(run, tmp_path, capsys):
 
 def test_a_folder_there_and_back(run, tmp_path, capsys):
     (tmp_path / "in").mkdir()
-    for i, x in enumerate(items(DataSpec((1, 8, 8), 17), 3).numpy()):
+    for i, x in enumerate(items(DataSpec(Levels((1, 8, 8), 17)), 3).numpy()):
         Image.fromarray(x[0]).save(tmp_path / "in" / f"{i}.png")
     (tmp_path / "in" / "readme.txt").write_text("three digits")
     code, out, _ = typed(capsys, "compress", run, tmp_path / "in", "--out", tmp_path / "x.sim")
@@ -60,7 +61,7 @@ def test_a_folder_there_and_back(run, tmp_path, capsys):
 
 def test_a_model_with_codes_there_and_back(tmp_path, capsys):
     torch.manual_seed(0)
-    simulacra.save(VAE(DataSpec((1, 8, 8), 17), latent=2, hidden=4), tmp_path / "vae" / "model")
+    simulacra.save(VAE(DataSpec(Levels((1, 8, 8), 17)), latent=2, network="dense:hidden=4"), tmp_path / "vae" / "model")
     sim, back = tmp_path / "x.sim", tmp_path / "back.npy"
     assert typed(capsys, "compress", tmp_path / "vae", "digits", "--out", sim, "--limit", 30)[0] == 0
     assert typed(capsys, "decompress", tmp_path / "vae", sim, "--out", back)[0] == 0
@@ -70,9 +71,10 @@ def test_a_model_with_codes_there_and_back(tmp_path, capsys):
 def test_what_goes_wrong_is_told_in_a_line_or_two(run, tmp_path, capsys):
     torch.manual_seed(0)
     simulacra.save(
-        VAE(DataSpec((1, 8, 8), 17), latent=2, hidden=4, prior="mixture", components=2), tmp_path / "vae" / "model"
+        VAE(DataSpec(Levels((1, 8, 8), 17)), latent=2, network="dense:hidden=4", prior="mixture:components=2"),
+        tmp_path / "vae" / "model",
     )
-    other = randomise(GatedPixelCNN(DataSpec((1, 8, 8), 17), width=4, layers=1, kernel=3).eval(), seed=1)
+    other = randomise(GatedPixelCNN(DataSpec(Levels((1, 8, 8), 17)), width=4, layers=1, kernel=3).eval(), seed=1)
     simulacra.save(other, tmp_path / "other" / "model")
     sim, back = tmp_path / "x.sim", tmp_path / "back.npz"
     assert typed(capsys, "compress", run, "digits", "--out", sim, "--limit", 2)[0] == 0

@@ -8,8 +8,14 @@ import simulacra as sim
 from simulacra.capabilities import Chain, can
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
+from simulacra.fields import Levels, Real
 
-SPECS = (DataSpec((3, 4, 5), 4, labels(2)), DataSpec((1, 4, 5), 2), DataSpec((5,), 4), DataSpec((3,), None))
+SPECS = (
+    DataSpec(Levels((3, 4, 5), 4), labels(2)),
+    DataSpec(Levels((1, 4, 5), 2)),
+    DataSpec(Levels((5,), 4)),
+    DataSpec(Real((3,))),
+)
 
 
 @pytest.mark.parametrize("entry", [e for e in sim.models() if can(e.model, Chain)], ids=lambda entry: entry.name)
@@ -17,7 +23,7 @@ def test_it_decodes_what_it_coded(entry):
     built = 0
     for spec in SPECS:
         try:
-            model = randomise(entry.model(spec, **small_arguments(entry)).eval())
+            model = randomise(entry.build(spec, **small_arguments(entry)).eval())
         except UsageError:  # it is for other data
             continue
         built += 1

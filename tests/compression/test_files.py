@@ -12,12 +12,13 @@ from simulacra.autoregressive import GatedPixelCNN
 from simulacra.compression import codec, compress_file, container, decompress_file, walk
 from simulacra.data import DataSpec
 from simulacra.errors import DataError, UsageError, WriteError
+from simulacra.fields import Levels
 
 GREY, COLOUR, BINARY, FEW = (
-    DataSpec((1, 5, 6), 256),
-    DataSpec((3, 4, 4), 256),
-    DataSpec((1, 5, 6), 2),
-    DataSpec((1, 5, 6), 17),
+    DataSpec(Levels((1, 5, 6), 256)),
+    DataSpec(Levels((3, 4, 4), 256)),
+    DataSpec(Levels((1, 5, 6), 2)),
+    DataSpec(Levels((1, 5, 6), 17)),
 )
 
 
@@ -185,7 +186,9 @@ def test_colour_arrays_with_channels_last(tmp_path):
 def test_an_npz_file_keeps_the_labels_that_the_model_knows(tmp_path):
     x, label = items(BINARY, 4).numpy(), np.array([2, 0, 1, 1])
     np.savez(tmp_path / "in.npz", images=x, y=label, weight=np.ones(4))
-    made, back = there_and_back(small(DataSpec((1, 5, 6), 2, labels(3))), tmp_path / "in.npz", tmp_path, "b.npz")
+    made, back = there_and_back(
+        small(DataSpec(Levels((1, 5, 6), 2), labels(3))), tmp_path / "in.npz", tmp_path, "b.npz"
+    )
     assert made.left_out == ("weight",)
     with np.load(back) as found:
         assert sorted(found.files) == ["label", "x"]
@@ -202,7 +205,7 @@ def test_an_idx_file_is_taken_whole_and_in_order(tmp_path):
     (tmp_path / "t-images-idx3-ubyte").write_bytes(struct.pack(">HBB3I", 0, 8, 3, *x.shape) + x.tobytes())
     label = np.arange(40, dtype=np.uint8) % 3
     (tmp_path / "t-labels-idx1-ubyte").write_bytes(struct.pack(">HBBI", 0, 8, 1, 40) + label.tobytes())
-    model = small(DataSpec((1, 5, 6), 256, labels(3)))
+    model = small(DataSpec(Levels((1, 5, 6), 256), labels(3)))
     _, back = there_and_back(model, tmp_path / "t-images-idx3-ubyte", tmp_path, "back.npz")
     with np.load(back) as found:
         assert np.array_equal(found["x"], x[:, None])
@@ -211,7 +214,7 @@ def test_an_idx_file_is_taken_whole_and_in_order(tmp_path):
 
 @pytest.mark.parametrize("split", ["train", "test", None, "all"])
 def test_a_split_of_a_data_set(split, tmp_path):
-    data = dataset(DataSpec((1, 5, 6), 2, labels(3)), (12, 5, 6))
+    data = dataset(DataSpec(Levels((1, 5, 6), 2), labels(3)), (12, 5, 6))
     parts = data.splits if split == "all" else (data.split(split or "test"),)
     _, back = there_and_back(small(data.spec), data, tmp_path, "back.npz", split=split, limit=20)
     with np.load(back) as found:
@@ -249,7 +252,7 @@ def test_the_place_is_looked_at_before_anything_is_decoded(tmp_path, monkeypatch
     model = small(GREY)
     folder = fill(tmp_path / "in", (5, 6))
     compress_file(model, folder, tmp_path / "pictures.sim")
-    labelled = small(DataSpec((1, 5, 6), 2, labels(3)))
+    labelled = small(DataSpec(Levels((1, 5, 6), 2), labels(3)))
     compress_file(labelled, dataset(labelled.spec), tmp_path / "labelled.sim")
     monkeypatch.setattr(walk, "walk", None)
     for file, by, out, told in (

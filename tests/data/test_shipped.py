@@ -73,7 +73,7 @@ def test_shapes_are_the_same_data_everywhere():
 
 def test_a_model_can_be_conditioned_on_several_factors():
     shapes = data.load("shapes")
-    model = registry.build("vae", shapes.spec.conditioned_on(("shape", "row")), latent=2, hidden=4)
+    model = registry.build("vae", shapes.spec.conditioned_on(("shape", "row")), latent=2, network="dense:hidden=4")
     x, condition = feed(shapes.test, slice(0, 5), model.spec, model.device)
     assert set(condition) == {"shape", "row"}
     assert model.log_prob_bound(x, condition, samples=2).isfinite().all()

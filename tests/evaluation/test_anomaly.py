@@ -10,6 +10,7 @@ from PIL import Image
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.evaluation.anomaly import auroc, beyond_png, png_bytes, untypicality
+from simulacra.fields import Levels
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5, 2.0, -1.0])
@@ -60,7 +61,7 @@ def test_scores_that_are_none(wrong):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_size_is_that_of_a_file_of_the_image(channels):
-    spec = DataSpec((channels, 12, 9), 17)
+    spec = DataSpec(Levels((channels, 12, 9), 17))
     x = np.random.default_rng(0).integers(0, 17, (4, *spec.shape), dtype=np.uint8)
     x[0] = 3
     sizes = png_bytes(x, spec)
@@ -71,7 +72,7 @@ def test_the_size_is_that_of_a_file_of_the_image(channels):
         assert len(file.getvalue()) == size
     assert sizes[0] < sizes[1:].min()  # plain images are small
     with pytest.raises(UsageError, match="no PNG"):
-        png_bytes(np.zeros((2, 5), np.uint8), DataSpec((5,), 17))
+        png_bytes(np.zeros((2, 5), np.uint8), DataSpec(Levels((5,), 17)))
 
 
 def test_both_tails_are_untypical():

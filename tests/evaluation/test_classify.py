@@ -12,8 +12,9 @@ from simulacra import registry
 from simulacra.data import Card, Dataset, DataSpec, Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.classify import bayes, classify_fully, log_evidence, log_likelihoods
+from simulacra.fields import Levels
 
-TINY = DataSpec((1, 2, 2), 2, labels(3))
+TINY = DataSpec(Levels((1, 2, 2), 2), labels(3))
 
 
 def model(spec=TINY, name="gated-pixelcnn", scale=0.6):
@@ -120,7 +121,7 @@ def test_accuracy_among_the_accepted_is_that_of_those_who_stay():
 
 def test_foreign_items_are_judged_by_the_same_threshold():
     made = model(SPECS["grey-labelled"], scale=0.3)
-    spec = DataSpec((1, 8, 8), 17)
+    spec = DataSpec(Levels((1, 8, 8), 17))
     few, many = dataset(spec, (5, 2, 2), "few", seed=5), dataset(spec, (300, 5, 5), "many", seed=6)
     found = sim.classify(made, LARGE, reject=0.3, foreign=[few, many])
     assert [(other.name, other.n) for other in found.foreign] == [("few", 9), ("many", 100)]
@@ -132,7 +133,7 @@ def test_foreign_items_are_judged_by_the_same_threshold():
 
 def test_plain_images_are_too_probable_for_one_side_and_refused_by_two():
     """A model of what is mostly dark and noisy gives a wholly dark image more than any real one."""
-    spec = DataSpec((1, 6, 6), 2, labels(2))
+    spec = DataSpec(Levels((1, 6, 6), 2), labels(2))
     made = small_model(registry.find("gated-pixelcnn"), spec)
     with torch.no_grad():
         for parameter in made.parameters():
@@ -145,7 +146,7 @@ def test_plain_images_are_too_probable_for_one_side_and_refused_by_two():
     }
     data = Dataset("noise", spec, **splits, card=Card("noise", "a test", "none"), fingerprint="noise")
     dark = Split(np.zeros((3, 1, 6, 6), np.uint8), {}, "train")
-    plain = Dataset("dark", DataSpec((1, 6, 6), 2), dark, dark, dark, data.card, "dark")
+    plain = Dataset("dark", DataSpec(Levels((1, 6, 6), 2)), dark, dark, dark, data.card, "dark")
     assert sim.classify(made, data, reject=0.05, foreign=[plain]).foreign[0].refused == 0
     assert sim.classify(made, data, reject=0.05, two_sided=True, foreign=[plain]).foreign[0].refused == 1
 
@@ -175,7 +176,10 @@ def test_models_that_cannot_be_asked():
         ({"reject": 0.0, "foreign": [LARGE]}, "reject = 0 refuses nothing"),
         ({"foreign": [dataset(SPECS["binary"])]}, "the model is for 1×8×8, 17 levels.*made-up is 1×8×8, 2 levels"),
         ({"data": dataset(SPECS["grey"])}, "no field 'label'"),
-        ({"data": dataset(DataSpec((1, 8, 8), 17, labels(5)), (40, 200, 12))}, "knows 3 classes.*has one numbered 4"),
+        (
+            {"data": dataset(DataSpec(Levels((1, 8, 8), 17), labels(5)), (40, 200, 12))},
+            "knows 3 classes.*has one numbered 4",
+        ),
     ],
 )
 def test_a_wrong_call_is_refused(wrong, message):

@@ -20,6 +20,7 @@ from simulacra.evaluation.estimators import (
     importance_weighted,
     prior_monte_carlo,
 )
+from simulacra.fields import Real
 from simulacra.latent import bound
 from simulacra.latent.bound import LatentVariable
 
@@ -30,7 +31,7 @@ class LinearGaussian(LatentVariable):
     """z ~ N(0, I), x ~ N(W z, σ² I), so that p(x) = N(0, W Wᵀ + σ² I); q is the posterior, `off` by so much."""
 
     def __init__(self, off: float = 0.0, sigma: float = 0.6) -> None:
-        super().__init__(DataSpec((DIMS,), None))
+        super().__init__(DataSpec(Real((DIMS,))))
         directions = torch.linalg.qr(torch.randn(DIMS, CODES, generator=torch.Generator().manual_seed(1)).double())[0]
         self.register_buffer("weights", directions * torch.tensor([1.5, 0.5], dtype=torch.float64))
         self.off, self.sigma = off, sigma
@@ -186,7 +187,7 @@ def test_how_many_are_decoded_at_once_changes_nothing(x, estimate, monkeypatch):
 
 def fitted(name: str = "grey", **arguments):
     """With an encoder that knows little more than the prior, and so misses nothing."""
-    model = randomise(registry.build("vae", SPECS[name], latent=2, hidden=8, **arguments), 0.2).eval()
+    model = randomise(registry.build("vae", SPECS[name], latent=2, network="dense:hidden=8", **arguments), 0.2).eval()
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.mul_(0.3)

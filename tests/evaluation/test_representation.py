@@ -16,6 +16,7 @@ from simulacra.errors import UsageError
 from simulacra.evaluation import representation
 from simulacra.evaluation.evaluate import codes_unjudged
 from simulacra.evaluation.representation import cluster, linear_probe, nearest_neighbours
+from simulacra.fields import Levels
 
 
 def clouds(n: int, seed: int, apart: float = 6.0) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +81,7 @@ class Ideal(torch.nn.Module):
 
 def labelled(n: tuple[int, int, int] = (400, 10, 300)) -> Dataset:
     """Noise whose first pixel is the class and whose second is another factor."""
-    spec = DataSpec((1, 5, 5), 17, {"label": ClassLabel(3), "place": ClassLabel(2)})
+    spec = DataSpec(Levels((1, 5, 5), 17), {"label": ClassLabel(3), "place": ClassLabel(2)})
     data = dataset(spec, n)
     for split in data.splits:
         random = np.random.default_rng(len(split))

@@ -12,6 +12,7 @@ from simulacra import registry
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation import likelihood, score_items
+from simulacra.fields import Levels
 
 
 def exact(name="grey"):
@@ -25,7 +26,7 @@ def bounded(name="grey"):
 @pytest.mark.parametrize("levels", [2, 17, 256])
 def test_a_uniform_model_scores_the_logarithm_of_the_levels(levels):
     """All weights zero: every level is as probable as the next, so log2(levels) bits, to the last digit."""
-    spec = DataSpec((1, 5, 4), levels)
+    spec = DataSpec(Levels((1, 5, 4), levels))
     model = small_model(registry.find("gated-pixelcnn"), spec)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -100,7 +101,12 @@ def test_a_gan_has_no_score_and_the_message_says_what_to_do():
 
 @pytest.mark.parametrize(
     "other",
-    [DataSpec((1, 8, 9), 17), DataSpec((64,), 17), DataSpec((1, 8, 8), 256), DataSpec((1, 8, 8), 2)],
+    [
+        DataSpec(Levels((1, 8, 9), 17)),
+        DataSpec(Levels((64,), 17)),
+        DataSpec(Levels((1, 8, 8), 256)),
+        DataSpec(Levels((1, 8, 8), 2)),
+    ],
     ids=lambda spec: spec.describe(),
 )
 @pytest.mark.parametrize("make", [exact, bounded])
@@ -111,7 +117,7 @@ def test_data_of_another_shape_or_grid_are_refused(make, other):
 
 
 def test_continuous_data_are_refused_by_a_model_of_levels():
-    model = small_model(registry.find("vae"), DataSpec((2,), 17))
+    model = small_model(registry.find("vae"), DataSpec(Levels((2,), 17)))
     with pytest.raises(UsageError, match=r"the model is for"):
         sim.score(model, dataset(SPECS["continuous"]))
 
@@ -119,7 +125,7 @@ def test_continuous_data_are_refused_by_a_model_of_levels():
 def test_a_conditional_model_needs_labels_that_it_knows():
     with pytest.raises(UsageError, match=r"no field 'label'"):
         sim.score(exact("grey-labelled"), dataset(SPECS["grey"]))
-    many = dataset(DataSpec((1, 8, 8), 17, labels(5)))
+    many = dataset(DataSpec(Levels((1, 8, 8), 17), labels(5)))
     with pytest.raises(UsageError, match=r"label 3 does not exist"):
         sim.score(exact("grey-labelled"), many)
 

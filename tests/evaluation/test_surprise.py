@@ -10,6 +10,7 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
+from simulacra.fields import Levels
 
 
 def model(name="grey", scale=0.3):
@@ -28,7 +29,7 @@ def test_maps_add_up_to_the_score(name):
 
 
 def test_the_first_bit_is_that_of_the_enumerated_marginal():
-    spec = DataSpec((1, 2, 3), 2)
+    spec = DataSpec(Levels((1, 2, 3), 2))
     made = randomise(small_model(registry.find("gated-pixelcnn"), spec), 0.6).eval()
     x = all_items(spec)
     mass = made.log_prob(x).double().exp().detach().numpy()

@@ -11,7 +11,7 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.capabilities import Sampler, can
 from simulacra.errors import NotSupported, UsageError
-from simulacra.exploration import codes, walk
+from simulacra.exploration import codes, drawing, walk
 
 EVERY_SAMPLER = pytest.mark.parametrize(
     "entry", [entry for entry in registry.models() if can(entry.model, Sampler)], ids=lambda entry: entry.name
@@ -48,14 +48,14 @@ def test_without_a_label_all_classes_take_turns_and_with_one_it_is_that(monkeypa
     draw = made.sample
     made.sample = lambda n, condition, **rest: seen.append(condition["label"].tolist()) or draw(n, condition, **rest)
     sim.sample(made, 5)
-    sim.sample(made, 3, label="c")
-    sim.sample(made, 3, label=[2, 0, 1])
+    sim.sample(made, 3, condition={"label": "c"})
+    sim.sample(made, 3, condition={"label": [2, 0, 1]})
     assert seen == [[0, 1, 2, 0, 1], [2, 2, 2], [2, 0, 1]]
 
 
-def test_many_items_are_drawn_in_batches_that_differ(monkeypatch):
-    monkeypatch.setattr(codes, "BATCH", 4)
-    x = sim.sample(model(), 10, label=1)
+def test_many_items_are_drawn_in_blocks_that_differ(monkeypatch):
+    monkeypatch.setattr(drawing, "BLOCK", 4)
+    x = sim.sample(model(), 10, condition={"label": 1})
     assert x.shape == (10, 1, 8, 8)
     assert len({item.tobytes() for item in x}) == 10
 
@@ -67,8 +67,8 @@ def test_many_items_are_drawn_in_batches_that_differ(monkeypatch):
         ({"temperature": 0.0}, "temperature > 0"),
         ({"temperature": -1.0}, "temperature > 0"),
         ({"temperature": float("nan")}, "temperature > 0"),
-        ({"label": 3}, "label 3 does not exist"),
-        ({"labl": 1}, "Did you mean 'label'"),
+        ({"condition": {"label": 3}}, "label 3 does not exist"),
+        ({"condition": {"labl": 1}}, "Did you mean 'label'"),
     ],
 )
 def test_a_wrong_draw_is_refused(wrong, message):
@@ -120,7 +120,8 @@ def test_codes_are_draws_and_means_of_the_encoder_in_order(monkeypatch):
     made, data = model(), dataset(SPECS["grey-labelled"])
     split = data.test
     q = made.encode(torch.from_numpy(split.x), {"label": torch.from_numpy(split.condition["label"])})
-    monkeypatch.setattr(codes, "BATCH", 5)
+    monkeypatch.setattr(codes, "at_once", lambda model: 5)
+    monkeypatch.setattr(codes, "BLOCK", 5)
     found = sim.encode(made, data, limit=11)
     assert len(found["z"]) == len(found["mean"]) == len(found["label"]) == 11
     np.testing.assert_allclose(found["mean"], q.mean.detach().numpy()[:11], rtol=1e-4, atol=1e-5)
@@ -137,7 +138,7 @@ def test_codes_of_no_items_are_refused(limit):
 def test_mean_codes_are_those_of_encode_whatever_the_batch(monkeypatch):
     made, data = model(), dataset(SPECS["grey-labelled"])
     whole = sim.encode(made, data)["mean"]
-    monkeypatch.setattr(codes, "BATCH", 5)
+    monkeypatch.setattr(codes, "at_once", lambda model: 5)
     parts = list(codes.mean_codes(made, data.test))
     assert [len(part) for part in parts] == [5, 5, 2]
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-5, atol=1e-6)
@@ -207,9 +208,10 @@ def test_without_data_rows_join_draws_of_the_prior(name):
 def test_a_row_keeps_its_class():
     made = model()
     assert torch.equal(
-        sim.interpolate(made, steps=3, rows=2, label=1), sim.interpolate(made, steps=3, rows=2, label="b")
+        sim.interpolate(made, steps=3, rows=2, condition={"label": 1}),
+        sim.interpolate(made, steps=3, rows=2, condition={"label": "b"}),
     )
-    one, other = (sim.interpolate(made, steps=3, rows=2, label=label) for label in (1, 2))
+    one, other = (sim.interpolate(made, steps=3, rows=2, condition={"label": label}) for label in (1, 2))
     assert not torch.equal(one, other)
 
 
@@ -253,7 +255,10 @@ def test_what_a_model_cannot_do_is_said_with_what_can():
         ({"rows": 7, "data": dataset(SPECS["grey-labelled"])}, "7 rows need 14 test items, made-up has 12"),
         ({"data": dataset(SPECS["binary-labelled"], (4, 4, 40))}, "the model is for"),
         ({"data": dataset(SPECS["vector"], (4, 4, 40))}, "the model is for 1×8×8.*made-up is 5"),
-        ({"data": dataset(SPECS["grey-labelled"]), "rows": 2, "label": 1}, "items of DATA have their own label"),
+        (
+            {"data": dataset(SPECS["grey-labelled"]), "rows": 2, "condition": {"label": 1}},
+            "items of DATA have their own label",
+        ),
     ],
 )
 def test_a_wrong_walk_is_refused(wrong, message):

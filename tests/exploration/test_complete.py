@@ -1,7 +1,6 @@
 """Completion keeps what is known, draws the rest from the model's own conditionals, and says what it did not see."""
 
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -10,13 +9,12 @@ from small import SPECS, all_items, condition_of, dataset, items, labels, random
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.data import DataSpec
+from simulacra.data import DataSpec, Levels
 from simulacra.errors import NotSupported, UsageError
-from simulacra.exploration import completion_nats
+from simulacra.exploration import completion_nats, drawing
 
 complete = sim.complete
-MODULE = sys.modules[complete.__module__]  # the package gives its name to the function
-TINY = DataSpec((1, 2, 3), 2, labels(2))
+TINY = DataSpec(Levels((1, 2, 3), 2), labels(2))
 SUFFIX = np.array([[[0, 0, 1], [1, 1, 1]]], bool)
 MIDDLE = np.array([[[0, 1, 0], [1, 0, 0]]], bool)
 MASKS = pytest.mark.parametrize("unknown", [SUFFIX, MIDDLE], ids=["suffix", "middle"])
@@ -105,8 +103,8 @@ def test_values_at_unknown_places_do_not_matter():
     assert (complete(made, x, unknown).completed == complete(made, mixed, unknown).completed).all()
 
 
-def test_samplers_and_batches_change_nothing_and_the_seed_does(monkeypatch):
-    spec = DataSpec((1, 4, 5), 17, labels(3))
+def test_samplers_change_nothing_and_the_seed_does(monkeypatch):
+    spec = DataSpec(Levels((1, 4, 5), 17), labels(3))
     made, x, given = model(spec).double(), items(spec, 4), condition_of(spec, 4)
     unknown = np.zeros(spec.shape, bool)
     unknown[:, 1:3] = True
@@ -118,7 +116,7 @@ def test_samplers_and_batches_change_nothing_and_the_seed_does(monkeypatch):
     assert (one == draw(sampler="naive")).all()
     assert (one == draw(sampler="fixed-point")).all()
     assert (one != draw(seed=1)).any()
-    monkeypatch.setattr(MODULE, "BATCH", 5)
+    monkeypatch.setattr(drawing, "BLOCK", 5)
     assert np.array_equal(draw(seed=3), draw(seed=3))
 
 
@@ -132,14 +130,14 @@ def test_unseen_are_the_known_ones_after_an_unknown_one():
     assert complete(model(SPECS["colour"]), items(SPECS["colour"], 1), per_channel).unseen.tolist() == [2]
 
 
-def test_progress_counts_the_coordinates_of_all_batches(monkeypatch):
-    monkeypatch.setattr(MODULE, "BATCH", 4)
+def test_progress_counts_the_coordinates_of_all_blocks(monkeypatch):
+    monkeypatch.setattr(drawing, "BLOCK", 4)
     seen = []
 
-    def tell(x, done, total):
+    def report(x, done, total):
         seen.append((x.copy(), done, total))
 
-    found = complete(model(), all_items(TINY)[:3], MIDDLE, 2, condition={"label": 0}, progress=tell)
+    found = complete(model(), all_items(TINY)[:3], MIDDLE, 2, condition={"label": 0}, progress=report)
     assert [done for _, done, _ in seen] == [12, 24, 30, 36]
     assert {total for _, _, total in seen} == {36}
     assert (seen[-1][0] == found.completed.reshape(6, 1, 2, 3)).all()
@@ -153,9 +151,9 @@ def test_items_of_a_data_set_need_no_copy():
     assert complete(made, data.test.x, np.ones((1, 8, 8), bool), condition={"label": label}).completed.shape[0] == 12
 
 
-def test_items_with_masks_of_their_own_may_be_told_in_different_orders():
-    spec = DataSpec((1, 3, 3), 4)
-    made = randomise(registry.find("made").model(spec, hidden=12, orders=4)).eval()
+def test_items_with_masks_of_their_own_may_have_different_orders():
+    spec = DataSpec(Levels((1, 3, 3), 4))
+    made = randomise(registry.find("made").build(spec, hidden=12, orders=4)).eval()
     x, unknown = items(spec, 6), np.random.default_rng(0).random((6, 1, 3, 3)) < 0.5
     assert len({tuple(made.order(torch.from_numpy(mask)).tolist()) for mask in unknown}) > 1
     seen = []

@@ -14,14 +14,16 @@ from simulacra.exploration.dimensions import dimensions_of
 from simulacra.latent import VAE
 
 PRIORS = ["gaussian", "laplace", "bernoulli", "categorical", "mixture", "vampprior"]
+PARTS = {each: f"{each}:components=6" for each in ("mixture", "vampprior")} | {
+    "categorical": "categorical:categories=3"
+}
 EVERY_PRIOR = pytest.mark.parametrize("prior", PRIORS)
 SILENT = 1  # the dimension that does nothing
 
 
 def vae(prior: str = "gaussian", spec: str = "grey", latent: int = 4, seed: int = 0) -> VAE:
     torch.manual_seed(seed)
-    numbers = {"mixture": {"components": 6}, "vampprior": {"components": 6}, "categorical": {"categories": 3}}
-    model = VAE(SPECS[spec], latent=latent, hidden=16, prior=prior, **numbers.get(prior, {}))
+    model = VAE(SPECS[spec], latent=latent, network="dense:hidden=16", prior=PARTS.get(prior, prior))
     return randomise(model, 0.4, seed).eval()
 
 
@@ -177,7 +179,7 @@ def test_a_column_holds_one_dimension_at_its_setting_and_the_item_elsewhere():
 
 def test_without_data_rows_cross_at_the_mean_of_the_prior():
     model = vae(spec="grey-labelled")
-    found = sim.traverse(model, steps=3, label="b")
+    found = sim.traverse(model, steps=3, condition={"label": "b"})
     centre = model.decode(torch.zeros(1, 4), {"label": 1}).mean.round().byte()[0].numpy()
     assert (found.items[:, 1] == centre).all()
     assert (sim.traverse(model, steps=3).items != found.items).any()  # the first class
@@ -206,11 +208,11 @@ def test_a_discrete_dimension_takes_its_values():
         ({"top": 0}, "top >= 1"),
         ({"dims": [0, 4]}, "no dimension 4"),
         ({"dims": []}, "a dimension, not steps = 9"),
-        ({"data": dataset(SPECS["grey-labelled"]), "label": 1}, "items of DATA have their own label"),
+        ({"data": dataset(SPECS["grey-labelled"]), "condition": {"label": 1}}, "items of DATA have their own label"),
         ({"data": dataset(SPECS["grey"]), "index": 12}, "no item 12: the test split has items 0 to 11"),
         ({"data": dataset(SPECS["grey"]), "index": -1}, "no item -1"),
         ({"data": dataset(SPECS["binary"])}, "the model is for"),
-        ({"label": 1}, "not conditioned"),
+        ({"condition": {"label": 1}}, "not conditioned"),
     ],
 )
 def test_a_wrong_traversal_is_refused(wrong, message):

@@ -1,4 +1,4 @@
-"""Attribute vectors and edits: what is added to a code is what was asked for, and nothing else."""
+"""Attribute vectors and edits: what is added to a code is what the call says, and nothing else."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from small import SPECS, condition_of, dataset, items, randomise, small_model
 import simulacra as sim
 from simulacra import registry
 from simulacra.adversarial import AAE
-from simulacra.data import ClassLabel, DataSpec, Split
+from simulacra.data import ClassLabel, DataSpec, Levels, Split
 from simulacra.errors import DataError, NotSupported, UsageError
 from simulacra.exploration import attribute_of_classes, codes
 from simulacra.exploration.attributes import class_called, read_attribute, stored
@@ -20,7 +20,7 @@ LABELLED = SPECS["grey-labelled"]  # the data; the models are unconditional
 
 def vae(spec: DataSpec = SPEC, **arguments) -> VAE:
     torch.manual_seed(0)
-    return randomise(VAE(spec, latent=4, hidden=16, **arguments), 0.4).eval()
+    return randomise(VAE(spec, latent=4, network="dense:hidden=16", **arguments), 0.4).eval()
 
 
 def code(model: VAE, x) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_an_attribute_is_the_difference_of_mean_codes():
 def test_an_attribute_is_gathered_batch_by_batch(monkeypatch):
     model, a, b = vae(), items(SPEC, 7, 1).numpy(), items(SPEC, 4, 2).numpy()
     whole = sim.attribute(model, a, b)
-    monkeypatch.setattr(codes, "BATCH", 3)
+    monkeypatch.setattr(codes, "at_once", lambda model: 3)
     found = sim.attribute(model, a, b)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
@@ -68,7 +68,7 @@ def test_every_class_has_the_same_weight():
     np.testing.assert_allclose(found, (means[2] + means[0]) / 2 - means[1], atol=1e-5)
 
 
-def test_the_encoder_of_a_conditional_model_is_told_the_labels():
+def test_the_encoder_of_a_conditional_model_reads_the_labels():
     model, x = vae(LABELLED), items(SPEC, 6, 1).numpy()
     given = {"label": condition_of(LABELLED, 6)["label"].numpy()}
     found = sim.attribute(model, Split(x[:3], {"label": given["label"][:3]}, "with"), Split(x[3:], given, "without"))
@@ -78,7 +78,7 @@ def test_the_encoder_of_a_conditional_model_is_told_the_labels():
         sim.attribute(model, x[:3], x[3:])
 
 
-FACTORS = DataSpec((1, 8, 8), 17, {"shape": ClassLabel(2, ("disc", "cross")), "size": ClassLabel(3)})
+FACTORS = DataSpec(Levels((1, 8, 8), 17), {"shape": ClassLabel(2, ("disc", "cross")), "size": ClassLabel(3)})
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_dimensions_move_by_deviations_and_attributes_are_added():
 def test_every_item_moves_by_the_prior_of_its_own_class():
     """The modes of a ring are wide along the radius and narrow across it, so that their axes differ."""
     torch.manual_seed(0)
-    model = randomise(AAE(LABELLED, latent=2, hidden=16, prior="ring"), 0.4).eval()
+    model = randomise(AAE(LABELLED, latent=2, network="dense:hidden=16,layers=2", prior="ring"), 0.4).eval()
     x, label = items(SPEC, 3), torch.tensor([0, 1, 2])
     together = sim.edit(model, x, {0: 2.0}, condition={"label": label}).after
     alone = [sim.edit(model, x[i : i + 1], {0: 2.0}, condition={"label": i}).after for i in range(3)]

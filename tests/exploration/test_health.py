@@ -1,6 +1,7 @@
 """Health: figures that follow from closed forms, and advice that follows from the figures."""
 
 import json
+import sys
 from dataclasses import asdict
 
 import numpy as np
@@ -15,13 +16,14 @@ from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration import posteriors
 from simulacra.latent import VAE
 
+HEALTH = sys.modules[sim.health.__module__]  # the package gives its name to the function
 DATA = dataset(SPECS["grey"], (30, 20, 25))
 
 
 def vae(silent: int, prior: str = "gaussian") -> VAE:
     """Of five dimensions the last ones say nothing."""
     torch.manual_seed(0)
-    model = randomise(VAE(SPECS["grey"], latent=5, hidden=16, prior=prior), 0.4).eval()
+    model = randomise(VAE(SPECS["grey"], latent=5, network="dense:hidden=16", prior=prior), 0.4).eval()
     each = model.codes.parameters_each
     with torch.no_grad():
         for parameter in model.encoder.body.last.parameters():
@@ -54,7 +56,7 @@ def test_the_figures_are_means_over_the_items():
 @pytest.mark.parametrize("prior", ["gaussian", "categorical"])
 def test_figures_do_not_depend_on_the_batches(prior, monkeypatch):
     whole = sim.health(vae(1, prior), DATA).findings
-    monkeypatch.setattr(posteriors, "BATCH", 7)
+    monkeypatch.setattr(posteriors, "at_once", lambda model: 7)
     parts = sim.health(vae(1, prior), DATA).findings
     assert parts.keys() == whole.keys()
     for name, finding in whole.items():
@@ -63,14 +65,20 @@ def test_figures_do_not_depend_on_the_batches(prior, monkeypatch):
 
 
 def test_advice_follows_from_the_figures():
-    told = {silent: sim.health(vae(silent), DATA).findings for silent in (0, 1, 3, 5)}
-    assert "every dimension is in use" in told[0]["active_units"].advice
-    assert "no fault" in told[1]["active_units"].advice
-    assert "about 2 dimensions would do" in told[3]["active_units"].advice
-    assert "posterior collapse" in told[5]["collapsed"].advice
-    for remedy in ("--kl-warmup", "--free-bits", "--beta"):
-        assert remedy in told[5]["collapsed"].advice
-        assert remedy.strip("-").replace("-", "_") in vae(0).arguments
+    found = {silent: sim.health(vae(silent), DATA).findings for silent in (0, 1, 3, 5)}
+    assert "every dimension is in use" in found[0]["active_units"].advice
+    assert "no fault" in found[1]["active_units"].advice
+    assert "about 2 dimensions would do" in found[3]["active_units"].advice
+    assert "posterior collapse" in found[5]["collapsed"].advice
+    for remedy in ("--objective elbo:warmup=2000", "--objective elbo:free_bits=0.1", "--objective elbo:beta=0.5"):
+        assert remedy in found[5]["collapsed"].advice
+        assert registry.find("vae").build(SPECS["grey"], objective=remedy.split()[1])
+
+
+def test_advice_names_the_arguments_that_a_model_has():
+    ladder = small_model(registry.find("ladder-vae"), SPECS["grey"])
+    assert HEALTH._wake(ladder) == "fit again with --kl-warmup 2000 or --free-bits 0.1 or --beta 0.5"
+    assert "weaken" in HEALTH._wake(small_model(registry.find("autoencoder"), SPECS["grey"]))
 
 
 def test_a_prior_without_a_closed_form_has_active_units_alone():

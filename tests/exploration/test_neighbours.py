@@ -5,10 +5,9 @@ import pytest
 from small import SPECS, condition_of, items, randomise, small_model
 
 import simulacra as sim
-from simulacra import registry
+from simulacra import feed, registry
 from simulacra.data import Card, Dataset, DataSpec, Split
 from simulacra.errors import UsageError
-from simulacra.exploration import codes
 
 
 def with_items(spec: DataSpec, x: np.ndarray, label: int) -> Dataset:
@@ -21,10 +20,10 @@ def with_items(spec: DataSpec, x: np.ndarray, label: int) -> Dataset:
 
 @pytest.mark.parametrize("name", ["vae", "dcgan", "gated-pixelcnn"])
 def test_copies_are_found_at_distance_zero(name, monkeypatch):
-    monkeypatch.setattr(codes, "BATCH", 7)  # of the training items too
+    monkeypatch.setattr(feed, "OTHERS", 7)  # of the training items too
     model = randomise(small_model(registry.find(name), SPECS["grey-labelled"]), 0.4).eval()
-    data = with_items(model.spec, sim.sample(model, 6, seed=3, label="b"), 1)
-    found = sim.neighbours(model, data, 6, seed=3, label="b")
+    data = with_items(model.spec, sim.sample(model, 6, seed=3, condition={"label": "b"}), 1)
+    found = sim.neighbours(model, data, 6, seed=3, condition={"label": "b"})
     assert (data.train.x[found.by_pixels.index] == found.samples).all()
     np.testing.assert_allclose(found.by_pixels.distance, 0, atol=1e-2)
     assert (found.by_codes is None) == (name != "vae")
@@ -32,7 +31,7 @@ def test_copies_are_found_at_distance_zero(name, monkeypatch):
     assert list(rows) == ["samples", "nearest by pixels", "nearest by code"][: len(rows)]
     if found.by_codes is not None:
         assert (rows["nearest by code"] == found.samples).all()
-    other = sim.neighbours(model, data, 6, seed=4, label="b")
+    other = sim.neighbours(model, data, 6, seed=4, condition={"label": "b"})
     assert other.by_pixels.distance.max() > 0.1
 
 

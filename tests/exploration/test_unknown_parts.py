@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simulacra.data import DataSpec
+from simulacra.data import DataSpec, Levels
 from simulacra.errors import DataError, UsageError
 from simulacra.exploration import mask_of
 
-GREY, COLOUR, VECTOR = DataSpec((1, 5, 8), 4), DataSpec((3, 5, 8), 4), DataSpec((6,), 4)
+GREY, COLOUR, VECTOR = (DataSpec(Levels(shape, 4)) for shape in ((1, 5, 8), (3, 5, 8), (6,)))
 
 
 @pytest.mark.parametrize("spec", [GREY, COLOUR], ids=["grey", "colour"])
@@ -22,9 +22,9 @@ def test_halves_are_complements_and_hold_all_channels(spec):
 
 
 def test_the_centre_is_symmetric_and_half_as_wide():
-    even = mask_of("centre", DataSpec((1, 8, 12), 2))[0]
+    even = mask_of("centre", DataSpec(Levels((1, 8, 12), 2)))[0]
     assert even.sum() == 4 * 6
-    for spec in (GREY, COLOUR, DataSpec((1, 28, 28), 2)):
+    for spec in (GREY, COLOUR, DataSpec(Levels((1, 28, 28), 2))):
         mask = mask_of("centre", spec)
         assert (mask == mask[:, ::-1, ::-1]).all()
         assert not mask[:, 0].any()

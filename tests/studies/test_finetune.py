@@ -25,7 +25,7 @@ from simulacra.training.runtime import Runtime
 from simulacra.turns import Turn
 
 SPEC = SPECS["grey-labelled"]
-TINY = {"latent": 3, "hidden": 8, "batch": 8}
+TINY = {"latent": 3, "network": "dense:hidden=8", "batch": 8}
 
 
 def here(rank: int = 0, world: int = 1) -> Runtime:
@@ -126,7 +126,7 @@ def test_a_supervised_classifier_trains_its_encoder_too():
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory, own_cache):
     folder = tmp_path_factory.mktemp("m1") / "run"
-    return sim.fit("vae", "digits", folder, steps=60, hidden=32, latent=8, likelihood="categorical")
+    return sim.fit("vae", "digits", folder, steps=60, network="dense:hidden=32,dropout=0.1", latent=8, likelihood="categorical")
 
 
 def test_every_method_on_the_same_draws(vae, digits, monkeypatch):
@@ -204,7 +204,7 @@ def test_refusals(vae, digits, tmp_path):
     refused("gated-pixelcnn has no encoder", small_model(registry.find("gated-pixelcnn"), vae.spec), error=NotSupported)
     told = small_model(registry.find("vae"), digits.spec)
     refused("is given label", told, error=NotSupported)
-    coins = registry.build("vae", vae.spec, prior="bernoulli", latent=3, hidden=8)
+    coins = registry.build("vae", vae.spec, prior="bernoulli", latent=3, network="dense:hidden=8")
     refused("m1.m2 learns densities of codes, and those of this vae are discrete", coins, methods=["m1+m2"])
     allowed = sim.finetune(coins, digits, 20, 1, steps=2)
     assert [row.method for row in allowed.results] == ["probe", "finetune", "scratch", "m2"]

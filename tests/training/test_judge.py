@@ -9,7 +9,7 @@ from small import SPECS, dataset, same, saved_weights
 import simulacra as sim
 from simulacra.training import Verdict, fit
 
-OPTIONS = {"latent": 2, "hidden": 8, "batch": 8, "every": 2, "ema": 0.0}
+OPTIONS = {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "batch": 8, "every": 2, "ema": 0.0}
 
 
 class Scripted:

@@ -17,7 +17,7 @@ DATA = dataset(SPECS["grey"])
 
 
 def fit(out, *observers, **options):
-    chosen = {"latent": 2, "hidden": 8, "batch": 8, "steps": 6, "every": 3} | options
+    chosen = {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "batch": 8, "steps": 6, "every": 3} | options
     return sim.fit("vae", DATA, out, observers=observers, **chosen)
 
 
@@ -93,7 +93,7 @@ class Clock:
 
 def test_every_fiftieth_step_is_logged(tmp_path):
     notes = Notes()
-    fit(tmp_path / "run", notes, steps=2 * LOGGED_EVERY, every=100, hidden=4)
+    fit(tmp_path / "run", notes, steps=2 * LOGGED_EVERY, every=100, network="dense:hidden=4")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "kl" in line] == [1, LOGGED_EVERY, 2 * LOGGED_EVERY]
     assert [at.step for at in notes.moments if at.step % LOGGED_EVERY == 0] == [LOGGED_EVERY, 2 * LOGGED_EVERY]

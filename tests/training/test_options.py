@@ -45,7 +45,7 @@ def test_values_out_of_range_are_refused(wrong, message):
 
 @pytest.mark.parametrize("entry", trained_in_steps(), ids=lambda entry: entry.name)
 def test_the_defaults_of_every_model_are_options_and_end(entry):
-    options = resolve(entry.model.defaults, {})
+    options = resolve(entry.defaults, {})
     assert options.steps or options.epochs or options.minutes
 
 
@@ -90,7 +90,7 @@ def test_unknown_names_are_refused(tmp_path):
 
 
 def test_a_model_for_other_data_is_refused(tmp_path):
-    model = registry.build("vae", SPECS["binary"], latent=2, hidden=4)
+    model = registry.build("vae", SPECS["binary"], latent=2, network="dense:hidden=4")
     with pytest.raises(UsageError, match=r"the model is for 1×8×8, 2 levels, but made-up is 1×8×8, 17 levels"):
         sim.fit(model, dataset(SPECS["grey"]), tmp_path / "run")
 

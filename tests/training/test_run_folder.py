@@ -18,7 +18,7 @@ DATA = dataset(SPECS["grey-labelled"])
 
 
 def fit(out, **options):
-    return sim.fit("vae", DATA, out, **({"latent": 2, "hidden": 8, "steps": 4, "batch": 8, "every": 2} | options))
+    return sim.fit("vae", DATA, out, **({"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4, "batch": 8, "every": 2} | options))
 
 
 def contents(folder) -> dict[str, bytes]:
@@ -48,7 +48,7 @@ def test_a_run_holds_what_it_should_and_no_pickle(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "key"),
     [
-        ({"latent": 3}, "model.arguments.latent"),
+        ({"latent": 3}, "model.model.vae.latent"),
         ({"learning_rate": 0.5}, "options.learning_rate"),
         ({"seed": 9}, "options.seed"),
         ({"batch": 4}, "options.batch"),
@@ -66,7 +66,7 @@ def test_other_settings_are_refused_by_name_and_change_nothing(tmp_path, changed
 def test_other_data_and_another_model_are_refused(tmp_path):
     fit(tmp_path / "run")
     with pytest.raises(UsageError, match=r"data.fingerprint"):
-        sim.fit("vae", dataset(SPECS["grey"], seed=7), tmp_path / "run", latent=2, hidden=8, steps=4, batch=8, every=2)
+        sim.fit("vae", dataset(SPECS["grey"], seed=7), tmp_path / "run", latent=2, network="dense:hidden=8,dropout=0.1", steps=4, batch=8, every=2)
     with pytest.raises(UsageError, match=r"model.type \(vae there, dcgan now\)"):
         sim.fit("dcgan", DATA, tmp_path / "run", steps=4, batch=8, every=2, width=4)
 
@@ -128,7 +128,7 @@ def test_a_damaged_record_is_refused(tmp_path):
 
 
 def test_a_rehearsal_writes_nothing(tmp_path):
-    plan = make_plan("vae", DATA, tmp_path / "run", (), False, {"latent": 2, "hidden": 8, "steps": 4})
+    plan = make_plan("vae", DATA, tmp_path / "run", (), False, {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4})
     lines = rehearse(plan)
     assert "parameters" in lines["model"]
     assert lines["would write"] == str(tmp_path / "run")
@@ -144,7 +144,7 @@ def test_the_trained_model_is_ready_and_is_what_was_saved(tmp_path):
 
 def test_a_model_built_by_hand_is_trained_like_a_named_one(tmp_path):
     torch.manual_seed(0)
-    model = registry.build("vae", SPECS["grey-labelled"], latent=2, hidden=8)
+    model = registry.build("vae", SPECS["grey-labelled"], latent=2, network="dense:hidden=8,dropout=0.1")
     trained = sim.fit(model, DATA, tmp_path / "run", steps=4, batch=8, every=2)
     assert trained.arguments == model.arguments
     assert json.loads((tmp_path / "run" / "run.json").read_bytes())["model"] == model.config()

@@ -1,5 +1,6 @@
-"""Two processes are one: the same global batch gives the same weights, to rounding."""
+"""Two processes are one: the same global batch gives the same weights, to rounding, resumed as well."""
 
+import json
 import os
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import simulacra as sim
 
 TESTS = Path(__file__).parents[1]
 OPTIONS = {"width": 6, "layers": 3, "kernel": 3, "dropout": 0.0, "steps": 5, "every": 5, "warmup": 2, "ema": 0.0}
+OPTIONS |= {"schedule": "constant"}  # so that a larger budget changes no step that was taken before
 BATCHES = (8, 7)  # shared evenly, and not
 
 SCRIPT = f"""
@@ -24,7 +26,8 @@ import simulacra as sim
 
 for batch in {BATCHES}:
     out = f"{{sys.argv[1]}}/two-{{batch}}"
-    sim.fit("gated-pixelcnn", dataset(SPECS["grey"]), out, batch=batch, **{OPTIONS})
+    for steps in (3, {OPTIONS["steps"]}):
+        sim.fit("gated-pixelcnn", dataset(SPECS["grey"]), out, batch=batch, **({OPTIONS} | {{"steps": steps}}))
 """
 
 
@@ -46,6 +49,10 @@ def runs(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("batch", BATCHES)
 def test_two_ranks_are_one_rank_on_the_same_batch(runs, tmp_path, batch):
     one = sim.fit("gated-pixelcnn", dataset(SPECS["grey"]), tmp_path / "one", batch=batch, **OPTIONS)
+    records = [
+        json.loads((run / "run.json").read_text())["finished"] for run in (tmp_path / "one", runs / f"two-{batch}")
+    ]
+    assert [record["best_step"] for record in records] == [5, 5]
     two = sim.load(runs / f"two-{batch}")
     start = {name: tensor for name, tensor in one.state_dict().items() if tensor.is_floating_point()}
     for name, tensor in start.items():

@@ -1,7 +1,7 @@
 r"""Deep convolutional GAN: min_G max_D of E log D(x) + E log(1 - D(G(z))), with networks that made it stable.
 
-Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks"; Adam
-with β1 = 0.5. The networks are those of `simulacra.networks.dcgan`.
+Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks";
+Adam with β1 = 0.5. The networks are those of `simulacra.networks.dcgan`.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class NonSaturating:
 
 @part("game", "wasserstein")
 class Wasserstein:
-    r"""Arjovsky et al. 2017, "Wasserstein GAN", eq. 2: the critic maximises E D(x) - E D(G(z)), the generator E D(G(z)).
+    r"""Arjovsky et al. 2017, "Wasserstein GAN", eq. 2: the critic raises E D(x) - E D(G(z)), the generator E D(G(z)).
 
     The difference is a distance of p and q as far as D is 1-Lipschitz, which a penalty has to see to.
     """

@@ -4,10 +4,10 @@ The small image s is made of the image's own pixels, every k-th row and column, 
 
     p(x) = p(s) Π_{i not in s} p(x_i | s, x_<i),
 
-with one PixelRNN for s and another one for the rest, which is conditioned on s as on any picture: an up-sampling network
-spreads it over the large image, and in every layer a 1×1 convolution of its features is added to the pre-activations of
-the LSTMs. The order of the chain is that of s, then raster order over all that is left.
-van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks", section 3.5.
+with one PixelRNN for s and another one for the rest, which is conditioned on s as on any picture: an up-sampling
+network spreads it over the large image, and in every layer a 1×1 convolution of its features is added to the
+pre-activations of the LSTMs. The order of the chain is that of s, then raster order over all that is left. van den
+Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks", section 3.5.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ of any model, that it keeps the contract by which every verb can use it.
     print(sim.checks.contract("my-model", width=8))
 """
 
+from simulacra.checks.cases import SPECS, Case, cases
 from simulacra.checks.chains import Causality, Leak, Normalisation, causality, normalisation
-from simulacra.checks.contract import LAWS, SPECS, Case, Contract, cases, contract
+from simulacra.checks.contract import Contract, contract
+from simulacra.checks.laws import LAWS
 
 __all__ = [
     "LAWS",

@@ -8,7 +8,7 @@ float32, as is often done, confuses a leak with rounding.
 
     model = sim.load("runs/mine")
     print(sim.checks.causality(model))
-    print(sim.checks.normalisation(MyModel(sim.data.DataSpec((1, 3, 3), 2))))
+    print(sim.checks.normalisation(MyModel(DataSpec(Levels((1, 3, 3), 2)))))
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from simulacra.capabilities import Density, can
-from simulacra.condition import Condition, ConditionLike
+from simulacra.checks.cases import condition_of
+from simulacra.condition import ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.errors import NotSupported, UsageError
 
@@ -194,7 +195,7 @@ def causality(
         raise UsageError(f"draws must be at least 2, because items of a batch are compared, not {draws}")
     if examined.numel() == 0 or examined.min() < 0 or examined.max() >= spec.dims:
         raise UsageError(f"factors are places 0 to {spec.dims - 1} of the flattened item")
-    given = _every_class(spec, draws) if condition is None else condition
+    given = condition_of(spec, draws) if condition is None else condition
     with _own_randomness(model):
         net = _Factors(_double(model, randomise), given, order)
         return _examine(net, examined, draws)
@@ -203,7 +204,7 @@ def causality(
 class _Factors:
     """A chain as a function of x alone: the parameters of its factors."""
 
-    def __init__(self, net: Any, condition: Condition, order: Tensor | None) -> None:
+    def __init__(self, net: Any, condition: ConditionLike, order: Tensor | None) -> None:
         self.net, self.spec, self.condition = net, net.spec, condition
         self.order: Tensor = net.order() if order is None else order.to(_device(net))
         self.chosen = () if order is None else (self.order,)
@@ -368,7 +369,7 @@ def normalisation(model: Any, condition: ConditionLike | None = None) -> Normali
     if items > MOST_ITEMS:
         raise UsageError(
             f"{spec.describe()} are {spec.levels}^{spec.dims} items, too many to enumerate (at most {MOST_ITEMS:,}); "
-            "construct the model with a tiny spec, such as DataSpec((1, 3, 3), 2)"
+            "construct the model with a tiny spec, such as DataSpec(Levels((1, 3, 3), 2))"
         )
     with _own_randomness(model), torch.no_grad():
         net = _double(model).eval()
@@ -376,7 +377,7 @@ def normalisation(model: Any, condition: ConditionLike | None = None) -> Normali
         return Normalisation(tuple(_total(net, items, one) for one in given), items)
 
 
-def _total(net: Any, items: int, condition: Condition) -> float:
+def _total(net: Any, items: int, condition: ConditionLike) -> float:
     powers, device = net.spec.levels ** torch.arange(net.spec.dims).flip(0), _device(net)
     total = 0.0
     for numbers in torch.arange(items, device=device).split(ITEMS_AT_ONCE):
@@ -386,14 +387,11 @@ def _total(net: Any, items: int, condition: Condition) -> float:
     return total
 
 
-def _every_class(spec: DataSpec, n: int) -> Condition:
-    """A condition for n items that shows all classes in turn."""
-    return {name: torch.arange(n) % label.count for name, label in spec.condition.items()}
-
-
-def _each_class(spec: DataSpec) -> list[Condition]:
+def _each_class(spec: DataSpec) -> Sequence[ConditionLike]:
     """All combinations of classes, one condition each; a single empty one without any."""
-    classes = [torch.arange(label.count).unbind() for label in spec.condition.values()]
+    classes = [
+        torch.arange(label.count).unbind() for label in spec.classes("normalisation without condition=").values()
+    ]
     return [dict(zip(spec.condition, combination, strict=True)) for combination in itertools.product(*classes)]
 
 

@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"simulacra {__version__}")
         return 0
     try:
+        words, modules = without_imports(words)
+        import_modules(modules)
         return run(words[0], words[1:])
     except Exception as error:
         if debug:
@@ -69,6 +71,38 @@ def run(command: str, words: Sequence[str]) -> int:
     return 0
 
 
+def without_imports(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words but for every `--import MODULE`, and the modules; raises UsageError where a name is missing."""
+    kept, modules, left = [], [], iter(words)
+    for word in left:
+        if word == "--import":
+            modules.append(next(left, ""))
+        elif word.startswith("--import="):
+            modules.append(word.removeprefix("--import="))
+        else:
+            kept.append(word)
+    if "" in modules or not kept:
+        raise UsageError(
+            "--import needs the name of a module, and a command: simulacra fit mine digits --import my_models"
+        )
+    return kept, modules
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules, which register their models and parts, from the current folder too.
+
+    Raises UsageError, naming the module, whatever goes wrong in it.
+    """
+    if names and (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # of somebody's module anything may come
+            reason = str(error).splitlines()[0] if str(error) else "no message"
+            raise UsageError(f"--import {name}: {type(error).__name__}: {reason}") from error
+
+
 def explain(error: Exception) -> int:
     """One or two lines on stderr: what, where, how to mend; returns the exit code."""
     if isinstance(error, BrokenPipeError):  # the reader has had enough, as in `simulacra models | head -1`
@@ -80,21 +114,22 @@ def explain(error: Exception) -> int:
     if isinstance(error, OSError):
         print(f"simulacra: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         return 1
-    told = str(error).splitlines()[0] if str(error) else "no message"
-    print(f"simulacra: {type(error).__name__}: {told}\nThis is a bug; add --debug to see where.", file=sys.stderr)
+    message = str(error).splitlines()[0] if str(error) else "no message"
+    print(f"simulacra: {type(error).__name__}: {message}\nThis is a bug; add --debug to see where.", file=sys.stderr)
     return 1
 
 
 def overview() -> str:
-    lines = [f"  {name:<12} {told}" for name, told in COMMANDS.items()]
+    lines = [f"  {name:<12} {what}" for name, what in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: simulacra COMMAND ... [--debug]",
+            "usage: simulacra COMMAND ... [--import MODULE] [--debug]",
             "",
             "Deep generative models under one vocabulary: learn p(x), draw from it, score with it, look inside it.",
             "",
             *lines,
             "",
-            "simulacra COMMAND --help tells more of each. Start with: simulacra demo",
+            "Every command takes --import MODULE, repeatable: a module of your own that registers models and parts.",
+            "simulacra COMMAND --help says more of each. Start with: simulacra demo",
         ]
     )

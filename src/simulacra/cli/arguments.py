@@ -39,61 +39,116 @@ Watch = Annotated[Flag, tyro.conf.arg(help="show the items in the terminal while
 Json = Annotated[Flag, tyro.conf.arg(help="print one JSON object on stdout and nothing else")]
 Resize = Annotated[int | None, optional("INT", "bring a folder of images to this side: shorter side, centre crop")]
 Levels = Annotated[int | None, optional("INT", "levels of the grid of an array: 2 = binary, 256 = 8 bit")]
-Class = Annotated[str | None, optional("CLASS", "class of a conditional model, by number or name")]
+Target = Annotated[str | None, optional("FIELD", "the field that is modelled, in the place of the usual x")]
+Device = Annotated[str, tyro.conf.arg(metavar="NAME", help="auto takes a GPU where there is one; else cpu, cuda, mps")]
+Class = Annotated[str | None, optional("CLASS", "short for --given label=CLASS")]
+Values = Annotated[
+    tuple[tuple[str, ...], ...],
+    tyro.conf.UseAppendAction,
+    tyro.conf.arg(
+        metavar="FIELD=VALUE ...",
+        help="the condition: a class by number or name, numbers with commas between them, a sentence, or a file: "
+        "a picture, .npy or .npz",
+        help_behavior_hint="",
+    ),
+]
 
 
-@dataclass(frozen=True)
-class OnData:
+@dataclass(frozen=True, kw_only=True)
+class OnRun:
+    """The arguments of every command about a run."""
+
+    run: Run
+    device: Device = "auto"
+
+    def load_model(self) -> Model:
+        import simulacra
+        from simulacra.devices import choose_device
+
+        return simulacra.load(self.run, choose_device(self.device))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The condition of what a command makes."""
+
+    given: Values = ()
+    label: Class = None
+
+    def values(self, model: Model) -> dict[str, Any]:
+        """The values by field; those of fields that the model does not have as text."""
+        from simulacra.cli.given import values_of
+
+        short = [] if self.label is None else [f"label={self.label}"]
+        return values_of([*(word for words in self.given for word in words), *short], model)
+
+    def condition(self, model: Model, elsewhere: bool = False) -> dict[str, Any] | None:
+        """The values; None where there are none and they are found `elsewhere`, or classes are shown in turn.
+
+        Raises UsageError, naming --given, where a value is missing.
+        """
+        from simulacra.cli.given import check_complete
+
+        values = self.values(model)
+        if not elsewhere:
+            check_complete(model, values)
+        return values or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadsData(OnRun):
+    """The arguments of every command that reads data: by default as those of the run were read."""
+
+    resize: Resize = None
+    levels: Levels = None
+    target: Target = None
+
+    def load_data(self, source: str) -> Dataset:
+        return load_data_of(self.run, source, self.resize, self.levels, self.target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnData(ReadsData):
     """The arguments of every command about a run and a split of some data."""
 
-    run: Run
     data: Data
     split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
-    resize: Resize = None
-    levels: Levels = None
 
     def loaded(self) -> tuple[Model, Dataset]:
-        import simulacra
-
-        return simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
+        return self.load_model(), self.load_data(self.data)
 
 
-@dataclass(frozen=True)
-class MaybeOnData:
+@dataclass(frozen=True, kw_only=True)
+class MaybeOnData(Given, ReadsData):
     """The arguments of every command about a run for which data are welcome and not needed."""
 
-    run: Run
     data: Annotated[str | None, tyro.conf.Positional, optional("[DATA]", "a named data set or a path")] = None
-    label: Class = None
-    resize: Resize = None
-    levels: Levels = None
 
-    def loaded(self) -> tuple[Model, Dataset | None, dict[str, Any]]:
-        """The model, the data if there are any, and the condition."""
-        import simulacra
-
-        data = None if self.data is None else load_data(self.data, self.resize, self.levels)
-        return simulacra.load(self.run), data, {} if self.label is None else {"label": self.label}
+    def loaded(self) -> tuple[Model, Dataset | None, dict[str, Any] | None]:
+        """The model, the data if there are any, and the condition if there is one."""
+        model = self.load_model()
+        data = None if self.data is None else self.load_data(self.data)
+        return model, data, self.condition(model, elsewhere=data is not None)
 
 
 def parse(command: type[T], name: str, words: Sequence[str]) -> T:
     """The record that the words describe; raises UsageError with one line for words that describe none."""
-    told = io.StringIO()
+    message = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(message):
             return tyro.cli(command, prog=f"simulacra {name}", args=words, console_outputs=True)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise UsageError(f"{_in_one_line(told.getvalue())} See `simulacra {name} --help`.") from None
+        raise UsageError(f"{_in_one_line(message.getvalue())} See `simulacra {name} --help`.") from None
 
 
 def _in_one_line(boxed: str) -> str:
     """The first paragraph of a message that is drawn with a frame around it."""
     paragraph = re.split(r"[│\s]*─{5,}[│\s]*", boxed.split("╮", 1)[-1])[0]
-    told = re.sub(r"[\s│]+", " ", paragraph).strip()
-    told = re.sub(r": no type matching .*? could be instantiated from (\[.*?\])\..*", r": it cannot be \1", told)
-    return re.sub(r"'None', |, 'None'", "", told).rstrip(".") + "."  # what it is where it is left out, not a choice
+    line = re.sub(r"[\s│]+", " ", paragraph).strip()
+    line = re.sub(r": no type matching .*? could be instantiated from (\[.*?\])\..*", r": it cannot be \1", line)
+    return re.sub(r"'None', |, 'None'", "", line).rstrip(".") + "."  # what it is where it is left out, not a choice
 
 
 def documented(cls: type, heading: str) -> dict[str, str]:
@@ -109,6 +164,32 @@ def load_data(
     from simulacra import data
 
     return data.load(source, resize=resize, levels=levels, target=target)
+
+
+def load_data_of(
+    run: Path,
+    source: str,
+    resize: int | tuple[int, int] | None = None,
+    levels: int | None = None,
+    target: str | None = None,
+) -> Dataset:
+    """Data for a run, read as those that it was fitted on where the arguments say nothing else."""
+    recipe = recipe_of(run)
+    if resize is None and Path(source).is_dir() and recipe.get("resize"):
+        height, width = recipe["resize"]
+        resize = (height, width)
+    levels = recipe.get("levels") if levels is None else levels
+    return load_data(source, resize, levels, recipe.get("target") if target is None else target)
+
+
+def recipe_of(run: Path) -> dict[str, Any]:
+    """How the data of a run were read (resize, levels, target), from its run.json; {} where that does not say."""
+    from simulacra.weights import read_json
+
+    path = (run.parent if run.name == "model" else run) / "run.json"
+    data = read_json(path).get("data") if path.is_file() else None
+    recipe = data.get("recipe") if isinstance(data, dict) else None
+    return recipe if isinstance(recipe, dict) else {}
 
 
 def as_json(record: Any) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import tyro
 
 from simulacra.cli.arguments import OnData, parse
-from simulacra.cli.output import place, write_arrays
+from simulacra.cli.output import place
+from simulacra.files import write_arrays
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Flag, Json, OnData, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Json, OnData, Seed, as_json, optional, parse
 
 if TYPE_CHECKING:
     from simulacra.data import Dataset, DataSpec
@@ -33,22 +33,30 @@ class Classify(OnData):
         False
     )
     foreign: Annotated[tuple[str, ...], optional("DATA ...", "sets of other things: how many of them are refused")] = ()
-    limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
+    limit: Annotated[int | None, optional("INT", "at most so many items, drawn by the seed")] = None
     per_item: Annotated[Path | None, optional("FILE.csv", "also write class, probability and log p(x) of each")] = None
+    seed: Seed = 0
     json: Json = False
 
     def __call__(self) -> None:
-        from simulacra.evaluation.classify import classify_fully
+        import simulacra
 
         model, data = self.loaded()
-        others = [_foreign(source, model.spec) for source in self.foreign]
-        found, judged = classify_fully(
-            model, data, self.split, self.prior, self.reject, self.two_sided, others, self.limit
+        found = simulacra.classify(
+            model,
+            data,
+            self.split,
+            prior=self.prior,
+            reject=self.reject,
+            two_sided=self.two_sided,
+            foreign=[_foreign(source, model.spec) for source in self.foreign],
+            limit=self.limit,
+            seed=self.seed,
         )
         if self.per_item is not None:
             (field,) = model.spec.condition
-            _write(self.per_item, judged, data.split(self.split).field(field))
-        print(as_json(asdict(found)) if self.json else "\n".join(_lines(found)))
+            _write(self.per_item, found.judgement, data.split(self.split).field(field))
+        print(as_json(found.to_json()) if self.json else "\n".join(_lines(found)))
 
 
 def _foreign(source: str, spec: DataSpec) -> Dataset:
@@ -79,13 +87,13 @@ def _lines(found: Classification) -> list[str]:
 
 
 def _write(path: Path, judged: Judgement, label: np.ndarray) -> None:
-    chosen = judged.log_posterior.argmax(axis=1)
-    probability = np.exp(judged.log_posterior.max(axis=1))
-    columns = zip(label[: len(chosen)], chosen, probability, judged.log_evidence, judged.refused, strict=True)
-    lines = [f"{i},{y},{guess},{p:.6f},{nats:.6f},{no:d}" for i, (y, guess, p, nats, no) in enumerate(columns)]
+    """A line of CSV for each item, by its number in the split; `label` (N,) of the whole split."""
+    chosen, probability = judged.log_posterior.argmax(axis=1), np.exp(judged.log_posterior.max(axis=1))
+    rows = zip(judged.index, label[judged.index], chosen, probability, judged.log_evidence, judged.refused, strict=True)
+    lines = [f"{number},{y},{guess},{p:.6f},{nats:.6f},{no:d}" for number, y, guess, p, nats, no in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(["index,label,predicted,probability,log_prob,refused", *lines]) + "\n")
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Classify, "classify", words)()
+def main(arguments: Sequence[str]) -> None:
+    parse(Classify, "classify", arguments)()

@@ -12,7 +12,8 @@ import numpy as np
 import tyro
 
 from simulacra.cli.arguments import Json, OnData, Sampler, Seed, Watch, as_json, optional, parse
-from simulacra.cli.output import picture_or_array, place, write_arrays
+from simulacra.cli.output import picture_or_array, place
+from simulacra.files import write_arrays
 
 if TYPE_CHECKING:
     from simulacra.data import DataSpec
@@ -61,7 +62,7 @@ class Complete(OnData):
         arrays = {"x": items, "completed": found.completed, "mask": unknown}
         arrays |= {} if found.nats is None or truth is None else {"nats": found.nats, "nats_truth": truth}
         _write(path, arrays, model.spec)
-        told = {
+        record = {
             "n": len(items),
             "samples": self.samples,
             "mask": self.mask,
@@ -72,22 +73,22 @@ class Complete(OnData):
             "nats_truth": None if truth is None else float(truth.mean()),
             "out": str(path),
         }
-        print(as_json(told) if self.json else "\n".join(_lines(told)))
+        print(as_json(record) if self.json else "\n".join(_lines(record)))
 
 
-def _lines(told: dict[str, Any]) -> list[str]:
-    lines = [f"{told['n']} items, {told['samples']} completions of each, in {told['out']}"]
-    if told["nats"] is not None:
-        bits = 1 / (told["unknown"] * math.log(2))
+def _lines(record: dict[str, Any]) -> list[str]:
+    lines = [f"{record['n']} items, {record['samples']} completions of each, in {record['out']}"]
+    if record["nats"] is not None:
+        bits = 1 / (record["unknown"] * math.log(2))
         lines += [
             f"-log p(unknown | seen), mean: {name} {nats:.2f} nats, {nats * bits:.3f} bits per unknown value"
-            for name, nats in (("completions", told["nats"]), ("the truth", told["nats_truth"]))
+            for name, nats in (("completions", record["nats"]), ("the truth", record["nats_truth"]))
         ]
-    if told["unseen"]:
-        share = told["unseen"] / told["known"]
+    if record["unseen"]:
+        share = record["unseen"] / record["known"]
         lines.append(
-            f"a chain sees what precedes: {told['unseen']:,} of {told['known']:,} known values ({share:.0%}) lie after "
-            "an unknown one in its order and were not seen by it; orderless-nade would see all of them"
+            f"a chain sees what precedes: {record['unseen']:,} of {record['known']:,} known values ({share:.0%}) lie "
+            "after an unknown one in its order and were not seen by it; orderless-nade would see all of them"
         )
     return lines
 

@@ -49,5 +49,5 @@ class Compress:
             print(f"not in it: {listed}{f' and {more:,} others' if more > 0 else ''}")
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Compress, "compress", words)()
+def main(arguments: Sequence[str]) -> None:
+    parse(Compress, "compress", arguments)()

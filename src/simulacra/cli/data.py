@@ -8,14 +8,16 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Json, Levels, Resize, as_json, load_data, optional, parse
+from simulacra.cli.arguments import Json, Levels, Resize, as_json, optional, parse
 from simulacra.cli.table import print_table
-from simulacra.data import Dataset, catalogue
+from simulacra.data import Dataset, catalogue, load
+
+SHOWN = 20  # classes, and unreadable files
 
 
 @dataclass(frozen=True)
 class Data:
-    """List the named data sets, or tell what is understood of one: counts, shape, levels, classes, splits, source."""
+    """List the named data sets, or describe one as it was understood: shape, levels, fields, splits, source."""
 
     data: Annotated[
         str | None,
@@ -24,6 +26,7 @@ class Data:
     ] = None
     resize: Resize = None
     levels: Levels = None
+    target: Annotated[str | None, optional("FIELD", "describe the data with this field as what is modelled")] = None
     json: Json = False
 
     def __call__(self) -> None:
@@ -33,31 +36,42 @@ class Data:
                 ["name", "what it is"], [[*row] for row in known.items()]
             )
             return
-        dataset = load_data(self.data, self.resize, self.levels)
-        print(as_json(dataset.summary()) if self.json else told(dataset))
+        dataset = load(self.data, resize=self.resize, levels=self.levels, target=self.target)
+        print(as_json(dataset.summary()) if self.json else "\n".join(_lines(dataset)))
 
 
-def told(dataset: Dataset) -> str:
-    splits = ", ".join(f"{split.name} {len(split):,}" for split in dataset.splits)
-    lines = [
-        f"{dataset.name}: {dataset.card.title}",
-        f"  items        {dataset.spec.describe()}",
-        f"  splits       {splits}",
+def _lines(dataset: Dataset) -> list[str]:
+    """One fact a line."""
+    facts = [
+        ("items", dataset.spec.x.describe()),
+        ("splits", ", ".join(f"{split.name} {len(split):,}" for split in dataset.splits)),
+        *_fields(dataset),
     ]
-    for field, rows in dataset.summary()["classes"].items():
-        counts = "  ".join(f"{row['name']} {row['train'] + row['valid'] + row['test']:,}" for row in rows[:20])
-        lines.append(f"  {field:<12} {counts}" + (f"  and {len(rows) - 20} more" if len(rows) > 20 else ""))
     if dataset.duplicates:
-        lines.append(
-            f"  duplicates   {dataset.duplicates:,} items equal another one; drawn splits keep equals together"
+        facts.append(
+            ("duplicates", f"{dataset.duplicates:,} items equal another one; drawn splits keep equals together")
         )
     if dataset.unreadable:
-        lines.append(f"  unreadable   {len(dataset.unreadable)} files were left out:")
-        lines += [f"    {entry.path}: {entry.reason}" for entry in dataset.unreadable[:20]]
-    lines += [f"  source       {dataset.card.source}", f"  licence      {dataset.card.licence}"]
-    lines.append(f"  fingerprint  {dataset.fingerprint[:16]}")
-    return "\n".join(lines)
+        facts.append(("unreadable", f"{len(dataset.unreadable)} files were left out:"))
+        facts += [("", f"{entry.path}: {entry.reason}") for entry in dataset.unreadable[:SHOWN]]
+    facts += [
+        ("source", dataset.card.source),
+        ("licence", dataset.card.licence),
+        ("fingerprint", dataset.fingerprint[:16]),
+    ]
+    return [f"{dataset.name}: {dataset.card.title}", *(f"  {name:<12} {fact}" for name, fact in facts)]
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Data, "data", words)()
+def _fields(dataset: Dataset) -> list[tuple[str, str]]:
+    """What each field is; below a field of classes, the items of each class."""
+    facts, summary = [], dataset.summary()
+    for name, description in summary["fields"].items():
+        facts.append((name, description))
+        if rows := summary["classes"].get(name):
+            counts = "  ".join(f"{row['name']} {row['train'] + row['valid'] + row['test']:,}" for row in rows[:SHOWN])
+            facts.append(("", counts + (f"  and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")))
+    return facts
+
+
+def main(arguments: Sequence[str]) -> None:
+    parse(Data, "data", arguments)()

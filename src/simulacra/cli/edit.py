@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Class, Flag, Levels, Run, load_data, optional, parse
+from simulacra.cli.arguments import Flag, Given, Levels, OnRun, Target, load_data_of, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.errors import UsageError
 
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from simulacra.model import Model
 
 
-@dataclass(frozen=True)
-class Edit:
+@dataclass(frozen=True, kw_only=True)
+class Edit(Given, OnRun):
     """Edit an image through its code: encode it, move the code, decode it; shown before, reconstructed and after.
 
     What the code does not hold is lost already in the reconstruction, so compare the edit with that.
     """
 
-    run: Run
     image: Annotated[
         str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE", help="a picture, or DATA:INDEX, a test item")
     ]
@@ -40,15 +39,15 @@ class Edit:
         tyro.conf.arg(metavar="NAME=STRENGTH", help="go toward a class of --data, or along a file of `attribute`"),
     ] = ()
     data: Annotated[str | None, optional("DATA", "whose classes --toward names; by default that of IMAGE")] = None
-    label: Class = None
     resize: Annotated[Flag, tyro.conf.arg(help="bring pictures to the size and colours of the model")] = False
     levels: Levels = None
+    target: Target = None
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/edit.png")] = None
 
     def __call__(self) -> None:
         import simulacra
 
-        model = simulacra.load(self.run)
+        model = self.load_model()
         path = place(self.out, self.run, "edit", picture_or_array(model.spec.is_image))
         dims = {_dimension(name): strength for name, strength in map(_pair, self.dim)}
         x, condition, source = self._item(model)
@@ -61,21 +60,19 @@ class Edit:
 
     def _item(self, model: Model) -> tuple[np.ndarray, dict[str, Any], Dataset | None]:
         """The item (1, *shape), its condition, and the data that it is from."""
+        from simulacra.cli.given import check_complete
         from simulacra.data.images import read_image
         from simulacra.exploration.codes import item_of, split_for
 
-        label = {} if self.label is None else {"label": self.label}
+        values = self.values(model)
         name, colon, index = self.image.rpartition(":")
         if Path(self.image).exists() or not (colon and index.isdigit()):
             x = read_image(Path(self.image), model.spec, self.resize, "add --resize to fit it")[None]
-            if model.spec.condition and not label:
-                raise UsageError(
-                    f"this model is conditioned on a class: say with --label which that of {self.image} is"
-                )
-            return x, label, None
+            check_complete(model, values, classes_in_turn=False)
+            return x, values, None
         data = self._load(model, name)
-        x, condition = item_of(model, split_for(model, data, "test"), int(index))
-        return x.cpu().numpy(), condition | label, data
+        x, own = item_of(model, split_for(model, data, "test"), int(index))
+        return x.cpu().numpy(), {**own, **values}, data
 
     def _vector(self, model: Model, name: str, source: Dataset | None) -> np.ndarray:
         from simulacra.exploration import attribute_of_classes
@@ -91,7 +88,8 @@ class Edit:
     def _load(self, model: Model, name: str) -> Dataset:
         """Data by name; a folder of pictures in the model's size if it may be resized."""
         _, height, width = model.spec.shape if model.spec.is_image else (1, 1, 1)
-        return load_data(name, (height, width) if self.resize and Path(name).is_dir() else None, self.levels)
+        resize = (height, width) if self.resize and Path(name).is_dir() else None
+        return load_data_of(self.run, name, resize, self.levels, self.target)
 
 
 def _pair(word: str) -> tuple[str, float]:

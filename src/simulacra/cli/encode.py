@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
-from simulacra.cli.output import place, write_arrays
+from simulacra.cli.output import place
+from simulacra.files import write_arrays
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from simulacra.cli.arguments import Json, OnData, Seed, as_json, parse
 from simulacra.cli.table import print_table
 from simulacra.errors import NotSupported
+
+if TYPE_CHECKING:
+    from simulacra.evaluation import Evaluation
 
 FEW = 50  # items, below which a metric says little
 
@@ -26,17 +29,17 @@ class Evaluate(OnData):
 
     def __call__(self) -> None:
         import simulacra
-        from simulacra.evaluation.evaluate import codes_unjudged
 
         model, data = self.loaded()
-        measures = simulacra.evaluate(model, data, self.split, self.seed, self.samples)
-        if not measures:
+        found = simulacra.evaluate(model, data, self.split, self.seed, self.samples)
+        if not found:
             raise NotSupported(
                 "there is nothing to measure: this model has no likelihood and draws nothing, and codes are judged by "
-                "labels that the encoder is not told; `simulacra reconstruct` shows what they preserve"
+                f"labels that the encoder is not conditioned on{_left_out(found)}; `simulacra reconstruct` shows what "
+                "they preserve"
             )
         if self.json:
-            print(as_json({name: asdict(measure) for name, measure in measures.items()}))
+            print(as_json(found.to_json()))
             return
         rows = [
             [
@@ -47,16 +50,24 @@ class Evaluate(OnData):
                 str(m.n),
                 m.kind,
             ]
-            for name, m in measures.items()
+            for name, m in found.items()
         ]
         print_table(["metric", "value", "95 %", "floor", "n", "kind"], rows)
-        print("\n".join(f"{name}: {measure.protocol}" for name, measure in measures.items()))
-        smallest = min(measure.n for measure in measures.values())
+        print("\n".join(f"{name}: {measure.protocol}" for name, measure in found.items()))
+        smallest = min(measure.n for measure in found.values())
         if smallest < FEW:
-            print(f"note: {smallest} items are too few to tell; read these figures as a hint")
-        if codes_unjudged(model, data):
-            print("note: what the codes are good for is measured with scikit-learn: pip install 'simulacra[eval]'")
+            print(f"note: {smallest} items are too few to decide; read these figures as a hint")
+        if found.left_out:
+            print(f"note{_left_out(found)}")
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Evaluate, "evaluate", words)()
+def _left_out(found: Evaluation) -> str:
+    """`: probes, disentanglement left out, it needs sklearn: pip install ...`, for what lacks a package."""
+    names: dict[str, list[str]] = {}
+    for name, reason in found.left_out.items():
+        names.setdefault(reason, []).append(name)
+    return "".join(f": {', '.join(listed)} left out, {reason}" for reason, listed in names.items())
+
+
+def main(arguments: Sequence[str]) -> None:
+    parse(Evaluate, "evaluate", arguments)()

@@ -10,8 +10,9 @@ from typing import Annotated
 import tyro
 
 from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, optional, parse
-from simulacra.cli.output import place, write_bytes
+from simulacra.cli.output import place
 from simulacra.cli.table import print_table
+from simulacra.files import write_bytes
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ _OWN: list[Field] = [
         Annotated[
             tuple[str, ...],
             tyro.conf.arg(
-                help="fields to condition on: --condition label; or made of x: down:factor=2, grey, edges, mask:kind=half"
+                help="fields to condition on, as label; or made of x: down:factor=2, grey, edges, mask:kind=half"
             ),
         ],
         (),
@@ -135,7 +135,7 @@ def _flag(argument: Argument, default: Any, text: str) -> Field:
         usual = "" if default is None or default == () else f"; by default {spelled(default)}"
         shown = optional("PART ..." if several else "PART", f"{text} [{choices}]{usual}")
         if several:
-            return argument.name, Annotated[tuple[str, ...], shown], tuple(map(spelled, default))
+            return argument.name, Annotated[tuple[str, ...], shown], tuple(map(spelled, default or ()))
         return argument.name, Annotated[str | None, shown], None if default is None else spelled(default)
     if default is None:
         return argument.name, Annotated[argument.type, optional("NUMBER", text)], default

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Health(OnData):
-    """Whether the codes are in use: active units, KL, posterior collapse, codebooks; each with a word of advice."""
+    """Whether the codes are in use: active units, KL, posterior collapse, codebooks; each with advice."""
 
     limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
     seed: Seed = 0
@@ -30,11 +30,11 @@ class Health(OnData):
 
 def lines(found: Found) -> list[str]:
     """What was found, a line for each figure."""
-    told = []
+    found_lines = []
     for name, finding in found.findings.items():
         of = "" if finding.of is None else f" of {finding.of}"
-        told.append(f"  {name.replace('_', ' ')} {finding.value:.4g}{of}: {finding.advice}")
-    return [f"codes of {found.n:,} {found.split} items:", *told]
+        found_lines.append(f"  {name.replace('_', ' ')} {finding.value:.4g}{of}: {finding.advice}")
+    return [f"codes of {found.n:,} {found.split} items:", *found_lines]
 
 
 def main(words: Sequence[str]) -> None:

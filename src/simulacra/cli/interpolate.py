@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from simulacra.cli.arguments import MaybeOnData, Seed, optional, parse
-from simulacra.cli.output import picture_or_array, place, write_bytes, write_items
+from simulacra.cli.output import picture_or_array, place, write_items
+from simulacra.files import write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,7 @@ STEPS, FRAMES = 10, 40  # in a picture, in a film
 class Interpolate(MaybeOnData):
     """Walk from one code to another, a row a walk: between held-out items of DATA, or without DATA between draws.
 
-    A .gif shows all walks at once, there and back. With a conditional model a walk keeps the class of its first item.
+    A .gif shows all walks at once, there and back. A conditional model keeps the condition of the first item of a walk.
     """
 
     rows: Annotated[int, tyro.conf.arg(help="walks")] = 8
@@ -47,7 +48,8 @@ class Interpolate(MaybeOnData):
         path = place(self.out, self.run, "interpolation", endings)
         usual = FRAMES if path.suffix == ".gif" else STEPS
         steps = usual if self.steps is None else self.steps
-        items = simulacra.interpolate(model, steps, self.rows, data, self.seed, self.path, **condition).cpu().numpy()
+        walks = simulacra.interpolate(model, steps, self.rows, data, self.seed, self.path, condition=condition)
+        items = walks.cpu().numpy()
         if path.suffix == ".gif":
             _write_film(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec)
         else:

@@ -10,7 +10,8 @@ from typing import Annotated
 import tyro
 
 from simulacra.cli.arguments import MaybeOnData, Seed, optional, parse
-from simulacra.cli.output import picture_or_array, place, write_arrays
+from simulacra.cli.output import picture_or_array, place
+from simulacra.files import write_arrays
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Manifold(MaybeOnData):
 
         model, data, condition = self.loaded()
         path = place(self.out, self.run, "manifold", picture_or_array(has_picture(model.spec)))
-        found = simulacra.manifold(model, data, dims=self.dims, side=self.side, seed=self.seed, **condition)
+        found = simulacra.manifold(model, data, condition=condition, dims=self.dims, side=self.side, seed=self.seed)
         if path.suffix == ".npz":
             write_arrays(path, {"x": found.items})
         else:

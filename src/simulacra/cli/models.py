@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Models:
-    """List the models: name, family, abilities, free parameters (with default arguments, on some data) and paper."""
+    """List the models: name, family, abilities, free parameters (with default arguments, on some data) and paper.
+
+    A preset is listed with the class of models that it returns.
+    """
 
     data: Annotated[str, tyro.conf.arg(metavar="DATA", help="count parameters for these data")] = "digits"
     json: Json = False
@@ -27,7 +30,7 @@ class Models:
         import simulacra
         from simulacra.capabilities import abilities
 
-        spec = load_data(self.data).spec.conditioned_on(())
+        spec, entries = load_data(self.data).spec, simulacra.models()
         rows = [
             {
                 "name": entry.name,
@@ -36,31 +39,47 @@ class Models:
                 "parameters": parameters(entry, spec),
                 "paper": entry.paper,
             }
-            for entry in simulacra.models()
+            for entry in entries
         ]
         if self.json:
             print(as_json(rows))
             return
-        told = [
-            [row["name"], row["family"], ", ".join(row["abilities"]), _number(row["parameters"]), row["paper"]]
-            for row in rows
+        shown = [
+            [
+                row["name"],
+                entry.model.__name__,
+                row["family"],
+                ", ".join(row["abilities"]),
+                _number(row["parameters"]),
+                row["paper"],
+            ]
+            for entry, row in zip(entries, rows, strict=True)
         ]
-        print_table(["name", "family", "abilities", "parameters", "paper"], told)
+        print_table(["name", "class", "family", "abilities", "parameters", "paper"], shown)
 
 
 def parameters(entry: Entry, spec: DataSpec) -> int | None:
-    """Free parameters of a model with its default arguments; None where it does not take such data."""
+    """Free parameters of a model with its default arguments on such data; None where it does not take them.
+
+    Unconditional, or for a model that needs a label conditioned on the first field of classes.
+    """
+    from simulacra.data import ClassLabel
     from simulacra.errors import UsageError
 
-    try:
-        return entry.model(spec).free_parameters()
-    except UsageError:
+    if any(argument.required for argument in entry.arguments.values()):
         return None
+    labels = [name for name, field in spec.condition.items() if isinstance(field, ClassLabel)]
+    for condition in ((), *((name,) for name in labels[:1])):
+        try:
+            return entry.build(spec.conditioned_on(condition)).free_parameters()
+        except UsageError:
+            continue
+    return None
 
 
 def _number(count: int | None) -> str:
     return "-" if count is None else f"{count:,}"
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Models, "models", words)()
+def main(arguments: Sequence[str]) -> None:
+    parse(Models, "models", arguments)()

@@ -10,39 +10,35 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Class, Data, Levels, Resize, Run, Seed, load_data, optional, parse
+from simulacra.cli.arguments import Data, Given, ReadsData, Seed, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 
 
-@dataclass(frozen=True)
-class Neighbours:
+@dataclass(frozen=True, kw_only=True)
+class Neighbours(Given, ReadsData):
     """Show samples above the training items that are nearest to them, by pixels and, with an encoder, by codes."""
 
-    run: Run
     data: Data
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="samples")] = 10
-    label: Class = None
     seed: Seed = 0
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/neighbours.png")] = None
-    resize: Resize = None
-    levels: Levels = None
 
     def __call__(self) -> None:
         import simulacra
 
-        model, data = simulacra.load(self.run), load_data(self.data, self.resize, self.levels)
+        model, data = self.load_model(), self.load_data(self.data)
         path = place(self.out, self.run, "neighbours", picture_or_array(model.spec.is_image))
-        condition = {} if self.label is None else {"label": self.label}
-        found = simulacra.neighbours(model, data, self.n, self.seed, **condition)
+        condition = self.condition(model, elsewhere=True)
+        found = simulacra.neighbours(model, data, self.n, self.seed, condition=condition)
         rows = found.rows()
         arrays = {"index": found.by_pixels.index, "distance": found.by_pixels.distance}
         if found.by_codes is not None:
             arrays |= {"index_by_code": found.by_codes.index, "distance_by_code": found.by_codes.distance}
         write_rows(path, np.stack(list(rows.values())), model.spec, list(rows), (), **arrays)
         nearest = found.by_pixels.distance
-        told = f"median distance {np.median(nearest):.3g}, smallest {nearest.min():.3g}, over pixels in [0, 1]"
+        summary = f"median distance {np.median(nearest):.3g}, smallest {nearest.min():.3g}, over pixels in [0, 1]"
         print(f"{self.n} samples above the nearest of {len(data.train):,} training items in {path}")
-        print(f"{told}; `simulacra evaluate` compares this with held-out items (near_copies)")
+        print(f"{summary}; `simulacra evaluate` compares this with held-out items (near_copies)")
 
 
 def main(words: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image
 
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
+from simulacra.files import write_arrays
 from simulacra.pictures import has_picture, pixels, png, rows_picture, save_image, save_picture
 from simulacra.weights import write_atomically
 
@@ -62,16 +62,3 @@ def write_rows(
         write_arrays(path, {"x": rows, **fields})
     else:
         save_image(rows_picture(rows, spec, captions, headings), path)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """A file whole or not at all, in a folder that is made if there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """A compressed .npz, whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getvalue())

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Flag, Json, Run, Sampler, Seed, Watch, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Given, Json, OnRun, Sampler, Seed, Watch, as_json, optional, parse
 from simulacra.cli.output import write_items
 from simulacra.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures."""
+class Sample(Given, OnRun):
+    """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures.
 
-    run: Run
+    A model that is conditioned on classes shows all of them in turn where no condition is given.
+    """
+
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
-    label: Annotated[str | None, optional("CLASS", "class to draw, by number or name; without it all in turn")] = None
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
     mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in the place of a draw")] = False
     keep: Annotated[float | None, optional("SHARE", "keep this share of the draws, those a judge is surest of")] = None
-    judge: Annotated[str | None, optional("DATA", "labelled data that the judge learns from, a name or a path")] = None
+    judge: Annotated[str | None, optional("DATA", "labelled data that the judge is fitted to, a name or a path")] = None
     seed: Seed = 0
     watch: Watch = False
     out: Annotated[Path | None, optional("PATH", ".png, .npz or a folder; by default RUN/samples.png")] = None
@@ -33,23 +34,29 @@ class Sample:
 
     def __call__(self) -> None:
         import simulacra
+        from simulacra.capabilities import Sampler, need
         from simulacra.cli.watch import watching
-        from simulacra.exploration.codes import sampler_of
+        from simulacra.exploration.codes import condition_or_classes
 
         if (self.keep is None) != (self.judge is None):
-            raise UsageError("--keep SHARE and --judge DATA go together: draws are kept as a judge likes them")
-        model = simulacra.load(self.run)
-        sampler_of(model)  # refuses before a label is asked for
-        condition = {} if self.label is None else {"label": self.label}
-        given = model.conditioned(condition or model.every_class(self.n), self.n)
+            raise UsageError("--keep SHARE and --judge DATA go together: draws are kept by a judge fitted to DATA")
+        model = self.load_model()
+        need(model, Sampler)  # before anything else that may be wrong
+        given = condition_or_classes(model, self.condition(model), self.n)
         with watching(model.spec, self.watch) as progress:
-            options: dict[str, Any] = {"temperature": self.temperature, "seed": self.seed, "sampler": self.sampler}
-            options |= {"mean": self.mean, "progress": progress, **given}
-            if self.keep is None or self.judge is None:
-                items = simulacra.sample(model, self.n, **options)
-            else:
-                items = simulacra.sample_rejected(model, self.n, keep=self.keep, judge=self.judge, **options)
-        fields = {name: values.numpy() for name, values in given.items()}
+            items = simulacra.sample(
+                model,
+                self.n,
+                condition=given,
+                temperature=self.temperature,
+                seed=self.seed,
+                sampler=self.sampler,
+                mean=self.mean,
+                keep=self.keep,
+                judge=self.judge,
+                progress=progress,
+            )
+        fields = {name: values.cpu().numpy() for name, values in given.items()}
         path = write_items(self.out or self.run / "samples.png", items, model.spec, fields)
         print(
             as_json({"n": self.n, "seed": self.seed, "out": str(path)}) if self.json else f"{self.n} samples in {path}"

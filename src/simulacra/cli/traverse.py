@@ -15,7 +15,7 @@ from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.errors import UsageError
 
 MEANING = {
-    "KL": "KL: nats that the code tells of an item in this dimension, on average",
+    "KL": "KL: nats that the code holds of an item in this dimension, on average",
     "spread": "spread: variance over items of the mean of q(z|x), in units of the prior's",
     "change": "change: of a pixel, as a share of the brightest, when draws go from -1 to 1 in this dimension",
 }
@@ -47,12 +47,12 @@ class Traverse(MaybeOnData):
             model,
             data,
             self.index or 0,
+            condition=condition,
             dims=self.dims,
             steps=self.steps,
             top=self.top,
             split=self.split,
             seed=self.seed,
-            **condition,
         )
         headings = [f"{setting:g}" for setting in np.round(found.settings, 2)]
         arrays = {"dims": np.array(found.dims), "settings": np.array(found.settings)}

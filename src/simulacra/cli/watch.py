@@ -22,7 +22,7 @@ PER_SECOND = 8
 
 @contextlib.contextmanager
 def watching(spec: DataSpec, watch: bool) -> Iterator[Progress | None]:
-    """Whom to tell of the progress; nobody where stderr is no terminal."""
+    """What to call with the progress; None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -35,7 +35,7 @@ def watching(spec: DataSpec, watch: bool) -> Iterator[Progress | None]:
     bar = Bar(BarColumn(24), TaskProgressColumn(), TimeRemainingColumn())
     task, newest = bar.add_task("", total=None), np.zeros((0, *spec.shape))
 
-    def tell(items: np.ndarray, done: int, total: int) -> None:
+    def report(items: np.ndarray, done: int, total: int) -> None:
         nonlocal newest
         newest = items
         bar.update(task, completed=done, total=total)
@@ -45,7 +45,7 @@ def watching(spec: DataSpec, watch: bool) -> Iterator[Progress | None]:
         return Group(*([blocks(fitting(newest, spec, *room))] if watch and spec.is_image and len(newest) else []), bar)
 
     with Live(get_renderable=shown, console=console, refresh_per_second=PER_SECOND, transient=not watch):
-        yield tell
+        yield report
 
 
 def fitting(items: np.ndarray, spec: DataSpec, width: int, height: int) -> np.ndarray:

@@ -48,7 +48,8 @@ class ByBitsBack:
     """Items of a model with codes <-> bytes; raises NotSupported, with the reason, where codes cannot be coded."""
 
     def __init__(self, model: CodeModel) -> None:
-        self.model, self.labels = model, {name: label.count for name, label in model.spec.condition.items()}
+        self.model = model
+        self.labels = {name: label.count for name, label in model.spec.classes("the codec").items()}
         given = self._given({name: np.zeros(1, np.int64) for name in self.labels})
         p, q = model.prior(1, given), model.encode(self._items(np.zeros((1, model.spec.dims), np.uint8)), given)
         self.cells = _cells(p)

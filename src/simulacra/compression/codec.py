@@ -202,7 +202,7 @@ def _likeliest_fields(model: Model, scheme: Scheme, x: np.ndarray) -> dict[str, 
     fields = {name: np.zeros(len(x), np.int64) for name in names}
     if not names:
         return fields
-    for classes in itertools.product(*(range(label.count) for label in model.spec.condition.values())):
+    for classes in itertools.product(*(range(label.count) for label in model.spec.classes("the codec").values())):
         given = dict(zip(names, classes, strict=True))
         parts = [torch.from_numpy(x[i : i + BATCH]).to(model.device) for i in range(0, len(x), BATCH)]
         likely = [scheme.nats(part, model.conditioned(given, len(part))) for part in parts]

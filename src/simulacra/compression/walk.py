@@ -59,7 +59,7 @@ def walk(model: ChainModel, x: np.ndarray, fields: Mapping[str, np.ndarray], bat
     """
     for start in range(0, len(x), batch):
         part = slice(start, start + batch)
-        for name, label in model.spec.condition.items():
+        for name, label in model.spec.classes("the codec").items():
             if label.count > 1:
                 fields[name][part] = code(uniform(label.count, len(x[part])), fields[name][part])
         given = {name: _filled_up(values[part], batch, model.device) for name, values in fields.items()}

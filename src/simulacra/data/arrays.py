@@ -6,10 +6,10 @@
 | bool, integers 0..255    | (N, D)                                      | vectors on a grid               |
 | real numbers             | (N, D), (N, T, D), images as above          | continuous data, float32        |
 
-An `.npz` has `x` (or `images`) and maybe `label` (or `labels`, `y`); official splits are `x_train`, `x_valid`,
-`x_test` with `label_train` and so on. Every other array of as many items is a field by its own name: integers (N,) are
-classes, real numbers (N, ...) are real, bytes (N, ...) are a picture or a vector on a grid, other integers (N, H, W) a map
-of classes. Arrays that are none of these are passed over. What `simulacra sample --out FILE.npz` writes is read back.
+An `.npz` has `x` (or `images`) and maybe `label` (or `labels`, `y`); official splits are `x_train`, `x_valid`, `x_test`
+with `label_train` and so on. Every other array of as many items is a field by its own name: integers (N,) are classes,
+real numbers (N, ...) are real, bytes (N, ...) are a picture or a vector on a grid, other integers (N, H, W) a map of
+classes. Arrays that are none of these are passed over. What `simulacra sample --out FILE.npz` writes is read back.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _fields(inspect: Callable[[str], NpyArray], keys: Mapping[str, str]) -> dict
     for name, key in keys.items():
         with contextlib.suppress(DataError, ValueError):  # objects and records are no fields
             array = inspect(key)
-            maps = array.dtype.kind in "iu" and len(array.shape) in (1, 3) or array.dtype == np.uint8
+            maps = (array.dtype.kind in "iu" and len(array.shape) in (1, 3)) or array.dtype == np.uint8
             if array.dtype.kind in "fb" or maps:
                 found[name] = array
     return found

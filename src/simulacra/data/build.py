@@ -68,7 +68,7 @@ def sync(file: IO[Any]) -> None:
 
 @dataclass(frozen=True)
 class _Items:
-    """All items in the order of the source: x and the columns of the fields on disk, a few numbers of each in memory."""
+    """All items in the order of the source: x and the columns of fields on disk, a few numbers of each in memory."""
 
     x: np.ndarray
     columns: Mapping[str, np.ndarray]

@@ -1,8 +1,8 @@
 """Decode once: a folder in the user's cache holds a data set as arrays that are memory-mapped from then on.
 
     <cache>/data/<key>/x.npy       (train | valid | test, *shape), contiguous
-                       label.npy   (train | valid | test,) int64; so every column of the other fields, where there are any
-                       meta.json   the spec, the counts, the card, the fingerprint
+                       label.npy   (train | valid | test,) int64; so every column of the other fields, where there are
+                       any meta.json   the spec, the counts, the card, the fingerprint
 
 A folder is written under a temporary name, synced and renamed, so that it is whole or absent whatever is killed and
 however many processes write it at once. Its key holds everything that the content depends on.
@@ -84,7 +84,9 @@ def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
     return Dataset(
         name=meta["name"],
         spec=spec,
-        **splits,
+        train=splits["train"],
+        valid=splits["valid"],
+        test=splits["test"],
         card=Card(**meta["card"]),
         fingerprint=meta["fingerprint"],
         unreadable=tuple(Unreadable(**entry) for entry in meta["unreadable"]),

@@ -1,4 +1,4 @@
-"""What a source may yield: batches that agree with each other, values on the grid, fields that hold what they should."""
+"""What a source may yield: batches that agree with each other, values on the grid, fields that hold their values."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def hide_labels(data: Dataset, field: str, labels: int, seed: int) -> Dataset:
     The validation split loses all of its labels: what picks a model may not know more than what trains it.
     Raises UsageError as `labelled_items` does.
     """
-    count = data.spec.conditioned_on((field,)).condition[field].count
+    count = data.spec.conditioned_on((field,)).classes("learning from few labels")[field].count
     kept = labelled_items(data.train.field(field), count, labels, seed)
     nothing = np.zeros(0, np.int64)
     return replace(data, train=_only(data.train, field, kept), valid=_only(data.valid, field, nothing))

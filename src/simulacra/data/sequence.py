@@ -14,7 +14,7 @@ from simulacra.fields import as_array
 
 
 def from_sequence(items: Any, levels: int | None = None) -> Dataset:
-    """The items of a sequence: x alone, pairs (x, label), or tables {"x": ..., field: ...}; arrays, tensors or pictures.
+    """Items of a sequence: x alone, pairs (x, label), or tables {"x": ..., field: ...}; arrays, tensors or pictures.
 
     Images may have their channels last; bytes are levels 0..255, real numbers stay real.
     Raises DataError for an empty sequence, items of different kinds or shapes, and as `from_arrays` does.

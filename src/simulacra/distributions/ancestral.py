@@ -48,6 +48,11 @@ class Ancestral(Distribution):
         """Every layer at its mean, given that those before it are at theirs: not E[z], but one typical code."""
         return self._gather(lambda p: p.mean)
 
+    @property
+    def mode(self) -> Tensor:
+        """Every layer at its mode, given that those before it are at theirs."""
+        return self._gather(lambda p: p.mode)
+
     def _gather(self, choose: Choose) -> Tensor:
         layers: list[Tensor] = []
 

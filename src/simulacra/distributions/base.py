@@ -62,6 +62,24 @@ class Distribution(ABC):
     def mean(self) -> Tensor:
         """E[x], of the shape of x; for grid data a real number between the levels."""
 
+    @property
+    def mode(self) -> Tensor:
+        """The most probable value, of the shape and type of x; the mean where it is not known in closed form."""
+        return self.mean
+
+    @property
+    def deviations(self) -> Tensor | None:
+        """The standard deviation of every coordinate, of the shape of x; None where it is not known in closed form."""
+        return None
+
+    @property
+    def values(self) -> int:
+        """How many values a coordinate of a discrete code has, held as one number (2) or as a one-hot row (K).
+
+        0 for real numbers, and for levels of a grid, which are data and no code.
+        """
+        return 0
+
     def reparameterised(self) -> Tensor:
         """A draw through which gradients reach the parameters: exact where there is one, relaxed for discrete codes."""
         return self.sample()
@@ -69,6 +87,10 @@ class Distribution(ABC):
     def repeat(self, times: int) -> Self:
         """The same N items `times` times over, (times · N, ...). The parameters are tensors with the items first."""
         return self._with(lambda value: value.repeat(times, *[1] * (value.dim() - 1)))
+
+    def rows(self, index: slice | Tensor) -> Self:
+        """The distribution of some of the items. The parameters are tensors with the items first."""
+        return self._with(lambda value: value[index])
 
     def detached(self) -> Self:
         """The same distribution, of whose parameters no gradient knows."""
@@ -136,6 +158,11 @@ class GridDistribution(Factorised):
     def mean(self) -> Tensor:
         masses = self.log_masses().exp()
         return masses @ torch.arange(self.levels, device=masses.device, dtype=masses.dtype)
+
+    @property
+    def mode(self) -> Tensor:
+        """The most probable level, the lower one of equals."""
+        return self.log_masses().argmax(-1).to(grid_dtype(self.levels))
 
 
 def bin_edges(levels: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,6 +27,18 @@ class BinaryCode(Factorised):
     def mean(self) -> Tensor:
         return self.logits.sigmoid()
 
+    @property
+    def mode(self) -> Tensor:
+        return (self.logits > 0).to(self.logits.dtype)
+
+    @property
+    def deviations(self) -> Tensor:
+        return (self.mean * (1 - self.mean)).sqrt()
+
+    @property
+    def values(self) -> int:
+        return 2
+
     def log_each(self, x: Tensor) -> Tensor:
         return -F.binary_cross_entropy_with_logits(self.logits, x.to(self.logits.dtype), reduction="none")
 
@@ -50,6 +62,19 @@ class OneHotCode(Distribution):
     @property
     def mean(self) -> Tensor:
         return self.log_masses.exp()
+
+    @property
+    def mode(self) -> Tensor:
+        """The 1 at the most probable place of every row, the first of equals."""
+        return F.one_hot(self.log_masses.argmax(-1), self.values).to(self.log_masses.dtype)
+
+    @property
+    def deviations(self) -> Tensor:
+        return (self.mean * (1 - self.mean)).sqrt()
+
+    @property
+    def values(self) -> int:
+        return self.log_masses.shape[-1]
 
     def log_prob(self, x: Tensor) -> Tensor:
         return (x * self.log_masses).flatten(1).sum(1)

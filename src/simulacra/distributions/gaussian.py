@@ -43,6 +43,10 @@ class DiagonalGaussian(Peaked):
         zeros = torch.zeros(shape, device=like.device, dtype=torch.promote_types(like.dtype, torch.float32))
         return cls(zeros, zeros)
 
+    @property
+    def deviations(self) -> Tensor:
+        return self.log_scale.exp()
+
     @staticmethod
     def _log_cdf(x: Tensor) -> Tensor:
         return log_normal_cdf(x)
@@ -61,6 +65,10 @@ class DiagonalGaussian(Peaked):
 
 class Laplace(Peaked):
     """Π_d exp(-|z_d - mean_d| / b_d) / 2b_d with b = exp(log_scale), parameters (N, *shape)."""
+
+    @property
+    def deviations(self) -> Tensor:
+        return math.sqrt(2) * self.log_scale.exp()
 
     @staticmethod
     def _log_cdf(x: Tensor) -> Tensor:
@@ -89,6 +97,10 @@ class PointMass(Distribution):
     @property
     def mean(self) -> Tensor:
         return self.value
+
+    @property
+    def deviations(self) -> Tensor:
+        return torch.zeros_like(self.value)
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
         return self.value

@@ -26,6 +26,12 @@ class GaussianMixture(Distribution):
     def mean(self) -> Tensor:
         return (self.log_weights.exp() @ self.means).expand(self.n, -1)
 
+    @property
+    def deviations(self) -> Tensor:
+        """sqrt(Σ_k w_k (σ_k² + (μ_k - μ)²)) with the mean μ of all."""
+        spread = (2 * self.log_scales).exp() + (self.means - self.mean[:1]).square()
+        return (self.log_weights.exp() @ spread).sqrt().expand(self.n, -1)
+
     def log_prob(self, x: Tensor) -> Tensor:
         return torch.logsumexp(self.log_joint(x), dim=1)
 

@@ -52,3 +52,9 @@ class MixtureOfGaussians(Factorised):
     @property
     def mean(self) -> Tensor:
         return (self.log_weights.exp() * self.means).sum(-1)
+
+    @property
+    def deviations(self) -> Tensor:
+        """sqrt(Σ_k w_k (σ_k² + (μ_k - μ)²)) with the mean μ of all."""
+        spread = (2 * self.log_scales).exp() + (self.means - self.mean.unsqueeze(-1)).square()
+        return (self.log_weights.exp() * spread).sum(-1).sqrt()

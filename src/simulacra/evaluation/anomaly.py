@@ -1,4 +1,4 @@
-r"""Scores of strangeness, and how well a score tells strange items from usual ones. High is strange, everywhere.
+r"""Scores of strangeness, and how well a score separates strange items from usual ones. High is strange, everywhere.
 
 -log p(x)                    the likelihood itself, which plain items fool: they are probable, whatever they show
 |log p(x) - median|          distance from what is typical, on both sides     Nalisnick et al. 2019, arXiv 1906.02994

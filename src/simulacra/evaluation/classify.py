@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from simulacra import registry
-from simulacra.capabilities import Bound, Classifier, Density, can
+from simulacra.capabilities import Density, need
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
-from simulacra.feed import in_order
+from simulacra.feed import numbered
 from simulacra.model import Model, as_model, evaluating
+from simulacra.randomness import some_of
 
 BATCH = 64
 PRIORS = ("uniform", "train")
@@ -39,6 +40,19 @@ class Foreign:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """Of every item: log p(y | x) of all classes (N, classes), log p(x) (N,) nats, and whether it is refused (N,).
+
+    index: (N,) the numbers of the items in their split.
+    """
+
+    log_posterior: np.ndarray
+    log_evidence: np.ndarray
+    refused: np.ndarray
+    index: np.ndarray
+
+
+@dataclass(frozen=True)
 class Classification:
     """What Bayes' rule makes of a split.
 
@@ -50,6 +64,7 @@ class Classification:
     refused:           share of the n items that is.
     accuracy_accepted: accuracy among the others; nan if there are none.
     foreign:           the same test on items of other sets.
+    judgement:         that of each item; JSON has it not.
     """
 
     model: str
@@ -67,74 +82,59 @@ class Classification:
     refused: float
     accuracy_accepted: float
     foreign: tuple[Foreign, ...]
+    judgement: Judgement = field(compare=False, repr=False)
 
-
-@dataclass(frozen=True)
-class Judgement:
-    """Of every item: log p(y | x) of all classes (N, classes), log p(x) (N,) nats, and whether it is refused (N,)."""
-
-    log_posterior: np.ndarray
-    log_evidence: np.ndarray
-    refused: np.ndarray
+    def to_json(self) -> dict[str, Any]:
+        """Everything but what each item has."""
+        return {name: value for name, value in asdict(self).items() if name != "judgement"}
 
 
 def classify(
     model: Model | str | Path,
-    data: Dataset | str | Path,
+    data: Any,
     split: str = "test",
     *,
     prior: str = "uniform",
     reject: float = 0.01,
     two_sided: bool = False,
-    foreign: Sequence[Dataset | str | Path] = (),
+    foreign: Sequence[Any] = (),
     limit: int | None = None,
+    seed: int = 0,
 ) -> Classification:
     """Classify the items of a split by Bayes' rule, and refuse those that the model takes for no real ones.
 
     Args:
-        model: a class-conditional model with an exact likelihood, or its run folder.
+        model: a model with an exact likelihood that is conditioned on one class label alone, or its run folder.
         data: a labelled data set of the same shape and levels, or its name or path.
         split: "train", "valid" or "test".
         prior: p(y), "uniform" or "train": the shares of the classes in the training split.
         reject: the share of real items that may be refused: a quantile of log p(x) on the validation split.
         two_sided: refuse half of them for being too improbable and half for being too probable.
         foreign: sets of the same shape and levels; at most as many items of each are judged as there are real ones.
-        limit: judge only the first so many items, of the validation split too.
+        limit: judge at most so many items, of the validation split too, drawn by the seed.
+        seed: of the items, where there is a limit or a foreign set is larger.
 
     Raises:
-        NotSupported: the model has no exact likelihood, or does not depend on a class.
-        UsageError: data of another shape or grid or without labels, a prior or share that is none, too few validation
-            items for the share.
+        NotSupported: the model has no exact likelihood, or does not depend on one class.
+        UsageError: a model with a condition that is no class, data of another shape or grid or without labels, a prior
+            or share that is none, too few validation items for the share.
     """
-    return classify_fully(as_model(model), as_dataset(data), split, prior, reject, two_sided, foreign, limit)[0]
-
-
-def classify_fully(
-    model: Model,
-    data: Dataset,
-    split: str = "test",
-    prior: str = "uniform",
-    reject: float = 0.01,
-    two_sided: bool = False,
-    foreign: Sequence[Dataset | str | Path] = (),
-    limit: int | None = None,
-) -> tuple[Classification, Judgement]:
-    """`classify`, with the judgement of every item."""
-    field, others = _class_field(model), [as_dataset(other) for other in foreign]
+    model, data, others = as_model(model), as_dataset(data), [as_dataset(other) for other in foreign]
+    name, count = _class_field(model)
     _check(prior, reject, limit, len(others))
     for dataset in (data, *others):
         model.spec.expect(dataset.spec, dataset.name)
-    real = data.split(split)
-    log_prior = _log_prior(model, data, field, prior)
-    label = np.array(real.field(field)[:limit])
-    _check_labels(model, field, label, data.name)
-    low, high = _thresholds(model, data.valid, log_prior, reject, two_sided, limit)
-    judged = _judge(model, [real], len(label), log_prior, low, high)
+    items = data.split(split)
+    index = some_of(len(items), limit, seed, "classify")
+    label = _labels(items, name, index, count, data.name)
+    log_prior = _log_prior(data, name, count, prior)
+    low, high = _thresholds(model, data.valid, log_prior, reject, two_sided, limit, seed)
+    judged = _judge(model, items, index, log_prior, low, high)
 
     right = judged.log_posterior.argmax(axis=1) == label
     accepted = right[~judged.refused]
-    found = Classification(
-        model=registry.name_of(type(model)),
+    return Classification(
+        model=model.name,
         data=data.name,
         split=split,
         n=len(label),
@@ -148,9 +148,9 @@ def classify_fully(
         high=high,
         refused=float(judged.refused.mean()),
         accuracy_accepted=float(accepted.mean()) if len(accepted) else math.nan,
-        foreign=tuple(_foreign(model, other, len(label), log_prior, low, high) for other in others),
+        foreign=tuple(_foreign(model, other, len(label), log_prior, low, high, seed) for other in others),
+        judgement=judged,
     )
-    return found, judged
 
 
 def bayes(log_likelihood: np.ndarray, log_prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -160,58 +160,64 @@ def bayes(log_likelihood: np.ndarray, log_prior: np.ndarray) -> tuple[np.ndarray
     return joint - log_evidence[:, None], log_evidence
 
 
-def log_likelihoods(model: Model, split: Split, limit: int | None = None) -> np.ndarray:
+def log_likelihoods(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> np.ndarray:
     """log p(x | y) of every item under every class, (N, classes) nats in float64; labels of the items are not read.
 
+    `limit`: of at most so many items, drawn by the seed, in their order.
     Raises NotSupported for a model without an exact likelihood or without classes.
     """
-    field = _class_field(model)
-    assert isinstance(model, Density)
-    count, nats = model.spec.condition[field].count, []
+    return _log_likelihoods(model, split, some_of(len(split), limit, seed, "classify"))
+
+
+def _log_likelihoods(model: Model, split: Split, index: np.ndarray) -> np.ndarray:
+    """Of the items with these numbers."""
+    density, (name, count), nats = need(model, Density), _class_field(model), []
+    unconditional = model.spec.conditioned_on(())
     with evaluating(model):
-        for x, _ in in_order(split, model.spec.conditioned_on(()), model.device, BATCH, limit):
-            each = [model.log_prob(x, {field: torch.full((len(x),), y)}) for y in range(count)]
-            nats.append(torch.stack(each, dim=1))
+        for x, _ in numbered(split, index, unconditional, model.device, BATCH):
+            classes = [model.conditioned({name: y}, len(x)) for y in range(count)]
+            nats.append(torch.stack([density.log_prob(x, each) for each in classes], dim=1))
     return torch.cat(nats).cpu().double().numpy()
 
 
-def log_evidence(model: Model, split: Split, limit: int | None = None) -> np.ndarray:
+def log_evidence(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> np.ndarray:
     """log p(x), (N,) nats: of a class-conditional model the sum over equally probable classes.
 
+    `limit`: of at most so many items, drawn by the seed, in their order.
     Raises NotSupported for a model without an exact likelihood.
     """
+    index = some_of(len(split), limit, seed, "classify")
     if model.spec.condition:
-        nats = log_likelihoods(model, split, limit)
+        nats = _log_likelihoods(model, split, index)
         return bayes(nats, np.full(nats.shape[1], -math.log(nats.shape[1])))[1]
-    _density(model)
-    assert isinstance(model, Density)
+    density = need(model, Density)
     with evaluating(model):
-        batches = in_order(split, model.spec, model.device, BATCH, limit)
-        return torch.cat([model.log_prob(x) for x, _ in batches]).cpu().double().numpy()
+        batches = numbered(split, index, model.spec, model.device, BATCH)
+        return torch.cat([density.log_prob(x) for x, _ in batches]).cpu().double().numpy()
 
 
-def _judge(
-    model: Model, splits: Sequence[Split], limit: int, log_prior: np.ndarray, low: float, high: float
-) -> Judgement:
-    """The first `limit` items of some splits, one split after the other."""
-    found, left = [], limit
-    for split in splits:
-        if left and len(split):
-            found.append(log_likelihoods(model, split, left))
-            left -= len(found[-1])
-    log_posterior, log_evidence = bayes(np.concatenate(found), log_prior)
+def _judge(model: Model, split: Split, index: np.ndarray, log_prior: np.ndarray, low: float, high: float) -> Judgement:
+    log_posterior, log_evidence = bayes(_log_likelihoods(model, split, index), log_prior)
     accepted = (log_evidence >= low) & (log_evidence <= high)  # which what is no number never is
-    return Judgement(log_posterior, log_evidence, ~accepted)
+    return Judgement(log_posterior, log_evidence, ~accepted, index)
 
 
-def _foreign(model: Model, data: Dataset, limit: int, log_prior: np.ndarray, low: float, high: float) -> Foreign:
+def _foreign(
+    model: Model, data: Dataset, most: int, log_prior: np.ndarray, low: float, high: float, seed: int
+) -> Foreign:
     """All splits of a foreign set are as unknown to the model as its test split, which comes first."""
-    refused = _judge(model, (data.test, data.valid, data.train), limit, log_prior, low, high).refused
-    return Foreign(data.name, len(refused), float(refused.mean()))
+    refused: list[np.ndarray] = []
+    for split in (data.test, data.valid, data.train):
+        left = most - sum(map(len, refused))
+        if left and len(split):
+            index = some_of(len(split), left, seed, "foreign")
+            refused.append(_judge(model, split, index, log_prior, low, high).refused)
+    every = np.concatenate(refused)
+    return Foreign(data.name, len(every), float(every.mean()))
 
 
 def _thresholds(
-    model: Model, valid: Split, log_prior: np.ndarray, reject: float, two_sided: bool, limit: int | None
+    model: Model, valid: Split, log_prior: np.ndarray, reject: float, two_sided: bool, limit: int | None, seed: int
 ) -> tuple[float, float]:
     """The lowest and the highest log p(x) that is accepted."""
     if not reject:
@@ -219,42 +225,41 @@ def _thresholds(
     tail, n = reject / (1 + two_sided), min(len(valid), limit or len(valid))
     if n * tail < 1:
         raise UsageError(
-            f"{n} validation items cannot tell which {tail:g} of real items to refuse: "
+            f"{n} validation items are too few to find which {tail:g} of real items to refuse: "
             f"give reject >= {(1 + two_sided) / n:.2g}, or 0 to refuse nothing"
         )
-    _, nats = bayes(log_likelihoods(model, valid, limit), log_prior)
+    _, nats = bayes(log_likelihoods(model, valid, limit, seed), log_prior)
     return float(np.quantile(nats, tail)), float(np.quantile(nats, 1 - tail)) if two_sided else math.inf
 
 
-def _log_prior(model: Model, data: Dataset, field: str, prior: str) -> np.ndarray:
+def _log_prior(data: Dataset, name: str, count: int, prior: str) -> np.ndarray:
     """log p(y), (classes,)"""
-    count = model.spec.condition[field].count
     if prior == "uniform":
         return np.full(count, -math.log(count))
-    label = np.asarray(data.train.field(field))
-    _check_labels(model, field, label, data.name)
+    label = _labels(data.train, name, np.arange(len(data.train)), count, data.name)
     with np.errstate(divide="ignore"):  # a class that never occurs has probability 0
         return np.log(np.bincount(label, minlength=count) / len(label))
 
 
-def _class_field(model: Model) -> str:
-    """The one field of the condition, over whose values Bayes' rule runs."""
-    _density(model)
-    if len(model.spec.condition) != 1:
-        name, fields = registry.name_of(type(model)), ", ".join(model.spec.condition) or "nothing"
+def _labels(split: Split, name: str, index: np.ndarray, count: int, data: str) -> np.ndarray:
+    """The labels of the items with these numbers; raises UsageError for one that the model does not know."""
+    label = np.asarray(split.field(name)[index])
+    if label.max(initial=0) >= count:
+        raise UsageError(f"the model knows {count} classes of {name!r}, but {data} has one numbered {label.max()}")
+    return label
+
+
+def _class_field(model: Model) -> tuple[str, int]:
+    """The one field of the condition, over whose values Bayes' rule runs, and the number of its classes."""
+    need(model, Density)
+    classes = model.spec.classes("a model that classifies")
+    if len(classes) != 1:
         raise NotSupported(
-            f"this {name} is conditioned on {fields}, and Bayes' rule needs p(x | class): fit it with --condition label"
+            f"this {model.name} is conditioned on {', '.join(classes) or 'nothing'}, and Bayes' rule needs "
+            "p(x | class): fit it with --condition label"
         )
-    return next(iter(model.spec.condition))
-
-
-def _density(model: Model) -> None:
-    if can(model, Density):
-        return
-    name = registry.name_of(type(model))
-    why = "only bounds p(x | y), and bounds of two classes do not compare" if can(model, Bound) else "has no p(x | y)"
-    own = "; `simulacra evaluate` tells the error of its own q(y | x)" if can(model, Classifier) else ""
-    raise NotSupported(f"{name} {why}{own}; fit gated-pixelcnn, which is exact, with --condition label")
+    ((name, label),) = classes.items()
+    return name, label.count
 
 
 def _check(prior: str, reject: float, limit: int | None, others: int) -> None:
@@ -264,9 +269,3 @@ def _check(prior: str, reject: float, limit: int | None, others: int) -> None:
         raise UsageError(f"classify needs 0 <= reject < 1 and limit >= 1, not reject = {reject} and limit = {limit}")
     if others and not reject:
         raise UsageError("foreign sets show what is refused, and reject = 0 refuses nothing: give a share such as 0.01")
-
-
-def _check_labels(model: Model, field: str, label: np.ndarray, name: str) -> None:
-    count = model.spec.condition[field].count
-    if label.max(initial=0) >= count:
-        raise UsageError(f"the model knows {count} classes of {field!r}, but {name} has one numbered {label.max()}")

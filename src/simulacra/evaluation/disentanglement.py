@@ -2,15 +2,15 @@ r"""Whether every number of a code stands for one thing: codes z_1..z_D against 
 
 MIG     1/K Σ_k (I(z_j(k); v_k) - max_{j ≠ j(k)} I(z_j; v_k)) / H(v_k), j(k) the number that knows most of v_k
                                                                        Chen et al. 2018, arXiv 1802.04942, eq. 6
-DCI     from the importances R_jk of z_j in telling v_k:               Eastwood & Williams 2018, section 2
-          disentanglement   Σ_j ρ_j (1 - H_K(R_jk / Σ_k R_jk)): a number tells one factor only, ρ_j its share of all R
-          completeness      1/K Σ_k (1 - H_D(R_jk / Σ_j R_jk)): a factor is told by one number only
-          informativeness   how well the factors are told at all
-SAP     1/K Σ_k (the best number's accuracy in telling v_k alone - the second best's)
+DCI     from the importances R_jk of z_j in predicting v_k:            Eastwood & Williams 2018, section 2
+          disentanglement   Σ_j ρ_j (1 - H_K(R_jk / Σ_k R_jk)): a number knows one factor only, ρ_j its share of R
+          completeness      1/K Σ_k (1 - H_D(R_jk / Σ_j R_jk)): a factor is known by one number only
+          informativeness   how well the factors are predicted at all
+SAP     1/K Σ_k (the best number's accuracy in predicting v_k alone - the second best's)
                                                                        Kumar et al. 2018, arXiv 1711.00848, section 3
 
 All are 1 for a perfect code (SAP: 1 - chance) and near 0 for one that is mixed, or knows nothing. None depends on the
-order of the numbers. They tell a code from its rotations, which carry the same information: what is judged is the axes.
+order of the numbers. They rate a code above its rotations, which carry the same information: the axes are judged.
 
 Choices that the papers leave open. MIG: codes in 20 bins of equal width, as in Locatello et al. 2019. DCI: importances
 of random forests of scikit-learn that may look at all numbers at every split; informativeness is accuracy on other
@@ -37,7 +37,7 @@ RESAMPLED, REFITTED = 50, 8  # halves behind an interval: of items, and of items
 
 @dataclass(frozen=True)
 class DCI:
-    """From 0 to 1 each, 1 is best. `correct` (M, K): whether each factor of each test item was told."""
+    """From 0 to 1 each, 1 is best. `correct` (M, K): whether each factor of each test item was predicted right."""
 
     disentanglement: float
     completeness: float
@@ -86,23 +86,23 @@ def separated_attribute_predictability(
     """
     _check(train, train_factors)
     _check(test, test_factors)
-    return _accuracy_gap(_told_by_one(train, train_factors, test, test_factors), test_factors)
+    return _accuracy_gap(_right_by_one(train, train_factors, test, test_factors), test_factors)
 
 
-def _told_by_one(
+def _right_by_one(
     train: np.ndarray, train_factors: np.ndarray, test: np.ndarray, test_factors: np.ndarray
 ) -> np.ndarray:
-    """Whether each number of a code alone tells each factor of each test item, (D, M, K)."""
+    """Whether each number of a code alone predicts each factor of each test item, (D, M, K)."""
     with extra():
         from sklearn.tree import DecisionTreeClassifier
-    told = np.empty((train.shape[1], *test_factors.shape), bool)
+    right = np.empty((train.shape[1], *test_factors.shape), bool)
     for k, factor in enumerate(train_factors.T):
         leaves = max(2, len(np.unique(factor)))
         for j in range(train.shape[1]):
             tree = DecisionTreeClassifier(max_leaf_nodes=leaves, class_weight="balanced", random_state=0)
             tree.fit(train[:, j : j + 1], factor)
-            told[j, :, k] = tree.predict(test[:, j : j + 1]) == test_factors[:, k]
-    return told
+            right[j, :, k] = tree.predict(test[:, j : j + 1]) == test_factors[:, k]
+    return right
 
 
 def measures(train: Encoded, test: Encoded, split: str, seed: int = 0) -> dict[str, Measure]:
@@ -113,7 +113,9 @@ def measures(train: Encoded, test: Encoded, split: str, seed: int = 0) -> dict[s
     v, v_test = (np.stack([part.fields[name] for name in fields], axis=1) for part in (train, test))
     rng = np.random.default_rng(mix(seed, "disentanglement"))
     items = f"{len(v)} of {train.of} training and {len(v_test)} of {test.of} {split} items"
-    about = f"{train.words} against {', '.join(fields)}; {items}; floor: as many principal components of the pixels"
+    about = (
+        f"{train.description} against {', '.join(fields)}; {items}; floor: as many principal components of the pixels"
+    )
     by_forests = _of_forests(train, test, v, v_test, about, rng, seed)
     by_information = _of_information(test, v_test, about, rng)
     return by_information | by_forests | _of_trees(train, test, v, v_test, about, rng)
@@ -133,28 +135,28 @@ def _of_forests(
     found = dci(train.codes, v, test.codes, v_test, seed)
     halves = [dci(train.codes[h], v[h], test.codes, v_test, seed) for h in _halves(len(v), REFITTED, rng)]
     floor, n = dci(train.components, v, test.components, v_test, seed), len(v_test)
-    share, told = found.correct.mean(1), f"forests of {TREES} trees, of {about}"
+    share, forests = found.correct.mean(1), f"forests of {TREES} trees, of {about}"
     return {
         "dci_disentanglement": _measure(
             found.disentanglement,
             _spread([each.disentanglement for each in halves]),
             floor.disentanglement,
             n,
-            f"DCI disentanglement, {told}",
+            f"DCI disentanglement, {forests}",
         ),
         "dci_completeness": _measure(
             found.completeness,
             _spread([each.completeness for each in halves]),
             floor.completeness,
             n,
-            f"DCI completeness, {told}",
+            f"DCI completeness, {forests}",
         ),
         "dci_informativeness": _measure(
             found.informativeness,
             1.96 * float(share.std(ddof=1)) / math.sqrt(n),
             floor.informativeness,
             n,
-            f"DCI informativeness, mean accuracy of {told}",
+            f"DCI informativeness, mean accuracy of {forests}",
         ),
     }
 
@@ -162,10 +164,10 @@ def _of_forests(
 def _of_trees(
     train: Encoded, test: Encoded, v: np.ndarray, v_test: np.ndarray, about: str, rng: np.random.Generator
 ) -> dict[str, Measure]:
-    told, n = _told_by_one(train.codes, v, test.codes, v_test), len(v_test)
-    floor = _accuracy_gap(_told_by_one(train.components, v, test.components, v_test), v_test)
-    spread = _spread([_accuracy_gap(told[:, h], v_test[h]) for h in _halves(n, RESAMPLED, rng)])
-    measured = _measure(_accuracy_gap(told, v_test), spread, floor, n, f"SAP, a tree on one number, of {about}")
+    right, n = _right_by_one(train.codes, v, test.codes, v_test), len(v_test)
+    floor = _accuracy_gap(_right_by_one(train.components, v, test.components, v_test), v_test)
+    spread = _spread([_accuracy_gap(right[:, h], v_test[h]) for h in _halves(n, RESAMPLED, rng)])
+    measured = _measure(_accuracy_gap(right, v_test), spread, floor, n, f"SAP, a tree on one number, of {about}")
     return {"separated_attribute_predictability": measured}
 
 
@@ -175,7 +177,7 @@ def _measure(value: float, spread: float, floor: float, n: int, protocol: str) -
 
 
 def _information_gap(bins: np.ndarray, factors: np.ndarray) -> float:
-    """MIG of codes in bins (N, D); a factor that does not vary counts as told by none."""
+    """MIG of codes in bins (N, D); a factor that does not vary counts as known by none."""
     gaps = []
     for factor in factors.T:
         known = sorted((_mutual_information(column, factor) for column in bins.T), reverse=True)
@@ -183,11 +185,11 @@ def _information_gap(bins: np.ndarray, factors: np.ndarray) -> float:
     return float(np.mean(gaps))
 
 
-def _accuracy_gap(told: np.ndarray, factors: np.ndarray) -> float:
-    """SAP of `told` (D, M, K) and factors (M, K); beside the only number of a code stands a guess."""
+def _accuracy_gap(right: np.ndarray, factors: np.ndarray) -> float:
+    """SAP of `right` (D, M, K) and factors (M, K); beside the only number of a code stands a guess."""
     gaps = []
     for k, factor in enumerate(factors.T):
-        per_class = [told[:, factor == value, k].mean(1) for value in np.unique(factor)]
+        per_class = [right[:, factor == value, k].mean(1) for value in np.unique(factor)]
         accuracy = np.sort(np.mean(per_class, axis=0))[::-1]
         gaps.append(accuracy[0] - (accuracy[1] if len(accuracy) > 1 else 1 / len(per_class)))
     return float(np.mean(gaps))
@@ -247,4 +249,4 @@ def _check(codes: np.ndarray, factors: np.ndarray) -> None:
         )
     for k, factor in enumerate(factors.T):
         if factor.min() == factor.max():
-            raise UsageError(f"factor {k} is {factor[0]} for all {len(factor)} items: nothing can be told of it")
+            raise UsageError(f"factor {k} is {factor[0]} for all {len(factor)} items: nothing can be learnt of it")

@@ -5,7 +5,7 @@ importance   z ~ q(z|x),            w = p(x|z) p(z) / q(z|x)       Burda et al. 
 ais          z_t: p(z) -> p(z|x),   w = Π_t p(x|z_t)^(β_t+1 - β_t) Neal 2001; Wu et al. 2017, arXiv 1611.04273, alg. 1
 
 By Jensen's inequality the log of the mean lies below log p(x) on average, so each of them is a stochastic lower bound.
-How the K weights spread tells how far to trust it:
+How the K weights spread says how far to trust it:
 
     effective sample size   ESS = (Σ w)² / Σ w²: K if all draws count alike, 1 if one outweighs all others
     standard error          of log 1/K Σ w to first order: √((K / ESS - 1) / (K - 1)) nats
@@ -26,8 +26,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from simulacra import registry
-from simulacra.capabilities import Bound, Decoder, Prior, can
+from simulacra.capabilities import Bound, Decoder, Prior, Weighted, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import NotSupported, UsageError, did_you_mean
@@ -35,8 +34,8 @@ from simulacra.model import Model, evaluating
 
 AT_ONCE = 256  # decoded items at a time: memory stays flat in the number of draws, and fits the cache of a CPU
 PARALLEL = 16  # times as many on other devices
-WEIGHTS = 1 << 16  # asked for at a time of a model that decodes no more of them at once than it has room for
-DRAWS = {"elbo": 1, "importance": 1000, "prior": 1000, "ais": 16}  # where none are asked for; chains, for ais
+WEIGHTS = 1 << 16  # at a time, of a model that decodes no more of them at once than it has room for
+DRAWS = {"elbo": 1, "importance": 1000, "prior": 1000, "ais": 16}  # where their number is left out; chains, for ais
 TEMPERATURES = 1000
 LEAPFROGS = 10
 ACCEPTED = 0.65  # the share of proposals at which Hamiltonian Monte Carlo is most efficient: Neal 2011, section 4.4
@@ -107,9 +106,12 @@ def choose(method: str | None = None, samples: int | None = None, temperatures: 
 
 
 def evidence_lower_bound(model: Model, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Estimate:
-    """The mean of `samples` one-draw ELBOs, by the model's own formula, which may know the KL in closed form."""
+    """The mean of `samples` one-draw ELBOs, by the model's own formula, which may know the KL in closed form.
+
+    Raises UsageError for samples < 1, NotSupported for a model without a bound.
+    """
     _check_draws(samples)
-    bound, mean, squares = _bound(model), torch.zeros(len(x)).double(), torch.zeros(len(x)).double()
+    bound, mean, squares = need(model, Bound), torch.zeros(len(x)).double(), torch.zeros(len(x)).double()
     for k in range(1, samples + 1):  # Welford's recurrence
         with evaluating(model):
             drawn = _accurate(bound.elbo(x, condition))
@@ -128,21 +130,21 @@ def importance_weighted(
     Raises UsageError for samples < 1, NotSupported for a model without weights.
     """
     _check_draws(samples)
-    bound = _bound(model)
+    weighted = need(model, Weighted)
     with evaluating(model):
-        return _gather("importance", x, samples, lambda k: bound.log_weights(x, condition, k), WEIGHTS)
+        return _gather("importance", x, samples, lambda k: weighted.log_weights(x, condition, k), WEIGHTS)
 
 
 def prior_monte_carlo(model: Model, x: Tensor, condition: ConditionLike | None = None, samples: int = 1000) -> Estimate:
-    """Draws from the prior, each asked how well it explains x; memory does not grow with their number.
+    """Draws from the prior, each weighted by p(x|z); memory does not grow with their number.
 
     Raises UsageError for samples < 1, NotSupported for a model without p(z) and p(x|z).
     """
     _check_draws(samples)
-    given = model.conditioned(condition, len(x))
+    checked = model.conditioned(condition, len(x))
 
     def draw(k: int) -> Tensor:
-        target = _Target.of(model, x, given, k)
+        target = _Target.of(model, x, checked, k)
         return target.log_likelihood(target.prior.sample()).view(k, len(x))
 
     with evaluating(model):
@@ -162,12 +164,12 @@ def annealed_importance_sampling(
     discrete codes.
     """
     _check_draws(chains, temperatures)
-    given, betas = model.conditioned(condition, len(x)), _schedule(temperatures)
+    checked, betas = model.conditioned(condition, len(x)), _schedule(temperatures)
     with evaluating(model):
-        steps, _ = _anneal(_Target.of(model, x, given, PILOTS), len(x), betas, None)
+        steps, _ = _anneal(_Target.of(model, x, checked, PILOTS), len(x), betas, None)
 
         def draw(k: int) -> Tensor:
-            return _anneal(_Target.of(model, x, given, k), len(x), betas, steps)[1]
+            return _anneal(_Target.of(model, x, checked, k), len(x), betas, steps)[1]
 
         return _gather("ais", x, chains, draw, _decoded_at_once(x))
 
@@ -194,7 +196,7 @@ class LogMean:
 
 
 def _gather(method: str, x: Tensor, samples: int, draw: Callable[[int], Tensor], at_once: int) -> Estimate:
-    """`draw(k)` gives log w of k fresh draws, (k, N); `at_once` is how many of these numbers to ask for at a time."""
+    """`draw(k)` gives log w of k fresh draws, (k, N); `at_once` is how many of these numbers are computed at a time."""
     mean, portion = LogMean(len(x)), max(1, at_once // max(1, len(x)))
     for start in range(0, samples, portion):
         mean.add(draw(min(portion, samples - start)))
@@ -212,20 +214,17 @@ class _Target:
     decoder: Decoder
     prior: Distribution
     x: Tensor
-    given: Condition
+    condition: Condition
 
     @classmethod
-    def of(cls, model: Model, x: Tensor, given: Condition, k: int) -> _Target:
-        if not (isinstance(model, Decoder) and isinstance(model, Prior)):
-            instead = "; use --estimator importance" if can(model, Bound) else ""
-            raise NotSupported(f"{registry.name_of(type(model))} has no p(z) and p(x|z) to draw from and ask{instead}")
-        repeated = {name: values.repeat(k) for name, values in given.items()}
-        prior = model.prior(k * len(x), repeated)
-        return cls(model, prior, x.repeat(k, *[1] * (x.dim() - 1)), repeated)
+    def of(cls, model: Model, x: Tensor, condition: Condition, k: int) -> _Target:
+        decoder, repeated = need(model, Decoder), condition.repeat(k)
+        prior = need(model, Prior).prior(k * len(x), repeated)
+        return cls(decoder, prior, x.repeat(k, *[1] * (x.dim() - 1)), repeated)
 
     def log_likelihood(self, z: Tensor) -> Tensor:
         """log p(x|z), (kN,); raises NotSupported for a decoder that gives x no probability."""
-        p = self.decoder.decode(z, self.given)
+        p = self.decoder.decode(z, self.condition)
         if isinstance(p, PointMass):
             raise NotSupported("this decoder makes one item of a code and gives no other a probability: no p(x|z)")
         return p.log_prob(self.x)
@@ -305,9 +304,3 @@ def _check_continuous(z: Tensor, prior: Distribution) -> None:
         raise NotSupported(
             "annealing follows gradients by z, and the codes of this model are discrete: use --estimator importance"
         )
-
-
-def _bound(model: Model) -> Bound:
-    if not isinstance(model, Bound):
-        raise NotSupported(f"{registry.name_of(type(model))} has no encoder whose draws could be weighted")
-    return model

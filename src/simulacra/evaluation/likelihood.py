@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra import registry
-from simulacra.capabilities import Bound, Chain, Density, Sampler, can
-from simulacra.condition import Condition
-from simulacra.data import Dataset, Split, as_dataset
+from simulacra.capabilities import Bound, Chain, Density, Sampler, can, need
+from simulacra.condition import Condition, ConditionLike
+from simulacra.data import Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
-from simulacra.feed import as_items, in_order
+from simulacra.feed import as_items, feed
 from simulacra.model import Model, as_model, evaluating
-from simulacra.randomness import seed_everything
+from simulacra.randomness import seed_everything, some_of
 
-BATCH = 64  # the activations of a convolutional model then fit the cache of a CPU: twice as fast as 250
+BLOCK = 64  # items with noise of their own; the activations of a convolutional model then fit the cache of a CPU
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class Score:
     A bound was made by an `estimator` (see `simulacra.evaluation.estimators`) from so many `samples`;
     monte_carlo_error is what these draws add to the error of the mean, nats (None for a single draw), and
     effective_sample_size the median over the items (None for the ELBO). All four are None where nats are exact.
+    per_item are the nats (n,) of each item, float64, and index (n,) their numbers in the split; JSON has neither.
     """
 
     model: str
@@ -47,11 +46,17 @@ class Score:
     estimator: str | None
     monte_carlo_error: float | None
     effective_sample_size: float | None
+    per_item: np.ndarray = field(compare=False, repr=False)
+    index: np.ndarray = field(compare=False, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but what each item has."""
+        return {name: value for name, value in asdict(self).items() if name not in ("per_item", "index")}
 
 
 def score(
     model: Model | str | Path,
-    data: Dataset | str | Path,
+    data: Any,
     split: str = "test",
     samples: int | None = None,
     limit: int | None = None,
@@ -63,35 +68,30 @@ def score(
 
     Args:
         model: a model with a likelihood, or its run folder.
-        data: a data set of the same shape and levels, or its name or path.
+        data: a data set of the same shape and levels; or its name, path or array.
         split: "train", "valid" or "test".
         samples: draws of the estimator, chains of ais; exact likelihoods need none.
-        limit: score only the first so many items.
-        seed: of the draws.
-        estimator: of a bound: "elbo", "importance", "prior" or "ais". Left out: the ELBO, or importance weights where
-            more than one sample is asked for.
+        limit: score at most so many items, drawn by the seed.
+        seed: of the draws, and of the items where there is a limit.
+        estimator: of a bound: "elbo", "importance", "prior" or "ais". Left out: the ELBO, or importance weights for
+            more than one sample.
         temperatures: of ais.
 
     Raises:
         NotSupported: the model has no likelihood, or not what the estimator needs; the message says what to use.
-        UsageError: data of another shape or grid, or without labels that the model needs; no such estimator, fewer than
-            one sample, an estimator for an exact likelihood.
+        UsageError: data of another shape or grid, or without a field that the model is conditioned on; no such
+            estimator, fewer than one sample or item, an estimator for an exact likelihood.
     """
     model, data = as_model(model), as_dataset(data)
-    return score_fully(model, data, split, estimator_for(model, estimator, samples, temperatures), limit, seed)[0]
-
-
-def score_fully(
-    model: Model, data: Dataset, split: str, how: Estimator, limit: int | None = None, seed: int = 0
-) -> tuple[Score, np.ndarray]:
-    """`score`, with the negative log-likelihood of every item, (N,) nats."""
-    kind = kind_of_likelihood(model)
+    how = estimator_for(model, estimator, samples, temperatures)
     model.spec.expect(data.spec, data.name)
-    found = _estimate(model, data.split(split), how, limit, seed)
-    nats = -found.log_prob.numpy()
+    items = data.split(split)
+    index = some_of(len(items), limit, seed, "score")
+    found = _estimate(model, items, how, index, seed)
+    nats, kind = -found.log_prob.numpy(), kind_of_likelihood(model)
     exact = kind == "exact"
-    scored = Score(
-        model=registry.name_of(type(model)),
+    return Score(
+        model=model.name,
         data=data.name,
         split=split,
         n=len(nats),
@@ -103,8 +103,9 @@ def score_fully(
         estimator=None if exact else how.method,
         monte_carlo_error=None if exact else _number(found.standard_error.square().sum().sqrt() / len(nats)),
         effective_sample_size=None if exact else _number(found.effective_sample_size.median()),
+        per_item=nats,
+        index=index,
     )
-    return scored, nats
 
 
 def _number(value: Tensor) -> float | None:
@@ -112,17 +113,26 @@ def _number(value: Tensor) -> float | None:
 
 
 def score_items(model: Model, split: Split, samples: int = 1, limit: int | None = None, seed: int = 0) -> np.ndarray:
-    """Negative log-likelihood of every item, (N,) nats in float64; arguments and errors as in `score`."""
-    return -_estimate(model, split, estimator_for(model, None, samples), limit, seed).log_prob.numpy()
+    """Negative log-likelihood of every item, (N,) nats in float64, in order; arguments and errors as in `score`."""
+    index = some_of(len(split), limit, seed, "score")
+    return -_estimate(model, split, estimator_for(model, None, samples), index, seed).log_prob.numpy()
 
 
-def _estimate(model: Model, split: Split, how: Estimator, limit: int | None, seed: int) -> Estimate:
-    """Of the items of a split, batch by batch."""
-    seed_everything(seed, "score")
+def _estimate(model: Model, split: Split, how: Estimator, index: np.ndarray, seed: int) -> Estimate:
+    """Of the items with these numbers, block after block."""
+    return joined([_of_block(model, split, how, index, seed, block) for block in range(-(-len(index) // BLOCK))])
+
+
+def _of_block(model: Model, split: Split, how: Estimator, index: np.ndarray, seed: int, block: int) -> Estimate:
+    """Of items 64 · block to 64 · block + 63 of the `index`.
+
+    Their noise follows from the seed and the number of the block alone: the blocks may be computed in any order, on
+    any process.
+    """
+    seed_everything(seed, "score", block)
+    x, condition = feed(split, index[BLOCK * block : BLOCK * (block + 1)], model.spec, model.device)
     with evaluating(model):
-        batches = in_order(split, model.spec, model.device, BATCH, limit)
-        told = [_exact(model, *batch) if isinstance(model, Density) else how(model, *batch) for batch in batches]
-    return joined(told)
+        return _exact(model, x, condition) if isinstance(model, Density) else how(model, x, condition)
 
 
 def _exact(model: Density, x: Tensor, condition: Condition) -> Estimate:
@@ -139,44 +149,31 @@ def estimator_for(
     """
     if kind_of_likelihood(model) == "exact" and method is not None:
         raise UsageError(
-            f"the likelihood of this {registry.name_of(type(model))} is exact, so there is nothing to estimate: "
+            f"the likelihood of this {model.name} is exact, so there is nothing to estimate: "
             f"leave out --estimator {method}"
         )
     return choose(method, samples, temperatures)
 
 
-def surprise(
-    model: Model | str | Path, x: Tensor | np.ndarray, condition: Mapping[str, Any] | None = None
-) -> np.ndarray:
+def surprise(model: Model | str | Path, x: Tensor | np.ndarray, condition: ConditionLike | None = None) -> np.ndarray:
     """Bits of every coordinate, -log2 p(x_i | those before it), (N, *shape): where items (N, *shape) are surprising.
 
-    They are told in the model's own order, and those of an item add up to -log2 p(item) in this order. Continuous
+    They follow the model's own order, and those of an item add up to -log2 p(item) in this order. Continuous
     coordinates have densities, whose bits may be negative.
 
     Raises:
-        NotSupported: the model is no chain of conditionals and cannot tell where.
+        NotSupported: the model is no chain of conditionals: its likelihood is one number for all of an item.
         UsageError: items of another shape or grid, a condition that the model needs and does not get.
     """
     model = as_model(model)
-    chain, x = chain_of(model), as_items(x, model.spec, model.device)
-    given, bits = model.conditioned(condition, len(x)), np.empty(x.shape)
+    chain, x = need(model, Chain), as_items(x, model.spec, model.device)
+    condition, bits = model.conditioned(condition, len(x)), np.empty(x.shape)
     with evaluating(model):
-        for start in range(0, len(x), BATCH):
-            part = slice(start, start + BATCH)
-            some = {name: values[part] for name, values in given.items()}
-            nats = -chain.log_each(x[part], some)
+        for start in range(0, len(x), BLOCK):
+            part = slice(start, start + BLOCK)
+            nats = -chain.log_each(x[part], condition.rows(part))
             bits[part] = nats.cpu().double().numpy() / math.log(2)
     return bits
-
-
-def chain_of(model: Model) -> Chain:
-    """The model itself as a chain; raises NotSupported for a model that gives an item one number and not a map."""
-    if not isinstance(model, Chain):
-        raise NotSupported(
-            f"{registry.name_of(type(model))} cannot tell where an item is surprising: its likelihood, if any, is one "
-            "number for all of it; fit gated-pixelcnn or another chain of conditionals"
-        )
-    return model
 
 
 def has_likelihood(model: Model) -> bool:
@@ -186,7 +183,7 @@ def has_likelihood(model: Model) -> bool:
 def kind_of_likelihood(model: Model) -> str:
     """ "exact" or "bound"; raises NotSupported for a model without a likelihood."""
     if not has_likelihood(model):
-        name = registry.name_of(type(model))
+        name = model.name
         instead = (
             "`simulacra evaluate` measures its samples" if can(model, Sampler) else "`simulacra encode` gives its codes"
         )

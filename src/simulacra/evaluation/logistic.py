@@ -12,7 +12,7 @@ from torch import Tensor, nn
 def standardised_regression(x: np.ndarray, y: np.ndarray, classes: int) -> Callable[[np.ndarray], Tensor]:
     """log q(y | x), (M, classes) of features (M, D), by logistic regression on the features (N, D) of classes (N,).
 
-    Features are told in units of their spread; one that is constant tells nothing.
+    Features are measured in units of their spread; one that is constant has no weight.
     """
     mean, scale = x.mean(0), x.std(0)
     scale = np.where(scale > 1e-6 * scale.max(), scale, np.inf)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric. [low, high] is a 95 % interval; `floor` what real items score in the place of samples, or what
-    principal components of the pixels score in the place of codes."""
+    """One metric.
+
+    Attributes:
+        value: the figure.
+        low, high: its 95 % interval.
+        floor: what real items score in the place of samples, or principal components of the pixels in that of codes.
+        n: the items behind it.
+        kind: "exact", "bound" or "estimate".
+        protocol: how it was made, and its unit.
+    """
 
     value: float
     low: float
@@ -18,6 +27,9 @@ class Measure:
     n: int
     kind: str
     protocol: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 def interval_of_share(share: float, n: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from simulacra.capabilities import Classifier
+from simulacra.capabilities import Classifier, need
 from simulacra.data import Split
 from simulacra.feed import in_order
 from simulacra.model import Model, evaluating
@@ -14,12 +14,15 @@ BATCH = 250
 
 
 def mistakes(model: Model, split: Split) -> np.ndarray:
-    """Whether argmax_y log q(y|x) is not the label of an item, (N,), of a model of one condition field."""
-    assert isinstance(model, Classifier)
-    (field,) = model.spec.condition
+    """Whether argmax_y log q(y|x) is not the label of an item, (N,), of a model whose condition is one class label.
+
+    Raises NotSupported for a model without a classifier.
+    """
+    classifier = need(model, Classifier)
+    (field,) = model.spec.classes("a classifier")
     with evaluating(model):
         wrong = [
-            model.log_class_probs(x).argmax(1) != given[field]
-            for x, given in in_order(split, model.spec, model.device, BATCH)
+            classifier.log_class_probs(x).argmax(1) != condition[field]
+            for x, condition in in_order(split, model.spec, model.device, BATCH)
         ]
     return torch.cat(wrong).cpu().numpy()

@@ -1,4 +1,4 @@
-r"""What codes are good for: the class of an item told from its code, or found without being told at all.
+r"""What codes are good for: the class of an item predicted from its code, or found without any label.
 
 linear probe   multinomial logistic regression on standardised codes
 k-NN probe     the majority among the 5 nearest training items, by the Euclidean distance of codes
@@ -8,29 +8,28 @@ All three learn from training items and are judged on others. Beside each stands
 of the pixels score in the place of the codes, as many as a code has numbers: a code that does not beat them has learnt
 nothing that a rotation of the pixels does not know.
 
-k-NN and k-means take codes as they are: a dimension that tells nothing has next to no variance, and standardising would
-make noise of it that is as loud as everything else.
+k-NN and k-means take codes as they are: a dimension that carries nothing has next to no variance, and standardising
+would make noise of it that is as loud as everything else.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 import torch
 
-from simulacra.capabilities import Encoder
+from simulacra.capabilities import Encoder, need
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
 from simulacra.evaluation.logistic import standardised_regression
 from simulacra.evaluation.measure import Measure, interval_of_share
-from simulacra.feed import feed
+from simulacra.feed import numbered
 from simulacra.model import Model, evaluating
-from simulacra.randomness import mix
+from simulacra.randomness import mix, some_of
 
 TRAIN, TEST = 5000, 2000  # items at most
 BATCH = 250
@@ -47,14 +46,15 @@ Probe = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 class Encoded:
     """Some items of a split.
 
-    codes:  (N, D), and what these are in words.
-    pixels: (N, ...), their principal components, the leading ones first.
-    fields: (N,) each.
-    of:     how many items the split has.
+    codes:       (N, D).
+    description: what the codes are, for a protocol.
+    pixels:      (N, ...), their principal components, the leading ones first.
+    fields:      labels (N,), by name.
+    of:          how many items the split has.
     """
 
     codes: np.ndarray
-    words: str
+    description: str
     pixels: np.ndarray
     fields: Mapping[str, np.ndarray]
     of: int
@@ -63,11 +63,6 @@ class Encoded:
     def components(self) -> np.ndarray:
         """As many principal components of the pixels as a code has numbers, or as there are."""
         return self.pixels[:, : self.codes.shape[1]]
-
-
-def available() -> bool:
-    """Whether scikit-learn and SciPy are installed."""
-    return find_spec("sklearn") is not None and find_spec("scipy") is not None
 
 
 @contextmanager
@@ -80,33 +75,34 @@ def extra() -> Iterator[None]:
 
 
 def varying(part: Encoded, fields: Iterable[str]) -> list[str]:
-    """Those of the fields of which there is something to tell."""
+    """Those of the fields that have more than one value here."""
     return [name for name in fields if len(np.unique(part.fields[name])) > 1]
 
 
-def encoded(model: Model, data: Dataset, split: str, seed: int = 0) -> tuple[Encoded, Encoded]:
+def encoded(model: Model, data: Dataset, split: str, fields: Sequence[str], seed: int = 0) -> tuple[Encoded, Encoded]:
     """Training items, and items of a split to judge on: drawn where there are too many; codes are means of q(z|x).
 
-    The fields are those that the encoder was not told.
+    `fields` are class labels that the encoder is not conditioned on.
     """
     with extra():
         from sklearn.decomposition import PCA
     parts = [data.train, data.split(split)]
-    chosen = [_some(part, most, seed) for part, most in zip(parts, (TRAIN, TEST), strict=True)]
+    purpose = (seed, "items to judge codes on")
+    chosen = [some_of(len(part), most, *purpose) for part, most in zip(parts, (TRAIN, TEST), strict=True)]
     codes = [_codes(model, part, indices) for part, indices in zip(parts, chosen, strict=True)]
-    words = f"the {codes[0].shape[1]} numbers of a mean code"
+    description = f"the {codes[0].shape[1]} numbers of a mean code"
     if codes[0].shape[1] > NUMBERS:
-        words = f"{NUMBERS} principal components of {words}"
+        description = f"{NUMBERS} principal components of {description}"
         smaller = PCA(min(NUMBERS, len(codes[0])), svd_solver="randomized", random_state=0).fit(codes[0])
         codes = [smaller.transform(part) for part in codes]
     codes = [part.astype(np.float64) for part in codes]
     pixels = [part.x[indices].reshape(len(indices), -1) for part, indices in zip(parts, chosen, strict=True)]
     count = min(max(codes[0].shape[1], PIXEL_COMPONENTS), *pixels[0].shape)
     components = PCA(count, svd_solver="randomized", random_state=0).fit(pixels[0])
-    fields = [name for name in data.spec.condition if name not in model.spec.condition]
+    labels = [{name: part.field(name)[rows] for name in fields} for part, rows in zip(parts, chosen, strict=True)]
     train, test = (
-        Encoded(z, words, components.transform(x), {name: part.field(name)[indices] for name in fields}, len(part))
-        for z, x, part, indices in zip(codes, pixels, parts, chosen, strict=True)
+        Encoded(z, description, components.transform(x), own, len(part))
+        for z, x, own, part in zip(codes, pixels, labels, parts, strict=True)
     )
     return train, test
 
@@ -133,7 +129,7 @@ def _of_field(train: Encoded, test: Encoded, field: str, split: str, seed: int) 
             value, *interval_of_share(value, len(truth)), floor, len(truth), "estimate", f"{what}, {items}; {beside}"
         )
 
-    means = f"of {field} from {train.words}"
+    means = f"of {field} from {train.description}"
     same = f"floor: from {train.components.shape[1]} principal components of the pixels"
 
     def clusters(a: np.ndarray, y: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -196,18 +192,9 @@ def cluster(train: np.ndarray, y: np.ndarray, test: np.ndarray, seed: int = 0) -
     return classes[name[means.predict(test)]]
 
 
-def _some(split: Split, most: int, seed: int) -> np.ndarray:
-    """The indices of at most so many items, in order; drawn, because a split may be sorted by class."""
-    drawn = np.random.default_rng(mix(seed, "items to judge codes on")).permutation(len(split))
-    return np.sort(drawn[:most])
-
-
-def _codes(model: Model, split: Split, indices: np.ndarray) -> np.ndarray:
+def _codes(model: Model, split: Split, index: np.ndarray) -> np.ndarray:
     """The means of q(z|x), (n, D)."""
-    assert isinstance(model, Encoder)
-    means = []
+    encoder, batches = need(model, Encoder), numbered(split, index, model.spec, model.device, BATCH)
     with evaluating(model):
-        for start in range(0, len(indices), BATCH):
-            x, condition = feed(split, indices[start : start + BATCH], model.spec, model.device)
-            means.append(model.encode(x, condition).mean.flatten(1).cpu())
+        means = [encoder.encode(x, condition).mean.flatten(1).cpu() for x, condition in batches]
     return torch.cat(means).numpy()

@@ -1,24 +1,22 @@
 """Looking into a model: draws, completions, codes, their dimensions and health, the paths between them, and edits."""
 
 from simulacra.exploration.attributes import attribute, attribute_of_classes
-from simulacra.exploration.codes import encode, reconstruct, sample
+from simulacra.exploration.codes import encode, reconstruct
 from simulacra.exploration.complete import Completion, complete, completion_nats
 from simulacra.exploration.edit import Edit, edit
 from simulacra.exploration.health import Finding, Health, has_health, health
 from simulacra.exploration.interpolate import interpolate
-from simulacra.exploration.manifold import Manifold, manifold
 from simulacra.exploration.masks import mask_of
 from simulacra.exploration.neighbours import Nearest, neighbours
 from simulacra.exploration.paths import slerp, walk
-from simulacra.exploration.rejection import sample_rejected
-from simulacra.exploration.traverse import Traversal, traverse
+from simulacra.exploration.sample import sample
+from simulacra.exploration.traverse import Traversal, manifold, traverse
 
 __all__ = [
     "Completion",
     "Edit",
     "Finding",
     "Health",
-    "Manifold",
     "Nearest",
     "Traversal",
     "attribute",
@@ -35,7 +33,6 @@ __all__ = [
     "neighbours",
     "reconstruct",
     "sample",
-    "sample_rejected",
     "slerp",
     "traverse",
     "walk",

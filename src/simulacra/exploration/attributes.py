@@ -78,8 +78,7 @@ def _mean_of_classes(model: Model, split: Split, field: str, classes: Sequence[i
         chosen = np.flatnonzero(split.condition[field] == each)[: max(1, MOST // len(classes))]
         if not len(chosen):
             raise UsageError(f"class {each} of field {field!r} has no items in the {split.name} split")
-        labels = {name: values[chosen] for name, values in split.condition.items()}
-        means.append(_mean_code(model, Split(split.x[chosen], labels, split.name)))
+        means.append(_mean_code(model, split.rows(chosen)))
     return np.mean(means, axis=0)
 
 
@@ -101,7 +100,7 @@ def _classes(spec: DataSpec, names: Sequence[str]) -> tuple[str, list[int]]:
 
 
 def _all_but(spec: DataSpec, field: str, classes: Sequence[int]) -> list[int]:
-    others = sorted(set(range(spec.condition[field].count)) - set(classes))
+    others = sorted(set(range(_labels(spec)[field].count)) - set(classes))
     if not others:
         raise UsageError(f"these are all classes of {field!r}: nothing is left without the attribute")
     return others
@@ -109,13 +108,13 @@ def _all_but(spec: DataSpec, field: str, classes: Sequence[int]) -> list[int]:
 
 def class_called(spec: DataSpec, name: str) -> tuple[str, int]:
     """The field and number of a class given by name or number, `FIELD:CLASS` where that is not unique."""
+    labels = _labels(spec)
     field, colon, own = name.partition(":")
-    asked = {field: own} if colon and field in spec.condition else dict.fromkeys(spec.condition, name)
-    found = [
-        (field, number) for field, own in asked.items() if (number := _number(spec.condition[field], own)) is not None
-    ]
+    candidates = {field: own} if colon and field in labels else dict.fromkeys(labels, name)
+    numbers = {field: _number(labels[field], own) for field, own in candidates.items()}
+    found = [(field, number) for field, number in numbers.items() if number is not None]
     if not found:
-        known = [each for label in spec.condition.values() for each in label.names or map(str, range(label.count))]
+        known = [each for label in labels.values() for each in label.names or map(str, range(label.count))]
         raise UsageError(
             f"there is no class {name!r}.{did_you_mean(name, known) if known else ' There are no labels.'}"
         )
@@ -123,6 +122,10 @@ def class_called(spec: DataSpec, name: str) -> tuple[str, int]:
         spelt = " or ".join(f"{field}:{name}" for field, _ in found)
         raise UsageError(f"several fields have a class {name!r}: say {spelt}")
     return found[0]
+
+
+def _labels(spec: DataSpec) -> dict[str, ClassLabel]:
+    return {name: field for name, field in spec.condition.items() if isinstance(field, ClassLabel)}
 
 
 def _number(label: ClassLabel, name: str) -> int | None:

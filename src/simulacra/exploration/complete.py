@@ -9,18 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from simulacra import registry
-from simulacra.capabilities import Chain, Completer
+from simulacra.capabilities import Chain, Completer, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.errors import NotSupported, UsageError
-from simulacra.exploration.drawing import Progress, blank, draw_into
-from simulacra.feed import as_items, as_tensor
+from simulacra.errors import UsageError
+from simulacra.exploration.drawing import Progress, blank, draw_into, own_options, reports_progress
+from simulacra.feed import as_items, as_tensor, at_once, slices
 from simulacra.model import Model, as_model, evaluating
-from simulacra.randomness import generator
-
-BATCH = 250
 
 
 @runtime_checkable
@@ -37,7 +33,7 @@ class Completion:
     """Items with their unknown part drawn several times.
 
     completed: (N, samples, *shape) on the data grid; known coordinates are those of the items.
-    nats:      (N, samples), -log p(unknown | known) of each, by the model that drew them; None where it cannot tell.
+    nats:      (N, samples), -log p(unknown | known) of each, by the model that drew them; None where it assigns none.
     unseen:    (N,), known coordinates that lie after an unknown one in the model's order and so were not seen when that
                one was drawn; 0 where all that is known is seen first.
     """
@@ -53,10 +49,11 @@ def complete(
     unknown: Tensor | np.ndarray,
     samples: int = 1,
     *,
-    condition: Mapping[str, Any] | None = None,
+    condition: ConditionLike | None = None,
     temperature: float = 1.0,
     seed: int = 0,
     sampler: str | None = None,
+    options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Completion:
     """Draw the unknown part of items from p(unknown | known).
@@ -69,18 +66,20 @@ def complete(
         x: (N, *shape) on the data grid; the values at unknown places do not matter.
         unknown: (*shape) or (N, *shape), True where a value is wanted.
         samples: how many completions of each item.
-        condition: fields of the condition, one value for all items or one for each.
+        condition: of each field one value for all items or one for each.
         temperature: below 1 the draws are more typical and less varied.
         seed: of the noise: the same seed gives the same completions.
         sampler: of a chain: "cached", "naive" or "fixed-point"; the same items, in another time.
+        options: other options of the model's own `complete`, by name.
         progress: called with all items so far (N · samples, *shape), the coordinates that are final, and all of them.
 
     Raises:
-        NotSupported: the model cannot complete.
-        UsageError: items or a mask of another shape or off the grid, nothing unknown, samples < 1.
+        NotSupported: the model cannot complete, or has no choice of samplers.
+        UsageError: items or a mask of another shape or off the grid, nothing unknown, samples < 1, an option that does
+            not exist.
     """
     model = as_model(model)
-    completer = _completer(model)
+    completer, signature = need(model, Completer), type(model).complete  # pyright: ignore[reportAttributeAccessIssue]
     if samples < 1 or not temperature > 0:
         raise UsageError(
             f"complete needs samples >= 1 and temperature > 0, not samples = {samples} and temperature = {temperature}"
@@ -88,14 +87,14 @@ def complete(
     x = as_items(x, model.spec, model.device)
     unknown = _mask(model, unknown, len(x))
     again = torch.arange(len(x), device=model.device).repeat_interleave(samples)
-    given = {name: values[again] for name, values in model.conditioned(condition, len(x)).items()}
-    noise, drawn = generator(model.device, seed, "complete"), blank(model, len(again))
+    given, drawn = model.conditioned(condition, len(x)).repeat_each(samples), blank(model, len(again))
+    own = own_options(model, signature, sampler, options)
 
-    def draw(part: slice, **options: Any) -> Tensor:
-        some, rows = {name: values[part] for name, values in given.items()}, again[part]
-        return completer.complete(x[rows], unknown[rows], some, temperature=temperature, generator=noise, **options)
+    def draw(part: slice, noise: Generator, **more: Any) -> Tensor:
+        rows, some = again[part], given.rows(part)
+        return completer.complete(x[rows], unknown[rows], some, temperature, noise, **own, **more)
 
-    draw_into(drawn, BATCH, draw, model, sampler, progress)
+    draw_into(drawn, draw, model, (seed, "complete"), progress, progress is not None and reports_progress(signature))
     nats = _nats(model, torch.from_numpy(drawn).to(model.device), unknown[again], given)
     completed = drawn.reshape(len(x), samples, *model.spec.shape)
     return Completion(completed, None if nats is None else nats.reshape(len(x), samples), _unseen(model, unknown))
@@ -105,13 +104,13 @@ def completion_nats(
     model: Model,
     x: Tensor | np.ndarray,
     unknown: Tensor | np.ndarray,
-    condition: Mapping[str, Any] | None = None,
+    condition: ConditionLike | None = None,
 ) -> np.ndarray | None:
     """-log p(the unknown coordinates of x | what the model sees of the known ones), (N,) nats: of the truth, say.
 
     None for a completer that assigns no probability; errors as in `complete`.
     """
-    _completer(model)
+    need(model, Completer)
     x = as_items(x, model.spec, model.device)
     return _nats(model, x, _mask(model, unknown, len(x)), model.conditioned(condition, len(x)))
 
@@ -121,10 +120,8 @@ def _nats(model: Model, x: Tensor, unknown: Tensor, given: Condition) -> np.ndar
         return None
     nats = []
     with evaluating(model):
-        for start in range(0, len(x), BATCH):
-            part = slice(start, start + BATCH)
-            some = {name: values[part] for name, values in given.items()}
-            nats.append(-model.log_prob_completion(x[part], unknown[part], some))
+        for part in slices(len(x), at_once(model)):
+            nats.append(-model.log_prob_completion(x[part], unknown[part], given.rows(part)))
     return torch.cat(nats).cpu().double().numpy()
 
 
@@ -135,18 +132,9 @@ def _unseen(model: Model, unknown: Tensor) -> np.ndarray:
     masks, which = unknown.unique(dim=0, return_inverse=True)
     counts = []
     for mask in masks:
-        told = mask.flatten()[model.order(mask)]  # in the order of the chain
-        counts.append((told.cumsum(0) > 0).logical_and(~told).sum())
+        ordered = mask.flatten()[model.order(mask)]
+        counts.append((ordered.cumsum(0) > 0).logical_and(~ordered).sum())
     return torch.stack(counts)[which].cpu().numpy()
-
-
-def _completer(model: Model) -> Completer:
-    if not isinstance(model, Completer):
-        raise NotSupported(
-            f"{registry.name_of(type(model))} cannot complete: it draws all of an item at once and cannot keep a part "
-            "of it; fit gated-pixelcnn, or orderless-nade, which sees all that is known"
-        )
-    return model
 
 
 def _mask(model: Model, unknown: Tensor | np.ndarray, n: int) -> Tensor:

@@ -7,21 +7,20 @@ discrete code is a variable, which can be set to each of its values: a bit, or t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from simulacra import registry
-from simulacra.capabilities import Encoder, Prior, Quantised
-from simulacra.distributions import BinaryCode, DiagonalGaussian, Distribution, Factorised, Laplace, OneHotCode
+from simulacra.capabilities import Decoder, Encoder, Prior, Quantised, need
+from simulacra.condition import Condition, ConditionLike
+from simulacra.distributions import Distribution, Factorised
 from simulacra.errors import NotSupported, UsageError
-from simulacra.exploration.codes import decoder_of, prior_of
 from simulacra.model import Model, evaluating
 from simulacra.randomness import generator
 
-DRAWS, AT_ONCE = 1000, 250  # of the prior
+DRAWS, TOGETHER = 1000, 250  # of the prior
 
 
 @dataclass(frozen=True)
@@ -96,37 +95,38 @@ class Dimensions:
         return torch.quantile(self.draws.flatten(1)[:, dimension], u.to(self.draws))
 
 
-def dimensions_of(model: Model, given: Mapping[str, Tensor], seed: int = 0) -> Dimensions:
+def by_dimension(z: Tensor, values: int) -> Tensor:
+    """Codes (N, *shape) -> (N, count, numbers): the numbers of each dimension, K of a one-hot row, else one.
+
+    `values` as in `Distribution.values`: a discrete code of three axes consists of one-hot rows.
+    """
+    return z if values and z.dim() == 3 else z.flatten(1).unsqueeze(2)
+
+
+def dimensions_of(model: Model, condition: ConditionLike, seed: int = 0) -> Dimensions:
     """The dimensions of a model's codes under one condition; the seed is that of the draws.
 
     Raises NotSupported for a model without a decoder or a prior, and for codes that are entries of a codebook.
     """
-    decoder_of(model)
+    need(model, Decoder)
     if isinstance(model, Quantised):
         raise NotSupported(
-            f"a code of {registry.name_of(type(model))} consists of entries of a codebook, which no number moves; "
+            f"a code of {model.name} consists of entries of a codebook, which no number moves; "
             "`simulacra interpolate` walks between items; fit a vae for dimensions"
         )
+    of, given = need(model, Prior), model.conditioned(condition, 1)
     with evaluating(model):
-        prior = prior_of(model).prior(1, given)
-        draws = _draws(prior_of(model), given, generator(model.device, seed, "dimensions"))
-    if isinstance(prior, BinaryCode | OneHotCode):
-        values = draws.shape[2] if draws.dim() == 3 else 2
-        return Dimensions(prior, draws, prior.mean, draws[:1], draws.new_ones(draws.shape[1]), values)
-    mean = prior.mean if isinstance(prior, Factorised) else draws.mean(0, keepdim=True)
+        prior = of.prior(1, given)
+        draws = _draws(of, given, generator(model.device, seed, "dimensions"))
+    if prior.values:
+        return Dimensions(prior, draws, prior.mean, draws[:1], draws.new_ones(draws.shape[1]), prior.values)
+    deviations = prior.deviations
+    mean = draws.mean(0, keepdim=True) if deviations is None else prior.mean
     start = mean if isinstance(model, Encoder) else draws[:1]
-    return Dimensions(prior, draws, mean, start, _deviations(prior, draws), 0)
+    scale = draws.flatten(1).std(0) if deviations is None else deviations.flatten()
+    return Dimensions(prior, draws, mean, start, scale, 0)
 
 
-def _draws(model: Prior, given: Mapping[str, Tensor], noise: torch.Generator) -> Tensor:
-    again = {name: values.expand(AT_ONCE) for name, values in given.items()}
-    return torch.cat([model.prior(AT_ONCE, again).sample(noise) for _ in range(DRAWS // AT_ONCE)])
-
-
-def _deviations(prior: Distribution, draws: Tensor) -> Tensor:
-    """(count,), from draws where there is no closed form."""
-    if isinstance(prior, DiagonalGaussian):
-        return prior.log_scale.exp().flatten()
-    if isinstance(prior, Laplace):
-        return math.sqrt(2) * prior.log_scale.exp().flatten()
-    return draws.flatten(1).std(0)
+def _draws(model: Prior, given: Condition, noise: torch.Generator) -> Tensor:
+    again = given.expand(TOGETHER)
+    return torch.cat([model.prior(TOGETHER, again).sample(noise) for _ in range(DRAWS // TOGETHER)])

@@ -1,18 +1,26 @@
-"""Items drawn part by part, and what is told of them while they come."""
+"""Items drawn block by block: the noise of a block follows from its number, and options are checked by their schema.
+
+Block b holds items b·BLOCK ... (b + 1)·BLOCK - 1 and takes its noise from a generator of (seed, verb, b). So the first
+k·BLOCK of n items are the same items for every n >= k·BLOCK, and blocks can be drawn in any order and place.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from simulacra import registry
-from simulacra.capabilities import Chain, Sampler
-from simulacra.errors import NotSupported
+from simulacra.errors import NotSupported, UsageError, did_you_mean
+from simulacra.feed import slices
 from simulacra.model import Model, evaluating
+from simulacra.parts import convert
+from simulacra.randomness import generator
+from simulacra.schema import arguments
+
+BLOCK = 256  # items that are drawn together
+USUAL = ("n", "x", "unknown", "condition", "temperature", "generator", "progress")  # what every model takes
 
 Progress = Callable[[np.ndarray, int, int], None]
 """Called with all items (n, *shape), final or not, the number of coordinates that are final, and of all."""
@@ -23,45 +31,61 @@ def blank(model: Model, *counts: int) -> np.ndarray:
     return np.zeros((*counts, *model.spec.shape), np.float32 if model.spec.levels is None else np.uint8)
 
 
+def own_options(
+    model: Model, draw: Callable[..., Tensor], sampler: str | None, options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The options of a draw beyond those that every model takes, each as its type in the signature of `draw` wants it.
+
+    Raises NotSupported for a sampler where the model has no choice of them, UsageError for any other option that it
+    does not have, with the nearest name, and for a value of another type.
+    """
+    given = dict(options or {}) | ({} if sampler is None else {"sampler": sampler})
+    known = arguments(draw, without=USUAL) if given else {}
+    if sampler is not None and "sampler" not in known:
+        raise NotSupported(
+            f"{model.name} draws all of an item at once and has no choice of samplers: leave {sampler!r} out"
+        )
+    for name in given:
+        if name not in known:
+            listed = did_you_mean(name, known) if known else " It has none."
+            raise UsageError(f"{model.name} has no sampling option {name!r}.{listed}")
+    return {name: convert(known[name].type, value, f"{name} of {model.name}") for name, value in given.items()}
+
+
 def draw_into(
     items: np.ndarray,
-    batch: int,
     draw: Callable[..., Tensor],
     model: Model,
-    sampler: str | None,
+    key: tuple[int, str],
     progress: Progress | None,
+    reports: bool,
 ) -> None:
-    """Fill items (n, *shape) with draw(part, **options) for one slice of them after the other.
+    """Fill items (n, *shape) with draw(part, noise) for one block of them after the other.
 
-    The options are what only a chain knows, or a model that draws its codes from one: by which sampler; and what a
-    chain itself can tell: how far it is. Raises NotSupported for a sampler where the model has no choice of them.
+    `key` are the seed and the verb; `reports`: `draw` also takes the argument `progress`, and says how far a block is.
     """
-    if sampler is not None and not _has_samplers(model):
-        name = registry.name_of(type(model))
-        raise NotSupported(f"{name} draws all of an item at once and has no choice of samplers: leave {sampler!r} out")
     n, dims = len(items), model.spec.dims
-    for start in range(0, n, batch):
-        part = slice(start, min(start + batch, n))
-        options: dict[str, Any] = {} if sampler is None else {"sampler": sampler}
-        if progress is not None and isinstance(model, Chain):
-            options["progress"] = _of_all(items, part, dims, progress)
+    for block, part in enumerate(slices(n, BLOCK)):
+        noise = generator(model.device, *key, block)
+        own = {"progress": _of_all(items, part, dims, progress)} if reports and progress is not None else {}
         with evaluating(model):
-            items[part] = draw(part, **options).cpu().numpy()
+            items[part] = draw(part, noise, **own).cpu().numpy()
         if progress is not None:
             progress(items, part.stop * dims, n * dims)
 
 
-def _has_samplers(model: Model) -> bool:
-    return isinstance(model, Sampler) and "sampler" in inspect.signature(model.sample).parameters
+def reports_progress(draw: Callable[..., Tensor]) -> bool:
+    """Whether a model's way to draw says how far it is."""
+    return "progress" in arguments(draw)
 
 
 def _of_all(items: np.ndarray, part: slice, dims: int, progress: Progress) -> Callable[[Tensor, int, int], None]:
-    """The progress of one part, told as the progress of all. That a part is complete is told once, after it."""
+    """The progress of one block as the progress of all. That a block is complete is reported once, after it."""
     n = part.stop - part.start
 
-    def tell(drawn: Tensor, done: int, total: int) -> None:
-        if done < total and len(drawn) == n:  # fewer where masks of different items ask for different orders
+    def report(drawn: Tensor, done: int, total: int) -> None:
+        if done < total and len(drawn) == n:  # fewer where the masks of different items need different orders
             items[part] = drawn.cpu().numpy()
             progress(items, part.start * dims + n * done, len(items) * dims)
 
-    return tell
+    return report

@@ -6,19 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from simulacra.capabilities import Decoder, Encoder, need
+from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError
-from simulacra.exploration.codes import code_of, decoded, decoder_of, encoder_of
+from simulacra.exploration.codes import code_of, decoded
 from simulacra.exploration.dimensions import dimensions_of
-from simulacra.feed import as_items
+from simulacra.feed import as_items, slices
 from simulacra.model import Model, as_model
 
-NO_ENCODER = "finding the code of a given picture by search is not built yet; traverse and interpolate move its draws"
+NO_ENCODER = (
+    "has no encoder, so items have no codes, and finding the code of a given picture by search is not built yet; "
+    "traverse and interpolate move draws of a prior; fit a vae for codes"
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def edit(
     dims: Mapping[int, float] | None = None,
     toward: Sequence[tuple[np.ndarray | Tensor, float]] = (),
     *,
-    condition: Mapping[str, Any] | None = None,
+    condition: ConditionLike | None = None,
 ) -> Edit:
     """Encode items, move their codes, decode them.
 
@@ -48,7 +52,7 @@ def edit(
         x: (N, *shape) on the data grid.
         dims: by how many standard deviations of the prior each dimension moves; of discrete codes, to which value.
         toward: attribute vectors and how many times each of them is added.
-        condition: fields of the condition, one value for all items or one for each.
+        condition: of each field one value for all items or one for each.
 
     Raises:
         NotSupported: the model has no encoder or decoder, or for `dims` its codes have no prior or no dimensions.
@@ -56,8 +60,8 @@ def edit(
             another shape or off the grid.
     """
     model, dims = as_model(model), dims or {}
-    encoder_of(model, NO_ENCODER)
-    decoder_of(model)
+    need(model, Encoder, NO_ENCODER)
+    need(model, Decoder)
     if not dims and not toward:
         raise UsageError("nothing to edit: say which dimension to move, or which attribute to go toward")
     x = as_items(x, model.spec, model.device)
@@ -67,16 +71,16 @@ def edit(
     for vector, strength in toward:
         moved = moved + strength * _of_shape(vector, strength, z)
     if dims:
-        each = [slice(i, i + 1) for i in range(len(z))] if given else [slice(None)]  # a class may have its own prior
-        moved = torch.cat([_moved(model, moved[i], {name: v[i] for name, v in given.items()}, dims) for i in each])
+        each = list(slices(len(z), 1 if given else len(z)))  # a condition may have its own prior
+        moved = torch.cat([_moved(model, moved[i], given.rows(i), dims) for i in each])
     before, reconstructed, after = (
         t.cpu().numpy() for t in (x, decoded(model, z, given), decoded(model, moved, given))
     )
     return Edit(before, reconstructed, after)
 
 
-def _moved(model: Model, z: Tensor, given: Mapping[str, Tensor], dims: Mapping[int, float]) -> Tensor:
-    """Codes of one class with some of their dimensions moved."""
+def _moved(model: Model, z: Tensor, given: Condition, dims: Mapping[int, float]) -> Tensor:
+    """Codes of one condition with some of their dimensions moved."""
     dimensions = dimensions_of(model, given)
     for dimension, amount in dims.items():
         z = dimensions.move(z, dimension, amount)

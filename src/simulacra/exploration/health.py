@@ -11,29 +11,32 @@ codebooks      how many codes occur among all items, and their perplexity exp(-Î
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from simulacra import registry
-from simulacra.capabilities import Encoder, Layered, Quantised
+from simulacra.capabilities import Encoder, Layered, Quantised, can, need
 from simulacra.data import Dataset, Split, as_dataset
-from simulacra.exploration.codes import BATCH, encoder_of, split_for
+from simulacra.exploration.codes import split_for
 from simulacra.exploration.posteriors import SILENT, Posteriors, posteriors
-from simulacra.feed import in_order
+from simulacra.feed import at_once, in_order
 from simulacra.model import Model, as_model, evaluating
+from simulacra.parts import called, is_part
 from simulacra.randomness import seed_everything
 
 ACTIVE = 0.01  # variance
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
-UNEVEN = 0.25  # of the codes: a lower perplexity is worth a word
-REMEDIES = {  # by the argument that a model must have
-    "kl_warmup": "--kl-warmup 2000",
-    "free_bits": "--free-bits 0.1",
-    "beta": "a smaller --beta",
+UNEVEN = 0.25  # of the codes: a lower perplexity is worth a sentence
+WARMUP, FREE = 2000, 0.1  # steps, nats
+REMEDIES: dict[str, Callable[[float], float]] = {  # arguments of a model, or of a part of it, and what to set them to
+    "kl_warmup": lambda now: WARMUP,
+    "warmup": lambda now: WARMUP,
+    "free_bits": lambda now: FREE,
+    "beta": lambda now: now / 2,
 }
 
 
@@ -67,15 +70,15 @@ def health(
     Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid, limit < 1.
     """
     model, data = as_model(model), as_dataset(data)
-    encoder_of(model)
+    need(model, Encoder)
     items = split_for(model, data, split)
     seed_everything(seed, "health")
     n = min(len(items), limit or len(items))
-    return Health(registry.name_of(type(model)), data.name, split, n, dict(_findings(model, items, limit)))
+    return Health(model.name, data.name, split, n, dict(_findings(model, items, limit)))
 
 
 def has_health(model: Model) -> bool:
-    return isinstance(model, Encoder)
+    return can(model, Encoder)
 
 
 def _findings(model: Model, items: Split, limit: int | None) -> Iterator[tuple[str, Finding]]:
@@ -108,8 +111,9 @@ def _active(model: Model, found: Posteriors) -> Finding:
 
 def _kl(each: Tensor) -> Finding:
     total, most = float(each.sum()), each.argsort(descending=True, stable=True)[:3].tolist()
-    told = f"a code tells {total:.1f} nats of an item, the most in dimension{'s' * (len(most) > 1)} "
-    return Finding(total, None, tuple(each.tolist()), told + ", ".join(map(str, most)) + "; `traverse` shows these")
+    where = f"dimension{'s' * (len(most) > 1)} {', '.join(map(str, most))}"
+    advice = f"a code holds {total:.1f} nats of an item, the most in {where}; `traverse` shows these"
+    return Finding(total, None, tuple(each.tolist()), advice)
 
 
 def _collapsed(model: Model, silent: Tensor) -> Finding:
@@ -124,25 +128,33 @@ def _collapsed(model: Model, silent: Tensor) -> Finding:
 
 
 def _wake(model: Model) -> str:
-    known = [told for argument, told in REMEDIES.items() if argument in model.arguments]
-    return f"fit again with {' or '.join(known)}" if known else "fit longer, or weaken the decoder"
+    """What may bring dimensions into use, by the arguments that the model has."""
+    flags = [f"--{name.replace('_', '-')} {value:g}" for name, value in _changes(model.arguments)]
+    for name, own in model.arguments.items():
+        if is_part(own):
+            flags += [f"--{name} {called(own)[1]}:{argument}={value:g}" for argument, value in _changes(vars(own))]
+    return f"fit again with {' or '.join(flags)}" if flags else "fit longer, or weaken the decoder"
+
+
+def _changes(arguments: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(name, change(arguments[name])) for name, change in REMEDIES.items() if name in arguments]
 
 
 def _layers(model: Model, layered: Layered, items: Split, limit: int | None) -> Finding:
     with evaluating(model):
-        batches = in_order(items, model.spec, model.device, BATCH, limit)
+        batches = in_order(items, model.spec, model.device, at_once(model), limit)
         each = torch.cat([layered.kl_by_layer(x, condition).cpu() for x, condition in batches], dim=1).mean(1)
     used, count = int((each >= SILENT).sum()), len(each)
-    advice = "every layer says something of an item"
+    advice = "every layer holds something of an item"
     if used < count:
         silent = ", ".join(str(i) for i in range(count) if each[i] < SILENT)
-        advice = f"layers {silent} (0 is on top) say nothing: fewer would do, or {_wake(model)}"
+        advice = f"layers {silent} (0 is on top) hold nothing: fewer would do, or {_wake(model)}"
     return Finding(used, count, tuple(each.tolist()), advice)
 
 
 def _codebooks(model: Model, quantised: Quantised, items: Split, limit: int | None) -> Iterator[tuple[str, Finding]]:
     with evaluating(model):
-        uses = quantised.code_use(x for x, _ in in_order(items, model.spec, model.device, BATCH, limit))
+        uses = quantised.code_use(x for x, _ in in_order(items, model.spec, model.device, at_once(model), limit))
     for use in uses:
         grid = "{}x{}".format(*use.grid)
         dead = use.codes - use.used
@@ -151,6 +163,6 @@ def _codebooks(model: Model, quantised: Quantised, items: Split, limit: int | No
         advice = "codes are used evenly enough"
         if use.perplexity < UNEVEN * use.codes:
             advice = (
-                "a few codes tell nearly all, and as many equally frequent ones would do; fit longer, or with fewer"
+                "a few codes make up nearly all, and as many equally frequent ones would do; fit longer, or with fewer"
             )
         yield f"perplexity_{grid}", Finding(use.perplexity, use.codes, (), advice)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from simulacra.condition import Condition
 from simulacra.data import Split
-from simulacra.exploration.codes import BATCH, decoded_mean
+from simulacra.exploration.codes import decoded_mean
 from simulacra.exploration.dimensions import Dimensions
 from simulacra.exploration.posteriors import posteriors
+from simulacra.feed import at_once, slices
 from simulacra.model import Model
 
 ITEMS = 1000  # encoded
@@ -22,7 +23,7 @@ DECODED, MOST = 1024, 16  # draws whose change is looked at: as many items for a
 class Importance:
     """One number for each dimension, (count,), and what it measures:
 
-    KL:     mean over items of KL(q(z_d|x) || p(z_d)), nats: what the code tells of an item in this dimension.
+    KL:     mean over items of KL(q(z_d|x) || p(z_d)), nats: what the code holds of an item in this dimension.
     spread: variance over items of E_q[z_d] in units of the prior's variance, where the KL has no closed form.
     change: of draws, when only this dimension goes from -1 to 1 standard deviations (or through all its values): the
             standard deviation of a sub-pixel, in shares of the brightest level; for models or calls without items.
@@ -36,7 +37,7 @@ class Importance:
         return self.each.argsort(descending=True, stable=True).tolist()
 
 
-def importance(model: Model, dimensions: Dimensions, given: Mapping[str, Tensor], split: Split | None) -> Importance:
+def importance(model: Model, dimensions: Dimensions, given: Condition, split: Split | None) -> Importance:
     """By the KL or the spread over the first items of a split; without one by the change under one condition."""
     return _to_decoder(model, dimensions, given) if split is None else _to_encoder(model, dimensions, split)
 
@@ -48,13 +49,13 @@ def _to_encoder(model: Model, dimensions: Dimensions, split: Split) -> Importanc
     return Importance("spread", found.spread / dimensions.scale.cpu().square())
 
 
-def _to_decoder(model: Model, dimensions: Dimensions, given: Mapping[str, Tensor]) -> Importance:
+def _to_decoder(model: Model, dimensions: Dimensions, given: Condition) -> Importance:
     brightest = 1 if model.spec.levels is None else model.spec.levels - 1
     bases = dimensions.draws[: max(1, min(MOST, DECODED // dimensions.count))]
     settings = dimensions.settings(2, 1.0)
-    each, at_once = [], max(1, BATCH // (len(bases) * len(settings)))
-    for start in range(0, dimensions.count, at_once):
-        some = range(start, min(start + at_once, dimensions.count))
+    each, size = [], max(1, at_once(model) // (len(bases) * len(settings)))
+    for part in slices(dimensions.count, size):
+        some = range(part.start, part.stop)
         z = torch.cat([dimensions.put(bases, d, setting) for d in some for setting in settings])
         x = decoded_mean(model, z, given).float().view(len(some), len(settings), -1) / brightest
         each.append(x.var(1, correction=0).mean(1).sqrt())

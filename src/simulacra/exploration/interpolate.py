@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
+from simulacra.capabilities import Decoder, Encoder, Prior, need
+from simulacra.condition import ConditionLike
 from simulacra.data import Dataset, as_dataset
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.exploration.codes import code_of, decoded, decoder_of, encoder_of, own_classes, prior_of, split_for
+from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition, split_for
 from simulacra.exploration.paths import walk
 from simulacra.feed import in_order
 from simulacra.model import Model, as_model, evaluating
@@ -25,7 +26,8 @@ def interpolate(
     data: Dataset | str | Path | None = None,
     seed: int = 0,
     path: str | None = None,
-    **condition: Any,
+    *,
+    condition: ConditionLike | None = None,
 ) -> Tensor:
     """(rows · steps, *shape): each row walks from one code to another.
 
@@ -39,33 +41,32 @@ def interpolate(
         data: whose test items are the ends.
         seed: of the draws of the prior.
         path: "linear" or "spherical", in place of the usual one.
-        condition: without data, the class to walk in: `label=3`; by default each row has its own. Between two items it
-            is that of the first, and none can be given.
+        condition: without data, that of all rows or one for each: `{"label": 3}`; without it a model conditioned on
+            classes has one for each row in turn. Between two items it is that of the first, and none can be given.
 
     Raises:
         NotSupported: the model has no decoder, or for data no encoder, or without data no prior.
         UsageError: steps < 2, rows < 1, a path that does not exist, too few items, a condition together with data.
     """
     model = as_model(model)
-    decoder_of(model)
+    need(model, Decoder)
     if steps < 2 or rows < 1:
         raise UsageError(f"interpolate needs steps >= 2 and rows >= 1, not {steps} and {rows}")
     if path is not None and path not in PATHS:
         raise UsageError(f"there is no path {path!r}.{did_you_mean(path, PATHS)}")
     if data is None:
-        given = model.conditioned(condition or model.every_class(rows), rows)
-        twice = {name: values.repeat(2) for name, values in given.items()}
+        given = condition_or_classes(model, condition, rows)
         with evaluating(model):
-            ends = prior_of(model).prior(2 * rows, twice).sample(generator(model.device, seed, "interpolate"))
+            prior = need(model, Prior).prior(2 * rows, given.repeat(2))
+            ends = prior.sample(generator(model.device, seed, "interpolate"))
     else:
-        own_classes(condition)
-        encoder_of(model)
+        refuse_condition(condition)
+        need(model, Encoder)
         data = as_dataset(data)
         x, fields = next(in_order(split_for(model, data, "test"), model.spec, model.device, 2 * rows))
         if len(x) < 2 * rows:
             raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
-        ends, given = code_of(model, x, fields), {name: values[:rows] for name, values in fields.items()}
+        ends, given = code_of(model, x, fields), fields.rows(slice(rows))
     spherical = data is None if path is None else path == "spherical"
     z = walk(ends[:rows].flatten(1), ends[rows:].flatten(1), steps, spherical).flatten(0, 1)
-    again = {name: values.repeat_interleave(steps) for name, values in given.items()}
-    return decoded(model, z.unflatten(1, ends.shape[1:]), again)
+    return decoded(model, z.unflatten(1, ends.shape[1:]), given.repeat_each(steps))

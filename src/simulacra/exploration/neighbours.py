@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from simulacra.capabilities import Encoder
-from simulacra.data import Dataset, Split
+from simulacra.capabilities import Encoder, Sampler, need
+from simulacra.condition import ConditionLike
+from simulacra.data import Dataset, Split, as_dataset
 from simulacra.evaluation.memorisation import Neighbours, nearest_among, nearest_items
-from simulacra.exploration.codes import mean_codes, sample, split_for
+from simulacra.exploration.codes import condition_for, mean_codes, split_for
+from simulacra.exploration.sample import sample
 from simulacra.model import Model, as_model
 
 
@@ -35,7 +36,12 @@ class Nearest:
 
 
 def neighbours(
-    model: Model | str | Path, data: Dataset | str | Path, n: int = 10, seed: int = 0, **condition: Any
+    model: Model | str | Path,
+    data: Dataset | str | Path,
+    n: int = 10,
+    seed: int = 0,
+    *,
+    condition: ConditionLike | None = None,
 ) -> Nearest:
     """Draw n samples and find the nearest items of the training split, all of which are looked at.
 
@@ -44,19 +50,21 @@ def neighbours(
         data: what it was fitted on.
         n: samples.
         seed: of the samples, as in `sample`.
-        condition: the class to draw: `label=3`; by default all in turn.
+        condition: that of the samples, as in `sample`; without it all classes in turn, and of a model that is
+            conditioned on something else the conditions of the first n test items.
 
     Raises:
         NotSupported: the model cannot sample.
-        UsageError: n < 1, data of another shape or grid.
+        UsageError: n < 1, data of another shape or grid, fewer test items than conditions are needed.
     """
-    model = as_model(model)
+    model, data = as_model(model), as_dataset(data)
+    need(model, Sampler)
     train = split_for(model, data, "train")
-    samples = sample(model, n, seed=seed, **condition)
+    given = model.conditioned(condition or condition_for(model, data.test, n), n)
+    samples = sample(model, n, seed=seed, condition=given)
     by_pixels = nearest_items(samples, train.x, model.spec.levels)
     if not isinstance(model, Encoder):
         return Nearest(samples, by_pixels, None, train)
-    given = model.conditioned(condition or model.every_class(n), n)
     drawn = Split(samples, {name: values.cpu().numpy() for name, values in given.items()}, "samples")
     codes = np.concatenate(list(mean_codes(model, drawn)))
     return Nearest(samples, by_pixels, nearest_among(codes, mean_codes(model, train)), train)

@@ -1,4 +1,4 @@
-"""What an encoder says of a split, dimension by dimension."""
+"""What the codes of a split hold, dimension by dimension."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Prior
+from simulacra.capabilities import Encoder, Prior, need
 from simulacra.data import Split
-from simulacra.distributions import OneHotCode, PointMass, kl_each
-from simulacra.exploration.codes import BATCH, encoder_of
-from simulacra.feed import in_order
+from simulacra.distributions import kl_each
+from simulacra.exploration.dimensions import by_dimension
+from simulacra.feed import at_once, in_order
 from simulacra.model import Model, evaluating
 
-SILENT = 0.01  # nats, below which a dimension tells nothing of an item
+SILENT = 0.01  # nats, below which a dimension holds nothing of an item
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Posteriors:
 
     kl:     (D,) nats, mean over the items of KL(q(z_d|x) || p(z_d)); None where it has no closed form.
     silent: (D,) share of the items for which it is below SILENT; None likewise.
-    spread: (D,) variance over the items of E_q[z_d]: of a dimension that says nothing, it is 0.
+    spread: (D,) variance over the items of E_q[z_d]: of a dimension that holds nothing it is 0.
     point:  whether q is a point mass, all of whose spread over items is due to the items.
     """
 
@@ -35,20 +35,21 @@ class Posteriors:
 
 def posteriors(model: Model, split: Split, limit: int | None = None) -> Posteriors:
     """Encode the items of a split, or its first `limit`; raises NotSupported for a model without an encoder."""
-    encoder = encoder_of(model)
+    encoder = need(model, Encoder)
     kl, silent, means, point = _Mean(), _Mean(), _Mean(), False
     with evaluating(model):
-        for x, condition in in_order(split, model.spec, model.device, BATCH, limit):
+        for x, condition in in_order(split, model.spec, model.device, at_once(model), limit):
             q = encoder.encode(x, condition)
-            point = isinstance(q, PointMass)
-            means.add(q.mean if isinstance(q, OneHotCode) else q.mean.flatten(1).unsqueeze(2))
+            point = not q.values and q.deviations is not None and not q.deviations.any()
+            means.add(by_dimension(q.mean, q.values))
             each = kl_each(q, model.prior(len(x), condition)) if isinstance(model, Prior) else None
             if each is not None:
                 kl.add(each.flatten(1))
                 silent.add((each.flatten(1) < SILENT).float())
-    told = kl.count > 0
+    closed = kl.count > 0
     spread = means.variance.sum(1)  # of a one-hot variable the sum over its masses
-    return Posteriors(kl.mean.float() if told else None, silent.mean.float() if told else None, spread.float(), point)
+    nats, share = (kl.mean.float(), silent.mean.float()) if closed else (None, None)
+    return Posteriors(nats, share, spread.float(), point)
 
 
 class _Mean:

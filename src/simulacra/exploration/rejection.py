@@ -1,29 +1,27 @@
 r"""Classifier rejection sampling: of several draws of a class, those that a judge takes for the class most surely.
 
 It trades variety for likeness, as a low temperature does, but judges whole items: of n / keep draws of a class y the n
-with the highest p(y | x) are kept. The judge is a stranger to the model: the softmax of a linear map of the leading
-principal components of the pixels, fitted to labelled items.
+with the highest p(y | x) are kept. The judge does not depend on the model: it is the softmax of a linear map of the
+leading principal components of the pixels, fitted to labelled items.
 Razavi, van den Oord & Vinyals 2019, "Generating Diverse High-Fidelity Images with VQ-VAE-2", section 3.3.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra import registry
-from simulacra.data import Dataset, as_dataset
+from simulacra.condition import Condition
+from simulacra.data import ClassLabel, Dataset, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.fidelity import PixelPCA, components_for
 from simulacra.evaluation.logistic import standardised_regression
-from simulacra.exploration.codes import sample
-from simulacra.exploration.drawing import Progress
-from simulacra.model import Model, as_model
+from simulacra.model import Model
 
 FITTED_ON = 10_000
 
@@ -32,77 +30,55 @@ class Judge:
     """p(y | x), fitted to the training items of a labelled data set, or FITTED_ON of them, evenly spaced."""
 
     def __init__(self, data: Dataset, field: str) -> None:
-        n = len(data.train)
+        count, n = data.spec.conditioned_on((field,)).classes("a judge")[field].count, len(data.train)
         some = np.linspace(0, n - 1, min(n, FITTED_ON)).astype(int)
         x, labels = np.asarray(data.train.x[some]), np.array(data.train.field(field)[some])
         self.features = PixelPCA.fit(x, data.spec.levels, components_for(len(x), data.spec.dims))
-        self.log_class_probs = standardised_regression(self.features(x), labels, data.spec.condition[field].count)
+        self.log_class_probs = standardised_regression(self.features(x), labels, count)
 
     def log_prob(self, x: np.ndarray) -> Tensor:
         """log p(y | x) for every class, (N, classes); x (N, *shape) on the data grid."""
         return self.log_class_probs(self.features(x))
 
 
-def sample_rejected(
-    model: Model | str | Path,
-    n: int = 64,
-    *,
+def best_of_draws(
+    model: Model,
+    wanted: Condition,
     keep: float,
     judge: Dataset | str | Path,
-    temperature: float = 1.0,
-    seed: int = 0,
-    sampler: str | None = None,
-    mean: bool = False,
-    progress: Progress | None = None,
-    **condition: Any,
+    drawn: Callable[[Condition, int], np.ndarray],
 ) -> np.ndarray:
-    """n new items, (n, *shape) on the data grid: the best of n / keep, of each class that is asked for.
-
-    Args:
-        model: a model that samples given a label, or its run folder.
-        keep: share of the draws that is kept, above 0 and at most 1; 1 keeps all.
-        judge: labelled data of the same shape, grid and classes, to which the judge is fitted.
-        n, temperature, seed, sampler, mean, progress, condition: as in `sample`; the progress is that of all draws.
+    """The best of `drawn(condition, count)`, with 1 / keep times as many draws of each class as are wanted.
 
     Raises:
-        NotSupported: the model has no label, or cannot sample.
+        NotSupported: the model has no label.
         UsageError: keep out of range, or data that are not of the model's kind or have not its classes.
     """
-    model, data = as_model(model), as_dataset(judge)
     if not 0 < keep <= 1:
         raise UsageError(f"keep is a share of the draws, above 0 and at most 1, not {keep}")
-    field = _field(model)
+    field, data = _field(model), as_dataset(judge)
     model.spec.expect(data.spec, data.name)
     if data.spec.condition.get(field) != model.spec.condition[field]:
         raise UsageError(f"{data.name} has not the classes of the model's {field!r}, so it cannot judge them")
-    wanted = model.conditioned(condition or model.every_class(n), n)[field].cpu()
-    drawn_labels = _drawn_for(wanted, keep)
-    drawn = sample(
-        model,
-        len(drawn_labels),
-        temperature=temperature,
-        seed=seed,
-        sampler=sampler,
-        mean=mean,
-        progress=progress,
-        **{field: drawn_labels},
-    )
-    return drawn[_best(wanted, drawn_labels, Judge(data, field).log_prob(drawn))]
+    labels = wanted[field].cpu()
+    more = _drawn_for(labels, keep)
+    items = drawn(Condition({field: more.to(model.device)}), len(more))
+    return items[_best(labels, more, Judge(data, field).log_prob(items))]
 
 
 def _field(model: Model) -> str:
-    """The one field of the condition; raises NotSupported where there is none to be judged by."""
-    if len(model.spec.condition) != 1:
+    """The one field of the condition; raises NotSupported where there is none, or no class, to judge by."""
+    fields = list(model.spec.condition.items())
+    if len(fields) != 1 or not isinstance(fields[0][1], ClassLabel):
         raise NotSupported(
-            f"{registry.name_of(type(model))} was not fitted with labels, and a judge keeps what looks most like its "
-            "class; fit it with --condition label, or leave keep out"
+            f"{model.name} was not fitted with labels alone, and a judge keeps what looks most like its class; fit it "
+            "with --condition label, or leave keep out"
         )
-    (field,) = model.spec.condition
-    return field
+    return fields[0][0]
 
 
 def _drawn_for(wanted: Tensor, keep: float) -> Tensor:
-    """The labels (n,) that are asked for -> those to draw: of every class 1 / keep times as many, rounded up."""
+    """The labels (n,) that are wanted -> those to draw: of every class 1 / keep times as many, rounded up."""
     classes, counts = wanted.unique(return_counts=True)
     more = [math.ceil(round(count / keep, 6)) for count in counts.tolist()]
     return classes.repeat_interleave(torch.tensor(more, dtype=torch.int64))

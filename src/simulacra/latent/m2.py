@@ -5,8 +5,8 @@ A labelled item is bounded through q(z|x,y), an unlabelled one through q(y|x) q(
     log p(x, y) >= E_q(z|x,y)[log p(x|y,z) + log p(y) + log p(z) - log q(z|x,y)]  = -L(x, y)
     log p(x)    >= Σ_y q(y|x) (-L(x, y)) + H(q(y|x))                               = -U(x)
 
-What is minimised is Σ_labelled (L(x, y) - α log q(y|x)) + Σ_unlabelled U(x): the classifier q(y|x) gains from both sums.
-Kingma et al. 2014, "Semi-supervised Learning with Deep Generative Models", eq. 6 to 9.
+What is minimised is Σ_labelled (L(x, y) - α log q(y|x)) + Σ_unlabelled U(x): the classifier q(y|x) gains from both
+sums. Kingma et al. 2014, "Semi-supervised Learning with Deep Generative Models", eq. 6 to 9.
 """
 
 from __future__ import annotations

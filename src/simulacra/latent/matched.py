@@ -39,8 +39,8 @@ class MatchedCodes(DirectedModel):
         fields = list(spec.condition.values())
         if prior.modal and (len(fields) > 1 or not all(isinstance(field, ClassLabel) for field in fields)):
             raise UsageError(
-                f"this prior has one mode for each class of one field, and the condition is {', '.join(spec.condition)}; "
-                "condition on one field of classes"
+                "this prior has one mode for each class of one field, and the condition is "
+                f"{', '.join(spec.condition)}; condition on one field of classes"
             )
         self.likelihood = (likelihood or suited(spec)).build(spec)
         unlabelled = spec.conditioned_on(())

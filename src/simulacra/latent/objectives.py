@@ -1,4 +1,4 @@
-r"""What a variational autoencoder maximises. Every objective returns what is reported: named terms, per item, to minimise.
+r"""What a variational autoencoder maximises. An objective returns what is reported: named terms an item, to minimise.
 
 ELBO    E_q[log p(x|z)] - β KL(q||p); β != 1, the warm-up of the KL and free bits change training and never a score.
 IWAE    log 1/K Σ_k w_k, with gradients through the draws (Burda et al. 2016, section 3).
@@ -90,8 +90,8 @@ class _Weighted:
     def check(self, prior: CodePrior) -> None:
         if not prior.reparameterised:
             raise UsageError(
-                f"objective {called(self)[1]!r} needs gradients through true draws, and discrete codes have only relaxed "
-                "ones, with which it bounds nothing; use --objective elbo"
+                f"objective {called(self)[1]!r} needs gradients through true draws, and discrete codes have only "
+                "relaxed ones, with which it bounds nothing; use --objective elbo"
             )
 
 

@@ -1,7 +1,8 @@
 r"""Priors p(z), each with the family of posteriors q(z|x) that goes with it.
 
-A code has `latent` coordinates. An encoder emits `parameters_each` numbers for each of them, and `posterior` turns these,
-(N, latent, parameters_each), into q(z|x); `forward(n)` is the prior of n items, with parameters of its own or without.
+A code has `latent` coordinates. An encoder emits `parameters_each` numbers for each of them, and `posterior` turns
+these, (N, latent, parameters_each), into q(z|x); `forward(n)` is the prior of n items, with parameters of its own or
+without.
 """
 
 from __future__ import annotations

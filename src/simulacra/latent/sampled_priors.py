@@ -34,8 +34,7 @@ AVERAGED = 4096  # draws behind a mean
 class SampledPrior(Protocol):
     """p(z) by its draws. `modal`: its modes can stand for classes; else p(z) is the same for all of them."""
 
-    @property
-    def modal(self) -> bool: ...
+    modal: ClassVar[bool]
 
     def codes(self, mode: Tensor, modes: int, latent: int, like: Tensor) -> Distribution:
         """p(z) of len(mode) items, each of its mode, or of any for -1; raises UsageError for another dimension."""
@@ -75,10 +74,10 @@ class Modes(ABC):
 
 
 class Drawn(Distribution):
-    """A distribution of codes (N, latent) that is known by its draws alone. mode (N,) as above."""
+    """A distribution of codes (N, latent) that is known by its draws alone. which (N,): its mode, as above."""
 
     def __init__(self, prior: Draws | Modes, mode: Tensor, modes: int, latent: int, like: Tensor) -> None:
-        self.prior, self.mode, self.modes, self.latent = prior, mode, modes, latent
+        self.prior, self.which, self.modes, self.latent = prior, mode, modes, latent
         self.like = like.new_empty(len(mode), 0, dtype=torch.promote_types(like.dtype, torch.float32))
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
@@ -89,7 +88,7 @@ class Drawn(Distribution):
         if generator is not None and generator.device.type != "cpu":
             seed = torch.randint(1 << 62, (), generator=generator, device=generator.device)
             generator = Generator().manual_seed(int(seed))
-        return self._drawn(self.mode.cpu(), generator).to(self.like)
+        return self._drawn(self.which.cpu(), generator).to(self.like)
 
     def _drawn(self, mode: Tensor, generator: Generator | None) -> Tensor:
         any_mode = torch.randint(self.modes, mode.shape, generator=generator)
@@ -102,7 +101,7 @@ class Drawn(Distribution):
     @property
     def mean(self) -> Tensor:
         """Of 4096 draws of each mode, the same ones every time."""
-        modes, place = self.mode.cpu().unique(return_inverse=True)
+        modes, place = self.which.cpu().unique(return_inverse=True)
         z = self._drawn(modes.repeat_interleave(AVERAGED), Generator().manual_seed(0))
         return z.view(len(modes), AVERAGED, self.latent).mean(1)[place].to(self.like)
 

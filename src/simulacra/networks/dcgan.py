@@ -49,14 +49,14 @@ class ConvGenerator(nn.Module):
 class ConvCritic(nn.Module):
     """x (N, C, H, W) -> logits (N,): zero-padded to a multiple of the coarsest size and halved down to it."""
 
-    def __init__(self, spec: DataSpec, width: int) -> None:
+    def __init__(self, spec: DataSpec, width: int, batch_norm: bool) -> None:
         super().__init__()
         doublings, coarsest = halvings(spec.shape)
         self.padding = padding(spec.shape, doublings, coarsest)
         self.down = nn.Sequential(
             nn.Conv2d(spec.shape[0], width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            *(_down(width * 2**i, width * 2 ** (i + 1)) for i in range(doublings - 1)),
+            *(_down(width * 2**i, width * 2 ** (i + 1), batch_norm) for i in range(doublings - 1)),
         )
         self.head = Projection(spec.condition, width * 2 ** (doublings - 1) * coarsest[0] * coarsest[1])
         self.apply(_initialise)
@@ -72,10 +72,9 @@ def _up(inputs: int, outputs: int) -> nn.Module:
     )
 
 
-def _down(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)
-    )
+def _down(inputs: int, outputs: int, batch_norm: bool) -> nn.Module:
+    halve = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=not batch_norm)
+    return nn.Sequential(halve, nn.BatchNorm2d(outputs) if batch_norm else nn.Identity(), nn.LeakyReLU(0.2))
 
 
 def _initialise(module: nn.Module) -> None:
@@ -114,10 +113,12 @@ class DCCritic(Critic):
 
     Attributes:
         width: channels next to the image; they double with every halving of its sides.
+        batch_norm: normalise over the batch; not under a gradient penalty, which is of each item by itself.
     """
 
     width: int = 64
+    batch_norm: bool = True
 
     def build(self, spec: DataSpec) -> nn.Module:
         _refuse(spec, self.width)
-        return ConvCritic(spec, self.width)
+        return ConvCritic(spec, self.width, self.batch_norm)

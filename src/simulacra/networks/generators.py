@@ -1,13 +1,14 @@
 """What a generator and a critic are, and fully connected ones for items of any shape.
 
-A generator maps codes z (N, latent) and a condition to x (N, *shape), in [-1, 1] where x lies on a grid; a critic maps x
-and a condition to one score an item, (N,). The condition enters the generator beside z, and the critic by projection:
+A generator maps codes z (N, latent) and a condition to x (N, *shape), in [-1, 1] where x lies on a grid; a critic maps
+x and a condition to one score an item, (N,). The condition enters the generator beside z, and the critic by projection:
 
     D(x, c) = ψ(φ(x)) + φ(x)·V c,      Miyato & Koyama 2018, "cGANs with Projection Discriminator", eq. 3.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -103,8 +104,9 @@ class DenseCritic(nn.Module):
 
 
 def _layers(sizes: Sequence[int], activation: nn.Module) -> list[nn.Module]:
-    pairs = zip(sizes, sizes[1:], strict=False)
-    return [module for inputs, outputs in pairs for module in (nn.Linear(inputs, outputs), activation)]
+    return [
+        module for inputs, outputs in itertools.pairwise(sizes) for module in (nn.Linear(inputs, outputs), activation)
+    ]
 
 
 class _Sized:

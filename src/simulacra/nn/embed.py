@@ -1,9 +1,9 @@
 """How a condition enters a network.
 
-Each field is embedded by what it is: a class by a learned row, numbers by a small perceptron, a picture by convolutions,
-tokens by rows and places, a list as a set (Zaheer et al. 2017, "Deep Sets", eq. 4). What has a place in an image can
-stay a map; all else is a vector. `Embed` does this once for a network, and `AddCondition` adds the outcome to features,
-in any number of layers.
+Each field is embedded by what it is: a class by a learned row, numbers by a small perceptron, a picture by
+convolutions, tokens by rows and places, a list as a set (Zaheer et al. 2017, "Deep Sets", eq. 4). What has a place in
+an image can stay a map; all else is a vector. `Embed` does this once for a network, and `AddCondition` adds the outcome
+to features, in any number of layers.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class MapFeatures(nn.Module):
         self.pixels = _Pixels(name, field, width)
         self.around = nn.Conv2d(self.pixels.channels, width, 5, padding=2)
         self.residual = ResidualStack(width, 1)
-        factors = [-(-a // b) for a, b in zip(size, own, strict=True)]
+        factors = (-(-size[0] // own[0]), -(-size[1] // own[1]))
         self.spread = nn.ConvTranspose2d(width, width, factors, stride=factors) if max(factors) > 1 else None
 
     def forward(self, condition: Mapping[str, Tensor]) -> Tensor:
@@ -244,7 +244,7 @@ class AddCondition(nn.Module):
         self.tables = nn.ModuleDict({key(name): _entrance(field, width, maps) for name, field in fields.items()})
 
     def forward(self, h: Tensor, condition: Mapping[str, Tensor], memory: Memory | None = None) -> Tensor:
-        """h (N, width, ...) -> (N, width, ...); with a memory h is the row (N, width, 1, W) at which the walk stands."""
+        """h (N, width, ...) -> (N, width, ...); with a memory h is the row (N, width, 1, W) where the walk stands."""
         if not self.names:
             return h
         if h.dim() == 4:

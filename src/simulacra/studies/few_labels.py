@@ -31,7 +31,9 @@ from simulacra.errors import NotSupported
 from simulacra.evaluation.logistic import logistic_regression
 from simulacra.evaluation.mistakes import mistakes
 from simulacra.exploration.codes import encode_items
+from simulacra.fields import Real
 from simulacra.model import Model, evaluating
+from simulacra.networks import Dense
 from simulacra.randomness import seed_everything
 from simulacra.studies.supervised import Supervised
 from simulacra.training.batches import Batches
@@ -44,7 +46,7 @@ PENALTY = 1.0  # of the probe, on half the squares of its weights, against the s
 SUPERVISED: dict[str, Any] = {"batch": 100, "learning_rate": 1e-3, "ema": 0.99}
 GENERATIVE: dict[str, Any] = {"batch": 200, "learning_rate": 1e-3, "ema": 0.999}
 OF_CODES = GENERATIVE | {"learning_rate": 3e-3}
-M2: dict[str, Any] = {"latent": 50, "hidden": 500, "layers": 1}
+M2: dict[str, Any] = {"latent": 50, "network": Dense(hidden=500)}
 
 Report = Callable[[float], None]
 """Is called with the share of a task that is done."""
@@ -75,7 +77,7 @@ class Encoded:
     def __init__(self, model: Model, data: Dataset, field: str, where: Runtime) -> None:
         self.model, self.data, self.field, self.where = model.to(where.device).eval(), data, field, where
         self.spec = data.spec.conditioned_on((field,))
-        self.classes = self.spec.condition[field].count
+        self.classes = self.spec.classes("learning from few labels")[field].count
 
     @cached_property
     def train(self) -> dict[str, np.ndarray]:
@@ -141,7 +143,7 @@ def _m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
 
 def _m1_m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
     asked = encoded.standardised(encoded.test["mean"], "z").astype(np.float32)
-    spec = DataSpec(asked.shape[1:], None, encoded.spec.condition)
+    spec = DataSpec(Real(asked.shape[1:]), encoded.spec.condition)
     seed_everything(task.seed, "weights")
     model = registry.build("m2", spec, **M2).to(encoded.where.device)
     batches = CodeBatches(encoded, task.data.train, task.seed)
@@ -197,7 +199,7 @@ def _flat(codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 _HOW = "Adam, a learning rate that falls to zero as a cosine, averaged weights after the last step"
-_M2 = f"{M2['latent']} latent, {M2['layers']} × {M2['hidden']} hidden, {GENERATIVE['batch']} in a batch, half told"
+_M2 = f"{M2['latent']} latent, {M2['network'].layers} × {M2['network'].hidden} hidden, {GENERATIVE['batch']} in a batch, half labelled"
 
 METHODS = {
     "probe": Method(_probe, 0, f"logistic regression on standardised mean codes, penalty {PENALTY:g}/2 |W|²"),

@@ -20,7 +20,7 @@ class Supervised(Model):
 
     def __init__(self, spec: DataSpec, encoder: Model) -> None:
         super().__init__(spec)
-        ((self.field, label),) = spec.condition.items()
+        ((self.field, label),) = spec.classes("a classifier").items()
         self.encoder = encoder
         nothing = torch.zeros(1, *spec.shape, device=encoder.device, dtype=grid_dtype(spec.levels))
         with evaluating(encoder):

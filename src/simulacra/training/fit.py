@@ -124,14 +124,17 @@ class _Run:
         self.where.wait()
 
     def _announce(self, resumed: bool, record: dict[str, Any] | None) -> None:
-        """Say what is about to happen; raises UsageError rather than train a finished run again from nothing."""
+        """Say what is about to happen, on the leading rank.
+
+        Raises UsageError rather than train a finished run again from nothing.
+        """
         path, data = self.folder.path, self.plan.dataset
         if not resumed and record is not None and "finished" in record:
             raise UsageError(f"the run in {path} is finished, but its checkpoints are gone; use --fresh to train anew")
         left_out = f"; {len(data.unreadable)} unreadable files left out" if data.unreadable else ""
         line = f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}"
         if resumed:
-            over = self._done() >= 1 or self._out_of_patience()
+            over = self.at.done >= 1 or self._out_of_patience()
             line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"
         self._notify(lambda observer: observer.said(line))
 

@@ -1,0 +1,371 @@
+"""The contract of a model: what every verb relies on, as laws that a model keeps or breaks.
+
+A law is a function of a `Case`, a registered model with small arguments on made-up items of one kind of data; it raises
+AssertionError. The suite of this package checks all its models by the same laws.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulacra import registry
+from simulacra.capabilities import (
+    ABILITIES,
+    Bound,
+    Chain,
+    Classifier,
+    ClosedForm,
+    Completer,
+    Decoder,
+    Density,
+    Encoder,
+    Prior,
+    Sampler,
+    Weighted,
+    abilities,
+    can,
+)
+from simulacra.checks.cases import Case, condition_of, items_of, randomised
+from simulacra.errors import NotSupported, UsageError
+from simulacra.model import Model, load, save
+from simulacra.parts import to_json
+from simulacra.schema import arguments
+from simulacra.turns import Player, Turn
+
+WRONG_LABELS: list[tuple[Any, str]] = [
+    (None, "give condition="),
+    ({}, "give condition="),
+    ({"label": 3}, "label 3 does not exist: the labels are 0 to 2"),
+    ({"label": -1}, "label -1 does not exist"),
+    ({"label": torch.tensor([0, 7])}, "label 7 does not exist"),
+    ({"label": "bb"}, "there is no class 'bb'"),
+    ({"label": 0, "labl": 1}, "not conditioned on 'labl'"),
+    ({"label": torch.tensor([0, 1, 2])}, "3 values for 2 items"),
+    ({"label": 1.5}, "label"),
+    ({"label": [0.5, 1.5]}, "label"),
+]
+SPELLINGS = [1, "b", "1", [1], ["b"], np.int64(1), np.array([1, 1]), torch.tensor(1), torch.tensor([1, 1])]
+
+Law = Callable[[Case], None]
+LAWS: dict[str, Law] = {}
+
+
+def law(check: Law) -> Law:
+    """Decorator: a law by its function's name."""
+    LAWS[check.__name__] = check
+    return check
+
+
+def draw(model: Model, n: int = 5, seed: int = 0, condition: Any = None) -> Tensor:
+    """n draws with noise of a seed."""
+    given = condition_of(model.spec, n) if condition is None else condition
+    assert isinstance(model, Sampler)
+    return model.sample(n, given, generator=torch.Generator().manual_seed(seed))
+
+
+def made(model: Model, n: int = 5, condition: Any = None) -> Tensor:
+    """What the model makes: draws, or of a model that draws nothing the decoded codes of fixed items."""
+    if can(model, Sampler):
+        return draw(model, n, condition=condition)
+    given = condition_of(model.spec, n) if condition is None else condition
+    assert isinstance(model, Encoder)
+    assert isinstance(model, Decoder)
+    return model.decode(model.encode(items_of(model.spec, n), given).mean, given).mean
+
+
+def code(model: Any, n: int, condition: Any) -> Tensor:
+    """n codes that the model can decode: draws of its prior, or those of items."""
+    p = model.prior(n, condition) if can(model, Prior) else model.encode(items_of(model.spec, n), condition)
+    return p.sample()
+
+
+def likelihoods(model: Any, x: Tensor, condition: Any) -> list[Tensor]:
+    """All that the model says of how probable the items are, with noise of a fixed seed."""
+    found = []
+    torch.manual_seed(1)
+    if can(model, Density):
+        found.append(model.log_prob(x, condition))
+    if can(model, Bound):
+        found.append(model.elbo(x, condition))
+    if can(model, Weighted):
+        found.append(model.log_prob_bound(x, condition, samples=3))
+    return found
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
+
+
+def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@law
+def samples_lie_on_the_grid(case: Case) -> None:
+    if not can(case.entry.model, Sampler):
+        return
+    x, levels = draw(case.lively(), 36), case.spec.levels
+    assert x.shape == (36, *case.spec.shape), f"samples have the shape {tuple(x.shape)}"
+    if levels is None:
+        assert x.is_floating_point(), "samples of continuous data are no real numbers"
+        assert torch.isfinite(x).all(), "samples are not finite"
+    else:
+        assert x.dtype == torch.uint8, f"samples on a grid are {x.dtype}, not bytes"
+        assert int(x.max()) < levels, "samples lie beyond the grid"
+    assert (x[::3] != x[0]).any(), "all samples of one condition are the same"
+
+
+@law
+def a_sample_follows_from_its_generator_alone(case: Case) -> None:
+    if not can(case.entry.model, Sampler):
+        return
+    model = case.lively()
+    torch.manual_seed(1)
+    one = draw(model, seed=3)
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    assert _equal(draw(model, seed=3), one), "the same generator gives other samples"
+    assert torch.equal(torch.get_rng_state(), state), "sampling drew from the global generator"
+    assert not _equal(draw(model, seed=4), one), "another generator gives the same samples"
+
+
+@law
+def a_sample_does_not_depend_on_the_conditions_of_the_others(case: Case) -> None:
+    if not can(case.entry.model, Sampler) or list(case.spec.condition) != ["label"]:
+        return
+    model = case.lively().double()
+    labels, every_second = torch.arange(12) % 3, torch.arange(12) % 2 == 1
+    one = draw(model, 12, condition={"label": labels})
+    other = draw(model, 12, condition={"label": torch.where(every_second, (labels + 1) % 3, labels)})
+    assert _equal(one[~every_second], other[~every_second]), "a sample changes with the labels of the others"
+    assert not _equal(one[every_second], other[every_second]), "a sample does not change with its own label"
+
+
+@law
+def an_item_does_not_depend_on_the_others(case: Case) -> None:
+    """Codes, decoded items and exact likelihoods of a batch are those of its items one by one."""
+    model: Any = case.lively().double()
+    x, given = case.items(5), case.condition(5)
+
+    def compare(what: Callable[..., Tensor], *batches: Tensor) -> None:
+        together = what(*batches, given)
+        for i in range(5):
+            alone = what(*(batch[i : i + 1] for batch in batches), given.rows(slice(i, i + 1)))
+            torch.testing.assert_close(alone[0], together[i], rtol=1e-9, atol=1e-9)
+
+    if can(model, Density):
+        compare(model.log_prob, x)
+    if can(model, Classifier):
+        compare(lambda x, c: model.log_class_probs(x), x)
+    if can(model, Encoder):
+        compare(lambda x, c: model.encode(x, c).mean, x)
+    if can(model, Decoder):
+        compare(lambda z, c: model.decode(z, c).mean, code(model, 5, given))
+
+
+@law
+def likelihoods_are_one_finite_number_an_item(case: Case) -> None:
+    found = likelihoods(case.lively(), case.items(6), case.condition(6))
+    for nats in found:
+        assert nats.shape == (6,), f"a likelihood has the shape {tuple(nats.shape)}, not one number an item"
+        assert nats.dtype == torch.float32, f"a likelihood is {nats.dtype}"
+        assert torch.isfinite(nats).all(), "a likelihood is not finite"
+    if case.spec.levels is not None and found:
+        assert (found[0] < 0).all(), "a mass on the grid is larger than one"
+
+
+@law
+def loss_terms_are_named_finite_scalars_in_any_precision(case: Case) -> None:
+    model = case.model().train()
+    assert bool(model.phases()) != can(model, ClosedForm), "a model has phases, or is in closed form"
+    for enabled in (False, True):
+        for phase in model.phases():
+            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                terms = phase.loss(Turn(case.items(8), case.condition(8)))
+            assert terms, "a loss has no terms"
+            for name, term in terms.items():
+                assert term.shape == (), f"term {name!r} of the loss has the shape {tuple(term.shape)}"
+                assert term.dtype == torch.float32, f"term {name!r} of the loss is {term.dtype}"
+                assert torch.isfinite(term), f"term {name!r} of the loss is not finite"
+
+
+@law
+def a_bf16_network_hardly_moves_the_likelihood(case: Case) -> None:
+    model, x, given = case.model(), case.items(50), case.condition(50)
+    with torch.no_grad():
+        plain = likelihoods(model, x, given)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = likelihoods(model, x, given)
+    for full, half in zip(plain, rounded, strict=True):
+        assert half.dtype == torch.float32, "a likelihood is computed in half precision"
+        moved = abs(case.spec.bits_per_dim((full - half).mean().item()))
+        assert moved < 0.02, f"half precision moves the likelihood by {moved:.3f} bits/dim"
+
+
+@law
+def save_and_load_give_the_same_model(case: Case) -> None:
+    model = case.lively()
+    with tempfile.TemporaryDirectory() as folder:
+        save(model, Path(folder))
+        again = load(folder)
+    assert type(again) is type(model), "another class is loaded"
+    assert again.config() == model.config(), "another config is loaded"
+    assert again.spec == case.spec, "another spec is loaded"
+    assert _same(again.state_dict(), model.state_dict()), "other weights are loaded"
+    assert not again.training, "a loaded model is in training mode"
+    assert _equal(made(again), made(model)), "the loaded model makes other items"
+    given = case.condition(4)
+    for one, other in zip(*(likelihoods(m, case.items(4), given) for m in (again, model)), strict=True):
+        assert _equal(one, other), "the loaded model gives other likelihoods"
+
+
+@law
+def recorded_arguments_build_an_equal_model(case: Case) -> None:
+    model = case.model()
+    assert model.arguments.keys() == arguments(type(model), without=("spec",)).keys(), "an argument is not recorded"
+    record = json.loads(json.dumps(model.config()))
+    assert record == model.config(), "the config changes as JSON"
+    ((name, recipe),) = record["model"].items()
+    torch.manual_seed(0)
+    again = registry.build(name, case.spec, **recipe)
+    assert _same(again.state_dict(), model.state_dict()), "the recipe and the seed make other weights"
+    assert to_json(again.arguments) == to_json(model.arguments), "the recipe makes other arguments"
+
+
+@law
+def a_phase_reaches_every_parameter_of_its_player_and_no_other(case: Case) -> None:
+    model = case.model().train()
+    everyone = dict(model.named_parameters())
+    for phase in model.phases():
+        assert isinstance(phase.player, Player)
+        own = {id(parameter) for parameter in phase.player.parameters()}
+        model.requires_grad_(False)
+        phase.player.requires_grad_(True)
+        model.zero_grad(set_to_none=True)
+        torch.stack(list(phase.loss(Turn(case.items(24), case.condition(24))).values())).sum().backward()
+        for name, parameter in everyone.items():
+            reached = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
+            wanted = id(parameter) in own
+            assert reached == wanted, f"the loss {phase.name!r} {'reaches' if reached else 'does not reach'} {name}"
+
+
+@law
+def copies_are_equal_and_their_own(case: Case) -> None:
+    model = case.lively()
+    for phase in model.phases()[:1]:
+        torch.stack(list(phase.loss(Turn(case.items(4), case.condition(4))).values())).sum().backward()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    other = copy.deepcopy(model)
+    assert _equal(made(other), made(model)), "a copy makes other items"
+    randomised(other, 1.0, seed=9)
+    assert _same(model.state_dict(), before), "a copy shares weights with the model"
+    assert other.arguments == model.arguments, "a copy has other arguments"
+
+
+@law
+def a_parameter_that_can_be_reached_is_free(case: Case) -> None:
+    """A weight under a mask has no gradient and is not counted; many of the others have one at random weights."""
+    model = randomised(case.model()).eval()
+    moved = {parameter: torch.zeros_like(parameter, dtype=torch.bool) for parameter in model.parameters()}
+    for phase in model.phases():
+        model.zero_grad(set_to_none=True)
+        torch.stack(list(phase.loss(Turn(case.items(24), case.condition(24))).values())).sum().backward()
+        assert isinstance(phase.player, Player)
+        for parameter in phase.player.parameters():
+            if parameter.grad is not None:
+                moved[parameter] |= parameter.grad != 0
+    reached, free = sum(int(some.sum()) for some in moved.values()), model.free_parameters()
+    assert reached <= free, f"{reached} parameters have a gradient and {free} are counted as free"
+    assert reached > 0.2 * free or can(model, ClosedForm), f"only {reached} of {free} free parameters have a gradient"
+
+
+@law
+def abilities_are_the_methods_with_their_signatures(case: Case) -> None:
+    model = case.model()
+    assert abilities(model) == case.abilities, "the preset declares a class with other abilities"
+    assert case.abilities, "the model can do nothing"
+    for name in case.abilities:
+        protocol = ABILITIES[name].protocol
+        for method in [
+            each for each in vars(protocol) if not each.startswith("_") and callable(getattr(protocol, each))
+        ]:
+            wanted = inspect.signature(getattr(protocol, method)).parameters
+            own = inspect.signature(getattr(type(model), method)).parameters
+            assert list(own)[: len(wanted)] == list(wanted), f"{method} does not take what {name} promises"
+
+
+@law
+def an_argument_that_does_not_exist_is_a_type_error(case: Case) -> None:
+    try:
+        case.entry.build(case.spec, no_such_argument=3)
+    except TypeError:
+        return
+    raise AssertionError("an argument that does not exist is taken")
+
+
+def conditional_calls(model: Any) -> list[Callable[..., Any]]:
+    """Everything that takes a condition, as functions of the condition for two items."""
+    spec, x = model.spec, items_of(model.spec, 2)
+    mask = torch.ones(spec.shape, dtype=torch.bool)
+    calls = {
+        Sampler: [lambda c: model.sample(2, c)],
+        Density: [lambda c: model.log_prob(x, c)],
+        Chain: [lambda c: model.log_each(x, c), lambda c: model.steps(2, c)],
+        Completer: [lambda c: model.complete(x, mask, c)],
+        ClosedForm: [lambda c: model.estimate([(x, c)])],
+        Bound: [lambda c: model.elbo(x, c)],
+        Weighted: [lambda c: model.log_prob_bound(x, c, samples=2)],
+        Encoder: [lambda c: model.encode(x, c)],
+        Decoder: [lambda c: model.decode(z, c)],
+    }
+    z = code(model, 2, condition_of(spec, 2)) if can(model, Decoder) else None
+    return [call for ability, some in calls.items() if can(model, ability) for call in some]
+
+
+def _refuses(call: Callable[[Any], Any], condition: Any, phrase: str) -> None:
+    refusal = None
+    try:
+        call(condition)
+    except UsageError as error:
+        refusal = error
+    assert refusal is not None, f"the condition {condition} is taken"
+    assert not isinstance(refusal, NotSupported), f"{condition} is refused as if the ability were missing"
+    assert phrase in str(refusal), f"{condition} is refused with {str(refusal)!r}, which does not say {phrase!r}"
+
+
+@law
+def a_wrong_condition_is_refused_by_every_method(case: Case) -> None:
+    if case.kind != "grey-labelled":
+        return
+    calls = conditional_calls(case.model())
+    for condition, phrase in WRONG_LABELS:
+        for call in calls:
+            _refuses(call, condition, phrase)
+
+
+@law
+def a_model_without_labels_refuses_one(case: Case) -> None:
+    if case.spec.condition:
+        return
+    for call in conditional_calls(case.model()):
+        _refuses(call, {"label": 1}, "not conditioned on 'label'")
+
+
+@law
+def a_label_may_be_given_in_any_spelling(case: Case) -> None:
+    if case.kind != "grey-labelled":
+        return
+    model = case.lively()
+    expected = made(model, 2, {"label": torch.tensor([1, 1])})
+    for label in SPELLINGS:
+        assert _equal(made(model, 2, {"label": label}), expected), f"the label {label!r} is read as another"

@@ -1,0 +1,165 @@
+"""Values of a condition from the command line, read by what each field is: `--given label=3 picture=small.png`.
+
+| field                          | value                                                                              |
+| ------------------------------ | ---------------------------------------------------------------------------------- |
+| a class                        | its number or name                                                                 |
+| numbers (D,)                   | numbers with commas between them, or a `.npy` or `.npz` file                       |
+| tokens                         | a sentence                                                                         |
+| a picture (C, H, W)            | an image file, whose brightness is brought to the field's levels, or to [-1, 1]    |
+|                                | where it is of real numbers; or a `.npy` or `.npz` file                            |
+| a map of classes (H, W)        | a grey image file, whose values 0, 1, ... are the classes; or `.npy` or `.npz`     |
+| a record, a list               | a `.npz` file with its columns by their last names, `mask` among those of a list   |
+
+A file with one more axis than the field holds one value for each item.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulacra.data import ClassLabel, DataSpec, Field, LabelMap, Levels, Many, Real, Record, Tokens
+from simulacra.data.images import SUFFIXES, read_pixels
+from simulacra.data.source import reading
+from simulacra.derived import Derived
+from simulacra.errors import UsageError
+from simulacra.fields import Leaf
+from simulacra.model import Model
+
+ARRAYS = (".npy", ".npz")
+SHORT = 8  # numbers that are typed rather than put into a file
+
+
+def values_of(words: Sequence[str], model: Model) -> dict[str, Any]:
+    """`FIELD=VALUE` words as values by field; what is no field of the model stays text, for its own refusal.
+
+    Raises UsageError for another form, a field that is given twice, and text or a file that is no value of its field.
+    """
+    values: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name or not text:
+            raise UsageError(f"--given needs FIELD=VALUE, such as label=3, not {word!r}")
+        if name in values:
+            raise UsageError(f"{name!r} is given twice")
+        field = model.spec.condition.get(name)
+        values[name] = text if field is None else _value(name, field.own if isinstance(field, Derived) else field, text)
+    return values
+
+
+def check_complete(model: Model, values: Mapping[str, Any], classes_in_turn: bool = True) -> None:
+    """Raise UsageError for a field that the model does not have, and for one that has no value and needs one.
+
+    Where no value is given at all, classes can be shown in turn.
+    """
+    fields = model.spec.condition
+    if any(name not in fields for name in values):
+        model.conditioned(values, 1)  # raises, with the nearest name
+    if not values and classes_in_turn and all(isinstance(field, ClassLabel) for field in fields.values()):
+        return
+    for name, field in fields.items():
+        if name not in values:
+            also = "also " if values else ""
+            raise UsageError(
+                f"this {model.name} is {also}conditioned on {name!r}, {field.describe()}: give it with "
+                f"--given {name}={_example(field)}"
+            )
+
+
+def _example(field: Field) -> str:
+    field = field.own if isinstance(field, Derived) else field
+    if isinstance(field, ClassLabel):
+        return field.names[0] if field.names else "0"
+    if isinstance(field, Tokens):
+        return f"'{' '.join(field.vocabulary[:2])}'"
+    if not isinstance(field, Leaf):
+        return "FILE.npz"
+    if len(field.shape) > 1:
+        return "FILE.png"
+    return ",".join(["0"] * math.prod(field.shape)) if math.prod(field.shape) <= SHORT else "FILE.npy"
+
+
+def _value(name: str, field: Field, text: str) -> Any:
+    suffix = Path(text).suffix.lower()
+    if isinstance(field, Record | Many):
+        if suffix != ".npz":
+            raise UsageError(f"{name!r} is {field.describe()}: give a .npz file with its columns, not {text!r}")
+        return _nested(name, field, _arrays(Path(text)))
+    if suffix in ARRAYS:
+        return _one_array(name, Path(text))
+    if isinstance(field, ClassLabel | Tokens):
+        return text
+    if suffix in SUFFIXES:
+        return _picture(name, field, Path(text))
+    return _numbers(name, field, text)
+
+
+def _numbers(name: str, field: Field, text: str) -> np.ndarray:
+    """`0.5,-1` as an array of the field's shape where the count is right; otherwise the field refuses it."""
+    shape, dtype = next(iter(field.columns(name).values()))
+    try:
+        if len(shape) > 1:
+            raise ValueError
+        numbers = np.array([float(each) if dtype.kind == "f" else int(each) for each in text.split(",")])
+    except ValueError:
+        form = "numbers with commas between them" if len(shape) < 2 else "a file, FILE.png or FILE.npy"
+        raise UsageError(f"{name!r} is {field.describe()}: give {form}, not {text!r}") from None
+    return numbers.reshape(shape) if numbers.size == np.prod(shape, dtype=int) else numbers
+
+
+def _picture(name: str, field: Field, path: Path) -> np.ndarray:
+    """An image file as a value: (H, W) classes of a map; (C, H, W) on the field's levels, or in [-1, 1]."""
+    if isinstance(field, LabelMap):
+        return read_pixels(path, DataSpec(Levels((1, *field.shape), 256)))[0]
+    if not isinstance(field, Levels | Real) or len(field.shape) != 3:
+        raise UsageError(f"{name!r} is {field.describe()}, and no picture; give its numbers, or a .npy file")
+    bright = read_pixels(path, DataSpec(field)) / 255
+    if isinstance(field, Levels):
+        return np.rint(bright * (field.levels - 1)).astype(field.dtype)
+    return (2 * bright - 1).astype(np.float32)
+
+
+def _one_array(name: str, path: Path) -> np.ndarray:
+    arrays = _arrays(path)
+    if len(arrays) > 1 and name not in arrays:
+        raise UsageError(f"{path} holds the arrays {', '.join(arrays)}, and none is called {name!r}")
+    return arrays[name] if name in arrays else next(iter(arrays.values()))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file; raises UsageError where it is not there, DataError where it is none or is empty."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    with reading(path):
+        held = np.load(path, allow_pickle=False)
+        if isinstance(held, np.ndarray):
+            return {"": held}
+        with held:
+            found = {name: held[name] for name in held.files}
+        if not found:
+            raise ValueError("it holds no array")
+        return found
+
+
+def _nested(name: str, field: Field, arrays: Mapping[str, np.ndarray]) -> Any:
+    """Columns by their last names as the value of a field: `box.x` belongs to the record `box`.
+
+    The one column of a list of plain values is called as the field, or as the list.
+    """
+    if isinstance(field, Record):
+        tables: dict[str, Any] = {}
+        for own, inner in field.fields.items():
+            held = {
+                key[len(own) + 1 :]: array for key, array in arrays.items() if key == own or key.startswith(f"{own}.")
+            }
+            if not held:
+                raise UsageError(f"{name!r} is a table with {', '.join(field.fields)}, and the file has no {own!r}")
+            tables[own] = _nested(own, inner, held)
+        return tables
+    if isinstance(field, Many):
+        return {"" if key == name else key: array for key, array in arrays.items()}
+    return next(iter(arrays.values()))

@@ -1,0 +1,138 @@
+"""Fields of several tensors: a record of fields, and a list of values of a field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from simulacra.errors import DataError, UsageError
+from simulacra.fields.base import Column, Field, Leaf, as_array
+from simulacra.fields.leaves import ClassLabel
+from simulacra.parts import part
+
+
+@part("field", "record")
+class Record(Field):
+    """Several fields together: an object's class and box, say."""
+
+    fields: Mapping[str, Field]
+
+    def __post_init__(self) -> None:
+        if not self.fields or any("." in name or name == "mask" for name in self.fields):
+            raise DataError("a record has at least one field; their names hold no dot, and none is called mask")
+
+    def columns(self, name: str) -> dict[str, Column]:
+        return {
+            key: column for own, field in self.fields.items() for key, column in field.columns(f"{name}.{own}").items()
+        }
+
+    def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
+        """A table of values by field, or a list of one such table for each item."""
+        if not isinstance(values, Mapping):
+            tables = list(values)
+            self._check_names(name, tables)
+            values = {own: [table[own] for table in tables] for own in self.fields}
+        self._check_names(name, [values])
+        columns: dict[str, np.ndarray] = {}
+        for own, field in self.fields.items():
+            columns |= field.convert(f"{name}.{own}", values[own], single)
+        return columns
+
+    def _check_names(self, name: str, tables: Sequence[Any]) -> None:
+        for table in tables:
+            if not isinstance(table, Mapping) or table.keys() != self.fields.keys():
+                raise UsageError(f"{name!r} is a table with {', '.join(self.fields)}, not {table!r:.60}")
+
+    def is_single(self, values: Any) -> bool:
+        if not isinstance(values, Mapping):
+            return False
+        return all(field.is_single(values[own]) for own, field in self.fields.items() if own in values)
+
+    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        for own, field in self.fields.items():
+            field.check(f"{name}.{own}", arrays)
+
+    def describe(self) -> str:
+        return " and ".join(f"{own} ({field.describe()})" for own, field in self.fields.items())
+
+
+@part("field", "many")
+class Many(Field):
+    """A list, or a set, of at most `most` values of a field; shorter ones are padded with zeros, and the mask says so.
+
+    Attributes:
+        field: of each element.
+        most: elements of an item.
+    """
+
+    field: Field = ClassLabel()
+    most: int = 8
+
+    def __post_init__(self) -> None:
+        if self.most < 1 or isinstance(self.field, Many):
+            raise DataError("a list has room for at least one element, and its elements are no lists")
+
+    def columns(self, name: str) -> dict[str, Column]:
+        own = {
+            key: Column((self.most, *column.shape), column.dtype) for key, column in self.field.columns(name).items()
+        }
+        return {f"{name}.mask": Column((self.most,), np.dtype(bool)), **own}
+
+    def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
+        """A list of elements for each item; or the columns themselves by their last names, `mask` among them."""
+        if isinstance(values, Mapping):
+            return self._columns_given(name, values, single)
+        items = [list(values)] if single else [list(item) for item in values]
+        columns = {
+            key: np.zeros((len(items), *column.shape), column.dtype) for key, column in self.columns(name).items()
+        }
+        for i, elements in enumerate(items):
+            if len(elements) > self.most:
+                raise UsageError(f"{name!r} has at most {self.most} elements, not {len(elements)}")
+            if elements:
+                for key, array in self.field.convert(name, elements, single=False).items():
+                    columns[key][i, : len(elements)] = array
+            columns[f"{name}.mask"][i, : len(elements)] = True
+        return columns
+
+    def _columns_given(self, name: str, values: Mapping[str, Any], single: bool) -> dict[str, np.ndarray]:
+        wanted = self.columns(name)
+        given = {f"{name}.{own}" if own else name: as_array(own, value) for own, value in values.items()}
+        if given.keys() != wanted.keys():
+            raise UsageError(f"{name!r} has the columns {', '.join(wanted)}, not {', '.join(given)}")
+        given = {key: array[None] if single else array for key, array in given.items()}
+        for key, column in wanted.items():
+            if given[key].shape[1:] != column.shape:
+                raise UsageError(f"{key!r} has the shape {column.shape} for each item, not {given[key].shape[1:]}")
+        cast = {key: array.astype(wanted[key].dtype) for key, array in given.items()}
+        try:
+            self.check(name, cast)
+        except DataError as error:
+            raise UsageError(str(error)) from None
+        return cast
+
+    def is_single(self, values: Any) -> bool:
+        if isinstance(values, Mapping):
+            return "mask" in values and np.ndim(values["mask"]) == 1
+        return not len(values) or isinstance(values[0], Mapping | str) or np.ndim(values[0]) == 0
+
+    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        mask = arrays[f"{name}.mask"]
+        present = {key: arrays[key][mask] for key in self.field.columns(name)}
+        self.field.check(name, present)
+
+    def describe(self) -> str:
+        return f"at most {self.most} of {self.field.describe()}"
+
+
+def each_leaf(name: str, field: Field) -> Iterator[tuple[str, Leaf]]:
+    """The fields of one tensor within a field, by the names of their columns."""
+    if isinstance(field, Leaf):
+        yield name, field
+    elif isinstance(field, Record):
+        for own, inner in field.fields.items():
+            yield from each_leaf(f"{name}.{own}", inner)
+    elif isinstance(field, Many):
+        yield from each_leaf(name, field.field)

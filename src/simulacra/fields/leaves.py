@@ -1,0 +1,271 @@
+"""Fields of one tensor: a class, levels on a grid, real numbers, a map of classes, tokens, a place in a list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from simulacra.errors import DataError, UsageError, did_you_mean
+from simulacra.fields.base import PADDING, Field, Leaf, as_array
+from simulacra.parts import part
+
+MOST_LEVELS = 1 << 15  # an int16 holds them
+
+
+@part("field", "class")
+class ClassLabel(Leaf):
+    """One of `count` classes, an integer 0..count-1, of which each may have a name."""
+
+    count: int = 2
+    names: tuple[str, ...] = ()
+    shape = ()
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise DataError(f"a label field needs at least one class, not {self.count}")
+        if self.names and len(self.names) != self.count:
+            raise DataError(f"a label field with {self.count} classes has {len(self.names)} names")
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.int64)
+
+    @property
+    def wanted(self) -> str:
+        return f"a class, 0 to {self.count - 1}"
+
+    def wrong(self, values: np.ndarray) -> np.ndarray:
+        return (values < 0) | (values >= self.count)
+
+    def index(self, label: Any) -> int:
+        """The integer for a class given by number or name; raises UsageError for a class that does not exist."""
+        if isinstance(label, str) and label in self.names:
+            return self.names.index(label)
+        if isinstance(label, str) and not label.lstrip("-").isdigit():
+            known = self.names or map(str, range(self.count))
+            raise UsageError(f"there is no class {label!r}.{did_you_mean(label, known)}")
+        if not isinstance(label, str | Integral):
+            raise UsageError(f"a label is an integer or a name, not {label!r}")
+        if not 0 <= int(label) < self.count:
+            raise UsageError(f"label {label} does not exist: the labels are 0 to {self.count - 1}")
+        return int(label)
+
+    def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
+        """By number or name; a column (n, 1) of numbers counts as (n,)."""
+        if single:
+            values = [values.item() if hasattr(values, "item") else values]
+        elif hasattr(values, "dtype"):
+            array = as_array(name, values)
+            if array.dtype.kind not in "iubU":
+                raise UsageError(f"labels are integers, not {array.dtype}")
+            values = array.reshape(-1)
+            if values.dtype.kind != "U":
+                return {name: self._numbers(values)}
+        return {name: np.array([self.index(value) for value in values], np.int64)}
+
+    def _numbers(self, values: np.ndarray) -> np.ndarray:
+        wrong = self.wrong(values)
+        if wrong.any():
+            self.index(int(values[wrong][0]))  # raises, and says which labels there are
+        return values.astype(np.int64)
+
+    def is_single(self, values: Any) -> bool:
+        return isinstance(values, str) or np.ndim(values) == 0
+
+    def describe(self) -> str:
+        return f"{self.count} classes"
+
+
+@part("field", "levels")
+class Levels(Leaf):
+    """Integers 0..levels-1: images (C, H, W), vectors (D,), video (T, C, H, W), μ-law sound (T,).
+
+    Attributes:
+        shape: of one item.
+        levels: 2 = binary, 256 = 8 bit; data have at most 256, what a model reads inside may have 32,768.
+    """
+
+    shape: tuple[int, ...] = (1, 28, 28)
+    levels: int = 256
+
+    def __post_init__(self) -> None:
+        _check_shape(self, self.shape)
+        if not 2 <= self.levels <= MOST_LEVELS:
+            raise DataError(f"levels must be 2 to {MOST_LEVELS}, or None for continuous data, not {self.levels}")
+
+    @property
+    def dtype(self) -> np.dtype:
+        return smallest(self.levels)
+
+    @property
+    def wanted(self) -> str:
+        return f"integers 0 to {self.levels - 1}"
+
+    def wrong(self, values: np.ndarray) -> np.ndarray:
+        return (values < 0) | (values >= self.levels)
+
+    def describe(self) -> str:
+        return f"{times(self.shape)}, {self.levels} levels"
+
+
+@part("field", "real")
+class Real(Leaf):
+    """Real numbers: vectors (D,), images (C, H, W), series (T, D)."""
+
+    shape: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        _check_shape(self, self.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.float32)
+
+    @property
+    def wanted(self) -> str:
+        return "finite real numbers"
+
+    def wrong(self, values: np.ndarray) -> np.ndarray:
+        return ~np.isfinite(values)
+
+    def describe(self) -> str:
+        return f"{times(self.shape)}, continuous"
+
+
+@part("field", "map")
+class LabelMap(Leaf):
+    """A class 0..classes-1 for each pixel, (H, W)."""
+
+    classes: int = 2
+    shape: tuple[int, ...] = (28, 28)
+
+    def __post_init__(self) -> None:
+        _check_shape(self, self.shape)
+        if not 2 <= self.classes <= MOST_LEVELS or len(self.shape) != 2:
+            raise DataError(f"a label map has 2 to {MOST_LEVELS} classes and a shape (H, W), not {self}")
+
+    @property
+    def dtype(self) -> np.dtype:
+        return smallest(self.classes)
+
+    @property
+    def wanted(self) -> str:
+        return f"classes 0 to {self.classes - 1}"
+
+    def wrong(self, values: np.ndarray) -> np.ndarray:
+        return (values < 0) | (values >= self.classes)
+
+    def describe(self) -> str:
+        return f"{times(self.shape)}, a map of {self.classes} classes"
+
+
+@part("field", "tokens")
+class Tokens(Leaf):
+    """At most `most` tokens, one after the other, padded with -1.
+
+    Attributes:
+        vocabulary: the tokens in the order of their numbers; as words a user may give them in a sentence.
+        most: tokens of an item.
+    """
+
+    vocabulary: tuple[str, ...] = ("a", "b")
+    most: int = 8
+
+    def __post_init__(self) -> None:
+        if not self.vocabulary or len(set(self.vocabulary)) < len(self.vocabulary) or self.most < 1:
+            raise DataError("tokens need a vocabulary of different words, and room for at least one")
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return (self.most,)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.int64)
+
+    @property
+    def wanted(self) -> str:
+        return f"tokens 0 to {len(self.vocabulary) - 1}, padded with {PADDING}"
+
+    def wrong(self, values: np.ndarray) -> np.ndarray:
+        """A token beyond the vocabulary, or one behind the padding."""
+        padding = values == PADDING
+        behind = np.zeros_like(padding)
+        behind[:, 1:] = padding[:, :-1] & ~padding[:, 1:]
+        return (values < PADDING) | (values >= len(self.vocabulary)) | behind
+
+    def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
+        """A sentence or a list of words or numbers for each item; or an array that is padded already."""
+        if hasattr(values, "ndim") and as_array(name, values).dtype.kind != "U":
+            return super().convert(name, values, single)
+        listed = [self._numbers(name, each) for each in ([values] if single else values)]
+        padded = np.full((len(listed), self.most), PADDING, np.int64)
+        for row, numbers in zip(padded, listed, strict=True):
+            row[: len(numbers)] = numbers
+        return super().convert(name, padded, single=False)
+
+    def _numbers(self, name: str, values: Any) -> list[int]:
+        words = values.split() if isinstance(values, str) else list(values)
+        if len(words) > self.most:
+            raise UsageError(f"{name!r} has at most {self.most} tokens, not {len(words)}")
+        for word in words:
+            if isinstance(word, str) and word not in self.vocabulary:
+                raise UsageError(f"{name!r}: {word!r} is not in the vocabulary.{did_you_mean(word, self.vocabulary)}")
+        return [self.vocabulary.index(word) if isinstance(word, str) else int(word) for word in words]
+
+    def is_single(self, values: Any) -> bool:
+        if isinstance(values, str):
+            return True
+        if hasattr(values, "ndim"):
+            return values.ndim == 1 and as_array("", values).dtype.kind != "U"
+        return not len(values) or isinstance(values[0], Integral) or values[0] in self.vocabulary
+
+    def describe(self) -> str:
+        return f"at most {self.most} tokens of {len(self.vocabulary)}"
+
+
+@part("field", "index")
+class Index(Leaf):
+    """The place of an element in the list `of`, which has room for `count`; -1 where there is none."""
+
+    of: str = ""
+    count: int = 1
+    shape = ()
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.int64)
+
+    @property
+    def wanted(self) -> str:
+        return f"a place in {self.of!r}, 0 to {self.count - 1}, or {PADDING} for none"
+
+    def wrong(self, values: np.ndarray) -> np.ndarray:
+        return (values < PADDING) | (values >= self.count)
+
+    def describe(self) -> str:
+        return f"a place in {self.of}"
+
+
+def numeric(shape: Sequence[int], levels: int | None) -> Levels | Real:
+    """Integers on a grid of so many levels, or real numbers where there is none."""
+    shape = tuple(int(side) for side in shape)
+    return Real(shape) if levels is None else Levels(shape, levels)
+
+
+def smallest(count: int) -> np.dtype:
+    """The smallest type that holds integers 0..count-1."""
+    return np.dtype(np.uint8 if count <= 256 else np.int16)
+
+
+def times(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _check_shape(field: Field, shape: tuple[int, ...]) -> None:
+    if not shape or min(shape) < 1 or math.prod(shape) > 1 << 40:
+        raise DataError(f"shape {shape} of {type(field).__name__} has sides that are no positive integers")
