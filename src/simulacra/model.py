@@ -8,7 +8,6 @@ replays it. A family adds the mathematics and nothing else.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import itertools
 import json
 import math
@@ -156,7 +155,8 @@ class Model(nn.Module, metaclass=_RecordedCall):
     def config(self) -> dict[str, Any]:
         """Everything needed to construct the model again; `imports` are the modules that define parts of it."""
         own = type(self).__module__
-        modules = modules_of([self.arguments, self.spec.x, self.spec.condition]) | ({own} if not own.startswith("simulacra.") else set())
+        modules = modules_of([self.arguments, self.spec.x, self.spec.condition])
+        modules |= set() if own.startswith("simulacra.") else {own}
         return {
             "format": FORMAT,
             "model": self.recipe,

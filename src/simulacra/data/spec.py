@@ -28,7 +28,9 @@ class DataSpec:
         fields = self.condition if isinstance(self.condition, Mapping) else {"condition": self.condition}
         for name, own in (("x", self.x), *fields.items()):
             if not isinstance(own, Field):
-                raise UsageError(f"{name!r} of a DataSpec is a field, such as Levels((1, 28, 28), 256), not {own!r:.40}")
+                raise UsageError(
+                    f"{name!r} of a DataSpec is a field, such as Levels((1, 28, 28), 256), not {own!r:.40}"
+                )
 
     @property
     def shape(self) -> tuple[int, ...]:
