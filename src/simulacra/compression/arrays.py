@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from simulacra.data.labels import as_labels
 from simulacra.data.source import reading
 from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError
-from simulacra.weights import write_atomically
 
 
 def read_arrays(path: Path, spec: DataSpec) -> Contents:
@@ -65,15 +63,3 @@ def as_stored(x: np.ndarray, notes: Mapping[str, Any], where: str) -> np.ndarray
     if axes != list(x.shape[1:]):
         raise DataError(f"{where} is malformed: it notes axes {axes} for items of shape {x.shape[1:]}")
     return np.ascontiguousarray(x).astype(kind)
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """A compressed .npz of all arrays, or a .npy of the only one; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    if path.suffix == ".npy":
-        (only,) = arrays.values()
-        np.save(buffer, only, allow_pickle=False)
-    else:
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_atomically(path, buffer.getvalue())

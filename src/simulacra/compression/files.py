@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.compression.arrays import as_stored, read_arrays, write_arrays
+from simulacra.compression.arrays import as_stored, read_arrays
 from simulacra.compression.codec import decode, encode, read, scheme_of
 from simulacra.compression.container import unpack
 from simulacra.compression.contents import Contents
@@ -20,6 +20,7 @@ from simulacra.data import Dataset, DataSpec, as_dataset, names
 from simulacra.data.idx import idx_batches, is_idx, labels_beside
 from simulacra.data.images import SUFFIXES
 from simulacra.errors import UsageError
+from simulacra.files import write_arrays
 from simulacra.model import Model, as_model
 from simulacra.weights import write_atomically
 
