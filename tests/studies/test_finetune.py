@@ -127,7 +127,9 @@ def test_a_supervised_classifier_trains_its_encoder_too():
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory, own_cache):
     folder = tmp_path_factory.mktemp("m1") / "run"
-    return sim.fit("vae", "digits", folder, steps=60, network="dense:hidden=32,dropout=0.1", latent=8, likelihood="categorical")
+    return sim.fit(
+        "vae", "digits", folder, steps=60, network="dense:hidden=32,dropout=0.1", latent=8, likelihood="categorical"
+    )
 
 
 def test_every_method_on_the_same_draws(vae, digits, monkeypatch):

@@ -109,7 +109,14 @@ def test_labels_stay_with_their_items():
 
 
 def fit(out, **options):
-    arguments = {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "batch": 8, "steps": 8, "every": 4, "augment": ("flip", "shift:pixels=1")}
+    arguments = {
+        "latent": 2,
+        "network": "dense:hidden=8,dropout=0.1",
+        "batch": 8,
+        "steps": 8,
+        "every": 4,
+        "augment": ("flip", "shift:pixels=1"),
+    }
     return sim.fit("vae", dataset(SPEC), out, condition="label", **(arguments | options))
 
 
@@ -133,7 +140,17 @@ def test_the_validation_items_are_as_they_are(tmp_path, monkeypatch):
         "simulacra.evaluation.judges.score_items", lambda model, split, **_: seen.append(split) or np.ones(3)
     )
     data = dataset(SPEC)
-    sim.fit("vae", data, tmp_path / "run", latent=2, network="dense:hidden=8,dropout=0.1", batch=8, steps=2, every=1, augment="flip")
+    sim.fit(
+        "vae",
+        data,
+        tmp_path / "run",
+        latent=2,
+        network="dense:hidden=8,dropout=0.1",
+        batch=8,
+        steps=2,
+        every=1,
+        augment="flip",
+    )
     assert all(isinstance(split, Split) and (split.x == data.valid.x).all() for split in seen)
     assert len(seen) == 2
 

@@ -18,7 +18,12 @@ DATA = dataset(SPECS["grey-labelled"])
 
 
 def fit(out, **options):
-    return sim.fit("vae", DATA, out, **({"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4, "batch": 8, "every": 2} | options))
+    return sim.fit(
+        "vae",
+        DATA,
+        out,
+        **({"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4, "batch": 8, "every": 2} | options),
+    )
 
 
 def contents(folder) -> dict[str, bytes]:
@@ -66,7 +71,16 @@ def test_other_settings_are_refused_by_name_and_change_nothing(tmp_path, changed
 def test_other_data_and_another_model_are_refused(tmp_path):
     fit(tmp_path / "run")
     with pytest.raises(UsageError, match=r"data.fingerprint"):
-        sim.fit("vae", dataset(SPECS["grey"], seed=7), tmp_path / "run", latent=2, network="dense:hidden=8,dropout=0.1", steps=4, batch=8, every=2)
+        sim.fit(
+            "vae",
+            dataset(SPECS["grey"], seed=7),
+            tmp_path / "run",
+            latent=2,
+            network="dense:hidden=8,dropout=0.1",
+            steps=4,
+            batch=8,
+            every=2,
+        )
     with pytest.raises(UsageError, match=r"model \(vae there, gan now\), model.preset \(None there, dcgan now\)"):
         sim.fit("dcgan", DATA, tmp_path / "run", steps=4, batch=8, every=2, width=4)
 
@@ -128,7 +142,9 @@ def test_a_damaged_record_is_refused(tmp_path):
 
 
 def test_a_rehearsal_writes_nothing(tmp_path):
-    plan = make_plan("vae", DATA, tmp_path / "run", (), False, {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4})
+    plan = make_plan(
+        "vae", DATA, tmp_path / "run", (), False, {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4}
+    )
     lines = rehearse(plan)
     assert "parameters" in lines["model"]
     assert lines["would write"] == str(tmp_path / "run")
