@@ -37,8 +37,11 @@ class Field(ABC):
         """
 
     @abstractmethod
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Raise DataError, naming the first wrong item, unless columns (n, ...) hold values of this field."""
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
+        """Raise DataError, naming the first wrong item, unless columns (n, ...) hold values of this field.
+
+        items: their numbers in the data set, (n,); 0, 1, ... without them.
+        """
 
     @abstractmethod
     def describe(self) -> str:
@@ -82,7 +85,7 @@ class Leaf(Field):
             raise UsageError(f"{name!r} is {self.wanted}: {array[wrong].flat[0]} is none")
         return {name: array.astype(self.dtype)}
 
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
         array = arrays[name]
         if array.shape[1:] != self.shape or array.dtype != self.dtype:
             raise DataError(
@@ -90,7 +93,8 @@ class Leaf(Field):
             )
         if (wrong := self.wrong(array)).any():
             at = np.unravel_index(int(wrong.argmax()), wrong.shape)
-            raise DataError(f"{name}: the value {array[at]} of item {int(at[0])} is not {self.wanted}")
+            item = int(at[0] if items is None else items[at[0]])
+            raise DataError(f"{name}: the value {array[at]} of item {item} is not {self.wanted}")
 
 
 def as_array(name: str, values: Any) -> np.ndarray:

@@ -50,9 +50,9 @@ class Record(Field):
             return False
         return all(field.is_single(values[own]) for own, field in self.fields.items() if own in values)
 
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
         for own, field in self.fields.items():
-            field.check(f"{name}.{own}", arrays)
+            field.check(f"{name}.{own}", arrays, items)
 
     def describe(self) -> str:
         return " and ".join(f"{own} ({field.describe()})" for own, field in self.fields.items())
@@ -118,10 +118,11 @@ class Many(Field):
             return "mask" in values and np.ndim(values["mask"]) == 1
         return not len(values) or isinstance(values[0], Mapping | str) or np.ndim(values[0]) == 0
 
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
         mask = arrays[f"{name}.mask"]
         present = {key: arrays[key][mask] for key in self.field.columns(name)}
-        self.field.check(name, present)
+        rows = np.nonzero(mask)[0]
+        self.field.check(name, present, rows if items is None else items[rows])
 
     def describe(self) -> str:
         return f"at most {self.most} of {self.field.describe()}"
