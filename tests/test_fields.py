@@ -276,10 +276,11 @@ def test_what_is_no_value_is_refused_with_its_name_and_the_remedy(field, values,
 
 
 STRANGE = [
-    None, 3, -1, 2.5, float("nan"), True, "x", "", b"x", [], {}, (), [[]], [None], ["x"], [[["x"]]], [1, [2]], [[1], [1, 2]],
-    {"mask": 3}, {"mask": None}, {"": 3}, {"kind": None, "box": None}, [{}], [{"kind": 1, "box": [0]}], object(), [object()],
-    np.zeros(0), np.zeros((0, 3)), np.zeros((2, 2, 2, 2, 2)), np.array(None), np.array(["x", "y"]), np.array("x"),
-    np.array([1 + 2j]), np.array(["2020-01-01"], "M8[D]"), torch.tensor(2.5), torch.zeros(3, 0), int, [10**30], 10**30, {1: 2},
+    None, 3, -1, 2.5, float("nan"), True, "x", "", b"x", [], {}, (), [[]], [None], ["x"], [[["x"]]], [1, [2]],
+    [[1], [1, 2]], {"mask": 3}, {"mask": None}, {"": 3}, {"kind": None, "box": None}, [{}], [{"kind": 1, "box": [0]}],
+    object(), [object()], np.zeros(0), np.zeros((0, 3)), np.zeros((2, 2, 2, 2, 2)), np.array(None),
+    np.array(["x", "y"]), np.array("x"), np.array([1 + 2j]), np.array(["2020-01-01"], "M8[D]"), torch.tensor(2.5),
+    torch.zeros(3, 0), int, [10**30], 10**30, {1: 2},
 ]  # fmt: skip
 
 
@@ -288,8 +289,7 @@ STRANGE = [
 def test_whatever_is_given_becomes_columns_of_the_field_or_is_refused(field, strange):
     try:
         found = taken(field, strange)
-    except UsageError as error:
-        assert str(error)
+    except UsageError:
         return
     assert {name: (column.shape[1:], column.dtype) for name, column in found.items()} == field.columns("f")
     field.check("f", found)
