@@ -1,4 +1,4 @@
-"""Derived fields: what is made of x is the stated function of it, on its grid, and of what it is not made is refused."""
+"""Derived fields: each is the stated function of x, on its grid, and what it is not made of is refused."""
 
 import json
 

@@ -17,7 +17,7 @@ from simulacra.condition import Condition
 from simulacra.data import DataSpec, Split
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
-from simulacra.fields import PADDING, ClassLabel, Field, Leaf, Levels
+from simulacra.fields import PADDING, ClassLabel, Field, Levels, each_leaf
 from simulacra.model import Model
 
 Items = tuple[Tensor, Condition]
@@ -51,13 +51,15 @@ def feed(
     spec: DataSpec,
     device: torch.device,
     change: Change | None = None,
+    unlabelled: bool = False,
 ) -> Items:
     """x (n, *shape) and the condition that `spec` asks for, on the device.
 
     What is stored is read and may be changed, by an augmentation; what is derived of x is derived after that.
-    Raises UsageError for data of another shape or grid, or without a field of the condition.
+    Raises UsageError for data of another shape or grid, or without a field of the condition; and for an item without a
+    label (-1), unless these are `unlabelled` ones too, as a model that learns from them wants them.
     """
-    arrays = {"": np.array(split.x[indices])} | _stored(split, indices, spec)
+    arrays = {"": np.array(split.x[indices])} | _stored(split, indices, spec, unlabelled)
     check_items(arrays[""], spec)
     arrays = arrays if change is None else change(arrays)
     x, numbers = arrays.pop(""), np.arange(len(split))[indices]
@@ -83,7 +85,7 @@ def check_items(x: np.ndarray, spec: DataSpec) -> None:
         raise UsageError(f"the model is for {spec.levels} levels, but these data reach {int(x.max())}")
 
 
-def _stored(split: Split, indices: np.ndarray | slice, spec: DataSpec) -> dict[str, np.ndarray]:
+def _stored(split: Split, indices: np.ndarray | slice, spec: DataSpec, unlabelled: bool) -> dict[str, np.ndarray]:
     """The columns of the condition that the split has."""
     columns, made = {}, derived(split, spec)
     for name, field in ((name, field) for name, field in spec.condition.items() if name not in made):
@@ -93,17 +95,19 @@ def _stored(split: Split, indices: np.ndarray | slice, spec: DataSpec) -> dict[s
                 raise UsageError(
                     f"the model knows {key!r} of shape {column.shape}; these data have it of {columns[key].shape[1:]}"
                 )
-        _check_values(name, field, columns)
+        _check_values(name, field, columns, unlabelled)
     return columns
 
 
-def _check_values(name: str, field: Field, columns: dict[str, np.ndarray]) -> None:
-    """Raise UsageError for values beyond those that the model knows; -1 for an unlabelled item is none of them."""
-    if isinstance(field, Leaf):
-        wrong = field.wrong(columns[name])
-        if (wrong := wrong & (columns[name] != PADDING)).any():
-            value = columns[name][wrong].flat[0]
-            raise UsageError(f"the model knows {field.describe()} of {name!r}, and these data have the value {value}")
+def _check_values(name: str, field: Field, columns: dict[str, np.ndarray], unlabelled: bool) -> None:
+    """Raise UsageError for values beyond those that the model knows."""
+    for key, leaf in each_leaf(name, field.own if isinstance(field, Derived) else field):
+        wrong, hidden = leaf.wrong(columns[key]), (columns[key] == PADDING) & isinstance(leaf, ClassLabel)
+        if hidden.any() and not unlabelled:
+            raise UsageError(f"{key} -1 does not exist: items without a label are for training alone")
+        if (wrong := wrong & ~hidden).any():
+            value = columns[key][wrong].flat[0]
+            raise UsageError(f"the model knows {leaf.describe()} of {key!r}, and these data have the value {value}")
 
 
 def in_order(

@@ -221,7 +221,7 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
 
 def _choice(allowed: Sequence[Any], value: Any, where: str) -> Any:
     if value not in allowed:
-        raise UsageError(f"{where} cannot be {value!r}.{did_you_mean(str(value), map(str, allowed))}")
+        raise UsageError(f"{where} cannot be {value!r}: it is {' or '.join(map(str, allowed))}")
     return value
 
 
@@ -312,7 +312,7 @@ def make(of: str, name: str, given: Mapping[str, Any]) -> Any:
 
     Raises UsageError for a part or an argument that does not exist, with the nearest name.
     """
-    known = named(of)
+    known = _parts[of] if name in _parts[of] else named(of)  # what is here already needs no family: data need no torch
     if name not in known:
         raise UnknownPart(of, name, f"there is no {of} {name!r}.{did_you_mean(name, known)}")
     own = arguments(known[name])

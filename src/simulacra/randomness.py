@@ -7,11 +7,14 @@ No state of a generator is ever saved: the noise of a training step follows from
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from simulacra.errors import UsageError
+
+if TYPE_CHECKING:  # data sets are read without torch
+    import torch
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -46,6 +49,8 @@ def seed_everything(*parts: int | str) -> None:
 
     The same as torch.manual_seed, which spends 0.1 ms a call on a message for devices that are not there.
     """
+    import torch
+
     seed = mix(*parts)
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
@@ -56,6 +61,8 @@ def seed_everything(*parts: int | str) -> None:
 
 def generator(device: torch.device, *parts: int | str) -> torch.Generator:
     """A generator of its own for a purpose."""
+    import torch
+
     return torch.Generator(device).manual_seed(mix(*parts))
 
 

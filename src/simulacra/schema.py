@@ -43,8 +43,8 @@ def arguments(call: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[s
 def _arguments(call: Callable[..., Any]) -> dict[str, Argument]:
     function = call.__init__ if isinstance(call, type) else call  # pyright: ignore[reportGeneralTypeIssues]
     # the fields of a record have types that are known in the modules of its bases
-    typed: Any = call if is_dataclass(call) else function
-    types_of, said = typing.get_type_hints(typed), documented(call)
+    said, typed = documented(call), call if is_dataclass(call) else function
+    types_of = typing.get_type_hints(typed)
     parameters = inspect.signature(function).parameters
     return {
         name: Argument(name, types_of.get(name, Any), parameter.default, said.get(name, ""))

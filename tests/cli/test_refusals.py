@@ -42,8 +42,10 @@ def test_a_run_that_is_not_there_or_is_something_else(refused, tmp_path):
 
 
 def test_a_run_made_with_other_settings_lists_the_keys(refused, runs):
-    told = refused("fit", "vae", "digits", "--steps", "3", "--out", runs["vae"], "--network", "dense:hidden=9", "--latent", "2")
-    assert "model.arguments.hidden (8 there, 9 now)" in told
+    told = refused(
+        "fit", "vae", "digits", "--steps", "3", "--out", runs["vae"], "--network", "dense:hidden=9", "--latent", "2"
+    )
+    assert "model.network.hidden (8 there, 9 now)" in told
     assert "latent" not in told
     assert "--fresh" in told
 

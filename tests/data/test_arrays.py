@@ -118,7 +118,7 @@ def test_wrong_labels_are_named(tmp_path, pixels, labels, told):
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        (np.zeros((5, 8, 8)), "uint8"),
+        (np.zeros((5, 8, 8), complex), "uint8"),
         (np.zeros((5, 8, 8, 8), np.uint8), "shape"),
         (np.full((5, 4, 4), 300), "item 0 has values 300..300"),
         (np.array([[0.0], [1.0], [np.nan], [2.0]]), "nan of item 2"),

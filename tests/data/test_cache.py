@@ -125,7 +125,7 @@ def test_two_builders_at_once_agree(array, cache, monkeypatch):
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_written(array, cache, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 0, 100))
-    with pytest.raises(DataError, match=rf"no space in {cache}.* needs 3,040 bytes"):
+    with pytest.raises(DataError, match=rf"no space in {cache}.* needs 2,400 bytes"):
         data.load(array)
     assert folders(cache) == []
 

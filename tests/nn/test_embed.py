@@ -1,4 +1,4 @@
-"""How conditions enter networks: padding does not matter, a set has no order, a map keeps its place, all of it learns."""
+"""How conditions enter networks: padding does not matter, a set has no order, a map keeps its place, all learns."""
 
 import pytest
 import torch

@@ -12,7 +12,7 @@ import simulacra as sim
 from simulacra.data import Split
 from simulacra.errors import UsageError
 from simulacra.training import Interrupted
-from simulacra.training.augmentation import Crop, Flip, Shift, augmentations, augmented, numbers_of
+from simulacra.training.augmentation import Crop, Flip, Shift, augmented, numbers_of
 from simulacra.training.batches import Batches
 from simulacra.training.options import Options, decisive
 from simulacra.training.runtime import Runtime
@@ -28,14 +28,14 @@ def image(height: int = 5, width: int = 6, n: int = 1) -> np.ndarray:
 
 def one(augmentation, noise, x=None) -> np.ndarray:
     x = image() if x is None else x
-    return augmentation({"": x}, np.array([noise], float))[""]
+    return augmentation.change({"": x}, np.array([noise], float))[""]
 
 
 def test_a_flip_changes_left_and_right_of_its_share():
     assert (one(Flip(0.5), [0.49]) == image()[..., ::-1]).all()
     assert (one(Flip(0.5), [0.5]) == image()).all()
     noise = np.linspace(0, 1, 1000, endpoint=False)[:, None]
-    flipped = Flip(0.3)({"": np.tile(np.arange(2), (1000, 1, 1))}, noise)[""]
+    flipped = Flip(0.3).change({"": np.tile(np.arange(2), (1000, 1, 1))}, noise)[""]
     assert flipped[:, 0, 0].sum() == 300
 
 
@@ -56,7 +56,7 @@ def test_a_crop_wider_than_the_image_is_still_a_mirror_image():
 def test_every_shift_is_as_likely():
     noise = np.stack([np.linspace(0, 1, 500, endpoint=False)] * 2, 1)
     x = np.tile(np.arange(20), (500, 20, 1))
-    moved = Shift(2)({"": x}, noise)[""][:, 10, 10] - 10
+    moved = Shift(2).change({"": x}, noise)[""][:, 10, 10] - 10
     assert np.bincount(moved + 2).tolist() == [100] * 5
 
 
@@ -109,7 +109,14 @@ def test_labels_stay_with_their_items():
 
 
 def fit(out, **options):
-    arguments = {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "batch": 8, "steps": 8, "every": 4, "augment": ("flip", "shift:pixels=1")}
+    arguments = {
+        "latent": 2,
+        "network": "dense:hidden=8,dropout=0.1",
+        "batch": 8,
+        "steps": 8,
+        "every": 4,
+        "augment": ("flip", "shift:pixels=1"),
+    }
     return sim.fit("vae", dataset(SPEC), out, condition="label", **(arguments | options))
 
 
@@ -133,7 +140,17 @@ def test_the_validation_items_are_as_they_are(tmp_path, monkeypatch):
         "simulacra.evaluation.judges.score_items", lambda model, split, **_: seen.append(split) or np.ones(3)
     )
     data = dataset(SPEC)
-    sim.fit("vae", data, tmp_path / "run", latent=2, network="dense:hidden=8,dropout=0.1", batch=8, steps=2, every=1, augment="flip")
+    sim.fit(
+        "vae",
+        data,
+        tmp_path / "run",
+        latent=2,
+        network="dense:hidden=8,dropout=0.1",
+        batch=8,
+        steps=2,
+        every=1,
+        augment="flip",
+    )
     assert all(isinstance(split, Split) and (split.x == data.valid.x).all() for split in seen)
     assert len(seen) == 2
 
@@ -142,11 +159,11 @@ def test_the_validation_items_are_as_they_are(tmp_path, monkeypatch):
     ("wrong", "message"),
     [
         ("flop", "no augmentation 'flop'. Did you mean 'flip'"),
-        ("flip:shar=1", "flip has no argument 'shar'. Did you mean 'share'"),
-        ("flip:share=much", "needs a number for share, not 'much'"),
+        ("flip:shar=1", "augmentation 'flip' has no argument 'shar'. Did you mean 'share'"),
+        ("flip:share=much", "share of augmentation 'flip' is a number, not 'much'"),
         ("flip:share=2", "a share from 0 to 1, not 2"),
         ("shift:pixels=0", "pixels >= 1"),
-        ("crop:padding=1.5", "padding >= 1, a whole number"),
+        ("crop:padding=1.5", "padding of augmentation 'crop' is an integer, not '1.5'"),
     ],
 )
 def test_what_is_no_augmentation_is_refused(wrong, message):
@@ -161,6 +178,6 @@ def test_vectors_are_refused_before_anything_is_written(tmp_path):
 
 
 def test_augmentations_are_given_as_parts_or_by_name():
-    assert augmentations("crop:padding=3") == augmentations([Crop(3)]) == (Crop(3),)
+    assert Options(augment="crop:padding=3").augment == Options(augment=[Crop(3)]).augment == (Crop(3),)
     assert Options(augment=["flip", Shift(3)]).augment == (Flip(), Shift(3))
     assert decisive(Options(augment="flip")) != decisive(Options())

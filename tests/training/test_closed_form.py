@@ -93,7 +93,7 @@ def test_two_runs_are_equal_and_other_settings_are_not_the_same_run(tmp_path):
     one, two = (contents(tmp_path / name) for name in ("one", "two"))
     for file in ("model/weights.safetensors", "model/config.json", "samples/step-00000001.png"):
         assert one[file] == two[file]
-    with pytest.raises(UsageError, match=r"other settings.*model.arguments.smoothing"):
+    with pytest.raises(UsageError, match=r"other settings.*model.smoothing"):
         sim.fit("markov", DATA, tmp_path / "one", smoothing=2.0)
 
 

@@ -8,6 +8,7 @@ from small import SPECS, condition_of, items, same, small_model, suited, trained
 from torch import nn
 
 from simulacra import registry
+from simulacra.adversarial import NonSaturating
 from simulacra.data import DataSpec
 from simulacra.errors import TrainingError
 from simulacra.model import Model
@@ -168,7 +169,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(value):
 
 def test_in_a_game_the_message_names_whose_loss_it_was(monkeypatch):
     model = small_model(registry.find("dcgan"), SPECS["grey"])
-    monkeypatch.setattr(model.game, "generator", lambda fake: fake.sum() * math.nan)
+    monkeypatch.setattr(NonSaturating, "generator", lambda self, fake: fake.sum() * math.nan)
     training = loop(model)
     generator = weights(model.generator)
     with pytest.raises(TrainingError, match=r"step 0: term 'generator' of generator_loss"):

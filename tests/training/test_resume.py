@@ -246,7 +246,17 @@ def test_patience_stops_and_keeps_the_best_weights(tmp_path):
 def test_the_model_that_is_kept_is_the_best_on_validation(tmp_path):
     """Not scripted: over-fitting a few items at a high learning rate."""
     data = stripes(n=16)
-    sim.fit("vae", data, tmp_path / "run", latent=2, network="dense:hidden=32,dropout=0.1", steps=60, every=5, learning_rate=0.05, batch=8)
+    sim.fit(
+        "vae",
+        data,
+        tmp_path / "run",
+        latent=2,
+        network="dense:hidden=32,dropout=0.1",
+        steps=60,
+        every=5,
+        learning_rate=0.05,
+        batch=8,
+    )
     figures = [line["valid_bits_per_dim"] for line in metrics(tmp_path / "run") if "valid_bits_per_dim" in line]
     record = json.loads((tmp_path / "run" / "run.json").read_bytes())["finished"]
     assert record["valid_bits_per_dim"] == min(figures)

@@ -18,7 +18,12 @@ DATA = dataset(SPECS["grey-labelled"])
 
 
 def fit(out, **options):
-    return sim.fit("vae", DATA, out, **({"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4, "batch": 8, "every": 2} | options))
+    return sim.fit(
+        "vae",
+        DATA,
+        out,
+        **({"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4, "batch": 8, "every": 2} | options),
+    )
 
 
 def contents(folder) -> dict[str, bytes]:
@@ -39,7 +44,7 @@ def test_a_run_holds_what_it_should_and_no_pickle(tmp_path):
     suffixes = {name.rsplit(".", 1)[-1] for name in contents(tmp_path / "run")}
     assert suffixes <= {"json", "jsonl", "safetensors", "md", "png", "lock", "checkpoints/latest"}
     record = json.loads((tmp_path / "run" / "run.json").read_bytes())
-    assert record["data"] == {"name": "made-up", "fingerprint": DATA.fingerprint}
+    assert record["data"] == {"name": "made-up", "fingerprint": DATA.fingerprint, "recipe": {}}
     assert record["threads"] == torch.get_num_threads()
     assert record["torch"] == str(torch.__version__)
     assert DATA.fingerprint in (tmp_path / "run" / "model" / "card.md").read_text()
@@ -48,7 +53,7 @@ def test_a_run_holds_what_it_should_and_no_pickle(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "key"),
     [
-        ({"latent": 3}, "model.model.vae.latent"),
+        ({"latent": 3}, r"model\.latent \(2 there, 3 now\)"),
         ({"learning_rate": 0.5}, "options.learning_rate"),
         ({"seed": 9}, "options.seed"),
         ({"batch": 4}, "options.batch"),
@@ -66,8 +71,17 @@ def test_other_settings_are_refused_by_name_and_change_nothing(tmp_path, changed
 def test_other_data_and_another_model_are_refused(tmp_path):
     fit(tmp_path / "run")
     with pytest.raises(UsageError, match=r"data.fingerprint"):
-        sim.fit("vae", dataset(SPECS["grey"], seed=7), tmp_path / "run", latent=2, network="dense:hidden=8,dropout=0.1", steps=4, batch=8, every=2)
-    with pytest.raises(UsageError, match=r"model.type \(vae there, dcgan now\)"):
+        sim.fit(
+            "vae",
+            dataset(SPECS["grey"], seed=7),
+            tmp_path / "run",
+            latent=2,
+            network="dense:hidden=8,dropout=0.1",
+            steps=4,
+            batch=8,
+            every=2,
+        )
+    with pytest.raises(UsageError, match=r"model \(vae there, gan now\), model.preset \(None there, dcgan now\)"):
         sim.fit("dcgan", DATA, tmp_path / "run", steps=4, batch=8, every=2, width=4)
 
 
@@ -128,7 +142,9 @@ def test_a_damaged_record_is_refused(tmp_path):
 
 
 def test_a_rehearsal_writes_nothing(tmp_path):
-    plan = make_plan("vae", DATA, tmp_path / "run", (), False, {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4})
+    plan = make_plan(
+        "vae", DATA, tmp_path / "run", (), False, {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4}
+    )
     lines = rehearse(plan)
     assert "parameters" in lines["model"]
     assert lines["would write"] == str(tmp_path / "run")

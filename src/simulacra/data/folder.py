@@ -95,18 +95,24 @@ def _listing(root: Path) -> tuple[list[Path], list[Path]]:
         visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"cannot list {root}: {error.strerror}") from error
-    return [path for path in visible if path.is_dir()], [path for path in visible if _is_image(path)]
+    return [path for path in visible if path.is_dir()], [path for path in visible if is_image(path)]
 
 
-def _images_below(root: Path) -> list[Path]:
+def files_below(root: Path) -> list[Path]:
+    """All files in a folder and in the folders within it, sorted; hidden ones are left out."""
     found: list[Path] = []
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [Path(folder, name) for name in files if not name.startswith(".") and _is_image(Path(folder, name))]
+        visible = (Path(folder, name) for name in files if not name.startswith("."))
+        found += [path for path in visible if path.is_file()]
     return sorted(found)
 
 
-def _is_image(path: Path) -> bool:
+def _images_below(root: Path) -> list[Path]:
+    return [path for path in files_below(root) if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 

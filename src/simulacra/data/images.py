@@ -29,6 +29,7 @@ GREY_MODES = ("1", "L", "LA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 ORIENTATION = 0x0112  # the EXIF tag; values 5 to 8 turn the image by a quarter
 QUARTER_TURNS = (5, 6, 7, 8)
+OPAQUE = 255
 
 
 class UnreadableImage(Exception):
@@ -45,6 +46,15 @@ class Header:
 
     def describe(self) -> str:
         return f"{self.width}×{self.height} {'grey' if self.grey else 'colour'}"
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a file holds beside the pixels of an item: Pillow's name for its mode, its frames, transparency."""
+
+    mode: str
+    frames: int
+    transparent: bool
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,17 @@ def read_header(path: Path) -> Header | Unreadable:
             return Header(height, width, image.mode in GREY_MODES)
     except UnreadableImage as error:
         return Unreadable(str(path), str(error))
+
+
+def read_extras(path: Path) -> Extras:
+    """Raises DataError for a file that cannot be read."""
+    try:
+        with _opened(path) as image:
+            frames = getattr(image, "n_frames", 1)
+            alpha = np.asarray(image.convert("RGBA"))[..., 3] if image.has_transparency_data else np.array([OPAQUE])
+            return Extras(image.mode, frames, bool(alpha.min() < OPAQUE))
+    except UnreadableImage as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
 
 
 def read_image(path: Path, spec: DataSpec, resize: bool = False, mend: str = "") -> np.ndarray:

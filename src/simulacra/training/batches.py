@@ -50,7 +50,7 @@ class Batches:
     def __getitem__(self, draw: int) -> Items:
         indices, epochs = (values[self.share] for values in self.places(draw))
         change = partial(self._augmented, indices, epochs) if self.augment else None
-        x, condition = feed(self.split, indices, self.spec, HOST, change)
+        x, condition = feed(self.split, indices, self.spec, HOST, change, unlabelled=True)
         return self._moved(x), Condition({name: self._moved(values) for name, values in condition.items()})
 
     def once(self) -> Iterator[Items]:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from simulacra import data as datasets
 from simulacra import registry
 from simulacra.capabilities import ClosedForm, can
 from simulacra.data import Dataset
-from simulacra.data.hidden import hide_labels
+from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
+from simulacra.fields import ClassLabel
 from simulacra.model import Model, refuse_if_changed_by_hand
 from simulacra.randomness import seed_everything
 from simulacra.registry import Entry
@@ -116,6 +119,7 @@ def make_plan(
         built, chosen = model, _chosen(registry.find(model.name), options)
     built.spec.expect(dataset.spec, dataset.name)
     _refuse_batch(chosen)
+    _refuse_unlabelled(built, dataset)
     refuse_unless_images(chosen.augment, built.spec)
     config = built.config()
     name = "-".join([built.name, dataset.name, *built.spec.condition])
@@ -135,6 +139,17 @@ def _refuse_batch(options: Options) -> None:
         raise UsageError(
             f"a batch of {options.batch} cannot be shared by {world_size()} processes{parts}; use a larger --batch"
         )
+
+
+def _refuse_unlabelled(model: Model, data: Dataset) -> None:
+    """Raise UsageError for hidden labels of training items, and a model that needs them all."""
+    for name, field in model.spec.condition.items():
+        hidden = isinstance(field, ClassLabel) and not model.learns_unlabelled and data.train.field(name) == HIDDEN
+        if np.any(hidden):
+            raise UsageError(
+                f"{name} -1 does not exist: {model.name} does not learn from unlabelled items, and "
+                f"{np.sum(hidden):,} of {data.name} are such"
+            )
 
 
 def _with_few_labels(model: Model, data: Dataset, labels: int, options: Options) -> Dataset:

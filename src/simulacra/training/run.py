@@ -94,19 +94,33 @@ def unused(path: Path) -> Path:
 
 def refuse_if_different(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise UsageError with the settings that differ between the run that lies in `path` and the one asked for."""
-    before, after = _flat(then), _flat(now)
-    keys = sorted(before.keys() | after.keys(), key=lambda key: (key != "model.type", key))
-    differing = [key for key in keys if before.get(key) != after.get(key)]
-    if differing:
-        told = ", ".join(f"{key} ({before.get(key)} there, {after.get(key)} now)" for key in differing[:6])
+    if differing := list(_differing(then, now, ())):
+        listed = ", ".join(f"{key} ({before} there, {after} now)" for key, before, after in differing[:6])
         raise UsageError(
-            f"{path} holds a run made with other settings: {told}. "
+            f"{path} holds a run made with other settings: {listed}. "
             "Use --fresh for a new folder beside it, another --out, or the settings it was made with."
         )
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in record.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {f"{prefix}{key}": value}
-    return flat
+def _differing(then: Any, now: Any, place: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:
+    """(where, what was there, what is now) of whatever is not equal: `model.network.hidden`, 8, 9.
+
+    Parts and models are tables of one name, which says what they are: where the names differ, these are all there is to
+    say, and where they do not, they are left out of the place.
+    """
+    if then == now:
+        return
+    if not (isinstance(then, Mapping) and isinstance(now, Mapping)):
+        yield ".".join(place), _short(then), _short(now)
+    elif then.keys() == now.keys() or not len(then) == len(now) == 1:
+        named = len(then) == len(now) == 1 and isinstance(next(iter(then.values())), Mapping)
+        for key in sorted(then.keys() | now.keys(), key=lambda key: (key != "model", key)):
+            inner = place if named or (*place, key) == ("model", "model") else (*place, key)
+            yield from _differing(then.get(key), now.get(key), inner)
+    else:
+        yield ".".join(place), next(iter(then)), next(iter(now))
+
+
+def _short(value: Any) -> Any:
+    """Of a part its name."""
+    return next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
