@@ -1,4 +1,4 @@
-"""Arrays in files of NumPy's formats, read a few megabytes at a time. Never unpickled: objects are refused by the header."""
+"""Arrays in files of NumPy's formats, read a few megabytes at a time. Objects are refused by the header, never unpickled."""
 
 from __future__ import annotations
 
