@@ -210,7 +210,7 @@ def test_the_memory_of_building_does_not_grow_with_the_items(declared, monkeypat
     def peak(n: int) -> int:
         def batches():
             rng = np.random.default_rng(0)
-            for start in range(0, n, 10):
+            for _ in range(0, n, 10):
                 x = rng.integers(0, 256, (10, 1, 4, 4), dtype=np.uint8)
                 picture = rng.integers(0, 256, (10, 3, 32, 32), dtype=np.uint8)
                 yield Batch("train", x, {"picture": picture, "numbers": rng.normal(size=(10, 256)).astype(np.float32)})

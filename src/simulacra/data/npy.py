@@ -1,4 +1,4 @@
-"""Arrays in files of NumPy's formats, read a few megabytes at a time. Objects are refused by the header, never unpickled."""
+"""Arrays in files of NumPy's formats, read a few megabytes at a time; objects are refused and never unpickled."""
 
 from __future__ import annotations
 
