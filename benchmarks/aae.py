@@ -108,11 +108,11 @@ def main() -> None:
 def measured(model: Model, data: Dataset, judge: KNeighborsClassifier) -> tuple[dict[str, Any], np.ndarray]:
     """Its figures, and the codes of the test items."""
     codes, label = sim.encode(model, data)["mean"], data.test.condition["label"]
-    asked = {"label": np.arange(SAMPLES) % 10} if model.spec.condition else {}
-    judged = judge.predict(sim.sample(model, SAMPLES, **asked).reshape(SAMPLES, -1))
+    condition = {"label": np.arange(SAMPLES) % 10} if model.spec.condition else {}
+    judged = judge.predict(sim.sample(model, SAMPLES, condition=condition).reshape(SAMPLES, -1))
     figures: dict[str, Any] = {"mmd": gap(model, codes, label), "classes": shares(judged)}
-    if asked:
-        figures["agreement"] = float((judged == asked["label"]).mean())
+    if condition:
+        figures["agreement"] = float((judged == condition["label"]).mean())
     if model.codes.modal:
         figures |= modes(model, codes, label)
     return figures, codes

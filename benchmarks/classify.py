@@ -15,8 +15,6 @@ Without --digits a gated-pixelcnn is fitted to digits by class; without --mnist 
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 from record import conclude
 from sklearn.neighbors import KNeighborsClassifier
@@ -47,8 +45,8 @@ def judged(model: Model, data: Dataset, limit: int) -> dict:
         "accuracy": [one.accuracy, one.standard_error],
         "neighbours": neighbours(data, one.n),
         "cross_entropy": one.cross_entropy,
-        "one-sided": refusals(asdict(one)),
-        "two-sided": refusals(asdict(two)),
+        "one-sided": refusals(one.to_json()),
+        "two-sided": refusals(two.to_json()),
     }
 
 

@@ -78,7 +78,7 @@ def by_model(model: sim.Model, test: sim.data.Split, x: np.ndarray) -> dict[str,
     n, condition = len(x), {name: test.field(name)[: len(x)] for name in model.spec.condition}
     found = coded(model, x, condition)
     labels = sum(n * math.log2(label.count) for label in model.spec.condition.values())
-    ideal = (sim.score_items(model, test, limit=n).sum() / math.log(2) + labels) / 8
+    ideal = (sim.score_items(model, test.rows(slice(n))).sum() / math.log(2) + labels) / 8
     over = {"over_ideal_bytes": found["bytes"] - ideal, "over_ideal": 100 * (found["bytes"] / ideal - 1)}
     return found | {"ideal_bytes": ideal} | over
 

@@ -32,7 +32,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             model = sim.fit(name, data, Path(folder), condition="label", **({"steps": 30} if smoke else {}))
         asked = np.repeat(np.arange(10), 60)
-        drawn = sim.sample(model, len(asked), label=asked).reshape(len(asked), -1)
+        drawn = sim.sample(model, len(asked), condition={"label": asked}).reshape(len(asked), -1)
         distance = sim.evaluate(model, data)["frechet_distance"]
         figures[name] = {
             "agreement": judge.score(drawn, asked),

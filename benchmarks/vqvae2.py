@@ -27,7 +27,6 @@ from record import conclude, parser
 
 import simulacra as sim
 from simulacra.evaluation import fidelity
-from simulacra.exploration import sample_rejected
 from simulacra.latent import VQVAE2
 from simulacra.model import evaluating
 
@@ -115,8 +114,8 @@ def frechet(model: VQVAE2, data: sim.data.Dataset, n: int) -> dict[str, float]:
     features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, fidelity.components_for(n, data.spec.dims))
     real, label = features(np.asarray(data.test.x[:n])), np.array(data.test.field("label")[:n])
     floor = fidelity.frechet_distance(features(np.asarray(data.train.x[:n])), real)
-    plain = fidelity.frechet_distance(features(sim.sample(model, n, label=label)), real)
-    best = sample_rejected(model, n, keep=KEPT, judge=data, label=label)
+    plain = fidelity.frechet_distance(features(sim.sample(model, n, condition={"label": label})), real)
+    best = sim.sample(model, n, keep=KEPT, judge=data, condition={"label": label})
     rejected = fidelity.frechet_distance(features(best), real)
     return {
         "floor": floor,

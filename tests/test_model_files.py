@@ -5,6 +5,7 @@ import hashlib
 import json
 import pickle
 import resource
+import shutil
 import signal
 import struct
 from collections.abc import Callable, Iterator
@@ -20,16 +21,19 @@ from simulacra.autoregressive import GatedPixelCNN
 from simulacra.data import DataSpec
 from simulacra.errors import ModelFileError, UsageError, WriteError
 from simulacra.fields import Levels
-from simulacra.latent import VAE
+from simulacra.latent import ELBO, VAE
 from simulacra.model import load, save
+from simulacra.networks import Dense
 from simulacra.weights import digest, read_tensors, write_tensors
 
 SPEC = DataSpec(Levels((1, 4, 4), 3), labels(3))
+SMALL = Dense(hidden=4)
+FORMAT_1 = Path(__file__).parent / "saved" / "format-1" / "vae"
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    save(VAE(SPEC, latent=2, hidden=4), tmp_path / "vae", card="a card")
+    save(VAE(SPEC, latent=2, network=SMALL), tmp_path / "vae", card="a card")
     load(tmp_path / "vae")  # it is sound before it is harmed
     return tmp_path / "vae"
 
@@ -220,13 +224,13 @@ def test_weights_that_do_not_fit_the_config_are_refused(folder, change):
 
 
 def test_weights_of_another_model_are_refused(folder, tmp_path):
-    save(VAE(SPEC, latent=3, hidden=4), tmp_path / "other")
+    save(VAE(SPEC, latent=3, network=SMALL), tmp_path / "other")
     (folder / "weights.safetensors").write_bytes((tmp_path / "other" / "weights.safetensors").read_bytes())
     refused(folder, "does not fit", "weights.safetensors")
 
 
 def test_weights_of_equal_shape_with_another_config_are_refused(folder, tmp_path):
-    save(VAE(SPEC, latent=2, hidden=4, beta=4.0), tmp_path / "other")
+    save(VAE(SPEC, latent=2, network=SMALL, objective=ELBO(beta=4.0)), tmp_path / "other")
     (folder / "weights.safetensors").write_bytes((tmp_path / "other" / "weights.safetensors").read_bytes())
     refused(folder, "not the one that")
 
@@ -267,7 +271,7 @@ def test_tensors_of_every_type_and_shape_come_back(tmp_path, dtype):
 def test_equal_models_are_equal_files(tmp_path):
     """Byte by byte, so that a hash of the file tells whether two runs ended alike."""
     torch.manual_seed(0)
-    model = VAE(SPEC, latent=2, hidden=4)
+    model = VAE(SPEC, latent=2, network=SMALL)
     contents = set()
     for i in range(8):
         save(model, tmp_path / str(i))
@@ -284,64 +288,181 @@ def test_a_config_that_was_edited_afterwards_is_refused(folder):
     refused(folder, "config.json is not the one")
 
 
+def own(record: dict) -> dict:
+    """The arguments of the model that a config describes."""
+    (arguments,) = record["model"].values()
+    return arguments
+
+
 def argument(name: str, value: object) -> Callable[[dict], object]:
-    return lambda record: record["arguments"].update({name: value})
+    return lambda record: own(record).update({name: value})
+
+
+def of_part(name: str, value: object) -> Callable[[dict], object]:
+    return lambda record: own(record)["network"]["dense"].update({name: value})
+
+
+def model(value: object) -> Callable[[dict], object]:
+    return lambda record: record.update(model=value)
+
+
+def called(name: str) -> Callable[[dict], object]:
+    return lambda record: record.update(model={name: own(record)})
+
+
+def field(name: str, **changed: object) -> Callable[[dict], object]:
+    """x, or a field of the condition."""
+    return lambda record: next(iter(_field(record, name).values())).update(changed)
+
+
+def _field(record: dict, name: str) -> dict:
+    return record["spec"]["x"] if name == "x" else record["spec"]["condition"][name]
+
+
+def condition(value: object) -> Callable[[dict], object]:
+    return lambda record: record["spec"].update(condition=value)
 
 
 def shape(*sides: object) -> Callable[[dict], object]:
-    return lambda record: record["spec"].update(shape=list(sides))
+    return field("x", shape=list(sides))
+
+
+def nested(depth: int) -> dict:
+    part: dict = {"dense": {}}
+    for _ in range(depth):
+        part = {"pair": {"encoders": part, "decoders": {"dense": {}}}}
+    return part
 
 
 HOSTILE = {
-    "unknown type": lambda record: record.update(type="vqvae"),
-    "import path": lambda record: record.update(type="simulacra.latent.vae.VAE"),
-    "dotted path": lambda record: record.update(type="os.system"),
-    "type is a list": lambda record: record.update(type=["vae"]),
-    "type is null": lambda record: record.update(type=None),
+    "unknown type": called("vaee"),
+    "another type": called("vqvae"),
+    "import path": called("simulacra.latent.vae.VAE"),
+    "dotted path": called("os.system"),
+    "a preset in the place of a class": called("vqvae2"),
+    "type is a list": model(["vae"]),
+    "type is null": model(None),
+    "type is a word": model("vae"),
+    "no type": model({}),
+    "two types": lambda record: record["model"].update(gan={}),
     "foreign argument": argument("shell", "rm -rf"),
     "dunder argument": argument("__class__", "x"),
     "self": argument("self", 1),
     "spec twice": argument("spec", 1),
     "name": argument("name", "vae"),
-    "arguments are a list": lambda record: record.update(arguments=[]),
-    "object argument": argument("hidden", {"a": 1}),
-    "nested list": argument("hidden", [[4]]),
-    "wrong type": argument("hidden", "four"),
-    "a real number of units": argument("hidden", 4.5),
-    "null": argument("hidden", None),
-    "negative": argument("hidden", -4),
-    "absurd width": argument("hidden", 10**9),
+    "arguments are a list": model({"vae": []}),
+    "object argument": argument("latent", {"a": 1}),
+    "nested list": argument("latent", [[4]]),
+    "wrong type": argument("latent", "four"),
+    "a real number of units": argument("latent", 4.5),
+    "null": argument("latent", None),
+    "negative": argument("latent", -4),
     "absurd latent": argument("latent", 10**9),
-    "largest allowed": argument("hidden", 1 << 16),
-    "infinite": argument("hidden", float("inf")),
-    "not a number": argument("beta", float("nan")),
+    "an argument left out": lambda record: own(record).pop("latent"),
+    "unknown part": argument("network", {"dens": {}}),
+    "a part that is an import path": argument("network", {"simulacra.networks.Dense": {}}),
+    "a part of another kind": argument("network", {"mixture": {}}),
+    "two parts": argument("network", {"dense": {}, "conv": {}}),
+    "no part": argument("network", {}),
+    "a part is a list": argument("network", ["dense"]),
+    "a part is a number": argument("network", 3),
+    "a part is null": argument("network", None),
+    "arguments of a part are a list": argument("network", {"dense": [4]}),
+    "parts too deep": argument("network", nested(40)),
+    "parts deeper than the stack": argument("network", nested(300)),
+    "parts too deep, as text": argument("network", "pair:encoders=(" * 60_000 + "dense" + ")" * 60_000),
+    "parentheses": argument("network", "(" * 500_000 + "dense" + ")" * 500_000),
+    "a part with another argument": of_part("shell", "rm -rf"),
+    "a part of the wrong type": of_part("hidden", "four"),
+    "a part with a real number of units": of_part("hidden", 4.5),
+    "a part with null": of_part("hidden", None),
+    "a part with a negative number": of_part("hidden", -4),
+    "absurd width": of_part("hidden", 10**9),
+    "largest allowed": of_part("hidden", 1 << 16),
+    "infinite": of_part("hidden", float("inf")),
+    "not a number": argument("objective", {"elbo": {"beta": float("nan")}}),
+    "a size of a ladder that never ends": model({"ladder-vae": {"size": {"small": {"grid": 0}}}}),
     "long string": argument("likelihood", "x" * 100_000),
-    "other format": lambda record: record.update(format=2),
+    "other format": lambda record: record.update(format=3),
     "no format": lambda record: record.pop("format"),
     "extra key": lambda record: record.update(code="import os"),
+    "preset is a list": lambda record: record.update(preset=["vae"]),
+    "preset is a long string": lambda record: record.update(preset="x" * 100_000),
+    "imports are a number": lambda record: record.update(imports=5),
+    "imports are numbers": lambda record: record.update(imports=[5]),
+    "no imports": lambda record: record.pop("imports"),
     "no spec": lambda record: record.pop("spec"),
     "spec is a list": lambda record: record.update(spec=[1, 2]),
     "spec is null": lambda record: record.update(spec=None),
+    "x is null": lambda record: record["spec"].update(x=None),
+    "x is no field": lambda record: record["spec"].update(x={"dense": {}}),
+    "x is a label": lambda record: record["spec"].update(x={"class": {"count": 3}}),
     "absurd shape": shape(1, 10**9, 10**9),
     "shape beyond 64 bits": shape(1, 10**30, 10**30),
     "infinite shape": shape(1, float("inf"), 4),
-    "infinite levels": lambda record: record["spec"].update(levels=float("inf")),
+    "infinite levels": field("x", levels=float("inf")),
     "empty shape": shape(),
     "negative shape": shape(1, -4, 4),
     "words for a shape": shape("a", "b", "c"),
-    "absurd levels": lambda record: record["spec"].update(levels=10**9),
-    "absurd classes": lambda record: record["spec"]["condition"]["label"].update(count=10**15),
-    "infinite classes": lambda record: record["spec"]["condition"]["label"].update(count=float("inf")),
-    "no classes": lambda record: record["spec"]["condition"]["label"].update(count=0),
-    "classes without names": lambda record: record["spec"]["condition"]["label"].pop("names"),
-    "condition is a list": lambda record: record["spec"].update(condition=["label"]),
-    "a field called like a path": lambda record: record["spec"].update(condition={"../x": {"count": 2, "names": []}}),
-    "an empty field": lambda record: record["spec"].update(condition={"": {"count": 2, "names": []}}),
+    "absurd levels": field("x", levels=10**9),
+    "absurd classes": field("label", count=10**15),
+    "infinite classes": field("label", count=float("inf")),
+    "no classes": field("label", count=0),
+    "names of other classes": field("label", names=["a"]),
+    "names that are numbers": field("label", names=[1, 2, 3]),
+    "condition is a list": condition(["label"]),
+    "a field called like a path": condition({"../x": {"class": {"count": 3}}}),
+    "an empty field": condition({"": {"class": {"count": 3}}}),
+    "a field of a number": condition({"label": 3}),
+    "an absurd list": condition({"label": {"many": {"field": {"class": {}}, "most": 10**12}}}),
+    "a list of lists": condition({"label": {"many": {"field": {"many": {}}}}}),
+    "a record of nothing": condition({"label": {"record": {"fields": {}}}}),
+    "an absurd place": condition({"label": {"index": {"of": "x", "count": 10**15}}}),
+    "an absurd number of tokens": condition({"label": {"tokens": {"vocabulary": ["a"], "most": 10**15}}}),
+    "a derivation of nothing": condition({"label": {"derived": {"by": {"down": {}}, "own": None}}}),
+    "a field too deep, as text": condition({"label": "many:field=(" * 60_000 + "class" + ")" * 60_000}),
 }
 
 
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_config_is_refused_even_if_the_weights_vouch_for_it(folder, change):
+    edited(folder, change)
+    refused(folder)
+
+
+HOSTILE_1 = {
+    "unknown type": lambda record: record.update(type="vaee"),
+    "import path": lambda record: record.update(type="simulacra.latent.vae.VAE"),
+    "type is a list": lambda record: record.update(type=["vae"]),
+    "type is null": lambda record: record.update(type=None),
+    "foreign argument": lambda record: record["arguments"].update(shell="rm -rf"),
+    "an argument left out": lambda record: record["arguments"].pop("network"),
+    "arguments are a list": lambda record: record.update(arguments=[]),
+    "arguments are null": lambda record: record.update(arguments=None),
+    "object argument": lambda record: record["arguments"].update(hidden={"a": 1}),
+    "an object for a part": lambda record: record["arguments"].update(prior={"gaussian": {}}),
+    "a list for a part": lambda record: record["arguments"].update(objective=["elbo"]),
+    "absurd width": lambda record: record["arguments"].update(hidden=10**9),
+    "not a number": lambda record: record["arguments"].update(beta=float("nan")),
+    "long string": lambda record: record["arguments"].update(likelihood="x" * 100_000),
+    "extra key": lambda record: record.update(code="import os"),
+    "no spec": lambda record: record.pop("spec"),
+    "spec is null": lambda record: record.update(spec=None),
+    "no levels": lambda record: record["spec"].pop("levels"),
+    "absurd shape": lambda record: record["spec"].update(shape=[1, 10**9, 10**9]),
+    "words for a shape": lambda record: record["spec"].update(shape=["a", "b", "c"]),
+    "condition is a list": lambda record: record["spec"].update(condition=["label"]),
+    "a field of a number": lambda record: record["spec"].update(condition={"label": 3}),
+    "a field without a count": lambda record: record["spec"].update(condition={"label": {"names": []}}),
+    "infinite classes": lambda record: record["spec"].update(condition={"l": {"count": float("inf"), "names": []}}),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE_1.values(), ids=HOSTILE_1)
+def test_a_hostile_config_of_an_earlier_format_is_refused_too(tmp_path, change):
+    folder = tmp_path / "vae"
+    shutil.copytree(FORMAT_1, folder)
+    load(folder)
     edited(folder, change)
     refused(folder)
 
@@ -366,11 +487,11 @@ CONTENTS = {
     "empty": b"",
     "a list": b"[]",
     "a number": b"3",
-    "half": b'{"format": 1',
+    "half": b'{"format": 2',
     "not text": b"\xff\xfe\x00",
     "deeply nested": b'{"a":' * 100_000,
     "deep lists": b"[" * 500_000,
-    "a name twice": b'{"format": 1, "type": "vae", "type": "vae", "spec": {}, "arguments": {}}',
+    "a name twice": b'{"format": 2, "model": {}, "model": {}, "preset": null, "imports": [], "spec": {}}',
     "a huge number": b'{"format": ' + b"9" * 100_000 + b"}",
     "two megabytes": b'{"a": "' + b"x" * (2 << 20) + b'"}',
 }
@@ -419,7 +540,7 @@ def test_a_full_disk_leaves_the_old_model(folder, monkeypatch):
 
     monkeypatch.setattr("simulacra.weights.os.fsync", full)
     with pytest.raises(WriteError, match=r"No space left on device.*untouched"):
-        save(VAE(SPEC, latent=3, hidden=5), folder, card="another card")
+        save(VAE(SPEC, latent=3, network=SMALL), folder, card="another card")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     monkeypatch.undo()
     load(folder)

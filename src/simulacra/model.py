@@ -8,9 +8,9 @@ replays it. A family adds the mathematics and nothing else.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import itertools
 import json
+import math
 import threading
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -35,16 +35,15 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
-MAX_DEPTH = 16  # parts within parts
+MAX_DEPTH = 32  # parts within parts
+MAX_WORD = 1 << 12  # characters of a word
 
 
 class _RecordedCall(ABCMeta):
     """Convert the arguments of the constructor to their types, and remember them in `model.arguments`."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)
-        given = registry.converted(cls, bound, cls.__name__)
-        del given["self"]
+        given = registry.bound(cls, cls.__name__, args, kwargs)
         model = super().__call__(**given)
         model.arguments = {name: value for name, value in given.items() if name != "spec"}
         return model
@@ -156,7 +155,8 @@ class Model(nn.Module, metaclass=_RecordedCall):
     def config(self) -> dict[str, Any]:
         """Everything needed to construct the model again; `imports` are the modules that define parts of it."""
         own = type(self).__module__
-        modules = modules_of(self.arguments) | ({own} if not own.startswith("simulacra.") else set())
+        modules = modules_of([self.arguments, self.spec.x, self.spec.condition])
+        modules |= set() if own.startswith("simulacra.") else {own}
         return {
             "format": FORMAT,
             "model": self.recipe,
@@ -184,8 +184,8 @@ def load(run: str | Path, device: str | torch.device = "cpu") -> Model:
     types that the config implies, be finite and match their checksum. Raises ModelFileError with what is wrong.
     """
     folder = model_folder(Path(run))
-    content = (folder / "config.json").read_bytes()
     migrated = migrations.newest(read_json(folder / "config.json"), folder / "config.json")
+    content = (folder / "config.json").read_bytes()
     # Shapes without memory, and no more of them than the file has: a config cannot ask for what the weights lack.
     with torch.device("meta"), _as_many_as(folder / "weights.safetensors"):
         expected = _construct(migrated.record, folder / "config.json").state_dict()
@@ -297,43 +297,45 @@ def _construct(record: dict[str, Any], path: Path) -> Model:
     """The model that a config of the newest format describes."""
     if record.get("format") != FORMAT or set(record) != {"format", "model", "preset", "imports", "spec"}:
         raise ModelFileError(f"{path} is not a model config of format {FORMAT}")
-    recipe, preset = record["model"], record["preset"]
+    recipe, preset, imports = record["model"], record["preset"], record["imports"]
     if not isinstance(recipe, dict) or len(recipe) != 1 or not isinstance(preset, str | None):
         raise ModelFileError(f"{path}: 'model' or 'preset' is malformed")
+    if not isinstance(imports, list) or not all(isinstance(module, str) for module in imports):
+        raise ModelFileError(f"{path}: 'imports' is no list of modules")
     ((name, arguments),) = recipe.items()
     if not isinstance(arguments, dict):
         raise ModelFileError(f"{path}: the arguments of {name!r} are malformed")
-    _check_sizes(arguments, path)
+    _check_sizes(record, path, math.inf)
+    _check_sizes(arguments, path, MAX_SIZE_ARGUMENT)
     try:
         model = registry.build(name, DataSpec.from_json(record["spec"]), **arguments)
     except ModelFileError:
         raise
     except UnknownPart as error:
-        raise ModelFileError(f"{path}: {error}{_import_first(record)}") from error
+        raise ModelFileError(f"{path}: {error}{_import_first(imports)}") from error
     except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RuntimeError, SimulacraError) as error:
-        raise ModelFileError(f"{path} does not describe a model: {error}{_import_first(record)}") from error
+        raise ModelFileError(f"{path} does not describe a model: {error}{_import_first(imports)}") from error
     model.preset = preset
     return model
 
 
-def _import_first(record: dict[str, Any]) -> str:
+def _import_first(modules: list[str]) -> str:
     """What to import before the model can be loaded, where that is known."""
-    modules = [name for name in record["imports"] if isinstance(name, str)] if record["imports"] else []
     listed = ", ".join(modules)
     return f" It was made with parts of {listed}: import these first, or add --import {listed}" if modules else ""
 
 
-def _check_sizes(value: Any, path: Path, where: str = "", depth: int = 0) -> None:
-    """Raise ModelFileError for a number out of bounds, however deep it lies."""
+def _check_sizes(value: Any, path: Path, most: float, where: str = "", depth: int = 0) -> None:
+    """Raise ModelFileError for a number beyond `most`, or a word too long to be one, however deep it lies."""
     if depth > MAX_DEPTH:
         raise ModelFileError(f"{path}: parts are nested deeper than {MAX_DEPTH}")
     if isinstance(value, dict):
         for name, each in value.items():
-            _check_sizes(each, path, str(name), depth + 1)
+            _check_sizes(each, path, most, str(name), depth + 1)
     elif isinstance(value, list):
         for each in value:
-            _check_sizes(each, path, where, depth + 1)
-    elif not isinstance(value, int | float | str | None) or (
-        isinstance(value, int | float) and not abs(value) <= MAX_SIZE_ARGUMENT
-    ):
-        raise ModelFileError(f"{path}: argument {where!r} is {value!r}, out of bounds")
+            _check_sizes(each, path, most, where, depth + 1)
+    elif isinstance(value, str) and len(value) > MAX_WORD:
+        raise ModelFileError(f"{path}: {where!r} is a word of {len(value)} characters, and {MAX_WORD} are the limit")
+    elif isinstance(value, int | float) and not abs(value) <= most:
+        raise ModelFileError(f"{path}: {where!r} is {value!r:.40}, out of bounds")

@@ -27,7 +27,7 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.schema import alternatives, arguments, choices, element
+from simulacra.schema import NONE, alternatives, arguments, choices, element
 
 C = TypeVar("C", bound=type)
 
@@ -65,13 +65,14 @@ def kind(name: str) -> Callable[[C], C]:
 
 @typing.dataclass_transform(frozen_default=True)
 def part(of: str, name: str) -> Callable[[C], C]:
-    """Class decorator: make a record of typed fields, all with defaults, known as the part `name` of the kind `of`.
+    """Class decorator: make a record of typed fields, known as the part `name` of the kind `of`.
 
+    A value that is given to the record is brought to its field's type, in any of its forms, before `__post_init__`.
     Raises ValueError for a kind that does not exist, a name that is taken, and a class without the kind's methods.
     """
 
     def enter(cls: C) -> C:
-        made = cls if "__dataclass_params__" in vars(cls) else dataclasses.dataclass(frozen=True)(cls)
+        made = cls if "__dataclass_params__" in vars(cls) else _record(cls, of, name)
         if of not in _kinds:
             fill()
         if of not in _kinds:
@@ -86,6 +87,20 @@ def part(of: str, name: str) -> Callable[[C], C]:
         return made  # pyright: ignore[reportReturnType]
 
     return enter
+
+
+def _record(cls: type, of: str, name: str) -> type:
+    """A frozen dataclass whose values are converted to the types of its fields."""
+    check = getattr(cls, "__post_init__", None)
+
+    def post_init(self: Any) -> None:
+        for key, argument in arguments(type(self)).items():
+            object.__setattr__(self, key, convert(argument.type, getattr(self, key), f"{key} of {of} {name!r}"))
+        if check is not None:
+            check(self)
+
+    cls.__post_init__ = post_init  # pyright: ignore[reportAttributeAccessIssue]
+    return dataclasses.dataclass(frozen=True)(cls)
 
 
 def _lacking(made: type, signature: type) -> list[str]:
@@ -176,8 +191,10 @@ def convert(annotation: Any, value: Any, where: str) -> Any:
 
     `where` names the argument in a message. Raises UsageError for what does not fit, with what would.
     """
-    reasons = []
-    for each in alternatives(annotation):
+    reasons, options = [], alternatives(annotation)
+    if NONE in options and (value is None or (isinstance(value, str) and value == "none")):
+        return None
+    for each in options:
         try:
             return _convert(each, value, where)
         except UsageError as error:
@@ -186,8 +203,8 @@ def convert(annotation: Any, value: Any, where: str) -> Any:
 
 
 def _convert(wanted: Any, value: Any, where: str) -> Any:
-    if wanted is type(None):
-        return _none(value)
+    if wanted is NONE:
+        raise UsageError("")
     if (of := kind_of(wanted)) is not None and element(wanted) is None:
         return as_part(of, value, where)
     if choices(wanted):
@@ -200,12 +217,6 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _as_mapping(typing.get_args(wanted)[1], value, where)
     return value
-
-
-def _none(value: Any) -> None:
-    if value is not None and value != "none":
-        raise UsageError("")
-    return None
 
 
 def _choice(allowed: Sequence[Any], value: Any, where: str) -> Any:
@@ -253,11 +264,12 @@ _PLAIN: dict[type, Callable[[Any, str], Any]] = {bool: _bool, int: _int, float: 
 
 def _as_tuple(wanted: Any, value: Any, where: str) -> tuple[Any, ...]:
     """One value stands for a tuple of one; text is split at its commas."""
+    inner = element(wanted)
     if isinstance(value, str):
-        listed: Sequence[Any] = split(value)
+        composed = any(typing.get_origin(kind) is tuple or kind_of(kind) for kind in typing.get_args(wanted))
+        listed: Sequence[Any] = [_unwrapped(word) for word in split(value if composed else _unwrapped(value))]
     else:
         listed = list(value) if isinstance(value, Sequence) else [value]
-    inner = element(wanted)
     kinds = [inner] * len(listed) if inner is not None else list(typing.get_args(wanted))
     if len(kinds) != len(listed):
         raise UsageError(f"{where} has {len(kinds)} values, not {len(listed)}")
@@ -274,7 +286,7 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
     """A part of the kind `of` from a part, its text or its JSON; raises UsageError, with the nearest name."""
     if is_part(value):
         if called(value)[0] != of:
-            raise UsageError(f"{where or of} is a {of}, and {spelled(value)} is a {called(value)[0]}")
+            raise UsageError(f"{where or of} is {a(of)}, and {spelled(value)} is {a(called(value)[0])}")
         return value
     if isinstance(value, str):
         name, _, text = _unwrapped(value).partition(":")
@@ -285,9 +297,14 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
             return make(of, name, given)
     known = named(of)
     raise UsageError(
-        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. "
+        f"{where or of} is {a(of)}, not {value!r:.60}: give {next(iter(known), 'one')}, say. "
         f"A class of your own is one once @part({of!r}, NAME) stands above it."
     )
+
+
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def make(of: str, name: str, given: Mapping[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -62,11 +62,8 @@ class Entry:
 
     def place_of(self, name: str) -> str:
         """Where an argument that the model has not is found within its parts: a sentence; "" where nowhere."""
-        for own, argument in self.arguments.items():
-            of = kind_of(argument.type)
-            for part in parts_with(of, name) if of else ():
-                return f" It is an argument of a part: --{own.replace('_', '-')} {part}:{name}=..."
-        return ""
+        place = within_parts(self.build, name)
+        return f" It is an argument of a part: --{place[0].replace('_', '-')} {place[1]}:{name}=..." if place else ""
 
 
 _entries: dict[str, Entry] = {}
@@ -117,21 +114,41 @@ def _preset(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(build)
     def made(*args: Any, **kwargs: Any) -> Any:
-        model = build(**converted(build, inspect.signature(build).bind(*args, **kwargs), name))
+        model = build(**bound(build, name, args, kwargs))
         model.preset = name
         return model
 
     return made
 
 
-def converted(build: Callable[..., Any], bound: inspect.BoundArguments, name: str) -> dict[str, Any]:
-    """The arguments of a call, defaults included, each as its type wants it; errors as in `parts.convert`."""
-    bound.apply_defaults()
+def bound(build: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call, defaults included, each as its type wants it.
+
+    Raises TypeError for arguments that `build`, called `name`, has not, and the errors of `parts.convert`.
+    """
+    signature = inspect.signature(build.__init__ if isinstance(build, type) else build)
+    try:
+        given = signature.bind(*([None] if isinstance(build, type) else []), *args, **kwargs)
+    except TypeError as error:
+        places = ((own, within_parts(build, own)) for own in kwargs.keys() - arguments(build).keys())
+        mend = [f". It is an argument of a part: {place[0]}='{place[1]}:{own}=...'" for own, place in places if place]
+        raise TypeError(f"{name}: {error}{''.join(mend[:1])}") from None
+    given.apply_defaults()
     own = arguments(build)
     return {
-        key: value if key in ("self", "spec") else convert(own[key].type, value, f"{key} of {name}")
-        for key, value in bound.arguments.items()
+        key: value if key == "spec" else convert(own[key].type, value, f"{key} of {name}")
+        for key, value in given.arguments.items()
+        if key != "self"
     }
+
+
+def within_parts(build: Callable[..., Any], name: str) -> tuple[str, str] | None:
+    """The argument of a call, and the part that may stand there, of which `name` is an argument; None where none is."""
+    for own, argument in arguments(build).items():
+        of = kind_of(argument.type)
+        for part in parts_with(of, name) if of else ():
+            return own, part
+    return None
 
 
 def models() -> list[Entry]:

@@ -12,7 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Literal, Union
 
 NONE = type(None)
@@ -42,10 +42,12 @@ def arguments(call: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[s
 @functools.lru_cache(maxsize=512)
 def _arguments(call: Callable[..., Any]) -> dict[str, Argument]:
     function = call.__init__ if isinstance(call, type) else call  # pyright: ignore[reportGeneralTypeIssues]
-    types_of, told = typing.get_type_hints(function), documented(call)
+    # the fields of a record have types that are known in the modules of its bases
+    said, typed = documented(call), call if is_dataclass(call) else function
+    types_of = typing.get_type_hints(typed)
     parameters = inspect.signature(function).parameters
     return {
-        name: Argument(name, types_of.get(name, Any), parameter.default, told.get(name, ""))
+        name: Argument(name, types_of.get(name, Any), parameter.default, said.get(name, ""))
         for name, parameter in parameters.items()
         if name != "self"
     }

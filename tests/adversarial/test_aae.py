@@ -20,7 +20,11 @@ LABELLED = SPECS["grey-labelled"]
 
 
 def small(spec: DataSpec = LABELLED, **arguments) -> AAE:
-    return randomise(AAE(spec, **({"latent": 2, "network": Dense(hidden=16, layers=2), "critic_hidden": 16} | arguments)).double().eval())
+    return randomise(
+        AAE(spec, **({"latent": 2, "network": Dense(hidden=16, layers=2), "critic_hidden": 16} | arguments))
+        .double()
+        .eval()
+    )
 
 
 def names(model: AAE, player: Player) -> set[str]:

@@ -74,7 +74,11 @@ def test_completion_starts_from_what_is_known_of_the_small_image():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"factor": 1}, "factor of at least 2.*not 1"), ({"kind": "column"}, "row, diagonal")]
+    ("arguments", "message"),
+    [
+        ({"factor": 1}, "factor of at least 2.*not 1"),
+        ({"kind": "column"}, "kind .*cannot be 'column'. Known: diagonal, row"),
+    ],
 )
 def test_what_it_cannot_be_is_refused(arguments, message):
     with pytest.raises(UsageError, match=message):

@@ -80,8 +80,8 @@ def test_completions_that_cannot_be(refused, runs, run, tmp_path):
 
 
 def test_a_map_shows_the_most_surprising_items_first(printed, run, tmp_path):
-    told = printed("score", run, "digits", "--map", tmp_path / "new" / "map.png", "--limit", "12")
-    assert "the 12 most surprising of them" in told
+    text = printed("score", run, "digits", "--map", tmp_path / "new" / "map.png", "--limit", "12")
+    assert "the 12 most surprising of them" in text
     assert colours(tmp_path / "new" / "map.png")
     same = json.loads(printed("score", run, "digits", "--map", tmp_path / "map.png", "--limit", "12", "--json"))
     assert same["n"] == 12
@@ -89,7 +89,7 @@ def test_a_map_shows_the_most_surprising_items_first(printed, run, tmp_path):
 
 
 def test_maps_that_cannot_be(refused, runs, run, tmp_path):
-    assert "vae cannot tell where" in refused("score", runs["vae"], "digits", "--map", tmp_path / "map.png")
+    assert "vae is no chain of conditionals" in refused("score", runs["vae"], "digits", "--map", tmp_path / "map.png")
     assert "use a .png" in refused("score", run, "digits", "--map", tmp_path / "map.npz")
 
 
@@ -138,9 +138,9 @@ def test_a_folder_of_foreign_pictures_is_brought_to_size(printed, run, refused, 
     assert [(one["name"], one["n"]) for one in told["foreign"]] == [("photos", 12)]
 
 
-def test_classes_that_cannot_be_told(refused, runs, run):
-    assert "only bounds p(x | y)" in refused("classify", runs["vae"], "digits")
-    assert "has no p(x | y)" in refused("classify", runs["dcgan"], "digits")
+def test_models_that_cannot_classify(refused, runs, run):
+    assert "vae has no exact likelihood" in refused("classify", runs["vae"], "digits")
+    assert "dcgan has no exact likelihood" in refused("classify", runs["dcgan"], "digits")
     assert "no prior 'flat'" in refused("classify", run, "digits", "--prior", "flat")
     assert "0 <= reject < 1" in refused("classify", run, "digits", "--reject", "2")
     assert "reject = 0 refuses nothing" in refused("classify", run, "digits", "--reject", "0", "--foreign", "digits")

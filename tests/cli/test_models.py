@@ -1,12 +1,13 @@
 """`simulacra models`, and `simulacra fit` of a model in closed form."""
 
+import importlib
 import json
 
 import pytest
 
 from simulacra import registry
 from simulacra.cli import main
-from simulacra.data import DataSpec
+from simulacra.data import ClassLabel, DataSpec
 from simulacra.fields import Levels
 
 
@@ -15,33 +16,82 @@ def rows(printed, *words) -> dict[str, dict]:
 
 
 def test_models_as_json(printed):
-    told = rows(printed)
-    assert list(told) == [entry.name for entry in registry.models()]
-    assert {"name", "family", "abilities", "parameters", "paper"} == set(told["vae"])
-    assert told["vae"]["abilities"] == ["Bound", "Sampler", "Encoder", "Decoder", "Prior"]
-    assert told["markov"]["abilities"] == ["Density", "Sampler", "Chain", "Completer", "ClosedForm"]
-    assert told["gated-pixelcnn"]["family"] == "autoregressive"
+    listed = rows(printed)
+    assert list(listed) == [entry.name for entry in registry.models()]
+    assert {"name", "family", "abilities", "parameters", "paper"} == set(listed["vae"])
+    assert listed["vae"]["abilities"] == ["Bound", "Weighted", "Sampler", "Encoder", "Decoder", "Prior"]
+    assert listed["markov"]["abilities"] == ["Density", "Sampler", "Chain", "Completer", "ClosedForm"]
+    assert listed["gated-pixelcnn"]["family"] == "autoregressive"
 
 
 def test_parameters_are_those_of_the_defaults_on_digits(printed):
-    told = rows(printed)
-    assert told["independent"]["parameters"] == 64 * 16
-    assert told["markov"]["parameters"] == 16 * (1 + 63 * 17)
+    listed = rows(printed)
+    assert listed["independent"]["parameters"] == 64 * 16
+    assert listed["markov"]["parameters"] == 16 * (1 + 63 * 17)
     vae = registry.build("vae", DataSpec(Levels((1, 8, 8), 17)))
-    assert told["vae"]["parameters"] == sum(parameter.numel() for parameter in vae.parameters())
+    assert listed["vae"]["parameters"] == sum(parameter.numel() for parameter in vae.parameters())
     pixelcnn = registry.build("gated-pixelcnn", DataSpec(Levels((1, 8, 8), 17)))
-    assert 0 < told["gated-pixelcnn"]["parameters"] < sum(parameter.numel() for parameter in pixelcnn.parameters())
+    assert 0 < listed["gated-pixelcnn"]["parameters"] < sum(parameter.numel() for parameter in pixelcnn.parameters())
 
 
 def test_parameters_for_other_data_and_none_where_a_model_does_not_take_them(printed):
-    told = rows(printed, "--data", "ring")
-    assert told["independent"]["parameters"] is None
-    assert told["vae"]["parameters"] > 0
+    listed = rows(printed, "--data", "ring")
+    assert listed["independent"]["parameters"] is None
+    assert listed["vae"]["parameters"] > 0
     table = [line.split("\t") for line in printed("models", "--data", "ring").splitlines()]
     column = table[0].index("parameters")
     shown = {row[0]: row[column] for row in table[1:]}
     assert shown["independent"] == "-"
-    assert shown["vae"] == f"{told['vae']['parameters']:,}"
+    assert shown["vae"] == f"{listed['vae']['parameters']:,}"
+
+
+PLUGIN = """
+from simulacra.data import DataSpec
+from simulacra.latent import VAE
+from simulacra.networks.dense import Dense
+from simulacra.registry import register
+
+
+@register("mine", paper="none")
+class Mine(VAE):
+    pass
+
+
+@register("mine-small", paper="none")
+def mine_small(spec: DataSpec, latent: int = 2) -> VAE:
+    return VAE(spec, latent, network=Dense(hidden=8))
+
+
+@register("mine-any", paper="none")
+def mine_any(spec: DataSpec, latent: int) -> VAE:
+    return VAE(spec, latent)
+"""
+
+
+def test_presets_are_listed_with_their_class_and_counted(printed):
+    shown = [line.split("\t") for line in printed("models").splitlines()]
+    assert shown[0] == ["name", "class", "family", "abilities", "parameters", "paper"]
+    row = {line[0]: line for line in shown[1:]}["dcgan"]
+    dcgan = registry.build("dcgan", DataSpec(Levels((1, 8, 8), 17)))
+    assert row[:3] == ["dcgan", "GAN", "adversarial"]
+    assert row[4] == f"{dcgan.free_parameters():,}"
+    listed = rows(printed)
+    assert listed["dcgan"]["abilities"] == ["Sampler", "Decoder", "Prior"]
+    m2 = registry.build("m2", DataSpec(Levels((1, 8, 8), 17), {"label": ClassLabel(10)}))
+    assert listed["m2"]["parameters"] == m2.free_parameters()  # which needs a label, and is given that of the data
+
+
+def test_a_plugin_in_a_module_of_its_own_is_listed_under_its_name(printed, tmp_path, monkeypatch):
+    (tmp_path / "my_plugin.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    importlib.import_module("my_plugin")
+    listed = rows(printed)
+    assert {listed[name]["family"] for name in ("mine", "mine-small", "mine-any")} == {"my_plugin"}
+    assert listed["mine-small"]["abilities"] == listed["vae"]["abilities"]
+    assert listed["mine"]["parameters"] > listed["mine-small"]["parameters"] > 0
+    assert listed["mine-any"]["parameters"] is None  # an argument has no default
+    assert "mine-small\tVAE\tmy_plugin" in printed("models")
 
 
 def test_unknown_data_are_refused(refused):

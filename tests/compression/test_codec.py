@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from small import condition_of, items, labels, randomise
+from small import condition_of, dataset, items, labels, randomise
 
 import simulacra as sim
 from simulacra.adversarial import dcgan
 from simulacra.autoregressive import GatedPixelCNN
-from simulacra.compression import codec, coder, container, walk
-from simulacra.data import DataSpec
+from simulacra.compression import codec, coder, compress_file, container, walk
+from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import DataError, NotSupported, UsageError
 from simulacra.fields import Levels
 from simulacra.latent import VAE
@@ -200,7 +200,7 @@ def test_a_file_that_claims_more_than_it_can_hold_takes_no_memory(coded):
         sim.decompress(model, container.pack(claim, payload))
 
 
-def test_a_later_version_is_told_from_damage(coded, monkeypatch):
+def test_a_later_version_is_no_damage(coded, monkeypatch):
     model, _, data = coded
     header, payload = container.unpack(data, "x")
     monkeypatch.setattr(container, "VERSION", 2)
@@ -228,10 +228,33 @@ def test_models_that_are_no_chain_say_why():
         sim.compress(dcgan(spec, width=4, latent=3), x)
 
 
+def test_a_condition_that_is_no_class_is_refused(tmp_path):
+    spec = DataSpec(Levels((1, 4, 4), 2), labels(3)).conditioned_on(("label", "down:factor=2"))
+    x = items(spec, 2)
+    with pytest.raises(UsageError, match="a model that compresses is conditioned on classes alone, and 'down' is"):
+        sim.compress(small(spec), x, condition={"label": 0, "down": x[:, :, ::2, ::2]})
+    vae = VAE(spec, latent=2, network="dense:hidden=4")
+    for call in (
+        lambda: sim.compress(vae, x),
+        lambda: compress_file(vae, dataset(DataSpec(spec.x, labels(3))), tmp_path / "x.sim"),
+    ):
+        with pytest.raises(UsageError, match="classes alone, and 'down' is 1×2×2"):
+            call()
+
+
+def test_two_fields_of_classes_are_coded_and_found():
+    spec = DataSpec(Levels((1, 4, 4), 2), {**labels(3), "place": ClassLabel(2)})
+    model, x, condition = small(spec, scale=1.0), items(spec, 7), condition_of(spec, 7)
+    decoded, found = sim.decompress(model, sim.compress(model, x, condition=condition))
+    assert np.array_equal(decoded, x.numpy())
+    assert all(np.array_equal(found[name], values.numpy()) for name, values in condition.items())
+    assert np.array_equal(sim.decompress(model, sim.compress(model, x))[0], x.numpy())
+
+
 def test_items_that_the_model_is_not_for(coded):
     model, x, _ = coded
     x = x.numpy()
-    for wrong, told in (
+    for wrong, message in (
         (x[:, 0], r"\(1, 5, 6\).*\(7, 5, 6\)"),
         (x.swapaxes(2, 3), r"\(1, 5, 6\).*\(7, 1, 6, 5\)"),
         (x + 1, "0 to 1.* 1 to 2"),
@@ -240,13 +263,13 @@ def test_items_that_the_model_is_not_for(coded):
         (x[:0], "no items"),
         (np.uint8(3), "shape"),
     ):
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             sim.compress(model, wrong)
     with pytest.raises(UsageError, match="not conditioned"):
         sim.compress(model, x, condition={"label": 1})
     labelled = small(DataSpec(Levels((1, 5, 6), 2), labels(3)))
-    for condition, told in (({"label": 3}, "0 to 2"), ({"label": [0, 1]}, "2 values for 7"), ({"labl": 1}, "label")):
-        with pytest.raises(UsageError, match=told):
+    for condition, message in (({"label": 3}, "0 to 2"), ({"label": [0, 1]}, "2 values for 7"), ({"labl": 1}, "label")):
+        with pytest.raises(UsageError, match=message):
             sim.compress(labelled, x, condition=condition)
 
 

@@ -28,23 +28,23 @@ def test_integer_masses_sum_to_a_power_of_two_with_at_least_one_for_every_level(
 
 
 @pytest.mark.parametrize("typical", [True, False], ids=["typical symbols", "any symbols"])
-def test_the_reader_finds_what_the_writer_was_told_within_a_byte_of_the_ideal(typical):
+def test_the_reader_finds_what_the_writer_took_within_a_byte_of_the_ideal(typical):
     for seed in range(300):
         rng = np.random.default_rng(seed)
         levels, n = int(rng.choice([2, 17, 256])), int(rng.integers(1, 40))
         tables = [integer_masses(some_masses(rng, n, levels)) for _ in range(3)]
         q = [(table.astype(np.float64) + 1) / ALL for table in tables]
-        told = [
+        sent = [
             np.array([rng.choice(levels, p=row) for row in rows]) if typical else rng.integers(levels, size=n)
             for rows in q
         ]
         writer = Writer()
-        for table, symbols in zip(tables, told, strict=True):
+        for table, symbols in zip(tables, sent, strict=True):
             writer(table, symbols)
-        coded, ideal = writer.bytes(), -sum(np.log2(rows[range(n), s]).sum() for rows, s in zip(q, told, strict=True))
+        coded, ideal = writer.bytes(), -sum(np.log2(rows[range(n), s]).sum() for rows, s in zip(q, sent, strict=True))
         assert len(coded) <= ideal / 8 + 1
         reader = Reader(coded)
-        for table, symbols in zip(tables, told, strict=True):
+        for table, symbols in zip(tables, sent, strict=True):
             assert np.array_equal(reader(table, np.zeros_like(symbols)), symbols)
 
 

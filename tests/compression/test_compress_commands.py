@@ -25,8 +25,8 @@ def run(tmp_path_factory):
     return folder
 
 
-def typed(capsys, *words) -> tuple[int, str, str]:
-    code = main([str(word) for word in words])
+def typed(capsys, *arguments) -> tuple[int, str, str]:
+    code = main([str(each) for each in arguments])
     return code, *capsys.readouterr()
 
 
@@ -68,7 +68,7 @@ def test_a_model_with_codes_there_and_back(tmp_path, capsys):
     assert np.array_equal(np.load(back), simulacra.data.load("digits").test.x[:30])
 
 
-def test_what_goes_wrong_is_told_in_a_line_or_two(run, tmp_path, capsys):
+def test_what_goes_wrong_is_said_in_a_line_or_two(run, tmp_path, capsys):
     torch.manual_seed(0)
     simulacra.save(
         VAE(DataSpec(Levels((1, 8, 8), 17)), latent=2, network="dense:hidden=4", prior="mixture:components=2"),
@@ -79,7 +79,7 @@ def test_what_goes_wrong_is_told_in_a_line_or_two(run, tmp_path, capsys):
     sim, back = tmp_path / "x.sim", tmp_path / "back.npz"
     assert typed(capsys, "compress", run, "digits", "--out", sim, "--limit", 2)[0] == 0
     (tmp_path / "short.sim").write_bytes(sim.read_bytes()[:-1])
-    for words, code, told in (
+    for arguments, code, message in (
         (("compress", tmp_path / "vae", "digits", "--out", sim), 2, "bits-back"),
         (("compress", run, "digits"), 2, "--out"),
         (("compress", run, "digits", "--out", tmp_path / "x.png"), 2, ".sim"),
@@ -88,8 +88,8 @@ def test_what_goes_wrong_is_told_in_a_line_or_two(run, tmp_path, capsys):
         (("decompress", run, sim, "--out", tmp_path / "folder"), 2, ".npz"),
         (("decompress", run, tmp_path / "nothing.sim", "--out", back), 2, "nothing.sim"),
     ):
-        found, out, err = typed(capsys, *words)
+        found, out, err = typed(capsys, *arguments)
         assert (found, out) == (code, "")
-        assert told in err
+        assert message in err
         assert len(err.strip().splitlines()) <= 2
     assert not back.exists()

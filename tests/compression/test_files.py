@@ -137,9 +137,9 @@ def test_pictures_that_would_lose_something_are_refused(tmp_path):
     model, out = small(GREY), tmp_path / "x.sim"
     image = tmp_path / "x.png"
 
-    def refused(pixels: np.ndarray, told: str, kind: type = UsageError, with_model=model) -> None:
+    def refused(pixels: np.ndarray, message: str, kind: type = UsageError, with_model=model) -> None:
         Image.fromarray(pixels).save(image)
-        with pytest.raises(kind, match=told):
+        with pytest.raises(kind, match=message):
             compress_file(with_model, image, out)
 
     refused(noise(5, 7), "6×5 grey.*7×5 grey")
@@ -200,6 +200,25 @@ def test_an_npz_file_keeps_the_labels_that_the_model_knows(tmp_path):
         assert found.files == ["x"]
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_in_either_order_come_back_equal(order, tmp_path):
+    x = np.asarray(items(BINARY, 4).numpy().astype(np.int16), order=order)
+    np.save(tmp_path / "in.npy", x)
+    _, back = there_and_back(small(BINARY), tmp_path / "in.npy", tmp_path, "back.npy")
+    assert np.load(back).dtype == np.int16
+    assert np.array_equal(np.load(back), x)
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    np.savez(tmp_path / "x.npz", x=items(BINARY, 2).numpy(), z=np.array([{}], object))
+    assert compress_file(small(BINARY), tmp_path / "x.npz", tmp_path / "x.sim").left_out == ("z",)
+    np.savez(tmp_path / "x.npz", x=np.array([{}], object))
+    np.save(tmp_path / "x.npy", np.array([{}], object))
+    for name in ("x.npz", "x.npy"):
+        with pytest.raises(DataError, match="never unpickled"):
+            compress_file(small(BINARY), tmp_path / name, tmp_path / "x.sim")
+
+
 def test_an_idx_file_is_taken_whole_and_in_order(tmp_path):
     x = noise(40, 5, 6)
     (tmp_path / "t-images-idx3-ubyte").write_bytes(struct.pack(">HBB3I", 0, 8, 3, *x.shape) + x.tobytes())
@@ -229,7 +248,7 @@ def test_a_call_that_cannot_be_meant(tmp_path):
     np.savez(tmp_path / "x.npz", z=np.ones(3))
     (tmp_path / "x.txt").write_text("neither")
     (tmp_path / "empty").mkdir()
-    for source, options, told in (
+    for source, options, message in (
         (data, {"split": "tset"}, "'test'"),
         (data, {"limit": 0}, "limit"),
         (data, {"out": tmp_path / "x.npy"}, r"\.sim"),
@@ -243,7 +262,7 @@ def test_a_call_that_cannot_be_meant(tmp_path):
         ("diigts", {}, "'digits'"),
     ):
         options = {"out": tmp_path / "x.sim", **options}
-        with pytest.raises((UsageError, DataError), match=told):
+        with pytest.raises((UsageError, DataError), match=message):
             compress_file(model, source, **options)
     assert not (tmp_path / "x.sim").exists()
 
@@ -255,14 +274,14 @@ def test_the_place_is_looked_at_before_anything_is_decoded(tmp_path, monkeypatch
     labelled = small(DataSpec(Levels((1, 5, 6), 2), labels(3)))
     compress_file(labelled, dataset(labelled.spec), tmp_path / "labelled.sim")
     monkeypatch.setattr(walk, "walk", None)
-    for file, by, out, told in (
+    for file, by, out, message in (
         ("pictures.sim", model, "in", "not empty"),
         ("pictures.sim", model, "pictures.sim", "not empty"),
         ("pictures.sim", model, "x.png", "6 pictures"),
         ("labelled.sim", labelled, "x.npy", r"\.npz"),
         ("labelled.sim", labelled, "folder", "arrays"),
     ):
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             decompress_file(by, tmp_path / file, tmp_path / out)
 
 

@@ -1,4 +1,4 @@
-"""Bayes' rule, against tables by hand; what is refused is the share that was asked for."""
+"""Bayes' rule, against tables by hand; what is refused is the share that was set."""
 
 import math
 
@@ -9,10 +9,11 @@ from small import SPECS, all_items, dataset, labels, randomise, small_model
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.data import Card, Dataset, DataSpec, Split
+from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
 from simulacra.errors import NotSupported, UsageError
-from simulacra.evaluation.classify import bayes, classify_fully, log_evidence, log_likelihoods
+from simulacra.evaluation.classify import bayes, log_evidence, log_likelihoods
 from simulacra.fields import Levels
+from simulacra.randomness import some_of
 
 TINY = DataSpec(Levels((1, 2, 2), 2), labels(3))
 
@@ -51,7 +52,8 @@ def test_it_is_bayes_rule_on_the_enumerated_table(prior):
     p_x = joint.sum(1)
     here, label = places(data.test.x), data.test.condition["label"]
 
-    found, judged = classify_fully(made, data, prior=prior, reject=0.0)
+    found = sim.classify(made, data, prior=prior, reject=0.0)
+    judged = found.judgement
     np.testing.assert_allclose(np.exp(judged.log_posterior), (joint / p_x[:, None])[here], rtol=1e-4)
     np.testing.assert_allclose(np.exp(judged.log_evidence), p_x[here], rtol=1e-4)
     right = joint.argmax(1)[here] == label
@@ -71,7 +73,7 @@ def test_far_from_zero_nothing_is_lost():
 
 def test_a_class_that_never_occurs_is_never_chosen():
     made, data = model(), with_train_labels(dataset(TINY), unequal((30, 0, 10)))
-    _, judged = classify_fully(made, data, prior="train", reject=0.0)
+    judged = sim.classify(made, data, prior="train", reject=0.0).judgement
     assert (judged.log_posterior[:, 1] == -math.inf).all()
     assert np.exp(judged.log_posterior).sum(1) == pytest.approx(np.ones(12))
 
@@ -101,9 +103,10 @@ LARGE = dataset(SPECS["grey-labelled"], (40, 200, 100))
 
 @pytest.mark.parametrize("reject", [0.01, 0.05, 0.3])
 @pytest.mark.parametrize("two_sided", [False, True])
-def test_the_share_that_was_asked_for_is_refused_on_the_validation_split(reject, two_sided):
+def test_the_share_that_was_set_is_refused_on_the_validation_split(reject, two_sided):
     made = model(SPECS["grey-labelled"], scale=0.3)
-    found, judged = classify_fully(made, LARGE, "valid", reject=reject, two_sided=two_sided)
+    found = sim.classify(made, LARGE, "valid", reject=reject, two_sided=two_sided)
+    judged = found.judgement
     assert found.refused == pytest.approx(reject, abs=1e-9)
     below = (judged.log_evidence < found.low).mean()
     above = (judged.log_evidence > found.high).mean()
@@ -113,7 +116,8 @@ def test_the_share_that_was_asked_for_is_refused_on_the_validation_split(reject,
 
 def test_accuracy_among_the_accepted_is_that_of_those_who_stay():
     made = model(SPECS["grey-labelled"], scale=0.3)
-    found, judged = classify_fully(made, LARGE, reject=0.3)
+    found = sim.classify(made, LARGE, reject=0.3)
+    judged = found.judgement
     right = judged.log_posterior.argmax(1) == LARGE.test.condition["label"]
     assert 0 < found.refused < 1
     assert found.accuracy_accepted == right[~judged.refused].mean()
@@ -126,7 +130,8 @@ def test_foreign_items_are_judged_by_the_same_threshold():
     found = sim.classify(made, LARGE, reject=0.3, foreign=[few, many])
     assert [(other.name, other.n) for other in found.foreign] == [("few", 9), ("many", 100)]
     for other, data in zip(found.foreign, (few, many), strict=True):
-        x = np.concatenate([data.test.x, data.valid.x, data.train.x])[: other.n]
+        drawn = some_of(len(data.train), other.n - len(data.test) - len(data.valid), 0, "foreign")
+        x = np.concatenate([data.test.x, data.valid.x, data.train.x[drawn]])
         nats = log_evidence(made, Split(x, {}, "all"))
         assert other.refused == (nats < found.low).mean()
 
@@ -151,16 +156,46 @@ def test_plain_images_are_too_probable_for_one_side_and_refused_by_two():
     assert sim.classify(made, data, reject=0.05, two_sided=True, foreign=[plain]).foreign[0].refused == 1
 
 
+def test_a_limit_draws_its_items_from_the_whole_split():
+    """And from the whole of the validation split; what is judged of an item does not depend on the others."""
+    made = model(SPECS["grey-labelled"], scale=0.3)
+    whole, some = sim.classify(made, LARGE, reject=0.1), sim.classify(made, LARGE, reject=0.1, limit=30)
+    index = some.judgement.index
+    assert (some.n, len(index)) == (30, 30)
+    assert (np.diff(index) > 0).all()
+    assert index[-1] >= 30
+    np.testing.assert_allclose(some.judgement.log_evidence, whole.judgement.log_evidence[index], rtol=1e-5)
+    right = some.judgement.log_posterior.argmax(1) == LARGE.test.condition["label"][index]
+    assert some.accuracy == right.mean()
+    again = sim.classify(made, LARGE, reject=0.1, limit=30, seed=1).judgement.index
+    assert again.tolist() != index.tolist()
+
+
+def test_the_json_of_a_classification_holds_no_items():
+    found = sim.classify(model(), dataset(TINY, (40, 200, 60)), foreign=[dataset(TINY)], reject=0.1)
+    assert list(found.to_json()) == [
+        "model", "data", "split", "n", "accuracy", "standard_error", "cross_entropy", "prior", "reject", "two_sided",
+        "low", "high", "refused", "accuracy_accepted", "foreign",
+    ]  # fmt: skip
+    assert list(found.to_json()["foreign"][0]) == ["name", "n", "refused"]
+
+
 # Refusing calls
 
 
-def test_models_that_cannot_be_asked():
+def test_models_that_cannot_classify():
     with pytest.raises(NotSupported, match=r"gated-pixelcnn is conditioned on nothing.*--condition label"):
         sim.classify(model(SPECS["grey"]), dataset(SPECS["grey-labelled"]))
-    with pytest.raises(NotSupported, match=r"vae only bounds.*do not compare.*gated-pixelcnn.*--condition label"):
+    with pytest.raises(NotSupported, match=r"vae has no exact likelihood.*gated-pixelcnn"):
         sim.classify(model(SPECS["grey-labelled"], "vae"), dataset(SPECS["grey-labelled"]))
-    with pytest.raises(NotSupported, match=r"dcgan has no p\(x | y\)"):
+    with pytest.raises(NotSupported, match="dcgan has no exact likelihood"):
         sim.classify(model(SPECS["grey-labelled"], "dcgan"), dataset(SPECS["grey-labelled"]))
+    two = DataSpec(Levels((1, 4, 4), 2), {"label": ClassLabel(2), "place": ClassLabel(3)})
+    with pytest.raises(NotSupported, match=r"conditioned on label, place, and Bayes' rule needs p\(x | class\)"):
+        sim.classify(model(two), dataset(two))
+    picture = two.conditioned_on(("label", "down:factor=2"))
+    with pytest.raises(UsageError, match=r"classes alone, and 'down' is 1×2×2, 2 levels \(down of x\)"):
+        sim.classify(model(picture), dataset(two))
 
 
 @pytest.mark.parametrize(
@@ -170,9 +205,9 @@ def test_models_that_cannot_be_asked():
         ({"reject": 1.0}, "0 <= reject < 1"),
         ({"reject": -0.1}, "0 <= reject < 1"),
         ({"limit": 0}, "limit >= 1"),
-        ({"reject": 0.001}, r"200 validation items cannot tell.*reject >= 0.005"),
+        ({"reject": 0.001}, r"200 validation items are too few.*reject >= 0.005"),
         ({"reject": 0.008, "two_sided": True}, r"reject >= 0.01"),
-        ({"limit": 20}, r"20 validation items cannot tell.*reject >= 0.05"),
+        ({"limit": 20}, r"20 validation items are too few.*reject >= 0.05"),
         ({"reject": 0.0, "foreign": [LARGE]}, "reject = 0 refuses nothing"),
         ({"foreign": [dataset(SPECS["binary"])]}, "the model is for 1×8×8, 17 levels.*made-up is 1×8×8, 2 levels"),
         ({"data": dataset(SPECS["grey"])}, "no field 'label'"),

@@ -19,7 +19,7 @@ def factors(n: int, seed: int) -> np.ndarray:
 
 
 def perfect(v: np.ndarray) -> np.ndarray:
-    """Every factor in a number of its own, one of them in no order, and a number that tells nothing."""
+    """Every factor in a number of its own, one of them in no order, and a number that knows nothing."""
     unordered = np.array([2.0, -1.0, 0.5, 7.0])[v[:, 1]]
     noise = np.random.default_rng(9).normal(size=len(v))
     return np.stack([v[:, 2] * 1.7, v[:, 0] - 3.0, noise, unordered], axis=1)
@@ -69,7 +69,7 @@ def test_noise_scores_nothing(found):
     assert found["noise"]["informativeness"] == pytest.approx(CHANCE, abs=0.05)
 
 
-def test_a_rotated_code_is_less_disentangled_but_still_tells(found):
+def test_a_rotated_code_is_less_disentangled_but_still_knows(found):
     for name in ("mig", "disentanglement", "completeness", "sap"):
         assert found["rotated"][name] < found["perfect"][name] - 0.3, name
     assert found["rotated"]["informativeness"] > CHANCE + 0.3
@@ -84,7 +84,7 @@ def test_the_order_scale_and_sign_of_the_numbers_do_not_matter(found):
 
 
 def test_mig_is_its_definition():
-    """Two coins, told by z_1 and z_2; z_3 knows the first one nine times out of ten."""
+    """Two coins, known by z_1 and z_2; z_3 knows the first one nine times out of ten."""
     v = np.stack(np.meshgrid([0, 1], [0, 1], range(10), indexing="ij"), axis=-1).reshape(-1, 3)
     blurred = np.where(v[:, 2] == 0, 1 - v[:, 0], v[:, 0])
     codes = np.stack([v[:, 0], v[:, 1], blurred], axis=1).astype(float)
@@ -104,10 +104,10 @@ def test_certainty_is_one_less_the_entropy_of_the_shares():
 def test_two_factors_in_one_number_are_complete_but_not_disentangled():
     v = factors(1500, 0)[:, :2]
     codes = np.stack([v[:, 0] + 10.0 * v[:, 1], noise(v)[:, 0]], axis=1)
-    told = dci(codes, v, codes, v)
-    assert told.completeness > 0.95
-    assert told.disentanglement < 0.1
-    spread = np.stack([v[:, 0] + 0.0, v[:, 0] * -2.0, v[:, 1] + 0.0], axis=1)  # the first factor told twice
+    found = dci(codes, v, codes, v)
+    assert found.completeness > 0.95
+    assert found.disentanglement < 0.1
+    spread = np.stack([v[:, 0] + 0.0, v[:, 0] * -2.0, v[:, 1] + 0.0], axis=1)  # the first factor twice
     assert mutual_information_gap(spread, v) == pytest.approx(0.5, abs=0.01)
 
 
@@ -131,9 +131,9 @@ def test_measures_hold_their_floor_and_an_interval_about_them():
         v = factors(n, seed)
         fields = {name: v[:, k] for k, name in enumerate("abc")}
         parts.append(Encoded(perfect(v) + 0.4 * noise(v), "four numbers", np.hstack([noise(v)] * 3), fields, 9000))
-    told = disentanglement.measures(*parts, "test")
-    assert len(told) == 5
-    for name, measure in told.items():
+    found = disentanglement.measures(*parts, "test")
+    assert len(found) == 5
+    for name, measure in found.items():
         assert 0 <= measure.low <= measure.value <= measure.high <= 1, name
         assert measure.floor < measure.low, name
         assert measure.n == 400

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from small import SPECS, dataset, randomise, small_model
@@ -16,11 +17,13 @@ from simulacra.evaluation import estimators
 from simulacra.evaluation.estimators import (
     LogMean,
     annealed_importance_sampling,
+    choose,
     evidence_lower_bound,
     importance_weighted,
     prior_monte_carlo,
 )
-from simulacra.fields import Real
+from simulacra.feed import feed
+from simulacra.fields import Levels, Real
 from simulacra.latent import bound
 from simulacra.latent.bound import LatentVariable
 
@@ -185,9 +188,9 @@ def test_how_many_are_decoded_at_once_changes_nothing(x, estimate, monkeypatch):
     assert max(sizes) == 40
 
 
-def fitted(name: str = "grey", **arguments):
+def fitted(spec: DataSpec = SPECS["grey"], **arguments):
     """With an encoder that knows little more than the prior, and so misses nothing."""
-    model = randomise(registry.build("vae", SPECS[name], latent=2, network="dense:hidden=8", **arguments), 0.2).eval()
+    model = randomise(registry.build("vae", spec, latent=2, network="dense:hidden=8", **arguments), 0.2).eval()
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.mul_(0.3)
@@ -197,7 +200,7 @@ def fitted(name: str = "grey", **arguments):
 @pytest.mark.parametrize("estimator", ["importance", "prior", "ais"])
 def test_estimators_agree_about_a_network(estimator):
     """In two dimensions the prior is good enough; conditions reach the decoder."""
-    model, data = fitted("binary-labelled"), dataset(SPECS["binary-labelled"], (4, 4, 6))
+    model, data = fitted(SPECS["binary-labelled"]), dataset(SPECS["binary-labelled"], (4, 4, 6))
     options = {"samples": 30, "temperatures": 30} if estimator == "ais" else {"samples": 3000}
     found = sim.score(model, data, estimator=estimator, **options)
     reference = sim.score(model, data, samples=3000, estimator="prior", seed=1)
@@ -205,6 +208,22 @@ def test_estimators_agree_about_a_network(estimator):
     error = math.hypot(found.monte_carlo_error, reference.monte_carlo_error)
     assert abs(found.nats - reference.nats) < 4 * error < 0.1
     assert 1 <= found.effective_sample_size <= found.samples
+
+
+@pytest.mark.parametrize("estimator", ["elbo", "importance", "prior", "ais"])
+def test_a_picture_as_the_condition_reaches_every_estimator(estimator):
+    """Each item under its own, in all copies of the batch: under the picture of another item the figures differ."""
+    spec = DataSpec(Levels((1, 4, 4), 2))
+    model, data = fitted(spec.conditioned_on(("down:factor=2",))), dataset(spec, (4, 4, 6))
+    options = {"elbo": {"samples": 500}, "ais": {"samples": 30, "temperatures": 30}}.get(estimator, {"samples": 3000})
+    found = sim.score(model, data, estimator=estimator, **options).per_item
+    x, condition = feed(data.test, np.arange(6), model.spec, model.device)
+    exact = torch.cat([-prior_monte_carlo(model, x[i : i + 1], condition.rows([i]), 5000).log_prob for i in range(6)])
+    bound = 0.1 if estimator == "elbo" else 0.0
+    assert (np.abs(found - exact.numpy()) < 0.1 + bound).all()
+    others = condition.rows(torch.arange(5, -1, -1))
+    wrong = choose(estimator, **options)(model, x, others).log_prob.numpy()
+    assert np.abs(-wrong - exact.numpy()).max() > 0.5
 
 
 def test_a_score_says_how_it_was_made():
@@ -239,6 +258,8 @@ def test_what_cannot_be_estimated_is_refused():
     with pytest.raises(NotSupported, match="codes of this model are discrete"):
         sim.score(small_model(registry.find("vqvae"), SPECS["grey"]), data, estimator="ais", temperatures=2)
     gan = small_model(registry.find("dcgan"), SPECS["grey"])
+    with pytest.raises(NotSupported, match="made has no decoder"):
+        prior_monte_carlo(small_model(registry.find("made"), SPECS["grey"]), torch.from_numpy(data.test.x), samples=2)
     with pytest.raises(NotSupported, match=r"no p\(x\|z\)"):
         prior_monte_carlo(gan, torch.from_numpy(data.test.x), samples=2)
     with pytest.raises(NotSupported, match="no encoder"):

@@ -1,7 +1,7 @@
 """Every metric comes with its interval, floor, n, kind and protocol, as plain numbers."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,8 +10,12 @@ from small import SPECS, dataset, randomise, small_model
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.errors import UsageError
+from simulacra.capabilities import Bound, Classifier, Density, Sampler
+from simulacra.data import Dataset, DataSpec
+from simulacra.errors import NotSupported, UsageError
+from simulacra.evaluation import Measure, Subject, metric, subject, table
 from simulacra.evaluation.likelihood import has_likelihood
+from simulacra.fields import Levels
 
 FIELDS = {"value", "low", "high", "floor", "n", "kind", "protocol"}
 CASES = [("gated-pixelcnn", "grey"), ("vae", "binary-labelled"), ("vae", "continuous"), ("dcgan", "grey-labelled")]
@@ -27,18 +31,19 @@ def test_measures_are_plain_numbers_that_json_holds(name, spec):
     model, measures = measured(name, spec)
     expected = {"frechet_distance", "kernel_mmd", "neighbour_distance", "near_copies"}
     assert measures.keys() == expected | ({"nats", "bits_per_dim"} if has_likelihood(model) else set())
-    for metric, measure in measures.items():
+    assert json.loads(json.dumps(measures.to_json(), allow_nan=False)).keys() == measures.keys()
+    for name, measure in measures.items():
         record = json.loads(json.dumps(asdict(measure), allow_nan=False))
         assert record.keys() == FIELDS
         assert record == asdict(measure)
         assert type(measure.n) is int
-        assert all(type(getattr(measure, field)) is float for field in ("value", "low", "high")), metric
-        assert measure.floor is None or type(measure.floor) is float, metric
+        assert all(type(getattr(measure, field)) is float for field in ("value", "low", "high")), name
+        assert measure.floor is None or type(measure.floor) is float, name
         assert measure.low <= measure.value <= measure.high
         assert measure.protocol
 
 
-def test_kinds_are_told_and_likelihoods_are_those_of_score():
+def test_kinds_are_stated_and_likelihoods_are_those_of_score():
     model, measures = measured("gated-pixelcnn", "grey")
     result = sim.score(model, dataset(SPECS["grey"], (60, 10, 40)))
     assert measures["nats"].kind == measures["bits_per_dim"].kind == "exact"
@@ -76,10 +81,10 @@ def test_real_items_score_about_their_floor_and_noise_far_above(digits):
     noise = np.random.default_rng(0).integers(0, 17, (n, 1, 8, 8)).astype(np.uint8)
     bad = sim.evaluate(Replay(spec, noise), digits)
     assert not has_likelihood(Replay(spec, noise))
-    for metric in ("frechet_distance", "kernel_mmd"):
-        assert real[metric].value < 2 * real[metric].floor + 1e-3
-        assert bad[metric].value > 10 * bad[metric].floor
-        assert bad[metric].low > bad[metric].floor
+    for name in ("frechet_distance", "kernel_mmd"):
+        assert real[name].value < 2 * real[name].floor + 1e-3
+        assert bad[name].value > 10 * bad[name].floor
+        assert bad[name].low > bad[name].floor
     assert real["near_copies"].value == 1  # they are training items, and are found out
     assert bad["near_copies"].value == 0
     assert bad["neighbour_distance"].value > bad["neighbour_distance"].floor
@@ -101,6 +106,143 @@ def test_a_conditional_model_is_given_the_labels_of_the_held_out_items():
     data = dataset(spec, (60, 10, 40))
     sim.evaluate(model, data)
     assert torch.equal(torch.cat(seen), torch.from_numpy(data.test.condition["label"]))
+
+
+def test_a_picture_as_the_condition_is_made_of_the_held_out_items():
+    spec, seen = DataSpec(Levels((1, 4, 4), 2)), []
+    model = small_model(registry.find("vae"), spec.conditioned_on(("down:factor=2",)))
+    draw = model.sample
+    model.sample = lambda n, condition, **rest: seen.append(condition["down"]) or draw(n, condition, **rest)
+    data = dataset(spec, (60, 10, 40))
+    measures = sim.evaluate(model, data)
+    means = data.test.x.reshape(40, 1, 2, 2, 2, 2).mean((3, 5))
+    np.testing.assert_array_equal(torch.cat(seen).numpy(), np.floor(means + 0.5))
+    assert measures["frechet_distance"].n == 40
+
+
+def test_samples_are_drawn_in_blocks_of_their_own_noise(monkeypatch):
+    """And the mapping holds them, each with its nearest training item."""
+    monkeypatch.setattr(subject, "DRAWN_AT_ONCE", 16)
+    spec, sizes = SPECS["grey-labelled"], []
+    model = small_model(registry.find("vae"), spec)
+    draw = model.sample
+    model.sample = lambda n, condition, **rest: sizes.append(n) or draw(n, condition, **rest)
+    data = dataset(spec, (60, 10, 40))
+    found = sim.evaluate(model, data)
+    assert sizes == [16, 16, 8]
+    assert found.samples.shape == (40, 1, 8, 8)
+    assert found.neighbours.index.shape == (40,)
+    shorter = sim.evaluate(model, replace(data, test=data.test.rows(slice(32))))
+    np.testing.assert_array_equal(shorter.samples, found.samples[:32])
+    encoder = small_model(registry.find("autoencoder"), SPECS["grey"])
+    assert sim.evaluate(encoder, dataset(SPECS["grey"])).samples is None
+
+
+def sorted_by_label(data: Dataset) -> Dataset:
+    parts = (split.rows(np.argsort(split.condition["label"], kind="stable")) for split in data.splits)
+    train, valid, test = parts
+    return replace(data, train=train, valid=valid, test=test)
+
+
+def test_a_sorted_split_gives_what_a_shuffled_one_does(monkeypatch, digits):
+    """The first 120 of 359 sorted digits are 0, 1, 2 and 3 alone, from which real items would seem far away."""
+    monkeypatch.setattr(subject, "LARGEST", 120)
+    spec = digits.spec.conditioned_on(())
+    real = np.random.default_rng(0).permutation(digits.valid.x)[:120]
+    model = randomise(small_model(registry.find("gated-pixelcnn"), spec)).eval()
+    figures = {}
+    for name, data in (("shuffled", digits), ("sorted", sorted_by_label(digits))):
+        found = sim.evaluate(Replay(spec, real), data)
+        assert "120 of 359 test items, drawn by seed 0" in found["frechet_distance"].protocol
+        assert found["frechet_distance"].n == 120
+        figures[name] = found["frechet_distance"], sim.score(model, data, limit=120)
+    (shuffled, score), (ordered, other) = figures["shuffled"], figures["sorted"]
+    assert ordered.low < shuffled.value < ordered.high
+    assert ordered.value < 1.5 * ordered.floor
+    assert abs(score.nats - other.nats) < 3 * np.hypot(score.standard_error, other.standard_error)
+    assert len(np.unique(sorted_by_label(digits).test.condition["label"][other.index])) == 10
+
+
+# Metrics from outside
+
+
+@pytest.fixture
+def registering(monkeypatch):
+    """What is registered in a test is gone after it."""
+    monkeypatch.setattr(table, "_metrics", dict(table._metrics))
+
+
+def test_a_metric_from_outside_stands_among_the_others(registering):
+    @metric(needs=(Sampler,))
+    def brightness(subject: Subject) -> Measure:
+        means = subject.samples.reshape(len(subject.samples), -1).mean(1)
+        half = 1.96 * float(means.std()) / len(means) ** 0.5
+        value, floor = float(means.mean()), float(subject.held_out.mean())
+        return Measure(value, value - half, value + half, floor, len(means), "estimate", "mean level of the samples")
+
+    @metric(needs=(Sampler, Density | Bound), name="two-figures")
+    def several(subject: Subject) -> dict[str, Measure]:
+        return {name: Measure(0, 0, 0, None, subject.score.n, "exact", name) for name in ("a", "b")}
+
+    @metric(needs=(Classifier,))
+    def of_classifiers(subject: Subject) -> Measure:
+        raise AssertionError("the model is none")
+
+    @metric(labels=True)
+    def of_labels(subject: Subject) -> Measure:
+        return Measure(len(subject.labels), 0, 0, None, 1, "exact", ", ".join(subject.labels))
+
+    @metric(packages=("no_such_package",), install="pip install it")
+    def of_a_package(subject: Subject) -> Measure:
+        raise AssertionError("it is not installed")
+
+    _, found = measured("gated-pixelcnn", "grey")
+    assert found["brightness"].value == pytest.approx(found.samples.mean())
+    assert found["brightness"].floor == pytest.approx(dataset(SPECS["grey"], (60, 10, 40)).test.x.mean())
+    assert {"a", "b"} < found.keys()
+    assert not {"of_classifiers", "of_labels", "of_a_package"} & found.keys()
+    assert found.left_out == {"of_a_package": "it needs no_such_package: pip install it"}
+    _, gan = measured("dcgan", "grey")
+    assert "brightness" in gan
+    assert "a" not in gan
+    unconditional = small_model(registry.find("dcgan"), SPECS["grey"])
+    assert sim.evaluate(unconditional, dataset(SPECS["grey-labelled"]))["of_labels"].protocol == "label"
+
+
+def test_what_is_shared_is_computed_once(registering):
+    taken = []
+
+    @metric(needs=(Sampler,))
+    def first(subject: Subject) -> Measure:
+        taken.append(subject.samples)
+        return Measure(0, 0, 0, None, 1, "exact", "")
+
+    @metric(needs=(Sampler,))
+    def second(subject: Subject) -> Measure:
+        return first(subject)
+
+    _, found = measured("dcgan", "grey")
+    assert taken[0] is taken[1] is found.samples
+
+
+def test_two_of_one_name_are_refused(registering):
+    with pytest.raises(ValueError, match="two metrics are called 'near_copies'"):
+        metric(name="near_copies")(lambda subject: Measure(0, 0, 0, None, 1, "exact", ""))
+
+    @metric()
+    def mine(subject: Subject) -> dict[str, Measure]:
+        return {"near_copies": Measure(0, 0, 0, None, 1, "exact", "")}
+
+    with pytest.raises(UsageError, match="'mine' gives 'near_copies', which another metric gives too"):
+        measured("dcgan", "grey")
+
+
+def test_a_subject_says_what_the_model_lacks():
+    encoder = Subject(small_model(registry.find("autoencoder"), SPECS["grey"]), dataset(SPECS["grey"]))
+    with pytest.raises(NotSupported, match="autoencoder cannot sample"):
+        _ = encoder.samples
+    with pytest.raises(NotSupported, match="dcgan has no encoder"):
+        _ = Subject(small_model(registry.find("dcgan"), SPECS["grey"]), dataset(SPECS["grey-labelled"])).codes
 
 
 def test_other_data_are_refused():

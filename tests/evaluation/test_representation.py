@@ -1,6 +1,7 @@
-"""Probes and clusters: what can be told is told, what cannot is chance, and pixels stand beside it."""
+"""Probes and clusters: what codes know is found, what they do not is chance, and pixels stand beside it."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,14 +14,13 @@ from simulacra import registry
 from simulacra.data import ClassLabel, Dataset, DataSpec
 from simulacra.distributions import PointMass
 from simulacra.errors import UsageError
-from simulacra.evaluation import representation
-from simulacra.evaluation.evaluate import codes_unjudged
+from simulacra.evaluation import representation, table
 from simulacra.evaluation.representation import cluster, linear_probe, nearest_neighbours
-from simulacra.fields import Levels
+from simulacra.fields import Levels, Real
 
 
 def clouds(n: int, seed: int, apart: float = 6.0) -> tuple[np.ndarray, np.ndarray]:
-    """Three clouds of 5 numbers each, of which two tell the class, in an order that is not that of the clouds."""
+    """Three clouds of 5 numbers each, of which two show the class, in an order that is not that of the clouds."""
     rng = np.random.default_rng(seed)
     y = rng.integers(3, size=n)
     x = rng.normal(size=(n, 5))
@@ -41,7 +41,7 @@ def test_the_linear_probe_is_the_one_of_scikit_learn():
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_classes_that_lie_apart_are_told(probe):
+def test_classes_that_lie_apart_are_found(probe):
     (train, y), (test, truth) = clouds(300, 0), clouds(200, 1)
     assert (probe(train, y, test) == truth).mean() > 0.99
     assert (probe(train, 10 * y + 4, test) == 10 * truth + 4).mean() > 0.99  # whatever the classes are called
@@ -69,7 +69,7 @@ def test_a_dimension_without_variance_harms_no_probe():
 
 
 class Ideal(torch.nn.Module):
-    """An encoder that tells the classes of a data set apart, or nothing at all; its codes come from the pixels."""
+    """An encoder that separates the classes of a data set, or knows nothing of them; its codes come from the pixels."""
 
     def __init__(self, spec: DataSpec, code) -> None:
         super().__init__()
@@ -110,10 +110,10 @@ def test_evaluate_judges_codes_beside_pixels_and_all_factors():
     assert bad["mutual_information_gap"].value < 0.1
 
 
-def test_a_field_that_the_encoder_is_told_is_not_asked_for():
+def test_a_field_of_the_condition_is_not_predicted():
     data = labelled((60, 10, 40))
-    told = Ideal(data.spec.conditioned_on(("label",)), lambda x: x[:, :2])
-    measures = sim.evaluate(told, data)
+    conditional = Ideal(data.spec.conditioned_on(("label",)), lambda x: x[:, :2])
+    measures = sim.evaluate(conditional, data)
     assert set(measures) == {"linear_probe_error", "knn_probe_error", "clustering_accuracy"}
     assert all("of place from the 2 numbers of a mean code" in measure.protocol for measure in measures.values())
     assert sim.evaluate(Ideal(data.spec, lambda x: x[:, :2]), data) == {}
@@ -135,6 +135,18 @@ def test_items_are_few_enough_and_drawn_from_the_whole_split(monkeypatch):
     assert "300 of 900 training items, judged on 100 of 500 test items" in measures["linear_probe_error"].protocol
 
 
+def test_fields_that_are_no_classes_are_not_predicted():
+    """Attributes and pictures beside the items have no probes; the label has its own."""
+    data = labelled((60, 10, 40))
+    fields = {"weight": Real((2,)), "label": ClassLabel(3)}
+    for split in data.splits:
+        split.condition["weight"] = np.zeros((len(split), 2), np.float32)
+        del split.condition["place"]
+    data = replace(data, spec=DataSpec(data.spec.x, fields))
+    measures = sim.evaluate(Ideal(data.spec.conditioned_on(()), lambda x: x[:, :2]), data)
+    assert set(measures) == {"linear_probe_error", "knn_probe_error", "clustering_accuracy"}
+
+
 def test_large_codes_are_brought_to_their_components_first():
     data = labelled((300, 10, 40))
     spread = torch.randn(2, 1000, generator=torch.Generator().manual_seed(0))
@@ -151,10 +163,12 @@ def test_codes_of_a_labelled_set_are_judged_whatever_the_model():
 def test_without_the_extra_codes_are_left_out_and_the_extra_is_named(monkeypatch):
     data = labelled((60, 10, 40))
     model = Ideal(data.spec.conditioned_on(()), lambda x: x[:, :2])
-    assert not codes_unjudged(model, data)
+    assert sim.evaluate(model, data).left_out == {}
     monkeypatch.setitem(sys.modules, "sklearn.neighbors", None)
-    monkeypatch.setattr(representation, "available", lambda: False)
-    assert sim.evaluate(model, data) == {}
-    assert codes_unjudged(model, data)
+    monkeypatch.setattr(table, "find_spec", lambda package: None if package == "sklearn" else package)
+    found = sim.evaluate(model, data)
+    assert found == {}
+    assert set(found.left_out) == {"probes", "disentanglement"}
+    assert found.left_out["probes"] == "it needs sklearn: pip install 'simulacra[eval]'"
     with pytest.raises(UsageError, match=r"pip install 'simulacra\[eval\]'"):
         nearest_neighbours(*clouds(30, 0), items(SPECS["continuous"], 3).numpy())

@@ -12,6 +12,7 @@ from simulacra import registry
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation import likelihood, score_items
+from simulacra.evaluation.estimators import choose
 from simulacra.fields import Levels
 
 
@@ -50,22 +51,54 @@ def test_bits_per_dimension_are_nats_over_dims_ln_2(name):
     assert (result.kind, result.samples) == ("exact", None)
 
 
-@pytest.mark.parametrize("batch", [1, 5, 7, 12, 100])
+@pytest.mark.parametrize("block", [1, 5, 7, 12, 100])
 @pytest.mark.parametrize("name", ["grey", "grey-labelled"])
-def test_a_ragged_last_batch_counts_like_the_others(monkeypatch, batch, name):
+def test_a_ragged_last_block_counts_like_the_others(monkeypatch, block, name):
     data, model = dataset(SPECS[name]), exact(name)
     whole = score_items(model, data.test)
     assert len(whole) == 12
-    monkeypatch.setattr(likelihood, "BATCH", batch)
+    monkeypatch.setattr(likelihood, "BLOCK", block)
     np.testing.assert_allclose(score_items(model, data.test), whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+def test_the_noise_of_a_block_is_its_own(samples):
+    """Items further on change no bound, nor does the order of the blocks: they may be spread over processes."""
+    data, model = dataset(SPECS["grey-labelled"], (5, 5, 200)), bounded("grey-labelled")
+    whole = score_items(model, data.test, samples, seed=3)
+    np.testing.assert_array_equal(score_items(model, data.test.rows(slice(128)), samples, seed=3), whole[:128])
+    how, index = choose(samples=samples), np.arange(200)
+    blocks = {block: likelihood._of_block(model, data.test, how, index, 3, block) for block in (3, 1, 0, 2)}
+    np.testing.assert_array_equal(np.concatenate([-blocks[block].log_prob.numpy() for block in range(4)]), whole)
+    same = data.test.rows(np.arange(200) % 64)
+    first, second = score_items(model, same, samples, seed=3)[:128].reshape(2, 64)
+    assert (first != second).all()  # the same items in another block have other noise
 
 
 def test_splits_and_limits_are_what_they_say():
     data, model = dataset(SPECS["grey"]), exact()
     assert [sim.score(model, data, split).n for split in ("train", "valid", "test")] == [40, 10, 12]
-    np.testing.assert_allclose(score_items(model, data.test, limit=5), score_items(model, data.test)[:5], rtol=1e-5)
+    whole, some = sim.score(model, data), sim.score(model, data, limit=5)
+    assert (whole.index == np.arange(12)).all()
+    assert (len(some.index), some.n) == (5, 5)
+    assert (np.diff(some.index) > 0).all()
+    np.testing.assert_allclose(some.per_item, whole.per_item[some.index], rtol=1e-5)
+    np.testing.assert_array_equal(score_items(model, data.test, limit=5), some.per_item)
+    assert sim.score(model, data, limit=5, seed=1).index.tolist() != some.index.tolist()
+    assert sim.score(model, data, limit=100) == whole
+    with pytest.raises(UsageError, match="at least one item is needed, not 0"):
+        sim.score(model, data, limit=0)
     with pytest.raises(UsageError, match=r"no split 'tset'. Did you mean 'test'"):
         sim.score(model, data, "tset")
+
+
+def test_a_derived_condition_is_that_of_the_item_whichever_are_drawn():
+    """What is random in a derivation follows from the number of the item in its split, not its place in a batch."""
+    spec = SPECS["grey"].conditioned_on(("mask:kind=random",))
+    model = randomise(small_model(registry.find("gated-pixelcnn"), spec)).eval()
+    data = dataset(SPECS["grey"], (5, 5, 100))
+    whole, some = sim.score(model, data), sim.score(model, data, limit=20)
+    np.testing.assert_allclose(some.per_item, whole.per_item[some.index], rtol=1e-5)
 
 
 def test_a_bound_is_called_one_and_tightens_with_draws():
@@ -126,10 +159,19 @@ def test_a_conditional_model_needs_labels_that_it_knows():
     with pytest.raises(UsageError, match=r"no field 'label'"):
         sim.score(exact("grey-labelled"), dataset(SPECS["grey"]))
     many = dataset(DataSpec(Levels((1, 8, 8), 17), labels(5)))
-    with pytest.raises(UsageError, match=r"label 3 does not exist"):
+    with pytest.raises(UsageError, match=r"the model knows 3 classes of 'label', and these data have the value 3"):
         sim.score(exact("grey-labelled"), many)
 
 
 def test_no_draws_are_no_bound():
     with pytest.raises(UsageError, match=r"samples >= 1"):
         sim.score(bounded(), dataset(SPECS["grey"]), samples=0)
+
+
+def test_the_json_of_a_score_holds_no_items():
+    scored = sim.score(bounded(), dataset(SPECS["grey"]))
+    assert list(scored.to_json()) == [
+        "model", "data", "split", "n", "kind", "nats", "bits_per_dim", "standard_error", "samples", "estimator",
+        "monte_carlo_error", "effective_sample_size",
+    ]  # fmt: skip
+    assert scored.per_item.mean() == scored.nats

@@ -51,13 +51,13 @@ def test_batches_and_read_only_arrays_change_nothing(monkeypatch):
     made, x = model(), items(SPECS["grey"], 7)
     whole, array = sim.surprise(made, x), x.numpy()
     array.flags.writeable = False
-    monkeypatch.setitem(sim.surprise.__globals__, "BATCH", 3)
+    monkeypatch.setitem(sim.surprise.__globals__, "BLOCK", 3)
     np.testing.assert_allclose(sim.surprise(made, array), whole, rtol=1e-5, atol=1e-6)
 
 
-def test_what_cannot_be_asked():
+def test_what_has_no_map():
     vae = small_model(registry.find("vae"), SPECS["grey"])
-    with pytest.raises(NotSupported, match=r"vae cannot tell where.*gated-pixelcnn"):
+    with pytest.raises(NotSupported, match=r"vae is no chain of conditionals.*gated-pixelcnn"):
         sim.surprise(vae, items(SPECS["grey"], 2))
     with pytest.raises(UsageError, match=r"items of shape \(1, 8, 8\)"):
         sim.surprise(model(), items(SPECS["grey"], 2)[0])

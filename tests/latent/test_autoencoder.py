@@ -18,7 +18,9 @@ LABELLED = SPECS["grey-labelled"]
 
 
 def small(spec: DataSpec = LABELLED, **arguments) -> Autoencoder:
-    return randomise(Autoencoder(spec, **({"latent": 3, "network": Dense(hidden=16, layers=2)} | arguments)).double().eval())
+    return randomise(
+        Autoencoder(spec, **({"latent": 3, "network": Dense(hidden=16, layers=2)} | arguments)).double().eval()
+    )
 
 
 def test_the_loss_is_the_squared_error_of_an_item_on_the_centred_grid():

@@ -64,7 +64,9 @@ def test_the_bound_of_an_item_whose_class_is_unknown_is_that_of_the_marginal(ste
     for i, own in enumerate(y.tolist()):
         one = x[i : i + 1]
         alone = (
-            model.elbo(one, {"label": own}) if own >= 0 else -model.loss(Turn(one, of_classes(y[i : i + 1])))["unlabelled"]
+            model.elbo(one, {"label": own})
+            if own >= 0
+            else -model.loss(Turn(one, of_classes(y[i : i + 1])))["unlabelled"]
         )
         torch.testing.assert_close(bounds[i], alone.squeeze())
 

@@ -148,7 +148,11 @@ def test_a_vampprior_is_the_encoders_answer_to_its_pseudo_inputs():
     ("spec", "arguments", "message"),
     [
         (BINARY, {"objective": "iwea"}, "Did you mean 'iwae'"),
-        (BINARY, {"objective": "iwae:beta=4.0"}, "objective 'iwae' has no argument 'beta', which elbo has. Known: draws"),
+        (
+            BINARY,
+            {"objective": "iwae:beta=4.0"},
+            "objective 'iwae' has no argument 'beta', which elbo has. Known: draws",
+        ),
         (BINARY, {"objective": "dreg:warmup=10"}, "objective 'dreg' has no argument 'warmup', which elbo has"),
         (BINARY, {"objective": {"iwae": {"free_bits": 0.1}}}, "objective 'iwae' has no argument 'free_bits'"),
         (BINARY, {"objective": "iwae:draws=1"}, "draws >= 2, not 1"),

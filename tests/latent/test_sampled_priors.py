@@ -6,8 +6,8 @@ import pytest
 import torch
 from small import SPECS, items, labels
 
-from simulacra.condition import Condition
 from simulacra import parts
+from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import ModelFileError, NotSupported, UsageError
@@ -162,7 +162,10 @@ def test_modes_of_ones_own_are_those_of_the_classes():
 @pytest.mark.parametrize("name", ["gaussian", "ring", "swiss-roll"])
 def test_the_name_of_a_prior_that_saved_models_mean_cannot_be_taken(kind, name):
     before = parts.named("sampled-prior")[name]
-    mine = {"draw": lambda self, n, latent, generator: torch.zeros(n, 2), "draw_modes": lambda self, *_: torch.zeros(1, 2)}
+    mine = {
+        "draw": lambda self, n, latent, generator: torch.zeros(n, 2),
+        "draw_modes": lambda self, *_: torch.zeros(1, 2),
+    }
     with pytest.raises(ValueError, match=f"two parts of the kind 'sampled-prior' are called '{name}'"):
         part("sampled-prior", name)(type("Mine", (kind,), mine))
     assert parts.named("sampled-prior")[name] is before
@@ -194,7 +197,9 @@ def test_a_saved_model_whose_prior_is_not_imported_says_so(monkeypatch, tmp_path
         part("sampled-prior", "square")(Square)
         save(WAEMMD(SPECS["grey"], latent=3, network=SMALL, prior=Square(half=2.0)), tmp_path)
         assert load(tmp_path).codes == Square(half=2.0)
-    with pytest.raises(ModelFileError, match=r"no sampled-prior 'square'.*parts of test_sampled_priors: import .*first"):
+    with pytest.raises(
+        ModelFileError, match=r"no sampled-prior 'square'.*parts of test_sampled_priors: import .*first"
+    ):
         load(tmp_path)
 
 

@@ -61,8 +61,6 @@ class MultiscalePixelRNN(Autoregressive):
         dropout: float = 0.5,
     ) -> None:
         super().__init__(spec)
-        if kind not in KINDS:
-            raise UsageError(f"there is no PixelRNN of kind {kind!r}: use one of {', '.join(KINDS)}")
         if factor < 2:
             raise UsageError(f"a factor of at least 2 makes a small image, not {factor}")
         arguments = {"width": width, "layers": layers, "kernel": kernel, "dropout": dropout}

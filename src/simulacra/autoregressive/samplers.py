@@ -10,18 +10,33 @@ i of sweep t depends on coordinates before i of sweep t - 1 alone, so that after
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from simulacra.capabilities import Steps
+from simulacra.condition import ConditionLike
+from simulacra.data.spec import DataSpec
 from simulacra.distributions import Factorised, grid_dtype
 
-if TYPE_CHECKING:
-    from simulacra.autoregressive.chain import Autoregressive
-
 Progress = Callable[[Tensor, int, int], None]
+
+
+class Factors(Protocol):
+    """What is drawn from: a chain whose factors can be had all at once, and one after the other."""
+
+    spec: DataSpec
+
+    def conditionals(
+        self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
+    ) -> Factorised:
+        """As `Autoregressive.conditionals`."""
+        ...
+
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> Steps:
+        """As `Autoregressive.steps`."""
+        ...
 
 
 class Task(NamedTuple):
@@ -35,7 +50,7 @@ class Task(NamedTuple):
         progress: told the items so far, the number of coordinates that are final, and of all.
     """
 
-    model: Autoregressive
+    model: Factors
     order: Tensor
     noise: Tensor
     given: Mapping[str, Tensor]
@@ -73,7 +88,7 @@ SAMPLERS: dict[str, Callable[[Task], Tensor]] = {"cached": cached, "naive": naiv
 class WholeSteps:
     """`Steps` for any model that has `conditionals`, by computing all of them for every look."""
 
-    def __init__(self, model: Autoregressive, n: int, given: Mapping[str, Tensor], order: Tensor) -> None:
+    def __init__(self, model: Factors, n: int, given: Mapping[str, Tensor], order: Tensor) -> None:
         self.model, self.given, self.order, self.places = model, given, order, order.tolist()
         self.x = torch.zeros((n, *model.spec.shape), dtype=grid_dtype(model.spec.levels), device=order.device)
         self.told = 0

@@ -39,21 +39,21 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a wrong call, 1 for a failure, 128 + n after signal n."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
-    if not words or words[0] in ("-h", "--help"):
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in argv
+    argv = [argument for argument in argv if argument != "--debug"]
+    if not argv or argv[0] in ("-h", "--help"):
         print(overview())
         return 0
-    if words[0] == "--version":
+    if argv[0] == "--version":
         from simulacra import __version__
 
         print(f"simulacra {__version__}")
         return 0
     try:
-        words, modules = without_imports(words)
+        argv, modules = without_imports(argv)
         import_modules(modules)
-        return run(words[0], words[1:])
+        return run(argv[0], argv[1:])
     except Exception as error:
         if debug:
             raise
@@ -63,24 +63,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def run(command: str, words: Sequence[str]) -> int:
+def run(command: str, argv: Sequence[str]) -> int:
     if command not in COMMANDS:
         raise UsageError(f"there is no command {command!r}.{did_you_mean(command, COMMANDS)}")
     door = importlib.import_module(f"simulacra.cli.{command}")
-    door.main(words)
+    door.main(argv)
     return 0
 
 
-def without_imports(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words but for every `--import MODULE`, and the modules; raises UsageError where a name is missing."""
-    kept, modules, left = [], [], iter(words)
-    for word in left:
-        if word == "--import":
+def without_imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments but for every `--import MODULE`, and the modules; raises UsageError where a name is missing."""
+    kept, modules, left = [], [], iter(argv)
+    for argument in left:
+        if argument == "--import":
             modules.append(next(left, ""))
-        elif word.startswith("--import="):
-            modules.append(word.removeprefix("--import="))
+        elif argument.startswith("--import="):
+            modules.append(argument.removeprefix("--import="))
         else:
-            kept.append(word)
+            kept.append(argument)
     if "" in modules or not kept:
         raise UsageError(
             "--import needs the name of a module, and a command: simulacra fit mine digits --import my_models"

@@ -1,10 +1,11 @@
-"""From words to a command: typed records become flags, and whatever is wrong becomes one line."""
+"""From the arguments of a call to a command: typed records become flags, and what is wrong becomes one line."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Given:
         from simulacra.cli.given import values_of
 
         short = [] if self.label is None else [f"label={self.label}"]
-        return values_of([*(word for words in self.given for word in words), *short], model)
+        return values_of([*itertools.chain(*self.given), *short], model)
 
     def condition(self, model: Model, elsewhere: bool = False) -> dict[str, Any] | None:
         """The values; None where there are none and they are found `elsewhere`, or classes are shown in turn.
@@ -131,12 +132,12 @@ class MaybeOnData(Given, ReadsData):
         return model, data, self.condition(model, elsewhere=data is not None)
 
 
-def parse(command: type[T], name: str, words: Sequence[str]) -> T:
-    """The record that the words describe; raises UsageError with one line for words that describe none."""
+def parse(command: type[T], name: str, argv: Sequence[str]) -> T:
+    """The record that the arguments describe; raises UsageError, in one line, for those that describe none."""
     message = io.StringIO()
     try:
         with contextlib.redirect_stderr(message):
-            return tyro.cli(command, prog=f"simulacra {name}", args=words, console_outputs=True)
+            return tyro.cli(command, prog=f"simulacra {name}", args=argv, console_outputs=True)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise

@@ -47,5 +47,5 @@ class Attribute(OnData):
         print(f"next: simulacra edit {self.run} {self.data}:0 --toward {path}=1")
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Attribute, "attribute", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Attribute, "attribute", argv)()

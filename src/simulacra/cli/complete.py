@@ -102,5 +102,5 @@ def _write(path: Path, arrays: dict[str, np.ndarray], spec: DataSpec) -> None:
         save_image(completions_picture(arrays["x"], arrays["mask"], arrays["completed"], spec), path)
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Complete, "complete", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Complete, "complete", argv)()

@@ -92,15 +92,15 @@ class Edit(Given, OnRun):
         return load_data_of(self.run, name, resize, self.levels, self.target)
 
 
-def _pair(word: str) -> tuple[str, float]:
+def _pair(text: str) -> tuple[str, float]:
     """NAME=NUMBER"""
-    name, _, number = word.rpartition("=")
+    name, _, number = text.rpartition("=")
     try:
         strength = float(number)
     except ValueError:
         strength = math.nan
     if not name or not math.isfinite(strength):
-        raise UsageError(f"{word!r} is not NAME=NUMBER, such as 3=+2 or smiling=1.5")
+        raise UsageError(f"{text!r} is not NAME=NUMBER, such as 3=+2 or smiling=1.5")
     return name, strength
 
 
@@ -110,5 +110,5 @@ def _dimension(name: str) -> int:
     return int(name)
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Edit, "edit", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Edit, "edit", argv)()

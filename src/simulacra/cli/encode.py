@@ -31,5 +31,5 @@ class Encode(OnData):
         print(as_json({"out": str(path), "shape": shape}) if self.json else f"codes of shape {shape} in {path}")
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Encode, "encode", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Encode, "encode", argv)()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Sequence
@@ -37,9 +38,12 @@ _OWN: list[Field] = [
     (
         "condition",
         Annotated[
-            tuple[str, ...],
+            tuple[tuple[str, ...], ...],
+            tyro.conf.UseAppendAction,
             tyro.conf.arg(
-                help="fields to condition on, as label; or made of x: down:factor=2, grey, edges, mask:kind=half"
+                metavar="FIELD ...",
+                help="fields to condition on, as label; or made of x: down:factor=2, grey, edges, mask:kind=half",
+                help_behavior_hint="",
             ),
         ],
         (),
@@ -78,7 +82,8 @@ def main(words: Sequence[str]) -> None:
     source = given.pop("data")
     dataset = load_data(source, own["resize"], own["levels"], own["target"])
     chosen = {name: value for name, value in given.items() if value is not None}
-    plan = make_plan(words[0], dataset, own["out"], own["condition"], own["fresh"], chosen, own["labels"])
+    condition = tuple(itertools.chain(*own["condition"]))
+    plan = make_plan(words[0], dataset, own["out"], condition, own["fresh"], chosen, own["labels"])
     if own["dry_run"]:
         found = rehearse(plan)
         print(as_json(found) if own["json"] else "\n".join(f"{name:<12} {text}" for name, text in found.items()))

@@ -34,16 +34,16 @@ ARRAYS = (".npy", ".npz")
 SHORT = 8  # numbers that are typed rather than put into a file
 
 
-def values_of(words: Sequence[str], model: Model) -> dict[str, Any]:
-    """`FIELD=VALUE` words as values by field; what is no field of the model stays text, for its own refusal.
+def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
+    """`FIELD=VALUE` pairs as values by field; what is no field of the model stays text, for its own refusal.
 
     Raises UsageError for another form, a field that is given twice, and text or a file that is no value of its field.
     """
     values: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
         if not equals or not name or not text:
-            raise UsageError(f"--given needs FIELD=VALUE, such as label=3, not {word!r}")
+            raise UsageError(f"--given needs FIELD=VALUE, such as label=3, not {pair!r}")
         if name in values:
             raise UsageError(f"{name!r} is given twice")
         field = model.spec.condition.get(name)

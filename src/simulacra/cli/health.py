@@ -37,5 +37,5 @@ def lines(found: Found) -> list[str]:
     return [f"codes of {found.n:,} {found.split} items:", *found_lines]
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Health, "health", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Health, "health", argv)()

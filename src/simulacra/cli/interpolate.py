@@ -63,5 +63,5 @@ def _write_film(path: Path, walks: np.ndarray, spec: DataSpec) -> None:
     write_bytes(path, there_and_back([picture(walks[:, step], spec) for step in range(walks.shape[1])]))
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Interpolate, "interpolate", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Interpolate, "interpolate", argv)()

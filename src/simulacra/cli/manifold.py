@@ -54,5 +54,5 @@ class Manifold(MaybeOnData):
         )
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Manifold, "manifold", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Manifold, "manifold", argv)()

@@ -41,5 +41,5 @@ class Neighbours(Given, ReadsData):
         print(f"{summary}; `simulacra evaluate` compares this with held-out items (near_copies)")
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Neighbours, "neighbours", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Neighbours, "neighbours", argv)()

@@ -33,5 +33,5 @@ class Reconstruct(OnData):
         print(f"{len(x)} items above their reconstructions in {path}")
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Reconstruct, "reconstruct", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Reconstruct, "reconstruct", argv)()

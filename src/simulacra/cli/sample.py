@@ -63,5 +63,5 @@ class Sample(Given, OnRun):
         )
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Sample, "sample", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Sample, "sample", argv)()

@@ -62,5 +62,5 @@ class Traverse(MaybeOnData):
         print(MEANING[found.importance.measure])
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Traverse, "traverse", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Traverse, "traverse", argv)()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,22 @@ import numpy as np
 
 from simulacra.compression.contents import Contents
 from simulacra.data.arrays import LABEL_NAMES, X_NAMES
+from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.labels import as_labels
 from simulacra.data.source import reading
 from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError
-from simulacra.weights import write_atomically
 
 
 def read_arrays(path: Path, spec: DataSpec) -> Contents:
-    """The items of a file with their channels first, and the fields of the model's condition that it has.
+    """The items of a file with their channels first, and the labels of the model's condition that it has.
 
     Raises DataError for a file that is damaged, holds Python objects, or lacks the array.
     """
     names = {field: LABEL_NAMES if field == "label" else (field,) for field in spec.condition}
     held, others = _load(path, {*X_NAMES, *(name for options in names.values() for name in options)})
-    x = next((held[name] for name in X_NAMES if name in held), np.empty(()))
-    if not x.ndim:
+    x = next((held[name] for name in X_NAMES if name in held), None)
+    if x is None:
         raise DataError(f"{path} holds no array of items called {' or '.join(map(repr, X_NAMES))}")
     found = {field: next((held[name] for name in options if name in held), None) for field, options in names.items()}
     fields = {field: as_labels(v, len(x), f"{path}:{field}") for field, v in found.items() if v is not None}
@@ -36,14 +35,13 @@ def read_arrays(path: Path, spec: DataSpec) -> Contents:
 
 
 def _load(path: Path, wanted: set[str]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The arrays that are wanted, and the names of the others."""
+    """The arrays that are wanted, with their axes and types as they are; and the names of the others."""
     with reading(path):
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}, []
-        with loaded:
-            held = {name: loaded[name] for name in loaded.files if name in wanted}
-            return held, [name for name in loaded.files if name not in wanted]
+        if path.suffix == ".npy":
+            return {"x": npy_array(path).read()}, []
+        keys = npz_keys(path)
+        held = {key: npz_array(path, key).read() for key in keys if key in wanted}
+        return held, [key for key in keys if key not in wanted]
 
 
 def _channels_first(x: np.ndarray, spec: DataSpec) -> np.ndarray:
@@ -66,14 +64,3 @@ def as_stored(x: np.ndarray, notes: Mapping[str, Any], where: str) -> np.ndarray
     if axes != list(x.shape[1:]):
         raise DataError(f"{where} is malformed: it notes axes {axes} for items of shape {x.shape[1:]}")
     return np.ascontiguousarray(x).astype(kind)
-
-
-def write_arrays(x: np.ndarray, fields: Mapping[str, np.ndarray], out: Path) -> None:
-    """x alone as .npy, or x and the fields as .npz; whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    if out.suffix == ".npy":
-        np.save(buffer, x, allow_pickle=False)
-    else:
-        np.savez_compressed(buffer, allow_pickle=False, x=x, **fields)
-    write_atomically(out, buffer.getvalue())

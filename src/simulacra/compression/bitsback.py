@@ -1,12 +1,12 @@
-r"""Coding with codes z that nobody asked for, at about -ELBO / ln 2 bits an item: what a model with a bound can do.
+r"""Coding by a latent variable z, at about -ELBO / ln 2 bits an item: what a model with a bound can do.
 
-Whoever codes is free to choose z, and lets bits choose that are to be sent anyway:
+The sender is free to choose z, and draws it by bits that are to be sent anyway:
 
     pop  z with q(z|x)      -log2 q(z|x) bits fewer
     push x with p(x|z)      -log2 p(x|z) bits more
     push z with p(z)        -log2 p(z) bits more:       -ELBO / ln 2 on average.
 
-Whoever decodes pops z, pops x, and pushes z with q(z|x): there are the bits again. What the first item pops is not paid
+The receiver pops z, pops x, and pushes z with q(z|x): there are the bits again. What the first item pops is not paid
 for by any before it, so once -log2 q(z|x) bits are lost. To let many items pop at once, a batch is as large as what
 lies on the stack can pay for. Its size is pushed after it; those of the first are small.
 
@@ -25,10 +25,11 @@ from torch import Tensor
 from simulacra.capabilities import Bound, Decoder, Encoder, Prior
 from simulacra.compression.cells import Cells, cells_of, pop_code, push_code
 from simulacra.compression.coder import masses_of, uniform
+from simulacra.compression.contents import classes_of
 from simulacra.compression.stack import Stack
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.distributions import Ancestral, Distribution, GridDistribution, Peaked
+from simulacra.distributions import Distribution, GridDistribution
 from simulacra.errors import NotSupported
 
 TABLE = 1 << 20  # masses of levels at a time,
@@ -48,22 +49,21 @@ class ByBitsBack:
     """Items of a model with codes <-> bytes; raises NotSupported, with the reason, where codes cannot be coded."""
 
     def __init__(self, model: CodeModel) -> None:
-        self.model = model
-        self.labels = {name: label.count for name, label in model.spec.classes("the codec").items()}
-        given = self._given({name: np.zeros(1, np.int64) for name in self.labels})
-        p, q = model.prior(1, given), model.encode(self._items(np.zeros((1, model.spec.dims), np.uint8)), given)
+        self.model, self.labels = model, {name: label.count for name, label in classes_of(model.spec).items()}
+        condition = self._condition({name: np.zeros(1, np.int64) for name in self.labels})
+        p, q = model.prior(1, condition), model.encode(self._items(np.zeros((1, model.spec.dims), np.uint8)), condition)
         self.cells = _cells(p)
-        if not (isinstance(p, Peaked) and isinstance(q, Peaked | Ancestral)) and type(q) is not type(p):
-            raise NotSupported(f"its encoder tells codes by a {type(q).__name__}, from which no bits can be taken")
-        x = model.decode(self._codes(self.cells, np.zeros((1, self.cells.numbers), np.int64)), given)
+        if not isinstance(q, self.cells.posteriors):
+            raise NotSupported(f"its encoder returns a {type(q).__name__}, from which no bits can be taken")
+        x = model.decode(self._codes(self.cells, np.zeros((1, self.cells.numbers), np.int64)), condition)
         if not isinstance(x, GridDistribution):
-            raise NotSupported(f"its decoder tells items by a {type(x).__name__}, which has no mass for each value")
+            raise NotSupported(f"its decoder returns a {type(x).__name__}, which has no mass for each value")
 
-    def nats(self, x: Tensor, given: Condition) -> Tensor:
+    def nats(self, x: Tensor, condition: Condition) -> Tensor:
         """The ELBO, (N,), always with the same noise."""
         with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []):
             torch.manual_seed(0)
-            return self.model.elbo(x, given)
+            return self.model.elbo(x, condition)
 
     def write(self, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int) -> bytes:
         """x (N, dims) uint8 and the fields (N,); at most `batch` items at a time."""
@@ -93,11 +93,11 @@ class ByBitsBack:
         return max(1, min(batch, CELLS // self.cells.numbers))
 
     def _push(self, stack: Stack, x: np.ndarray, fields: Mapping[str, np.ndarray]) -> None:
-        given = self._given(fields)
-        prior = self.model.prior(len(x), given)
+        condition = self._condition(fields)
+        prior = self.model.prior(len(x), condition)
         cells = _cells(prior)
-        code = pop_code(stack, cells, self.model.encode(self._items(x), given))
-        _push_items(stack, self.model.decode(self._codes(cells, code), given), x)
+        code = pop_code(stack, cells, self.model.encode(self._items(x), condition))
+        _push_items(stack, self.model.decode(self._codes(cells, code), condition), x)
         cells.push(stack, prior, code)
         for name, count in self.labels.items():
             _push_any(stack, fields[name], count)
@@ -106,15 +106,15 @@ class ByBitsBack:
         """The reverse of `_push`; x and the fields are overwritten."""
         for name, count in reversed(self.labels.items()):
             fields[name][:] = _pop_any(stack, len(x), count)
-        given = self._given(fields)
-        prior = self.model.prior(len(x), given)
+        condition = self._condition(fields)
+        prior = self.model.prior(len(x), condition)
         cells = _cells(prior)
         code = cells.pop(stack, prior)
-        _pop_items(stack, self.model.decode(self._codes(cells, code), given), x)
-        push_code(stack, cells, self.model.encode(self._items(x), given), code)
+        _pop_items(stack, self.model.decode(self._codes(cells, code), condition), x)
+        push_code(stack, cells, self.model.encode(self._items(x), condition), code)
 
-    def _given(self, fields: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-        return {name: torch.from_numpy(values).to(self.model.device) for name, values in fields.items()}
+    def _condition(self, fields: Mapping[str, np.ndarray]) -> Condition:
+        return Condition({name: torch.from_numpy(values) for name, values in fields.items()}).to(self.model.device)
 
     def _items(self, x: np.ndarray) -> Tensor:
         return torch.from_numpy(x).view(-1, *self.model.spec.shape).to(self.model.device)
@@ -127,7 +127,7 @@ def _cells(p: Distribution) -> Cells:
     cells = cells_of(p)
     if cells is None:
         raise NotSupported(
-            "its prior is no product over the coordinates of a code, and bits-back coding tells one after the other"
+            "its prior is no product over the coordinates of a code, and bits-back coding takes one after the other"
         )
     return cells
 

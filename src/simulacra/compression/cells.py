@@ -1,6 +1,6 @@
 r"""Codes z as integers, so that they can be pushed and popped like the levels of a pixel.
 
-A prior with a density divides the line of every coordinate into 16^4 cells of the same mass. A cell is told in four
+A prior with a density divides the line of every coordinate into 16^4 cells of the same mass. A cell is coded in four
 digits, which sixteenth of the line, which sixteenth of that, and so on: a posterior then needs tables of sixteen masses
 and not of 65,536. What a decoder reads for a cell is its median under the prior. The rate is therefore exactly that of
 a model with these codes; it is the bound of the model itself as far as cells are narrower than posteriors, which they
@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +28,13 @@ from simulacra.distributions import Ancestral, BinaryCode, Distribution, Factori
 
 
 class Cells(ABC):
-    """The cells of codes with `numbers` coordinates, base^digits for each; n codes are cells (n, numbers)."""
+    """The cells of codes with `numbers` coordinates, base^digits for each; n codes are cells (n, numbers).
+
+    Attributes:
+        posteriors: the distributions q whose masses in the cells are known.
+    """
+
+    posteriors: ClassVar[tuple[type[Distribution], ...]]
 
     def __init__(self, numbers: int, base: int, digits: int) -> None:
         self.numbers, self.base, self.digits = numbers, base, digits
@@ -67,6 +74,8 @@ class Cells(ABC):
 class EqualCells(Cells):
     """Cells of equal mass under a prior p with densities, (n, numbers)."""
 
+    posteriors = (Peaked, Ancestral)
+
     def __init__(self, p: Peaked) -> None:
         super().__init__(p.mean.shape[1], base=16, digits=4)
         self.p = p.precise()
@@ -89,6 +98,8 @@ class EqualCells(Cells):
 class Bits(Cells):
     """Codes of 0 and 1."""
 
+    posteriors = (BinaryCode,)
+
     def __init__(self, numbers: int) -> None:
         super().__init__(numbers, base=2, digits=1)
 
@@ -101,6 +112,8 @@ class Bits(Cells):
 
 class OneHots(Cells):
     """Codes that are one-hot in every coordinate."""
+
+    posteriors = (OneHotCode,)
 
     def __init__(self, numbers: int, categories: int) -> None:
         super().__init__(numbers, base=categories, digits=1)
@@ -147,8 +160,8 @@ def push_code(stack: Stack, cells: Cells, q: Distribution, code: np.ndarray) -> 
         return code[:, columns]
 
     _walk(cells, q, visit)
-    for part, layer, told in reversed(layers):
-        part.push(stack, layer, told)
+    for part, layer, cell in reversed(layers):
+        part.push(stack, layer, cell)
 
 
 def _walk(cells: Cells, q: Ancestral, visit: Callable[[Cells, Factorised, slice], np.ndarray]) -> None:

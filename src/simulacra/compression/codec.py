@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from simulacra import registry
 from simulacra.capabilities import Bound, Chain, Decoder, Density, Encoder, Prior
 from simulacra.compression.bitsback import ByBitsBack
 from simulacra.compression.container import (
@@ -22,6 +21,7 @@ from simulacra.compression.container import (
     pack,
     unpack,
 )
+from simulacra.compression.contents import classes_of
 from simulacra.compression.walk import ByChain, reproducibly
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import DataError, NotSupported, UsageError
@@ -34,7 +34,7 @@ BATCH = 256  # items that are coded together; a power of two
 class Scheme(Protocol):
     """A way in which the items of a model, and the fields of their condition, become bytes."""
 
-    def nats(self, x: torch.Tensor, given: Condition) -> torch.Tensor:
+    def nats(self, x: torch.Tensor, condition: Condition) -> torch.Tensor:
         """What it codes items at, (N,): the larger, the fewer bytes."""
         ...
 
@@ -56,7 +56,7 @@ def compress(
     than two bytes for each of its coordinates.
 
     A conditional model codes the condition with the items, uniformly. Where none is given it takes for every item the
-    class under which the item is most likely; such a class is needed for decoding, and is not told after it.
+    class under which the item is most likely; such a class is needed for decoding, and `decompress` does not return it.
 
     Args:
         model: an autoregressive model of data on a grid, or one with codes and a bound; or its run folder.
@@ -67,7 +67,8 @@ def compress(
     Raises:
         NotSupported: the model is no chain of conditional masses, and has no codes that can be coded; the message says
             why.
-        UsageError: items of another shape or off the grid, classes that do not exist, no package `constriction`.
+        UsageError: a model with a condition that is no class, items of another shape or off the grid, classes that do
+            not exist, no package `constriction`.
     """
     data = encode(as_model(model), x, condition)
     if out is not None:
@@ -152,7 +153,8 @@ def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, 
 
 
 def scheme_of(model: Model) -> Scheme:
-    """How items of this model are coded; raises NotSupported with the reason where they cannot be."""
+    """How items of this model are coded; raises NotSupported, or UsageError, with the reason where they cannot be."""
+    classes_of(model.spec)
     if model.spec.levels is None:
         why = "its data are continuous: they have densities, and only masses can be coded"
     elif isinstance(model, Chain):
@@ -169,9 +171,8 @@ def scheme_of(model: Model) -> Scheme:
             why = str(reason)
     else:
         why = "its likelihood is a bound, and it has no codes by which one could code at it"
-    name = registry.name_of(type(model))
     raise NotSupported(
-        f"{name} cannot compress: {why}; on data with levels, gated-pixelcnn can, and vae with a gaussian prior"
+        f"{model.name} cannot compress: {why}; on data with levels, gated-pixelcnn can, and vae with a gaussian prior"
     )
 
 
@@ -198,16 +199,16 @@ def _known_fields(model: Model, condition: ConditionLike | None, n: int) -> dict
 
 def _likeliest_fields(model: Model, scheme: Scheme, x: np.ndarray) -> dict[str, np.ndarray]:
     """For every item the classes y under which it is most likely, (N,) each; {} for an unconditional model."""
-    names, best = list(model.spec.condition), np.full(len(x), -np.inf)
-    fields = {name: np.zeros(len(x), np.int64) for name in names}
-    if not names:
+    labels, best = classes_of(model.spec), np.full(len(x), -np.inf)
+    fields = {name: np.zeros(len(x), np.int64) for name in labels}
+    if not labels:
         return fields
-    for classes in itertools.product(*(range(label.count) for label in model.spec.classes("the codec").values())):
-        given = dict(zip(names, classes, strict=True))
+    for classes in itertools.product(*(range(label.count) for label in labels.values())):
+        condition = dict(zip(labels, classes, strict=True))
         parts = [torch.from_numpy(x[i : i + BATCH]).to(model.device) for i in range(0, len(x), BATCH)]
-        likely = [scheme.nats(part, model.conditioned(given, len(part))) for part in parts]
+        likely = [scheme.nats(part, model.conditioned(condition, len(part))) for part in parts]
         nats = torch.cat(likely).cpu().double().numpy()
-        for name in names:
-            fields[name][nats > best] = given[name]
+        for name in labels:
+            fields[name][nats > best] = condition[name]
         best = np.maximum(best, nats)
     return fields

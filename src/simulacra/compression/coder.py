@@ -20,7 +20,7 @@ STATE, WORD = 64, 32  # bits that constriction's coder holds back, and that it l
 
 
 class Code(Protocol):
-    """Codes n symbols at once; a writer is told them, a reader finds them out. Both return them."""
+    """Codes n symbols at once; a writer takes them, a reader finds them out. Both return them."""
 
     def __call__(self, masses: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         """masses (n, L) as `integer_masses` makes them, symbols (n,) -> symbols (n,)."""

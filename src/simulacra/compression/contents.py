@@ -1,4 +1,4 @@
-"""What was found in a file, folder or data set, on its way to becoming bytes."""
+"""What a file, folder or data set holds, and which conditions can be coded beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from simulacra.data.spec import DataSpec
+from simulacra.fields import ClassLabel
+
+
+def classes_of(spec: DataSpec) -> dict[str, ClassLabel]:
+    """The condition of a model that compresses; raises UsageError for a field that is none of classes."""
+    return spec.classes("a model that compresses")
 
 
 @dataclass(frozen=True)

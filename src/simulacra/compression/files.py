@@ -1,4 +1,4 @@
-"""From what the user names to bytes, and from bytes to what it was: a data set's split, pictures, or arrays.
+"""From a source to bytes, and from bytes to what it was: a data set's split, pictures, or arrays.
 
 Of a path everything is taken, in order: nothing is drawn, split or left out. What its items were called, and how their
 values were stored, is noted beside them.
@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.compression.arrays import as_stored, read_arrays, write_arrays
+from simulacra.compression.arrays import as_stored, read_arrays
 from simulacra.compression.codec import decode, encode, read, scheme_of
 from simulacra.compression.container import unpack
 from simulacra.compression.contents import Contents
 from simulacra.compression.pictures import is_one_picture, names_in, read_pictures, write_pictures
-from simulacra.data import Card, Dataset, DataSpec, as_dataset, names
-from simulacra.data.idx import idx_source, is_idx
+from simulacra.data import Dataset, DataSpec, as_dataset, names
+from simulacra.data.idx import idx_batches, is_idx, labels_beside
 from simulacra.data.images import SUFFIXES
 from simulacra.errors import UsageError
+from simulacra.files import write_arrays
 from simulacra.model import Model, as_model
 from simulacra.weights import write_atomically
 
@@ -57,7 +58,8 @@ def compress_file(
 
     Raises:
         NotSupported: the model is no chain of conditional masses, and has no codes that can be coded.
-        UsageError: items that are not of the model's kind, a source that is not there, an `out` of another ending.
+        UsageError: a model with a condition that is no class, items that are not of its kind, a source that is not
+            there, an `out` of another ending.
         DataError: a source that cannot be read.
     """
     model, out = as_model(model), Path(out)
@@ -94,7 +96,7 @@ def decompress_file(model: Model | str | Path, path: str | Path, out: str | Path
     _check_place(out, called, header.labelled, where)
     x, fields, notes = decode(model, data, where)
     if out.suffix in (".npy", ".npz"):
-        write_arrays(as_stored(x, notes, where), fields, out)
+        write_arrays(out, {"x": as_stored(x, notes, where), **fields})
     else:
         write_pictures(x, called, notes, model.spec, out)
     return header.n
@@ -127,7 +129,7 @@ def _of_data_set(data: Dataset, spec: DataSpec, split: str, limit: int | None) -
 
 
 def _of_idx(path: Path, spec: DataSpec) -> Contents:
-    batches = list(idx_source(path, Card(path.name, str(path), "not stated")).batches())
+    batches = list(idx_batches("train", path, labels_beside(path)))
     known = [name for name in spec.condition if all(name in batch.fields for batch in batches)]
     fields = {name: np.concatenate([batch.fields[name] for batch in batches]) for name in known}
     return Contents(np.concatenate([batch.x for batch in batches]), fields)

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from simulacra.compression.contents import Contents
-from simulacra.data.images import FORMATS, SUFFIXES, read_pixels
+from simulacra.data.folder import files_below, is_image
+from simulacra.data.images import SUFFIXES, read_extras, read_pixels
 from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError, UsageError, WriteError
 from simulacra.pictures import png
@@ -48,23 +49,21 @@ def read_pictures(path: Path, spec: DataSpec, limit: int | None = None) -> Conte
 
 def _listing(folder: Path) -> tuple[list[Path], list[str]]:
     """The pictures below a folder and the names of the other files; raises UsageError where there are no pictures."""
-    below = {file.relative_to(folder): file for file in sorted(folder.rglob("*")) if file.is_file()}
-    visible = {name: file for name, file in below.items() if not any(part.startswith(".") for part in name.parts)}
-    pictures = [file for file in visible.values() if file.suffix.lower() in SUFFIXES]
+    files = files_below(folder)
+    pictures = [file for file in files if is_image(file)]
     if not pictures:
         raise UsageError(f"{folder} holds no {', '.join(SUFFIXES)} pictures")
-    return pictures, [name.as_posix() for name, file in visible.items() if file.suffix.lower() not in SUFFIXES]
+    return pictures, [file.relative_to(folder).as_posix() for file in files if not is_image(file)]
 
 
 def _read(file: Path, spec: DataSpec) -> tuple[np.ndarray, str]:
     """The pixels (C, H, W) of one file, and Pillow's name for their kind."""
-    pixels = read_pixels(file, spec)
-    with Image.open(file, formats=FORMATS) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            raise UsageError(f"{file} has several frames, and only the first could be kept")
-        if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < BRIGHTEST:
-            raise UsageError(f"{file} is partly transparent, which the model knows nothing of; make it opaque")
-        return pixels, image.mode
+    pixels, extras = read_pixels(file, spec), read_extras(file)
+    if extras.frames > 1:
+        raise UsageError(f"{file} has several frames, and only the first could be kept")
+    if extras.transparent:
+        raise UsageError(f"{file} is partly transparent, which the model knows nothing of; make it opaque")
+    return pixels, extras.mode
 
 
 def _levels(pixels: np.ndarray, spec: DataSpec, root: Path) -> tuple[np.ndarray, dict[str, Any]]:

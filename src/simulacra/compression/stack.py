@@ -5,7 +5,7 @@ masses, and pushing that draw brings the same bits back. Duda 2009, "Asymmetric 
 constriction's.
 
 A new stack stands on bits that look random and have no end. Of these the bytes hold only those that a pop has
-reached, and whoever has undone everything finds exactly them.
+reached, and exactly these are left when everything has been undone.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from simulacra.capabilities import Chain
 from simulacra.compression.coder import Code, Reader, Writer, masses_of, uniform
+from simulacra.compression.contents import classes_of
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 
@@ -37,9 +38,9 @@ class ByChain:
     def __init__(self, model: ChainModel) -> None:
         self.model = model
 
-    def nats(self, x: Tensor, given: Condition) -> Tensor:
-        """log p(x | given), (N,)."""
-        return self.model.log_each(x, given).flatten(1).sum(1)
+    def nats(self, x: Tensor, condition: Condition) -> Tensor:
+        """log p(x | condition), (N,)."""
+        return self.model.log_each(x, condition).flatten(1).sum(1)
 
     def write(self, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int) -> bytes:
         """x (N, dims) uint8 and the fields (N,), `batch` items at a time."""
@@ -59,15 +60,15 @@ def walk(model: ChainModel, x: np.ndarray, fields: Mapping[str, np.ndarray], bat
     """
     for start in range(0, len(x), batch):
         part = slice(start, start + batch)
-        for name, label in model.spec.classes("the codec").items():
+        for name, label in classes_of(model.spec).items():
             if label.count > 1:
                 fields[name][part] = code(uniform(label.count, len(x[part])), fields[name][part])
-        given = {name: _filled_up(values[part], batch, model.device) for name, values in fields.items()}
-        _walk_batch(model, x[part], given, batch, code)
+        condition = {name: _filled_up(values[part], batch, model.device) for name, values in fields.items()}
+        _walk_batch(model, x[part], Condition(condition), batch, code)
 
 
-def _walk_batch(model: ChainModel, x: np.ndarray, given: Mapping[str, Tensor], batch: int, code: Code) -> None:
-    steps = model.steps(batch, given)
+def _walk_batch(model: ChainModel, x: np.ndarray, condition: Condition, batch: int, code: Code) -> None:
+    steps = model.steps(batch, condition)
     for place in model.order().tolist():
         x[:, place] = code(masses_of(steps.look(), len(x)), x[:, place])
         steps.put(_filled_up(x[:, place], batch, model.device))

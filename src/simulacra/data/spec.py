@@ -24,6 +24,14 @@ class DataSpec:
     x: Field
     condition: Mapping[str, Field] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        fields = self.condition if isinstance(self.condition, Mapping) else {"condition": self.condition}
+        for name, own in (("x", self.x), *fields.items()):
+            if not isinstance(own, Field):
+                raise UsageError(
+                    f"{name!r} of a DataSpec is a field, such as Levels((1, 28, 28), 256), not {own!r:.40}"
+                )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(C, H, W) of an image, (D,) of a vector; raises UsageError where x is no one array of numbers."""

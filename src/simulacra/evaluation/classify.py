@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from simulacra.capabilities import Density, need
+from simulacra.capabilities import Bound, Classifier, Density, can, need
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
-from simulacra.feed import numbered
+from simulacra.feed import at_once, numbered
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import some_of
 
-BATCH = 64
 PRIORS = ("uniform", "train")
 
 
@@ -171,10 +170,10 @@ def log_likelihoods(model: Model, split: Split, limit: int | None = None, seed: 
 
 def _log_likelihoods(model: Model, split: Split, index: np.ndarray) -> np.ndarray:
     """Of the items with these numbers."""
-    density, (name, count), nats = need(model, Density), _class_field(model), []
+    density, (name, count), nats = _exact(model), _class_field(model), []
     unconditional = model.spec.conditioned_on(())
     with evaluating(model):
-        for x, _ in numbered(split, index, unconditional, model.device, BATCH):
+        for x, _ in numbered(split, index, unconditional, model.device, at_once(model)):
             classes = [model.conditioned({name: y}, len(x)) for y in range(count)]
             nats.append(torch.stack([density.log_prob(x, each) for each in classes], dim=1))
     return torch.cat(nats).cpu().double().numpy()
@@ -190,9 +189,9 @@ def log_evidence(model: Model, split: Split, limit: int | None = None, seed: int
     if model.spec.condition:
         nats = _log_likelihoods(model, split, index)
         return bayes(nats, np.full(nats.shape[1], -math.log(nats.shape[1])))[1]
-    density = need(model, Density)
+    density = _exact(model)
     with evaluating(model):
-        batches = numbered(split, index, model.spec, model.device, BATCH)
+        batches = numbered(split, index, model.spec, model.device, at_once(model))
         return torch.cat([density.log_prob(x) for x, _ in batches]).cpu().double().numpy()
 
 
@@ -249,9 +248,17 @@ def _labels(split: Split, name: str, index: np.ndarray, count: int, data: str) -
     return label
 
 
+def _exact(model: Model) -> Density:
+    why = ": bounds of two classes do not compare" if can(model, Bound) else ""
+    own = "; `simulacra evaluate` measures its own q(y | x)" if can(model, Classifier) else ""
+    return need(
+        model, Density, f"has no exact likelihood{why}{own}; fit gated-pixelcnn, which has one, with --condition label"
+    )
+
+
 def _class_field(model: Model) -> tuple[str, int]:
     """The one field of the condition, over whose values Bayes' rule runs, and the number of its classes."""
-    need(model, Density)
+    _exact(model)
     classes = model.spec.classes("a model that classifies")
     if len(classes) != 1:
         raise NotSupported(

@@ -74,7 +74,7 @@ def evaluate(model: Model | str | Path, data: Any, split: str = "test", seed: in
         if not each.suits(subject):
             continue
         if missing := each.missing():
-            left_out[each.name] = f"it needs {', '.join(missing)}{each.install and f': {each.install}'}"
+            left_out[each.name] = f"it needs {', '.join(missing)}" + (f": {each.install}" if each.install else "")
             continue
         found = each(subject)
         if twice := sorted(found.keys() & measures.keys()):

@@ -19,7 +19,7 @@ from simulacra.capabilities import Decoder, Encoder, Sampler, can
 from simulacra.data import Dataset, Split
 from simulacra.evaluation import fidelity
 from simulacra.evaluation.likelihood import has_likelihood, score_items
-from simulacra.feed import feed, in_order
+from simulacra.feed import OTHERS, at_once, feed, in_order, slices
 from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, mix
 from simulacra.training.judge import Judge, Verdict
@@ -27,7 +27,6 @@ from simulacra.training.judge import Judge, Verdict
 SCORED = 1000  # validation items by which a likelihood or a reconstruction is judged
 COMPARED = 2000  # validation items that samples are compared with
 HALVES = 20  # pairs of half samples behind a standard error
-BATCH = 250
 
 
 def usual_judge(model: Model) -> Judge | None:
@@ -51,7 +50,7 @@ def by_squared_error(model: Model, data: Dataset, seed: int) -> Verdict:
     assert isinstance(model, Decoder)
     total, items = 0.0, drawn_of(data.valid, SCORED, seed)
     with evaluating(model):
-        for x, condition in in_order(items, model.spec, model.device, BATCH):
+        for x, condition in in_order(items, model.spec, model.device, at_once(model)):
             made = model.decode(model.encode(x, condition).mean, condition).mean
             gap = model.spec.centred(made.float()) - model.spec.centred(x)
             total += float(gap.double().square().flatten(1).mean(1).sum())
@@ -102,8 +101,7 @@ def _samples(model: Model, items: Split, seed: int) -> np.ndarray:
     assert isinstance(model, Sampler)
     drawn, noise = [], generator(model.device, seed, "judge")
     with evaluating(model):
-        for start in range(0, len(items), BATCH):
-            part = slice(start, min(start + BATCH, len(items)))
+        for part in slices(len(items), OTHERS):  # of one size everywhere: the noise is drawn batch after batch
             _, condition = feed(items, part, model.spec, model.device)
             drawn.append(model.sample(part.stop - part.start, condition, generator=noise).cpu())
     return torch.cat(drawn).numpy()

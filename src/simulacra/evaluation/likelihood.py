@@ -16,11 +16,9 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
-from simulacra.feed import as_items, feed
+from simulacra.feed import BLOCK, as_items, feed, slices
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import seed_everything, some_of
-
-BLOCK = 64  # items with noise of their own; the activations of a convolutional model then fit the cache of a CPU
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def _number(value: Tensor) -> float | None:
 
 
 def score_items(model: Model, split: Split, samples: int = 1, limit: int | None = None, seed: int = 0) -> np.ndarray:
-    """Negative log-likelihood of every item, (N,) nats in float64, in order; arguments and errors as in `score`."""
+    """Negative log-likelihood of every item in order, (N,) nats in float64; arguments and errors as in `score`."""
     index = some_of(len(split), limit, seed, "score")
     return -_estimate(model, split, estimator_for(model, None, samples), index, seed).log_prob.numpy()
 
@@ -171,8 +169,7 @@ def surprise(model: Model | str | Path, x: Tensor | np.ndarray, condition: Condi
     chain, x = need(model, Chain), as_items(x, model.spec, model.device)
     condition, bits = model.conditioned(condition, len(x)), np.empty(x.shape)
     with evaluating(model):
-        for start in range(0, len(x), BLOCK):
-            part = slice(start, start + BLOCK)
+        for part in slices(len(x), BLOCK):
             nats = -chain.log_each(x[part], condition.rows(part))
             bits[part] = nats.cpu().double().numpy() / math.log(2)
     return bits

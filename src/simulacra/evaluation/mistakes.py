@@ -7,10 +7,8 @@ import torch
 
 from simulacra.capabilities import Classifier, need
 from simulacra.data import Split
-from simulacra.feed import in_order
+from simulacra.feed import at_once, in_order
 from simulacra.model import Model, evaluating
-
-BATCH = 250
 
 
 def mistakes(model: Model, split: Split) -> np.ndarray:
@@ -23,6 +21,6 @@ def mistakes(model: Model, split: Split) -> np.ndarray:
     with evaluating(model):
         wrong = [
             classifier.log_class_probs(x).argmax(1) != condition[field]
-            for x, condition in in_order(split, model.spec, model.device, BATCH)
+            for x, condition in in_order(split, model.spec, model.device, at_once(model))
         ]
     return torch.cat(wrong).cpu().numpy()

@@ -15,7 +15,10 @@ from PIL.Image import Image
 from simulacra.data import Dataset
 from simulacra.evaluation.measure import Measure
 from simulacra.pictures import picture, png
+from simulacra.randomness import some_of
 from simulacra.weights import write_atomically
+
+SHOWN = 64  # real items
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -47,7 +50,7 @@ class Chapter:
 
 def write_report(path: Path, data: Dataset, rows: Sequence[Mapping[str, str]], chapters: Sequence[Chapter]) -> None:
     """Write the report of some models on one data set."""
-    real = picture(np.asarray(data.test.x[:64]), data.spec)
+    real = picture(np.asarray(data.test.x[some_of(len(data.test), SHOWN, 0, "report")]), data.spec)
     counts = f"{len(data.train):,} items to learn from, figures on {len(data.test):,} others"
     source = f"Data: {data.card.source}; {data.card.licence}. Fingerprint {data.fingerprint[:16]}."
     parts = [

@@ -27,12 +27,11 @@ from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
 from simulacra.evaluation.logistic import standardised_regression
 from simulacra.evaluation.measure import Measure, interval_of_share
-from simulacra.feed import numbered
+from simulacra.feed import at_once, numbered
 from simulacra.model import Model, evaluating
 from simulacra.randomness import mix, some_of
 
 TRAIN, TEST = 5000, 2000  # items at most
-BATCH = 250
 NEIGHBOURS = 5
 RESTARTS = 5
 NUMBERS = 256  # of a code; of larger ones the leading principal components are taken
@@ -194,7 +193,7 @@ def cluster(train: np.ndarray, y: np.ndarray, test: np.ndarray, seed: int = 0) -
 
 def _codes(model: Model, split: Split, index: np.ndarray) -> np.ndarray:
     """The means of q(z|x), (n, D)."""
-    encoder, batches = need(model, Encoder), numbered(split, index, model.spec, model.device, BATCH)
+    encoder, batches = need(model, Encoder), numbered(split, index, model.spec, model.device, at_once(model))
     with evaluating(model):
         means = [encoder.encode(x, condition).mean.flatten(1).cpu() for x, condition in batches]
     return torch.cat(means).numpy()

@@ -89,9 +89,7 @@ def metric(
         own = Metric(name or function.__name__, function, tuple(needs), labels, tuple(packages), install)
         taken = _metrics.get(own.name)
         if taken is not None and _origin(taken.function) != _origin(function):
-            raise ValueError(
-                f"two metrics are called {own.name!r}: {taken.function} and {function}; name one otherwise"
-            )
+            raise ValueError(f"two metrics are called {own.name!r}: {taken.function} and {function}; give name=")
         _metrics[own.name] = own
         return function
 

@@ -87,7 +87,7 @@ def code_of(model: Model, x: Tensor, given: Condition) -> Tensor:
 
 
 def decoded(model: Model, z: Tensor, given: Condition) -> Tensor:
-    """Codes (N, ...) -> E[x|z] on the data grid, (N, *shape): what a decoder says of a code, without pixel noise."""
+    """Codes (N, ...) -> E[x|z] on the data grid, (N, *shape): what a decoder makes of a code, without pixel noise."""
     mean = decoded_mean(model, z, given)
     return mean if model.spec.levels is None else mean.float().round().clamp(0, model.spec.levels - 1).byte()
 

@@ -21,7 +21,7 @@ from simulacra.model import Model, as_model, evaluating
 
 @runtime_checkable
 class Weighing(Protocol):
-    """A model that knows how probable its completions are."""
+    """A model that assigns probabilities to its completions."""
 
     def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """log p(the unknown coordinates | the known ones that it looks at), (N,) nats."""

@@ -31,7 +31,7 @@ class Dimensions:
     draws:  (DRAWS, *shape) of it.
     mean:   (1, *shape) of the prior.
     start:  (1, *shape), where walks start that start from no item: the prior's mean, or one draw of it where the mean
-            is no code (it is discrete), or none that the decoder knows (that of a GAN has seen a shell around it).
+            is no code (it is discrete), or none that the decoder was trained on (a GAN's lie on a shell around it).
     scale:  (count,) standard deviations of the prior; ones where codes are discrete.
     values: how many values a dimension of a discrete code has; 0 for real numbers.
     """

@@ -62,7 +62,7 @@ def draw_into(
 ) -> None:
     """Fill items (n, *shape) with draw(part, noise) for one block of them after the other.
 
-    `key` are the seed and the verb; `reports`: `draw` also takes the argument `progress`, and says how far a block is.
+    `key` are the seed and the verb; `reports`: `draw` takes `progress` as well, and reports how far a block is.
     """
     n, dims = len(items), model.spec.dims
     for block, part in enumerate(slices(n, BLOCK)):
@@ -75,7 +75,7 @@ def draw_into(
 
 
 def reports_progress(draw: Callable[..., Tensor]) -> bool:
-    """Whether a model's way to draw says how far it is."""
+    """Whether a model's way to draw reports how far it is."""
     return "progress" in arguments(draw)
 
 

@@ -23,7 +23,7 @@ from simulacra.capabilities import Encoder, Layered, Quantised, can, need
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.exploration.codes import split_for
 from simulacra.exploration.posteriors import SILENT, Posteriors, posteriors
-from simulacra.feed import at_once, in_order
+from simulacra.feed import BLOCK, at_once, in_order
 from simulacra.model import Model, as_model, evaluating
 from simulacra.parts import called, is_part
 from simulacra.randomness import seed_everything
@@ -72,16 +72,15 @@ def health(
     model, data = as_model(model), as_dataset(data)
     need(model, Encoder)
     items = split_for(model, data, split)
-    seed_everything(seed, "health")
     n = min(len(items), limit or len(items))
-    return Health(model.name, data.name, split, n, dict(_findings(model, items, limit)))
+    return Health(model.name, data.name, split, n, dict(_findings(model, items, limit, seed)))
 
 
 def has_health(model: Model) -> bool:
     return can(model, Encoder)
 
 
-def _findings(model: Model, items: Split, limit: int | None) -> Iterator[tuple[str, Finding]]:
+def _findings(model: Model, items: Split, limit: int | None, seed: int) -> Iterator[tuple[str, Finding]]:
     if isinstance(model, Quantised):
         yield from _codebooks(model, model, items, limit)
         return
@@ -91,7 +90,7 @@ def _findings(model: Model, items: Split, limit: int | None) -> Iterator[tuple[s
         yield "kl", _kl(found.kl)
         yield "collapsed", _collapsed(model, found.silent)
     if isinstance(model, Layered):
-        yield "layers", _layers(model, model, items, limit)
+        yield "layers", _layers(model, model, items, limit, seed)
 
 
 def _active(model: Model, found: Posteriors) -> Finding:
@@ -140,10 +139,13 @@ def _changes(arguments: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(name, change(arguments[name])) for name, change in REMEDIES.items() if name in arguments]
 
 
-def _layers(model: Model, layered: Layered, items: Split, limit: int | None) -> Finding:
+def _layers(model: Model, layered: Layered, items: Split, limit: int | None, seed: int) -> Finding:
+    found = []
     with evaluating(model):
-        batches = in_order(items, model.spec, model.device, at_once(model), limit)
-        each = torch.cat([layered.kl_by_layer(x, condition).cpu() for x, condition in batches], dim=1).mean(1)
+        for block, (x, condition) in enumerate(in_order(items, model.spec, model.device, BLOCK, limit)):
+            seed_everything(seed, "health", block)
+            found.append(layered.kl_by_layer(x, condition).cpu())
+    each = torch.cat(found, dim=1).mean(1)
     used, count = int((each >= SILENT).sum()), len(each)
     advice = "every layer holds something of an item"
     if used < count:

@@ -15,27 +15,27 @@ from simulacra.randomness import mix
 REGIONS = ("top", "bottom", "left", "right", "centre")
 
 
-def mask_of(words: str, spec: DataSpec, seed: int = 0) -> np.ndarray:
+def mask_of(text: str, spec: DataSpec, seed: int = 0) -> np.ndarray:
     """(*shape), True where unknown.
 
     Args:
-        words: "top", "bottom", "left" or "right": that half; "centre": the middle half of both sides; "random:SHARE":
+        text: "top", "bottom", "left" or "right": that half; "centre": the middle half of both sides; "random:SHARE":
             this share of the pixels; else a file: a .png of the size of the images, white where unknown, or a .npy
             of 0 and 1 or of truths, (H, W) or (*shape).
         spec: of the items; a vector counts as one row of pixels.
         seed: of the random pixels.
 
     Raises:
-        UsageError: another word, a share that is none, a file that is not there.
+        UsageError: another name, a share that is none, a file that is not there.
         DataError: a file that is no mask, or one of another size.
     """
     height, width = spec.shape[1:] if spec.is_image else (1, *spec.shape)
-    if words in REGIONS:
-        found = _region(words, height, width)
-    elif words.startswith("random:"):
-        found = _at_random(words.removeprefix("random:"), height, width, seed)
+    if text in REGIONS:
+        found = _region(text, height, width)
+    elif text.startswith("random:"):
+        found = _at_random(text.removeprefix("random:"), height, width, seed)
     else:
-        found = _from_file(words, spec)
+        found = _from_file(text, spec)
     return np.broadcast_to(found, (spec.shape[0], height, width) if spec.is_image else (1, width)).reshape(spec.shape)
 
 
@@ -50,21 +50,21 @@ def _region(name: str, height: int, width: int) -> np.ndarray:
     }[name]
 
 
-def _at_random(words: str, height: int, width: int, seed: int) -> np.ndarray:
+def _at_random(text: str, height: int, width: int, seed: int) -> np.ndarray:
     share = -1.0
     with contextlib.suppress(ValueError):
-        share = float(words)
+        share = float(text)
     if not 0 < share <= 1:
-        raise UsageError(f"random:SHARE needs a share above 0 and up to 1, such as random:0.5, not {words!r}")
+        raise UsageError(f"random:SHARE needs a share above 0 and up to 1, such as random:0.5, not {text!r}")
     count = max(1, round(share * height * width))
     chosen = np.random.default_rng(mix(seed, "mask")).permutation(height * width)[:count]
     return np.isin(np.arange(height * width), chosen).reshape(height, width)
 
 
-def _from_file(words: str, spec: DataSpec) -> np.ndarray:
-    path = Path(words)
+def _from_file(text: str, spec: DataSpec) -> np.ndarray:
+    path = Path(text)
     if path.suffix not in (".png", ".npy"):
-        raise UsageError(f"there is no mask {words!r}.{did_you_mean(words, [*REGIONS, 'random:0.5', 'FILE.png'])}")
+        raise UsageError(f"there is no mask {text!r}.{did_you_mean(text, [*REGIONS, 'random:0.5', 'FILE.png'])}")
     if not path.exists():
         raise UsageError(f"there is no mask file {path}")
     try:

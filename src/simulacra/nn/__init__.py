@@ -3,7 +3,7 @@
 from simulacra.nn.attention import LookBack
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
-from simulacra.nn.embed import AddCondition, Embed, Vectors
+from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
@@ -33,4 +33,5 @@ __all__ = [
     "groups_of",
     "halvings",
     "padding",
+    "vector_of",
 ]

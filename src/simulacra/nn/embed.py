@@ -8,6 +8,7 @@ to features, in any number of layers.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import cast
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from simulacra.condition import Condition
 from simulacra.data.spec import centred
 from simulacra.derived import Derived
+from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel, Field, Index, LabelMap, Leaf, Levels, Many, Real, Record, Tokens
 from simulacra.nn.causal import Memory
 from simulacra.nn.pyramid import Halve
@@ -41,7 +43,7 @@ class Vectors(nn.ModuleDict):
     """A vector (N, width) for each field of a condition, by name."""
 
     def __init__(self, fields: Mapping[str, Field], width: int) -> None:
-        super().__init__({key(name): vector_of(name, field, width) for name, field in fields.items()})
+        super().__init__({key(name): vector_of(field, name, width) for name, field in fields.items()})
         self.names = list(fields)
 
     def forward(self, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -58,22 +60,32 @@ def vector(embedding: nn.Module, name: str, condition: Mapping[str, Tensor]) -> 
     return embedding(condition[name]) if isinstance(embedding, nn.Embedding) else embedding(condition)
 
 
-def vector_of(name: str, field: Field, width: int) -> nn.Module:
-    """The embedding of the field `name` as a vector: a table of rows for classes, else a network of the condition."""
-    own = plain(field)
-    if isinstance(own, ClassLabel):
-        return nn.Embedding(own.count, width)
-    if isinstance(own, Index):
-        return _OfIndex(name, own, width)
-    if isinstance(own, Tokens):
-        return _OfTokens(name, own, width)
-    if isinstance(own, Many):
-        return _OfMany(name, own, width)
-    if isinstance(own, Record):
-        return _OfRecord(name, own, width)
-    if is_map(own):
-        return _OfPicture(name, cast(Leaf, own), width)
-    return _OfNumbers(name, cast(Leaf, own), width)
+@functools.singledispatch
+def vector_of(field: Field, name: str, width: int) -> nn.Module:
+    """The embedding of the field `name` as a vector: a table of rows for classes, else a network of the condition.
+
+    One function for each kind of field; that of your own enters with `@vector_of.register`.
+    Raises UsageError for a field that no network knows how to read.
+    """
+    raise UsageError(
+        f"no network reads {name!r}, {field.describe()}: say how with @simulacra.nn.vector_of.register "
+        f"def _(field: {type(field).__name__}, name, width) -> nn.Module"
+    )
+
+
+@vector_of.register
+def _(field: ClassLabel, name: str, width: int) -> nn.Module:
+    return nn.Embedding(field.count, width)
+
+
+@vector_of.register
+def _(field: Derived, name: str, width: int) -> nn.Module:
+    return vector_of(field.own, name, width)
+
+
+@vector_of.register
+def _(field: Levels | Real | LabelMap, name: str, width: int) -> nn.Module:
+    return _OfPicture(name, field, width) if is_map(field) else _OfNumbers(name, field, width)
 
 
 class _OfNumbers(nn.Module):
@@ -119,6 +131,11 @@ class _OfPicture(nn.Module):
         return self.last(self.down(self.pixels(condition, self.last.weight)))
 
 
+@vector_of.register
+def _(field: Tokens, name: str, width: int) -> nn.Module:
+    return _OfTokens(name, field, width)
+
+
 class _OfTokens(nn.Module):
     """The mean over the tokens of a layer that reads each token and its place."""
 
@@ -135,6 +152,11 @@ class _OfTokens(nn.Module):
         return masked_mean(features, tokens >= 0)
 
 
+@vector_of.register
+def _(field: Index, name: str, width: int) -> nn.Module:
+    return _OfIndex(name, field, width)
+
+
 class _OfIndex(nn.Module):
     """A row for each place, and one for none."""
 
@@ -145,6 +167,11 @@ class _OfIndex(nn.Module):
 
     def forward(self, condition: Mapping[str, Tensor]) -> Tensor:
         return self.rows(condition[self.name] + 1)
+
+
+@vector_of.register
+def _(field: Record, name: str, width: int) -> nn.Module:
+    return _OfRecord(name, field, width)
 
 
 class _OfRecord(nn.Module):
@@ -158,13 +185,18 @@ class _OfRecord(nn.Module):
         return torch.stack(list(self.fields(condition).values())).sum(0)
 
 
+@vector_of.register
+def _(field: Many, name: str, width: int) -> nn.Module:
+    return _OfMany(name, field, width)
+
+
 class _OfMany(nn.Module):
     """The mean over the elements of a layer that reads each of them: their order does not matter."""
 
     def __init__(self, name: str, field: Many, width: int) -> None:
         super().__init__()
         self.name, self.columns = name, list(field.field.columns(name))
-        self.element = vector_of(name, field.field, width)
+        self.element = vector_of(field.field, name, width)
         self.last = nn.Linear(width, width)
 
     def forward(self, condition: Mapping[str, Tensor]) -> Tensor:

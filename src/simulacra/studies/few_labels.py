@@ -199,8 +199,10 @@ def _flat(codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 _HOW = "Adam, a learning rate that falls to zero as a cosine, averaged weights after the last step"
-_LAYERS = f"{M2['network'].layers} × {M2['network'].hidden} hidden"
-_M2 = f"{M2['latent']} latent, {_LAYERS}, {GENERATIVE['batch']} in a batch, half labelled"
+_M2 = (
+    f"{M2['latent']} latent, {M2['network'].layers} × {M2['network'].hidden} hidden, "
+    f"{GENERATIVE['batch']} in a batch, half labelled"
+)
 
 METHODS = {
     "probe": Method(_probe, 0, f"logistic regression on standardised mean codes, penalty {PENALTY:g}/2 |W|²"),

@@ -12,11 +12,12 @@ import numpy as np
 from simulacra.capabilities import Encoder
 from simulacra.data import Dataset, as_dataset
 from simulacra.data.hidden import hide_labels
+from simulacra.devices import choose_device
 from simulacra.errors import NotSupported, UsageError, did_you_mean
 from simulacra.model import Model, as_model
 from simulacra.studies.few_labels import METHODS, Encoded, FewLabelTask
 from simulacra.training.observers import Moment, Observer
-from simulacra.training.runtime import Runtime, choose_device
+from simulacra.training.runtime import Runtime
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from simulacra.errors import UsageError
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto`: the GPU of this process where there is one; raises UsageError for a device that is not here."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        why = "it is no device" if "device type" in str(error) else str(error).splitlines()[0]
-        raise UsageError(f"device {name!r} cannot be used here: {why}; use auto, cpu, cuda or mps") from None
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return device
+from simulacra.devices import choose_device
 
 
 def world_size() -> int:
