@@ -9,16 +9,17 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Flag, Given, Json, OnRun, Sampler, Seed, Watch, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Json, MaybeOnData, Sampler, Seed, Watch, as_json, optional, parse
 from simulacra.cli.output import write_items
 from simulacra.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Sample(Given, OnRun):
+class Sample(MaybeOnData):
     """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures.
 
-    A model that is conditioned on classes shows all of them in turn where no condition is given.
+    A model that is conditioned on classes shows all of them in turn where no condition is given. With DATA, one that is
+    conditioned on more is shown with the conditions of the test items, in their order.
     """
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
@@ -36,13 +37,18 @@ class Sample(Given, OnRun):
         import simulacra
         from simulacra.capabilities import Sampler, need
         from simulacra.cli.watch import watching
-        from simulacra.exploration.codes import condition_or_classes
+        from simulacra.exploration.codes import condition_or_classes, refuse_condition, split_for
+        from simulacra.feed import shown
 
         if (self.keep is None) != (self.judge is None):
             raise UsageError("--keep SHARE and --judge DATA go together: draws are kept by a judge fitted to DATA")
-        model = self.load_model()
-        need(model, Sampler)  # before anything else that may be wrong
-        given = condition_or_classes(model, self.condition(model), self.n)
+        need(self.load_model(), Sampler)  # before anything else that may be wrong
+        model, data, condition = self.loaded()
+        if data is None:
+            given = condition_or_classes(model, condition, self.n)
+        else:
+            refuse_condition(condition)
+            given = shown(model, split_for(model, data, "test"), self.n)
         with watching(model.spec, self.watch) as progress:
             items = simulacra.sample(
                 model,
