@@ -40,11 +40,7 @@ class Field(ABC):
     def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
         """Raise DataError, naming the first wrong item, unless columns (n, ...) hold values of this field.
 
-<<<<<<< HEAD
         items: (n,) numbers of the items that the rows belong to, where a list has several rows of one; else 0..n-1.
-=======
-        items: their numbers in the data set, (n,); 0, 1, ... without them.
->>>>>>> main
         """
 
     @abstractmethod
@@ -97,7 +93,6 @@ class Leaf(Field):
             )
         if (wrong := self.wrong(array)).any():
             at = np.unravel_index(int(wrong.argmax()), wrong.shape)
-<<<<<<< HEAD
             item = int(at[0]) if items is None else int(items[at[0]])
             raise DataError(f"{name}: the value {array[at]} of item {item} is not {self.wanted}")
 
@@ -115,10 +110,6 @@ def as_list(name: str, values: Any) -> list[Any]:
     if (isinstance(values, Sequence) and not isinstance(values, str | bytes)) or getattr(values, "ndim", 0):
         return list(values)
     raise UsageError(f"{name!r} has a list of values, not {values!r:.40}")
-=======
-            item = int(at[0] if items is None else items[at[0]])
-            raise DataError(f"{name}: the value {array[at]} of item {item} is not {self.wanted}")
->>>>>>> main
 
 
 def as_array(name: str, values: Any) -> np.ndarray:

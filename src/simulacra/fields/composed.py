@@ -127,10 +127,7 @@ class Many(Field):
         return not no_element and self.field.is_single(values[0])
 
     def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
-<<<<<<< HEAD
         """What is padding may be anything."""
-=======
->>>>>>> main
         mask = arrays[f"{name}.mask"]
         if mask.dtype != bool or mask.shape[1:] != (self.most,):
             raise DataError(
@@ -141,12 +138,7 @@ class Many(Field):
                 raise DataError(f"{key}: {arrays[key].shape} are not the elements of a mask {mask.shape}")
         owner = mask.nonzero()[0]
         present = {key: arrays[key][mask] for key in self.field.columns(name)}
-<<<<<<< HEAD
         self.field.check(name, present, owner if items is None else items[owner])
-=======
-        rows = np.nonzero(mask)[0]
-        self.field.check(name, present, rows if items is None else items[rows])
->>>>>>> main
 
     def describe(self) -> str:
         return f"at most {self.most} of {self.field.describe()}"
