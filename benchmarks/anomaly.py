@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 from record import conclude
-from strangers import arguments, corruptions, models, strangers, told
+from strangers import arguments, corruptions, described, models, strangers
 
 import simulacra as sim
 from simulacra.data import Dataset, Split
@@ -33,7 +33,7 @@ def main() -> None:
     asked = arguments(__doc__)
     figures, used = {}, {}
     for data, model in models(asked):
-        figures[data.name] = told(model) | compare(model, data, asked.limit)
+        figures[data.name] = described(model) | compare(model, data, asked.limit)
         n = min(asked.limit, len(data.test))
         used[data.name] = {"split": "test", "n": n, "fingerprint": data.fingerprint}
     conclude("anomaly", figures, smoke=asked.smoke, data=used, seeds=[0])

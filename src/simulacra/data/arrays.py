@@ -11,8 +11,8 @@ with `label_train` and so on. Every other array of as many items is a field by i
 real numbers (N, ...) are real, bytes (N, ...) are a picture or a vector on a grid, other integers (N, H, W) a map of
 classes. Arrays that are none of these are passed over.
 
-What `simulacra sample --out FILE.npz` writes says in the comment of the archive what its arrays are (`description`), and
-is read back as just that: levels, names of classes, tokens, lists and all.
+What `simulacra sample --out FILE.npz` writes says in the comment of the archive what its arrays are (`description`),
+and is read back as just that: levels, names of classes, tokens, lists and all.
 """
 
 from __future__ import annotations

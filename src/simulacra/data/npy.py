@@ -1,4 +1,4 @@
-"""Arrays in files of NumPy's formats, read a few megabytes at a time. Never unpickled: objects are refused by the header."""
+"""Arrays in files of NumPy's formats, read a few megabytes at a time; objects are refused and never unpickled."""
 
 from __future__ import annotations
 

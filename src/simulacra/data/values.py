@@ -1,4 +1,4 @@
-"""Arrays from outside as items and as fields: images with their channels first, labels, maps of classes, real numbers."""
+"""Arrays from outside as items and fields: images with their channels first, labels, maps of classes, real numbers."""
 
 from __future__ import annotations
 
