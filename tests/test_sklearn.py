@@ -48,7 +48,9 @@ def test_scores_are_densities_in_the_units_of_the_rows():
 
 def test_the_bound_stays_below_the_entropy_and_comes_near_it():
     rows = gaussian(2000, 1.0)
-    fitted = GenerativeModel(options={"steps": 600, "network": "dense:hidden=32,dropout=0.1", "latent": 2}, samples=64).fit(rows)
+    fitted = GenerativeModel(
+        options={"steps": 600, "network": "dense:hidden=32,dropout=0.1", "latent": 2}, samples=64
+    ).fit(rows)
     true = multivariate_normal(np.full(2, 100), [[1.0, 0.8], [0.8, 1.0]]).logpdf(rows).mean()
     assert fitted.kind_ == "bound"
     assert true - 0.3 < fitted.score(rows) < true + 0.05
