@@ -234,7 +234,7 @@ def test_feed_reads_it_where_the_data_hold_it():
         ("mask", REAL, "masks are for images on a grid of levels"),
         ("mask:share=0", GREY, "share above 0 and up to 1"),
         ("mask:share=1.5", GREY, "share above 0 and up to 1"),
-        ("mask:kind=haf", GREY, "kind of derivation 'mask' cannot be 'haf'. Did you mean 'half'"),
+        ("mask:kind=haf", GREY, "kind of derivation 'mask' cannot be 'haf': it is half or centre or random"),
         ("down:fator=2", GREY, "derivation 'down' has no argument 'fator'. Did you mean 'factor'"),
         ("down:factor=two", GREY, "factor of derivation 'down' is an integer, not 'two'"),
     ],

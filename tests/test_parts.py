@@ -247,7 +247,7 @@ def test_a_record_converts_what_it_is_given_as_it_is_made():
         ("dog:weight=much", "weight of animal 'dog' is a number, not 'much'"),
         ("dog:age", r"dog:age cannot be read: 'age' is not NAME=VALUE, as in dog:width=32"),
         ("dog:=3", "'=3' is not NAME=VALUE"),
-        ("herd:order=hep", "order of animal 'herd' cannot be 'hep'. Did you mean 'heap'"),
+        ("herd:order=hep", "order of animal 'herd' cannot be 'hep': it is line or heap"),
         ("herd:leader=hay", "there is no animal 'hay'"),
         ("herd:heir=quark", "there is no animal 'quark'"),
         ("herd:centre=(1,2,3)", "centre of animal 'herd' has 2 values, not 3"),
@@ -286,7 +286,7 @@ def test_what_is_no_part_is_refused_with_the_remedy(value, message):
         (lambda: Dog(age=-1), "age must be at least 0, not -1"),
         (lambda: Herd(Hay()), "leader of animal 'herd' is an animal, and hay is a food"),
         (lambda: Herd(others=(Fish(), Hay())), "others of animal 'herd' is an animal, and hay is a food"),
-        (lambda: Herd(order="hep"), "Did you mean 'heap'"),
+        (lambda: Herd(order="hep"), "cannot be 'hep': it is line or heap"),
         (lambda: Zoo({"west": 3}), "cages of animal 'zoo' 'west' is an animal, not 3"),
     ],
 )

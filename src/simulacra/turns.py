@@ -146,7 +146,11 @@ def players(phases: Sequence[Phase]) -> list[Player]:
 
 def names(phases: Sequence[Phase]) -> list[str]:
     """Of each phase a name that no other one has: its own, and a number where several have the same."""
-    own = [phase.name for phase in phases]
+    return numbered([phase.name for phase in phases])
+
+
+def numbered(own: Sequence[str]) -> list[str]:
+    """Names of which no two are the same: those that occur several times get a number, `a1` and `a2`."""
     return [f"{name}{1 + own[:i].count(name)}" if own.count(name) > 1 else name for i, name in enumerate(own)]
 
 

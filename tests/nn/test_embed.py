@@ -42,7 +42,7 @@ def some(field: Field, n: int = 12, seed: int = 0) -> Condition:
 
 def made(field: Field, width: int = 6) -> nn.Module:
     torch.manual_seed(0)
-    return vector_of("f", field, width).double()
+    return vector_of(field, "f", width).double()
 
 
 def features(embedding: nn.Module, condition: Condition) -> Tensor:

@@ -20,7 +20,7 @@ from simulacra.errors import UsageError
 from simulacra.networks import Critic, DenseCriticPart, DenseGeneratorPart, Generator
 from simulacra.parts import called
 from simulacra.registry import register
-from simulacra.turns import Phase, Player, Turn
+from simulacra.turns import Phase, Player, Turn, numbered
 
 
 @register(
@@ -59,12 +59,17 @@ class GAN(DirectedModel):
 
     def phases(self) -> Sequence[Phase]:
         critic = Player(self.critic)
-        lazy = [penalty for penalty in self.penalties if penalty.every > 1]
+        lazy = [(name, penalty) for name, penalty in self._named_penalties() if penalty.every > 1]
         return [
             Phase(critic, self.critic_loss, repeat=self.critic_steps),
-            *(Phase(critic, _Lazy(self, penalty), every=penalty.every) for penalty in lazy),
+            *(Phase(critic, _Lazy(self, name, penalty), every=penalty.every) for name, penalty in lazy),
             Phase(self.generator, self.generator_loss),
         ]
+
+    def _named_penalties(self) -> list[tuple[str, Penalty]]:
+        """Each with the name of its term, which no other term of the critic has."""
+        names = numbered(["critic", *(called(penalty)[1] for penalty in self.penalties)])
+        return list(zip(names[1:], self.penalties, strict=True))
 
     def averaged(self) -> Sequence[nn.Module]:
         return [self.generator]
@@ -76,8 +81,8 @@ class GAN(DirectedModel):
         # two passes: real and fake items must not share the statistics of one batch norm
         real_scores = self.critic(real, given)
         terms = {"critic": self.game.critic(real_scores.float(), self.critic(fake, given).float())}
-        always = [penalty for penalty in self.penalties if penalty.every == 1]
-        return terms | {_name(penalty): penalty.loss(self.critic, real, fake, given) for penalty in always}
+        always = [(name, penalty) for name, penalty in self._named_penalties() if penalty.every == 1]
+        return terms | {name: penalty.loss(self.critic, real, fake, given) for name, penalty in always}
 
     def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
         fake = self.generate(len(turn), turn.condition)
@@ -100,8 +105,8 @@ class GAN(DirectedModel):
 class _Lazy:
     """The loss of a penalty that is taken in few steps: weighed by their distance, as if it were taken in all."""
 
-    def __init__(self, model: GAN, penalty: Penalty) -> None:
-        self.model, self.penalty, self.__name__ = model, penalty, _name(penalty)
+    def __init__(self, model: GAN, name: str, penalty: Penalty) -> None:
+        self.model, self.penalty, self.__name__ = model, penalty, name
 
     def __call__(self, turn: Turn) -> dict[str, Tensor]:
         real = self.model.spec.centred(turn.x)
@@ -109,7 +114,3 @@ class _Lazy:
             fake = self.model.generate(len(turn), turn.condition)
         loss = self.penalty.loss(self.model.critic, real, fake, turn.condition)
         return {self.__name__: self.penalty.every * loss}
-
-
-def _name(penalty: Penalty) -> str:
-    return called(penalty)[1]

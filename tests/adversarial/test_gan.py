@@ -1,0 +1,210 @@
+"""A GAN of parts: penalties against their closed forms, lazy ones at their weight, and presets composed of them."""
+
+import pytest
+import torch
+from small import condition_of, items, labels
+from torch import nn
+
+import simulacra as sim
+from simulacra import registry
+from simulacra.adversarial import GAN, GradientPenalty, Wasserstein
+from simulacra.condition import Condition
+from simulacra.data import DataSpec
+from simulacra.errors import UsageError
+from simulacra.fields import Levels, Real
+from simulacra.model import load, save
+from simulacra.networks import DCCritic, DCGenerator, DenseCriticPart, DenseGeneratorPart
+from simulacra.turns import Turn, lazy_correction
+
+SPEC = DataSpec(Levels((1, 4, 3), 17), labels(3))
+
+
+def small(spec: DataSpec = SPEC, **arguments) -> GAN:
+    torch.manual_seed(0)
+    networks = {"generator": DenseGeneratorPart(hidden=8), "critic": DenseCriticPart(hidden=8)}
+    return GAN(spec, **({"latent": 3} | networks | arguments))
+
+
+def turn(spec: DataSpec = SPEC, n: int = 6) -> Turn:
+    return Turn(items(spec, n), condition_of(spec, n))
+
+
+class Linear(nn.Module):
+    """D(x) = w·x, whose gradient is w everywhere."""
+
+    def __init__(self, *w: float) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(w))
+
+    def forward(self, x, condition):
+        return x.flatten(1) @ self.w
+
+
+# The gradient penalty
+
+
+@pytest.mark.parametrize(("w", "expected"), [((3.0, 4.0), 16.0), ((0.6, 0.8), 0.0), ((0.3, 0.4), 0.25)])
+def test_the_gradient_penalty_of_a_linear_critic(w, expected):
+    """λ (|w| - 1)², whatever the items are."""
+    real, fake = torch.randn(5, 2), torch.randn(5, 2)
+    for weight in (1.0, 10.0):
+        found = GradientPenalty(weight).loss(Linear(*w), real, fake, Condition())
+        assert found.item() == pytest.approx(weight * expected, abs=1e-5)
+
+
+def test_it_has_a_gradient_in_the_critic_alone():
+    critic = Linear(3.0, 4.0)
+    fake = torch.randn(5, 2, requires_grad=True)
+    GradientPenalty(1.0).loss(critic, torch.randn(5, 2), fake, Condition()).backward()
+    torch.testing.assert_close(critic.w.grad, 2 * (5 - 1) * torch.tensor([3.0, 4.0]) / 5)  # 2 (|w| - 1) w / |w|
+    assert fake.grad is None
+
+
+def test_where_the_gradient_vanishes_it_has_a_value_and_no_slope():
+    critic = Linear(0.0, 0.0)
+    found = GradientPenalty(1.0).loss(critic, torch.randn(5, 2), torch.randn(5, 2), Condition())
+    found.backward()
+    assert found.item() == 1
+    assert critic.w.grad.tolist() == [0, 0]
+
+
+def test_it_looks_between_real_and_fake_items():
+    seen = []
+
+    class Watching(Linear):
+        def forward(self, x, condition):
+            seen.append(x.detach())
+            return super().forward(x, condition)
+
+    real, fake = torch.full((200, 2), 3.0), torch.full((200, 2), -1.0)
+    GradientPenalty().loss(Watching(1.0, 0.0), real, fake, Condition())
+    (between,) = seen
+    assert between.min() >= -1
+    assert between.max() <= 3
+    assert torch.equal(between[:, 0], between[:, 1])  # one α for an item
+    assert len(between[:, 0].unique()) == 200
+    assert between.mean().item() == pytest.approx(1, abs=0.3)
+
+
+@pytest.mark.parametrize("wrong", [{"weight": 0.0}, {"weight": -1.0}, {"weight": float("nan")}, {"every": 0}])
+def test_a_penalty_that_weighs_nothing_is_refused(wrong):
+    with pytest.raises(UsageError, match="a penalty needs weight > 0 and every >= 1, not"):
+        GradientPenalty(**wrong)
+
+
+# Penalties of a model
+
+
+def test_a_penalty_of_every_step_is_a_term_of_the_critics_loss():
+    model = small(penalties=(GradientPenalty(5.0),))
+    assert [phase.name for phase in model.phases()] == ["critic", "generator"]
+    torch.manual_seed(1)
+    terms = model.critic_loss(turn())
+    assert list(terms) == ["critic", "gradient"]
+    plain = small()
+    torch.manual_seed(1)
+    assert plain.critic_loss(turn())["critic"] == terms["critic"]
+
+
+def test_a_lazy_penalty_is_a_phase_of_the_critic_that_weighs_as_if_it_were_taken_in_every_step():
+    always, lazy = (small(penalties=(GradientPenalty(5.0, every),)) for every in (1, 4))
+    critic, penalty, generator = lazy.phases()
+    assert [phase.name for phase in lazy.phases()] == ["critic", "gradient", "generator"]
+    assert (penalty.every, critic.every, generator.every) == (4, 1, 1)
+    assert penalty.player is critic.player
+    assert lazy_correction([critic, penalty]) == pytest.approx(4 / 5)
+    assert list(lazy.critic_loss(turn())) == ["critic"]
+    torch.manual_seed(1)
+    with torch.no_grad():
+        fake = always.generate(6, turn().condition)
+    own = always.penalties[0].loss(always.critic, SPEC.centred(turn().x), fake, turn().condition)
+    torch.manual_seed(1)
+    torch.testing.assert_close(penalty.loss(turn())["gradient"], 4 * own)
+
+
+def test_the_critic_takes_as_many_turns_as_it_is_given():
+    critic, generator = small(critic_steps=5).phases()
+    assert (critic.repeat, critic.draws, generator.repeat) == (5, 1, 1)
+    assert critic.player is not generator.player
+
+
+def test_only_the_generator_is_averaged():
+    model = small()
+    assert model.averaged() == [model.generator]
+
+
+# Games
+
+
+def test_the_wasserstein_game_is_a_difference_of_means():
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, -4.0])
+    assert Wasserstein().critic(real, fake).item() == -2 - 2
+    assert Wasserstein().generator(fake).item() == 2
+    model = small(game="wasserstein")
+    assert isinstance(model.game, Wasserstein)
+
+
+def test_continuous_items_are_not_squeezed_onto_a_grid():
+    spec = DataSpec(Real((2,)))
+    model = small(spec)
+    with torch.no_grad():
+        model.generator.last.bias += 50
+    x = model.sample(4)
+    assert x.dtype == torch.float32
+    assert x.min() > 10
+
+
+# Composed
+
+
+def test_wgan_gp_is_a_preset_in_few_lines(monkeypatch, tmp_path):
+    """Gulrajani et al. 2017: a game, a penalty and five turns of the critic."""
+    monkeypatch.setattr(registry, "_entries", {entry.name: entry for entry in registry.models()})
+
+    @sim.register("wgan-gp", paper="Gulrajani et al. 2017", defaults={"betas": (0.0, 0.9)})
+    def wgan_gp(spec: DataSpec, latent: int = 128, width: int = 64) -> GAN:
+        networks = DCGenerator(width), DCCritic(width)
+        return GAN(spec, latent, *networks, Wasserstein(), (GradientPenalty(10.0),), critic_steps=5)
+
+    spec = DataSpec(Levels((1, 8, 8), 17))
+    model = registry.build("wgan-gp", spec, latent=4, width=2)
+    assert model.name == "wgan-gp"
+    save(model, tmp_path)
+    again = load(tmp_path)
+    assert (again.game, again.penalties, again.critic_steps) == (Wasserstein(), (GradientPenalty(10.0),), 5)
+    assert again.recipe == model.recipe
+    terms = again.train().critic_loss(turn(spec))
+    assert all(torch.isfinite(term) for term in terms.values())
+
+
+def test_networks_of_both_kinds_may_be_mixed():
+    spec = DataSpec(Levels((1, 8, 8), 17), labels(3))
+    model = small(spec, generator="dcgan:width=2", critic="dense:hidden=4")
+    assert model.sample(3, {"label": 1}).shape == (3, 1, 8, 8)
+    assert list(model.recipe["gan"]["generator"]) == ["dcgan"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"latent": 0}, "latent >= 1 and critic_steps >= 1, not 0 and 1"),
+        ({"critic_steps": 0}, "latent >= 1 and critic_steps >= 1, not 3 and 0"),
+        ({"generator": "dcgan"}, r"dcgan networks are for images from 8×8 up, not shape \(1, 4, 3\); try dense"),
+        ({"critic": "dense:hidden=0"}, "hidden and layers >= 1, not 0 and 2"),
+        ({"game": "waserstein"}, "no game 'waserstein'. Did you mean 'wasserstein'"),
+        ({"penalties": "gradint"}, "no penalty 'gradint'. Did you mean 'gradient'"),
+        ({"penalties": (Wasserstein(),)}, "penalties of GAN is a penalty, and wasserstein is a game"),
+    ],
+)
+def test_what_cannot_be_composed_is_refused(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        small(**arguments)
+
+
+def test_two_penalties_of_one_name_are_told_apart():
+    """Their terms would be one otherwise, and one of the two would count for nothing."""
+    model = small(penalties=(GradientPenalty(1.0), GradientPenalty(2.0)))
+    assert list(model.critic_loss(turn())) == ["critic", "gradient1", "gradient2"]
+    lazy = small(penalties=(GradientPenalty(1.0), GradientPenalty(2.0, every=4)))
+    assert list(lazy.critic_loss(turn())) == ["critic", "gradient1"]
+    assert [phase.name for phase in lazy.phases()] == ["critic", "gradient2", "generator"]
