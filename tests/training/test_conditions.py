@@ -173,6 +173,8 @@ def test_colours_from_grey_at_the_command_line(tmp_path, capsys):
     words = ["fit", "gated-pixelcnn", "colour.npy", "--levels", "8", "--condition", "grey", "--out", "run"]
     assert main([*words, "--steps", "3", "--width", "6", "--layers", "2", "--kernel", "3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["valid_bits_per_dim"] > 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["data"]["recipe"] == {"levels": 8}
     model = sim.load("run")
     assert model.spec == DataSpec(Levels((3, 8, 8), 8), {"grey": model.spec.condition["grey"]})
     assert model.spec.condition["grey"].own == Levels((1, 8, 8), 8)
@@ -180,6 +182,28 @@ def test_colours_from_grey_at_the_command_line(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["kind"] == "exact"
     grey = Grey().derive(x[:2], np.arange(2), model.spec.x)
     assert sim.sample(model, 2, condition={"grey": grey}).shape == (2, 3, 8, 8)
+
+
+def test_another_field_is_modelled_on_the_usual_items(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 8, (40, 1, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "pair.npz", x=x, small=x[..., ::2, ::2])
+    words = ["fit", "vae", "pair.npz", "--target", "small", "--condition", "x", "--out", "run", "--latent", "2"]
+    assert main([*words, "--network", "dense:hidden=8", "--steps", "2", "--json"]) == 0
+    assert sim.load("run").spec == DataSpec(Levels((1, 4, 4), 256), {"x": Levels((1, 8, 8), 256)})
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["recipe"] == {"target": "small"}
+    with pytest.raises(UsageError, match=r"the model is for 1×4×4"):
+        sim.score("run", "pair.npz")  # in Python data are as they are given
+    capsys.readouterr()
+    assert main(["score", "run", "pair.npz", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "bound"
+    np.save(tmp_path / "given.npy", x[:30])
+    assert main(["sample", "run", "-n", "30", "--given", "x=given.npy", "--out", "drawn.npz"]) == 0
+    with np.load("drawn.npz") as drawn:
+        assert drawn["x"].shape == (30, 1, 4, 4)
+        assert (drawn["condition_x"] == x[:30]).all()
+    with pytest.raises(UsageError, match="Did you mean 'small'"):
+        sim.data.load("pair.npz", target="smal")
 
 
 # Labels that nobody knows

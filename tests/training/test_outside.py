@@ -154,7 +154,8 @@ except SimulacraError as error:
     message = str(error)
 import mine
 model = sim.load(sys.argv[1])
-print(json.dumps({"message": message, "sampled": list(sim.sample(model, 3).shape), "network": str(model.arguments["network"])}))
+sampled, network = list(sim.sample(model, 3).shape), str(model.arguments["network"])
+print(json.dumps({"message": message, "sampled": sampled, "network": network}))
 """
 
 
