@@ -372,7 +372,7 @@ def test_a_part_has_the_methods_of_its_kind():
 
 
 def test_a_kind_that_nobody_made_is_said():
-    with pytest.raises(ValueError, match="there is no kind of parts 'animl'. Did you mean 'animal'"):
+    with pytest.raises(ValueError, match=r"there is no kind of parts 'animl'. Did you mean 'animal'"):
         part("animl", "cat")(type("Cat", (), {}))
 
 

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from test_fields import KINDS, columns, items, rows
+from test_data_fields import KINDS, columns, items, rows
 
 import simulacra.data as data
 from simulacra.cli.output import write_items

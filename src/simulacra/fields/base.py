@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ class Field(ABC):
     def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
         """Raise DataError, naming the first wrong item, unless columns (n, ...) hold values of this field.
 
-        items: their numbers in the data set, (n,); 0, 1, ... without them.
+        items: (n,) numbers of the items that the rows belong to, where a list has several rows of one; else 0..n-1.
         """
 
     @abstractmethod
@@ -49,7 +49,7 @@ class Field(ABC):
 
     def is_single(self, values: Any) -> bool:
         """Whether a user's values are those of one item, and not one for each of several."""
-        return np.ndim(values) == len(next(iter(self.columns("").values())).shape)
+        return sides(values) == len(next(iter(self.columns("").values())).shape)
 
 
 class Leaf(Field):
@@ -93,8 +93,23 @@ class Leaf(Field):
             )
         if (wrong := self.wrong(array)).any():
             at = np.unravel_index(int(wrong.argmax()), wrong.shape)
-            item = int(at[0] if items is None else items[at[0]])
+            item = int(at[0]) if items is None else int(items[at[0]])
             raise DataError(f"{name}: the value {array[at]} of item {item} is not {self.wanted}")
+
+
+def sides(values: Any) -> int | None:
+    """The dimensions of an array or of nested lists; None of lists of different lengths."""
+    try:
+        return np.ndim(values)
+    except ValueError:
+        return None
+
+
+def as_list(name: str, values: Any) -> list[Any]:
+    """Several values as a list; raises UsageError for what is one."""
+    if (isinstance(values, Sequence) and not isinstance(values, str | bytes)) or getattr(values, "ndim", 0):
+        return list(values)
+    raise UsageError(f"{name!r} has a list of values, not {values!r:.40}")
 
 
 def as_array(name: str, values: Any) -> np.ndarray:
