@@ -18,13 +18,13 @@ from simulacra.errors import UsageError
 class Sample(Given, OnRun):
     """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures.
 
-    A model that is conditioned on classes shows all of them in turn where no condition is given.
+    Without a condition, a model that is conditioned on classes draws all of them in turn.
     """
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
-    mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in the place of a draw")] = False
+    mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in place of a draw")] = False
     keep: Annotated[float | None, optional("SHARE", "keep this share of the draws, those a judge is surest of")] = None
     judge: Annotated[str | None, optional("DATA", "labelled data that the judge is fitted to, a name or a path")] = None
     seed: Seed = 0
@@ -41,13 +41,13 @@ class Sample(Given, OnRun):
         if (self.keep is None) != (self.judge is None):
             raise UsageError("--keep SHARE and --judge DATA go together: draws are kept by a judge fitted to DATA")
         model = self.load_model()
-        need(model, Sampler)  # before anything else that may be wrong
-        given = condition_or_classes(model, self.condition(model), self.n)
+        need(model, Sampler)  # before any other refusal
+        condition = condition_or_classes(model, self.condition(model), self.n)
         with watching(model.spec, self.watch) as progress:
             items = simulacra.sample(
                 model,
                 self.n,
-                condition=given,
+                condition=condition,
                 temperature=self.temperature,
                 seed=self.seed,
                 sampler=self.sampler,
@@ -56,7 +56,7 @@ class Sample(Given, OnRun):
                 judge=self.judge,
                 progress=progress,
             )
-        fields = {name: values.cpu().numpy() for name, values in given.items()}
+        fields = {name: values.cpu().numpy() for name, values in condition.items()}
         path = write_items(self.out or self.run / "samples.png", items, model.spec, fields)
         print(
             as_json({"n": self.n, "seed": self.seed, "out": str(path)}) if self.json else f"{self.n} samples in {path}"

@@ -16,12 +16,12 @@ def check_alike(source: Source, first: Batch, batch: Batch) -> None:
     """Every part has items of one shape and type, and the same fields or none."""
     kinds = [(part.x.shape[1:], str(part.x.dtype), list(part.fields)) for part in (first, batch)]
     if kinds[0] != kinds[1]:
-        words = [f"{shape} {dtype} with {', '.join(names) or 'no labels'}" for shape, dtype, names in kinds]
-        raise DataError(f"{source.name}: {first.part} holds {words[0]}, but {batch.part} {words[1]}")
+        described = [f"{shape} {dtype} with {', '.join(names) or 'no labels'}" for shape, dtype, names in kinds]
+        raise DataError(f"{source.name}: {first.part} holds {described[0]}, but {batch.part} {described[1]}")
 
 
 def check_values(source: Source, x: np.ndarray, start: int) -> None:
-    """Values on the grid that was asked for, or finite real numbers."""
+    """Raise DataError unless values are on the grid of `source.levels`, or finite real numbers."""
     if x.dtype == np.float32:
         if source.levels is not None:
             raise DataError(f"{source.name} holds real numbers, which have no levels: leave out --levels")
