@@ -1,8 +1,8 @@
 """Estimates of log p(x) where it is known: z ~ N(0, I), x ~ N(W z, σ² I), so that p(x) = N(0, W Wᵀ + σ² I).
 
-The encoder is the exact posterior made wider by exp(0.1) and moved by a tenth, so that every estimate has something to
-lose. For the ELBO and K = 5 to 5,000 importance weights: the mean gap log p(x) - estimate over 64 items, nats, its
-standard error, and the largest gap of an item; the same for annealed importance sampling and for draws of the prior.
+The encoder is the exact posterior made wider by exp(0.1) and moved by a tenth, so that every estimate has a gap. For
+the ELBO and K = 5 to 5,000 importance weights: the mean gap log p(x) - estimate over 64 items, nats, its standard
+error, and the largest gap of an item; the same for annealed importance sampling and for draws of the prior.
 
     python benchmarks/exactness.py
 """
@@ -27,7 +27,7 @@ TIMES = 2000  # estimates whose mean is the bound itself, within 1e-4 nats
 
 
 class LinearGaussian(LatentVariable):
-    """W has orthogonal columns: then the posterior is a diagonal Gaussian, as the encoder's answers are."""
+    """W has orthogonal columns: then the posterior is a diagonal Gaussian, as q(z|x) is."""
 
     def __init__(self, off: float) -> None:
         super().__init__(DataSpec(Real((DIMS,))))
@@ -65,11 +65,15 @@ def main() -> None:
 
     def row(found: Estimate) -> dict[str, float]:
         gap, error = truth - found.log_prob, found.standard_error
-        told = {"mean gap": gap.mean(), "its standard error": gap.std() / math.sqrt(ITEMS), "largest": gap.abs().max()}
+        values = {
+            "mean gap": gap.mean(),
+            "its standard error": gap.std() / math.sqrt(ITEMS),
+            "largest": gap.abs().max(),
+        }
         if found.samples > 1:
-            told |= {"largest, in standard errors": (gap / error).abs().max(), "standard error": error.mean()}
-            told |= {"effective sample size": found.effective_sample_size.median()}
-        return {name: float(value) for name, value in told.items()}
+            values |= {"largest, in standard errors": (gap / error).abs().max(), "standard error": error.mean()}
+            values |= {"effective sample size": found.effective_sample_size.median()}
+        return {name: float(value) for name, value in values.items()}
 
     figures = {"elbo": row(choose("elbo", 1)(model, x))}
     for k in (5, 50) if smoke else (5, 50, 500, 5000):
