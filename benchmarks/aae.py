@@ -32,9 +32,10 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import simulacra as sim
 from simulacra.data import Dataset
-from simulacra.latent import sampled_prior, sampled_priors
+from simulacra.latent import Draws
 from simulacra.latent.wae import mmd
 from simulacra.model import Model
+from simulacra.parts import part
 from simulacra.pictures import beside, picture, save_image
 
 FITS = [  # prior, dimensions, whether with labels
@@ -64,9 +65,12 @@ COLOURS = [
 ]
 
 
-@sampled_prior("square")
-def square(n: int, latent: int, generator: torch.Generator | None) -> torch.Tensor:
-    return 4 * torch.rand(n, latent, generator=generator) - 2
+@part("sampled-prior", "square")
+class Square(Draws):
+    """Uniform between -2 and 2 in every dimension."""
+
+    def draw(self, n: int, latent: int, generator: torch.Generator | None) -> torch.Tensor:
+        return 4 * torch.rand(n, latent, generator=generator) - 2
 
 
 def main() -> None:
@@ -92,8 +96,8 @@ def main() -> None:
         print(name, figures[name], flush=True)
         pictures[name] = look(model, codes, data)
     rows = [
-        {name: image for name, image in pictures.items() if ("labels" in name) == labelled}
-        for labelled in (False, True)
+        {name: image for name, image in pictures.items() if ("labels" in name) == with_labels}
+        for with_labels in (False, True)
     ]
     whole = joined([beside(row, size=14) for row in rows], down=True).quantize(128)
     print(f"picture: {whole.width}×{whole.height}")
@@ -133,7 +137,7 @@ def gap(model: Model, codes: np.ndarray, label: np.ndarray) -> float:
 def modes(model: Model, codes: np.ndarray, label: np.ndarray) -> dict[str, Any]:
     """How the codes of test items are spread over the ten modes, and over classes within them."""
     mode = torch.arange(10).repeat_interleave(500)
-    p = sampled_priors.find(model.arguments["prior"], 2).codes(mode, 10, 2, torch.zeros(1))
+    p = model.codes.codes(mode, 10, 2, torch.zeros(1))
     own = KNeighborsClassifier(1).fit(p.sample(torch.Generator().manual_seed(0)), mode).predict(codes)
     table = np.stack([np.bincount(label[own == k], minlength=10) for k in range(10)])  # modes × classes
     occupancy, fair = shares(own), np.full(10, 0.1)

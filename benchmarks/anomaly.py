@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 from record import conclude
-from strangers import arguments, corruptions, identity, models, strangers
+from strangers import arguments, corruptions, described, models, strangers
 
 import simulacra as sim
 from simulacra.data import Dataset, Split
@@ -33,7 +33,7 @@ def main() -> None:
     args = arguments(__doc__)
     figures, used = {}, {}
     for data, model in models(args):
-        figures[data.name] = identity(model) | compare(model, data, args.limit)
+        figures[data.name] = described(model) | compare(model, data, args.limit)
         n = min(args.limit, len(data.test))
         used[data.name] = {"split": "test", "n": n, "fingerprint": data.fingerprint}
     conclude("anomaly", figures, smoke=args.smoke, data=used, seeds=[0])

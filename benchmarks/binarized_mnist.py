@@ -28,7 +28,7 @@ from record import conclude, parser
 import simulacra as sim
 from simulacra.capabilities import Bound, can
 
-LATENT: dict[str, Any] = {"dropout": 0.0, "schedule": "cosine", "precision": "bf16", "patience": 0}
+LATENT: dict[str, Any] = {"schedule": "cosine", "precision": "bf16", "patience": 0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "independent": {},
     "markov": {},
@@ -93,12 +93,24 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "minutes": 15,
         "patience": 0,
     },
-    "vae": LATENT | {"latent": 40, "layers": 2, "kl_warmup": 10_000, "minutes": 20},
+    "vae": LATENT | {"latent": 40, "network": "dense:layers=2", "objective": "elbo:warmup=10000", "minutes": 20},
     "iwae": LATENT
-    | {"latent": 50, "hidden": 200, "layers": 2, "objective": "dreg", "draws": 50, "batch": 32, "minutes": 40},
+    | {
+        "latent": 50,
+        "network": "dense:hidden=200,layers=2",
+        "objective": "dreg:draws=50",
+        "batch": 32,
+        "minutes": 40,
+    },
     "vampprior": LATENT
-    | {"latent": 40, "hidden": 300, "layers": 2, "prior": "vampprior", "kl_warmup": 10_000, "minutes": 30},
-    "ladder-vae": {"schedule": "cosine", "precision": "bf16", "minutes": 40, "patience": 0},
+    | {
+        "latent": 40,
+        "network": "dense:hidden=300,layers=2",
+        "prior": "vampprior",
+        "objective": "elbo:warmup=10000",
+        "minutes": 30,
+    },
+    "ladder-vae": LATENT | {"minutes": 40},
 }
 MODELS = {"iwae": "vae", "vampprior": "vae"}  # settings that are not called after their model
 

@@ -28,7 +28,7 @@ from record import conclude, parser
 import simulacra as sim
 
 IMAGES, DRAWS = 500, 64
-SMOKE = {"steps": 30, "hidden": 40, "latent": 8, "batch": 64}
+SMOKE = {"steps": 30, "network": "dense:hidden=40", "latent": 8, "batch": 64}
 SETS = {"binarized-mnist": "run", "mnist": "mnist"}
 
 

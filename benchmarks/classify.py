@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from record import conclude
 from sklearn.neighbors import KNeighborsClassifier
-from strangers import arguments, identity, models, strangers
+from strangers import arguments, described, models, strangers
 
 import simulacra as sim
 from simulacra.data import Dataset
@@ -30,7 +30,7 @@ def main() -> None:
     args = arguments(__doc__)
     figures, used = {}, {}
     for data, model in models(args):
-        figures[data.name] = identity(model) | judged(model, data, args.limit)
+        figures[data.name] = described(model) | judged(model, data, args.limit)
         n = figures[data.name]["n"]
         used[data.name] = {"split": "test", "n": n, "fingerprint": data.fingerprint}
     conclude("classify", figures, smoke=args.smoke, data=used, seeds=[0])

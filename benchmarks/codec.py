@@ -31,6 +31,7 @@ from record import conclude, parser
 
 import simulacra as sim
 from simulacra.compression.container import model_digest, unpack
+from simulacra.parts import to_json
 
 IMAGES = {"mnist": 1000, "cifar10": 200}
 SMOKE = {"steps": 20, "width": 9, "layers": 2, "batch": 16}
@@ -94,8 +95,8 @@ def coded(model: sim.Model, x: np.ndarray, condition: Mapping[str, np.ndarray]) 
     assert all(np.array_equal(found[field], values) for field, values in condition.items())
     header, payload = unpack(data, "the file")
     return {
-        "model": model.config()["type"],
-        "arguments": model.arguments,
+        "model": model.name,
+        "arguments": to_json(model.arguments),
         "digest": model_digest(model).hex(),
         "n": n,
         "lossless": True,

@@ -30,6 +30,7 @@ from torch import Tensor
 import simulacra as sim
 from simulacra.latent import VAE
 from simulacra.model import evaluating
+from simulacra.networks import Dense
 
 HIDDEN, LATENT, DRAWS, ROUNDS = 400, 20, 1000, 3
 BATCH = 64  # as `simulacra score`
@@ -87,7 +88,7 @@ def main() -> None:
     n, few = (64, 2) if args.smoke else (1000, 6)
     with tempfile.TemporaryDirectory() as scratch:
         steps = 50 if args.smoke else args.steps
-        model = sim.fit("vae", data, Path(scratch) / "run", steps=steps, dropout=0.0, latent=LATENT, hidden=HIDDEN)
+        model = sim.fit("vae", data, Path(scratch) / "run", steps=steps, latent=LATENT, network=Dense(HIDDEN))
     assert isinstance(model, VAE)
     other, x = twin(model), torch.from_numpy(np.array(data.test.x[:n]))
     real = x.flatten(1).float()

@@ -65,15 +65,11 @@ def main() -> None:
 
     def row(found: Estimate) -> dict[str, float]:
         gap, error = truth - found.log_prob, found.standard_error
-        values = {
-            "mean gap": gap.mean(),
-            "its standard error": gap.std() / math.sqrt(ITEMS),
-            "largest": gap.abs().max(),
-        }
+        gaps = {"mean gap": gap.mean(), "its standard error": gap.std() / math.sqrt(ITEMS), "largest": gap.abs().max()}
         if found.samples > 1:
-            values |= {"largest, in standard errors": (gap / error).abs().max(), "standard error": error.mean()}
-            values |= {"effective sample size": found.effective_sample_size.median()}
-        return {name: float(value) for name, value in values.items()}
+            gaps |= {"largest, in standard errors": (gap / error).abs().max(), "standard error": error.mean()}
+            gaps |= {"effective sample size": found.effective_sample_size.median()}
+        return {name: float(value) for name, value in gaps.items()}
 
     figures = {"elbo": row(choose("elbo", 1)(model, x))}
     for k in (5, 50) if smoke else (5, 50, 500, 5000):

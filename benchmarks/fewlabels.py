@@ -28,10 +28,16 @@ from record import conclude, parser
 import simulacra as sim
 from simulacra.data import Dataset
 from simulacra.model import Model, load
+from simulacra.parts import to_json
 from simulacra.studies.few_labels import METHODS
 from simulacra.training.progress import PlainLines
 
-M1 = {"latent": 50, "hidden": 600, "layers": 2, "likelihood": "continuous-bernoulli", "patience": 0}
+M1 = {
+    "latent": 50,
+    "network": "dense:hidden=600,layers=2,dropout=0.1",
+    "likelihood": "continuous-bernoulli",
+    "patience": 0,
+}
 BUDGET = {"epochs": 100}
 LABELS, DRAWS = (100, 1000), 10
 FOLDER = Path("runs") / "fewlabels"
@@ -71,8 +77,8 @@ def main() -> None:
 def of_m1(model: Model, data: Dataset, run: Path) -> dict[str, Any]:
     record = json.loads((run / "run.json").read_text())
     scored = sim.score(model, data)
-    score_record = {"nats": scored.nats, "standard_error": scored.standard_error, "kind": scored.kind}
-    return {"model": model.config()["type"], "arguments": model.arguments} | record["finished"] | score_record
+    figures = {"nats": scored.nats, "standard_error": scored.standard_error, "kind": scored.kind}
+    return {"model": model.name, "arguments": to_json(model.arguments)} | record["finished"] | figures
 
 
 def judged(

@@ -17,6 +17,7 @@ from record import parser
 import simulacra as sim
 from simulacra.data import Dataset
 from simulacra.model import Model
+from simulacra.parts import to_json
 
 Spoilt = tuple[np.ndarray, np.ndarray]  # items (N, C, H, W), and where they were changed (N, C, H, W)
 
@@ -44,8 +45,8 @@ def models(args: argparse.Namespace) -> Iterator[tuple[Dataset, Model]]:
         yield sim.data.load("mnist"), sim.load(args.mnist)
 
 
-def identity(model: Model) -> dict:
-    return {"model": model.config()["type"], "arguments": model.arguments}
+def described(model: Model) -> dict:
+    return {"model": model.name, "arguments": to_json(model.arguments)}
 
 
 def corruptions(levels: int, others: np.ndarray) -> dict[str, Callable[[np.ndarray, np.random.Generator], Spoilt]]:

@@ -39,11 +39,12 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
 from record import conclude, parser
-from simulacra.latent.networks import ConvDecoder, ConvEncoder
 from torch import Tensor, nn
 
 import simulacra as sim
 from simulacra.latent import VQVAE
+from simulacra.networks import Conv, Dense
+from simulacra.networks.conv import ConvDecoder, ConvEncoder
 from simulacra.training.batches import Batches
 from simulacra.training.loop import Loop
 from simulacra.training.observers import LOGGED_EVERY
@@ -183,7 +184,7 @@ def their_model(network: str) -> PythaeVAE | PythaeVQVAE:
 def simulacra(data: sim.data.Dataset, folder: Path, steps: int, network: str, bf16: bool) -> Round:
     options: dict[str, object] = {"batch": BATCH, "learning_rate": RATE, "minutes": 60}
     if network != "vqvae":
-        options |= {"latent": LATENT, "dropout": 0.0, "network": network, "hidden": HIDDEN, "width": WIDTH}
+        options |= {"latent": LATENT, "network": Dense(HIDDEN) if network == "dense" else Conv(WIDTH)}
     plan = make_plan("vqvae" if network == "vqvae" else "vae", data, folder, (), False, options)
     folder.mkdir()
     where = Runtime(torch.device("cpu"), bf16=bf16)

@@ -27,13 +27,13 @@ from record import conclude, parser
 
 import simulacra as sim
 from simulacra.evaluation import fidelity
-from simulacra.latent import VQVAE2
+from simulacra.latent import VQVAE
 from simulacra.model import evaluating
 
 SETTINGS: dict[str, Any] = {
     "condition": "label",
     "codes": 256,
-    "prior_width": 48,
+    "prior": "gated-pixelcnn:width=48",
     "learning_rate": 1e-3,
     "precision": "bf16",
     "minutes": 25,
@@ -54,7 +54,7 @@ def main() -> None:
             out, limit, drawn, naive = Path(scratch) / "run", 40, 40, 1
         fit("vqvae2", settings, out, "cifar10")
         model, data = sim.load(out), sim.data.load("cifar10")
-        assert isinstance(model, VQVAE2)
+        assert isinstance(model, VQVAE)
         finished = json.loads((out / "run.json").read_text())["finished"]
         score = sim.score(model, data, limit=limit)
         figures = {
@@ -74,7 +74,7 @@ def main() -> None:
     conclude("vqvae2", figures, smoke=args.smoke, data=used, seeds=[0], notes=f"first {score.n} test images")
 
 
-def reconstruction(model: VQVAE2, data: sim.data.Dataset, limit: int) -> float:
+def reconstruction(model: VQVAE, data: sim.data.Dataset, limit: int) -> float:
     x = torch.from_numpy(np.array(data.test.x[:limit]))
     label = {"label": torch.from_numpy(np.array(data.test.field("label")[:limit]))}
     again = torch.cat(
@@ -86,7 +86,7 @@ def reconstruction(model: VQVAE2, data: sim.data.Dataset, limit: int) -> float:
     return float(((x.double() - again.double()) / 255).square().mean())
 
 
-def codebooks(model: VQVAE2, data: sim.data.Dataset, limit: int) -> list[dict[str, Any]]:
+def codebooks(model: VQVAE, data: sim.data.Dataset, limit: int) -> list[dict[str, Any]]:
     x = torch.from_numpy(np.array(data.test.x[:limit]))
     with evaluating(model):
         found = model.code_use(x.split(250))
@@ -96,7 +96,7 @@ def codebooks(model: VQVAE2, data: sim.data.Dataset, limit: int) -> list[dict[st
     ]
 
 
-def sampling(model: VQVAE2, drawn: int, naive: int) -> dict[str, float]:
+def sampling(model: VQVAE, drawn: int, naive: int) -> dict[str, float]:
     """Samples a second: of a large batch by the cached sampler, and of a small one by both, which draw the same."""
     speeds = {}
     for sampler, n in (("cached", min(drawn, 250)), ("naive", naive), ("cached", naive)):
@@ -109,7 +109,7 @@ def sampling(model: VQVAE2, drawn: int, naive: int) -> dict[str, float]:
     return speeds | {"cached / naive": speeds[f"cached, batch {naive}"] / speeds[f"naive, batch {naive}"]}
 
 
-def frechet(model: VQVAE2, data: sim.data.Dataset, n: int) -> dict[str, float]:
+def frechet(model: VQVAE, data: sim.data.Dataset, n: int) -> dict[str, float]:
     """As in `evaluate`, of n samples with the labels of the first n test items."""
     features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, fidelity.components_for(n, data.spec.dims))
     real, label = features(np.asarray(data.test.x[:n])), np.array(data.test.field("label")[:n])

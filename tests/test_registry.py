@@ -1,21 +1,47 @@
-"""Names of models: found, suggested, and never given twice."""
+"""Names of models: found, suggested, and never given twice; classes, presets and models from outside."""
+
+import sys
+import types
 
 import pytest
 from small import SPECS
 
+import simulacra as sim
 from simulacra import registry
+from simulacra.adversarial import GAN, dcgan
+from simulacra.data import DataSpec
 from simulacra.errors import UsageError
-from simulacra.latent import VAE
-from simulacra.model import Model
+from simulacra.latent import ELBO, VAE
+from simulacra.model import Model, load, save
+from simulacra.networks import DCCritic, DCGenerator, Dense
+
+GREY = SPECS["grey"]
+PRESETS = {"vqvae2", "dcgan"}
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """What a test registers is gone after it."""
+    monkeypatch.setattr(registry, "_entries", {entry.name: entry for entry in registry.models()})
 
 
 def test_every_entry_is_complete():
     for entry in registry.models():
         assert registry.find(entry.name) is entry
-        assert registry.name_of(entry.model) == entry.name
+        assert registry.find(registry.name_of(entry.model)).build is entry.model
         assert entry.family in ("autoregressive", "latent", "adversarial", "structured")
         assert entry.paper
-        assert entry.model.__doc__
+        assert entry.build.__doc__
+        assert all(argument.help for argument in entry.arguments.values()), entry.name
+
+
+def test_an_entry_is_a_class_or_a_preset_that_returns_one():
+    made = {entry.name for entry in registry.models() if not isinstance(entry.build, type)}
+    assert made == PRESETS
+    for entry in registry.models():
+        assert issubclass(entry.model, Model)
+        if entry.name not in PRESETS:
+            assert registry.name_of(entry.model) == entry.name
 
 
 def test_an_unknown_name_gets_the_nearest():
@@ -25,10 +51,18 @@ def test_an_unknown_name_gets_the_nearest():
         registry.find("zzzzzz")
 
 
-def test_two_models_cannot_share_a_name():
-    with pytest.raises(ValueError, match="two models are called 'vae'"):
-        registry.register("vae", paper="none")(type("Other", (VAE,), {}))
-    assert registry.find("vae").model is VAE
+@pytest.mark.parametrize("name", ["vae", "dcgan"])
+def test_two_models_cannot_share_a_name(name):
+    before = registry.find(name)
+    with pytest.raises(ValueError, match=f"two models are called '{name}'"):
+        registry.register(name, paper="none")(type("Other", (VAE,), {}))
+
+    def other(spec: DataSpec) -> VAE:
+        return VAE(spec)
+
+    with pytest.raises(ValueError, match=f"two models are called '{name}'"):
+        registry.register(name, paper="none")(other)
+    assert registry.find(name) is before
 
 
 def test_a_class_that_is_not_registered_says_how_to():
@@ -38,3 +72,140 @@ def test_a_class_that_is_not_registered_says_how_to():
 
     with pytest.raises(UsageError, match="@register"):
         Nameless(SPECS["grey"]).config()
+    assert Nameless(SPECS["grey"]).name == "Nameless"
+
+
+# Presets
+
+
+@pytest.mark.usefixtures("own")
+def test_a_preset_is_a_function_and_what_is_saved_is_its_class_and_parts(tmp_path):
+    @sim.register("beta-vae", paper="Higgins et al. 2017", defaults={"batch": 64})
+    def beta_vae(spec: DataSpec, beta: float = 4.0) -> VAE:
+        """A VAE with a heavier KL.
+
+        Args:
+            beta: its weight.
+        """
+        return VAE(spec, latent=2, network=Dense(hidden=8), objective=ELBO(beta))
+
+    entry = registry.find("beta-vae")
+    assert (entry.model, dict(entry.defaults)) == (VAE, {"batch": 64})
+    assert {name: argument.help for name, argument in entry.arguments.items()} == {"beta": "its weight"}
+    model = registry.build("beta-vae", GREY, beta="6")  # text is converted, as on the command line
+    assert (model.name, model.preset, model.objective) == ("beta-vae", "beta-vae", ELBO(6.0))
+    assert model.recipe == VAE(GREY, latent=2, network=Dense(hidden=8), objective=ELBO(6.0)).recipe
+    assert list(model.config()["model"]) == ["vae"]
+    save(model, tmp_path)
+    registry._entries.pop("beta-vae")  # a model needs its preset no more
+    again = load(tmp_path)
+    assert (again.name, again.objective.beta) == ("beta-vae", 6.0)
+
+
+def test_a_preset_is_its_class_composed_by_hand():
+    preset, composed = dcgan(GREY, latent=5, width=4), GAN(GREY, 5, DCGenerator(4), DCCritic(4))
+    assert preset.recipe == composed.recipe
+    assert (preset.name, composed.name) == ("dcgan", "gan")
+    assert type(preset) is GAN
+
+
+def test_a_preset_says_which_class_it_returns():
+    def silent(spec):
+        return VAE(spec)
+
+    with pytest.raises(ValueError, match=r"preset 'silent' must say what it returns: def silent\(spec, ...\) -> Model"):
+        registry.register("silent", paper="none")(silent)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_variant_has_all_arguments_of_its_class_and_some_other_defaults():
+    build = registry.variant("wide-vae", VAE, paper="none", latent=64)
+    own, base = registry.find("wide-vae").arguments, registry.find("vae").arguments
+    assert own.keys() == base.keys()
+    assert {name for name in own if own[name].default != base[name].default} == {"latent"}
+    assert {name for name in own if own[name].help != base[name].help} == set()
+    assert build(GREY).latent == 64
+    assert build(GREY, latent=3).latent == 3
+    assert build(GREY).name == "wide-vae"
+
+
+# From outside
+
+
+@pytest.mark.usefixtures("own")
+def test_a_model_of_a_top_level_module_has_that_module_for_a_family():
+    module = types.ModuleType("mine")
+    exec(
+        "import simulacra as sim\nclass Mine(sim.Model):\n    'A model.'\n    def phases(self): return []\n",
+        vars(module),
+    )
+    sys.modules["mine"] = module
+    try:
+        sim.register("mine", paper="a test")(module.Mine)
+        assert registry.find("mine").family == "mine"
+        assert "mine" in {entry.name for entry in sim.models()}
+        assert module.Mine(GREY).config()["imports"] == ["mine"]
+    finally:
+        del sys.modules["mine"]
+
+
+def test_a_class_defined_again_takes_its_own_name_again(own):
+    """As in a notebook, whose cell is run twice."""
+    for _ in range(2):
+
+        @sim.register("again", paper="a test")
+        class Again(Model):
+            def phases(self):
+                return []
+
+    assert registry.find("again").build is Again
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: VAE(GREY, hidden=8), r"VAE: .*'hidden'. It is an argument of a part: network='dense:hidden=...'"),
+        (lambda: GAN(GREY, hidden=8), r"GAN: .*'hidden'. It is an argument of a part: generator='dense:hidden=...'"),
+        (lambda: VAE(GREY, components=8), r"VAE: .* part: likelihood='logistic-mixture:components=...'"),
+        (lambda: VAE(GREY, widht=8), r"VAE: got an unexpected keyword argument 'widht'$"),
+        (lambda: dcgan(GREY, hidden=8), r"dcgan: got an unexpected keyword argument 'hidden'$"),
+        (lambda: VAE(GREY, spec=GREY), "VAE: multiple values for argument 'spec'"),
+        (lambda: VAE(), "VAE: missing a required argument: 'spec'"),
+    ],
+)
+def test_an_argument_that_a_model_has_not_is_a_type_error_that_says_where_it_is(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_where_an_argument_of_a_part_is():
+    assert registry.find("vae").place_of("beta") == " It is an argument of a part: --objective elbo:beta=..."
+    assert registry.find("aae").place_of("hidden") == " It is an argument of a part: --network dense:hidden=..."
+    assert registry.find("gated-pixelcnn").place_of("beta") == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"latent": "four"}, "latent of VAE is an integer, not 'four'"),
+        ({"latent": 4.5}, "latent of VAE is an integer, not 4.5"),
+        ({"latent": True}, "latent of VAE is an integer, not True"),
+        ({"network": 3}, r"network of VAE is a network, not 3: give .*@part\('network', NAME\)"),
+        ({"network": "gaussian"}, "no network 'gaussian'"),
+        ({"network": ELBO()}, "network of VAE is a network, and elbo is an objective"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_said_with_its_name(given, message):
+    with pytest.raises(UsageError, match=message):
+        VAE(GREY, **given)
+
+
+def test_arguments_are_converted_and_remembered():
+    model = VAE(GREY, "3", "dense:hidden=8", prior={"mixture": {"components": 5}})
+    assert list(model.arguments) == ["latent", "network", "likelihood", "prior", "objective"]
+    assert (model.arguments["latent"], model.arguments["network"]) == (3, Dense(hidden=8))
+    assert model.arguments["prior"].components == 5
+    assert model.arguments["objective"] == ELBO()

@@ -24,7 +24,7 @@ NOT_APPLICABLE = {
 
 
 @parametrize_with_checks(
-    [GenerativeModel(options={"steps": 20, "hidden": 8, "latent": 2}, samples=4)],
+    [GenerativeModel(options={"steps": 20, "network": "dense:hidden=8,dropout=0.1", "latent": 2}, samples=4)],
     expected_failed_checks=lambda estimator: NOT_APPLICABLE,
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
@@ -39,7 +39,7 @@ def gaussian(n: int, scale: float) -> np.ndarray:
 
 def test_scores_are_densities_in_the_units_of_the_rows():
     """Rows in other units have the same model, and densities that differ by the Jacobian of the change of units."""
-    options = {"steps": 300, "hidden": 32, "latent": 2}
+    options = {"steps": 300, "network": "dense:hidden=32,dropout=0.1", "latent": 2}
     small = GenerativeModel(options=options, samples=64).fit(gaussian(500, 1.0))
     large = GenerativeModel(options=options, samples=64).fit(gaussian(500, 1000.0))
     difference = small.score(gaussian(500, 1.0)) - large.score(gaussian(500, 1000.0))
@@ -48,7 +48,9 @@ def test_scores_are_densities_in_the_units_of_the_rows():
 
 def test_the_bound_stays_below_the_entropy_and_comes_near_it():
     rows = gaussian(2000, 1.0)
-    fitted = GenerativeModel(options={"steps": 600, "hidden": 32, "latent": 2}, samples=64).fit(rows)
+    fitted = GenerativeModel(
+        options={"steps": 600, "network": "dense:hidden=32,dropout=0.1", "latent": 2}, samples=64
+    ).fit(rows)
     true = multivariate_normal(np.full(2, 100), [[1.0, 0.8], [0.8, 1.0]]).logpdf(rows).mean()
     assert fitted.kind_ == "bound"
     assert true - 0.3 < fitted.score(rows) < true + 0.05
@@ -56,7 +58,7 @@ def test_the_bound_stays_below_the_entropy_and_comes_near_it():
 
 def test_samples_have_the_moments_of_the_rows():
     rows = gaussian(2000, 10.0)
-    fitted = GenerativeModel(options={"steps": 1500, "hidden": 32, "latent": 2, "dropout": 0.0}).fit(rows)
+    fitted = GenerativeModel(options={"steps": 1500, "network": "dense:hidden=32", "latent": 2}).fit(rows)
     drawn = fitted.sample(2000, random_state=1)
     assert np.allclose(drawn.mean(0), rows.mean(0), atol=1.5)
     assert np.allclose(np.cov(drawn.T), np.cov(rows.T), atol=20)
@@ -78,7 +80,7 @@ def test_flattened_images_on_the_grid():
 def test_in_a_pipeline_its_codes_are_features():
     rows = gaussian(200, 5.0)
     codes = make_pipeline(
-        StandardScaler(), GenerativeModel(options={"steps": 20, "hidden": 8, "latent": 3})
+        StandardScaler(), GenerativeModel(options={"steps": 20, "network": "dense:hidden=8,dropout=0.1", "latent": 3})
     ).fit_transform(rows)
     assert codes.shape == (200, 3)
     assert np.isfinite(codes).all()

@@ -51,8 +51,8 @@ class Derived(Field):
     def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
         return self.own.convert(name, values, single)
 
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        self.own.check(name, arrays)
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
+        self.own.check(name, arrays, items)
 
     def is_single(self, values: Any) -> bool:
         return self.own.is_single(values)

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import threading
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -166,8 +167,18 @@ class Model(nn.Module, metaclass=_RecordedCall):
         }
 
 
-def save(model: Model, folder: Path, card: str | None = None) -> None:
-    """Write `config.json`, `weights.safetensors` and `card.md`; each file changes in one step."""
+def save(model: Model, folder: str | os.PathLike[str], card: str | None = None) -> None:
+    """Write `config.json`, `weights.safetensors` and `card.md`; each file changes in one step.
+
+    Raises UsageError, before anything is written, for a model that could not be loaded again; see
+    `refuse_if_changed_by_hand`.
+    """
+    refuse_if_changed_by_hand(model)
+    write(model, Path(folder), card)
+
+
+def write(model: Model, folder: Path, card: str | None) -> None:
+    """`save` without its refusal, for whoever has checked once and writes many times."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.dumps(model.config(), indent=2).encode()
     if not (folder / "config.json").exists() or (folder / "config.json").read_bytes() != config:
@@ -177,7 +188,7 @@ def save(model: Model, folder: Path, card: str | None = None) -> None:
         write_atomically(folder / "card.md", card.encode())
 
 
-def load(run: str | Path, device: str | torch.device = "cpu") -> Model:
+def load(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Model:
     """The model of a run folder (or of its `model/` folder), ready for use; safe in several threads at once.
 
     Nothing in the folder is trusted: names must be registered, the weights must have exactly the names, shapes and

@@ -286,7 +286,7 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
     """A part of the kind `of` from a part, its text or its JSON; raises UsageError, with the nearest name."""
     if is_part(value):
         if called(value)[0] != of:
-            raise UsageError(f"{where or of} is a {of}, and {spelled(value)} is a {called(value)[0]}")
+            raise UsageError(f"{where or of} is {a(of)}, and {spelled(value)} is {a(called(value)[0])}")
         return value
     if isinstance(value, str):
         name, _, text = _unwrapped(value).partition(":")
@@ -297,9 +297,14 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
             return make(of, name, given)
     known = named(of)
     raise UsageError(
-        f"{where or of} is a {of}, not {value!r}: give {next(iter(known), 'one')}, say. "
+        f"{where or of} is {a(of)}, not {value!r:.60}: give {next(iter(known), 'one')}, say. "
         f"A class of your own is one once @part({of!r}, NAME) stands above it."
     )
+
+
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def make(of: str, name: str, given: Mapping[str, Any]) -> Any:

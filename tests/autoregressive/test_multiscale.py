@@ -77,7 +77,7 @@ def test_completion_starts_from_what_is_known_of_the_small_image():
     ("arguments", "message"),
     [
         ({"factor": 1}, "factor of at least 2.*not 1"),
-        ({"kind": "column"}, "kind .*cannot be 'column'. Known: diagonal, row"),
+        ({"kind": "column"}, "kind .*cannot be 'column': it is row or diagonal"),
     ],
 )
 def test_what_it_cannot_be_is_refused(arguments, message):

@@ -1,4 +1,4 @@
-"""A kind of field from outside enters a network by saying how it is read, and no network takes one that nobody reads."""
+"""A kind of field from outside enters a network by saying how it is read; no network takes one that nobody reads."""
 
 import math
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from simulacra.data import DataSpec
+from simulacra.data.arrays import description
 from simulacra.errors import UsageError
 from simulacra.files import write_arrays
 from simulacra.pictures import has_picture, pixels, png, rows_picture, save_image, save_picture
@@ -23,12 +24,12 @@ def write_items(
     Raises UsageError for another ending, or for a picture of data that have none.
     """
     if path.suffix == ".npz":
-        write_arrays(path, {"x": items, **fields})
+        _write_described(path, items, spec, fields)
     elif path.suffix == ".png" and has_picture(spec):
         save_picture(items, spec, path, columns)
     elif path.suffix == ".png":
         path = path.with_suffix(".npz")
-        write_arrays(path, {"x": items, **fields})
+        _write_described(path, items, spec, fields)
     elif path.suffix == "" and spec.is_image:
         path.mkdir(parents=True, exist_ok=True)
         for i, pixel in enumerate(pixels(items, spec)):
@@ -37,6 +38,21 @@ def write_items(
     else:
         raise UsageError(f"cannot write {path}: use a .png, a .npz{' or a folder' if spec.is_image else ''}")
     return path
+
+
+def _write_described(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray]) -> None:
+    """`x` and the fields, and what they are, so that the file is read back as a data set as it is.
+
+    A field that is called x itself, the usual items where another field is modelled, becomes `condition_x`.
+    """
+    others = {_beside_x(name): values for name, values in fields.items()}
+    described = DataSpec(spec.x, {_beside_x(name): own for name, own in spec.condition.items()})
+    whole = others.keys() == described.columns.keys()
+    write_arrays(path, {"x": items, **others}, description(described) if whole else b"")
+
+
+def _beside_x(name: str) -> str:
+    return "condition_x" if name == "x" else name
 
 
 def place(out: Path | None, run: Path, name: str, endings: Sequence[str]) -> Path:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from simulacra.compression.contents import Contents
-from simulacra.data.arrays import LABEL_NAMES, X_NAMES, npy_array, npz_array, npz_keys
+from simulacra.data.arrays import LABEL_NAMES, X_NAMES
 from simulacra.data.labels import as_labels
+from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError

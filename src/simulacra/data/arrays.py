@@ -1,4 +1,4 @@
-"""`.npy` and `.npz` files. Never unpickled: a file that holds objects is refused by its header.
+"""`.npy` and `.npz` files as sources.
 
 | values                   | shapes                                      | become                          |
 | ------------------------ | ------------------------------------------- | ------------------------------- |
@@ -9,110 +9,51 @@
 An `.npz` has `x` (or `images`) and maybe `label` (or `labels`, `y`); official splits are `x_train`, `x_valid`, `x_test`
 with `label_train` and so on. Every other array of as many items is a field by its own name: integers (N,) are classes,
 real numbers (N, ...) are real, bytes (N, ...) are a picture or a vector on a grid, other integers (N, H, W) a map of
-classes. Arrays that are none of these are passed over. What `simulacra sample --out FILE.npz` writes is read back.
+classes. Arrays that are none of these are passed over.
+
+What `simulacra sample --out FILE.npz` writes says in the comment of the archive what its arrays are (`description`),
+and is read back as just that: levels, names of classes, tokens, lists and all.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
-import zipfile
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
+from simulacra.data.checks import NAME
 from simulacra.data.dataset import Card
 from simulacra.data.labels import as_labels
+from simulacra.data.npy import NpyArray, npy_array, npz_array, npz_comment, npz_keys
 from simulacra.data.source import Batch, Source, reading, rows_of
+from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLITS
-from simulacra.data.streams import CHUNK_BYTES, MAX_ROW_BYTES, rows
-from simulacra.errors import DataError
-from simulacra.fields import MOST_LEVELS
+from simulacra.data.values import as_field, as_items, is_field, item_shape
+from simulacra.derived import Derived
+from simulacra.errors import DataError, SimulacraError
 
 X_NAMES = ("x", "images")
 LABEL_NAMES = ("label", "labels", "y")
 PART_NAMES = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
-
-
-@dataclass(frozen=True)
-class NpyArray:
-    """An array in .npy format that has not been read yet: its header, and how to open its bytes again."""
-
-    where: str
-    open: Callable[[], AbstractContextManager[IO[bytes]]]
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    fortran_order: bool
-
-    @classmethod
-    def inspect(cls, where: str, opener: Callable[[], AbstractContextManager[IO[bytes]]]) -> NpyArray:
-        """Reads the header only; raises DataError for an array of objects, ValueError for no .npy at all."""
-        with opener() as file:
-            shape, fortran_order, dtype = _read_header(file)
-        if dtype.hasobject:
-            raise DataError(f"{where} holds Python objects, which are never unpickled. Save it as plain numbers.")
-        if not shape:
-            raise DataError(f"{where} holds a single value; items along a first axis are needed")
-        return cls(where, opener, shape, dtype, fortran_order)
-
-    def chunks(self, step: int | None = None) -> Iterator[np.ndarray]:
-        """The array along its first axis, `step` rows or a few megabytes at a time; all at once in Fortran order."""
-        if self.fortran_order and math.prod(self.shape) * self.dtype.itemsize > MAX_ROW_BYTES:
-            raise DataError(
-                f"{self.where} is large and in Fortran order: save it with np.save(.., np.ascontiguousarray(x))"
-            )
-        with self.open() as file:
-            _read_header(file)
-            if self.fortran_order:
-                whole = next(rows(file, 1, self.shape[::-1], self.dtype, self.where))
-                array = whole[0].transpose()
-                yield from (
-                    array[i : i + (step or len(array))] for i in range(0, len(array), step or max(1, len(array)))
-                )
-            else:
-                yield from rows(file, self.shape[0], self.shape[1:], self.dtype, self.where, step)
-
-    @property
-    def rows_at_once(self) -> int:
-        """As many as make a few megabytes."""
-        return max(1, CHUNK_BYTES // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize))
-
-    def read(self) -> np.ndarray:
-        """The whole array, of the type that the header says, its byte order too."""
-        if not self.shape[0]:
-            return np.empty(self.shape, self.dtype)
-        return np.concatenate(list(self.chunks()), dtype=self.dtype)
+MOST_OF_A_COMMENT = (1 << 16) - 1  # bytes, of a zip archive
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a source: its items, their labels, and other arrays of as many rows by name."""
+    """One part of a source: its items, their labels, and other arrays of as many rows by name.
+
+    declared: what all of them are, where the file says so; they are taken as they are then.
+    """
 
     x: NpyArray
     label: NpyArray | None = None
     others: Mapping[str, NpyArray] = field(default_factory=dict)
-
-
-def npy_array(path: Path) -> NpyArray:
-    """The array of an .npy file, not read yet; raises DataError for a file that is none, or holds objects."""
-    with reading(path):
-        return NpyArray.inspect(str(path), lambda: path.open("rb"))
-
-
-def npz_keys(path: Path) -> list[str]:
-    """The names of the arrays of an .npz file, in its order; raises DataError for a file that is none."""
-    with reading(path), zipfile.ZipFile(path) as archive:
-        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-
-
-def npz_array(path: Path, key: str) -> NpyArray:
-    """One array of an .npz file, not read yet; raises DataError for one that holds objects."""
-    with reading(path):
-        return NpyArray.inspect(f"{path}:{key}", lambda: _NpzMember(path, key))
+    declared: DataSpec | None = None
 
 
 def npy_source(path: Path, card: Card) -> Source:
@@ -122,7 +63,10 @@ def npy_source(path: Path, card: Card) -> Source:
 
 def npz_source(path: Path, card: Card) -> Source:
     """Named arrays: items with or without labels and other fields, in one part or in official splits."""
-    named = _parts_by_key(set(npz_keys(path)), path)
+    declared, keys = _described(path), set(npz_keys(path))
+    if declared is not None:
+        return _declared_source(path, card, declared, keys)
+    named = _parts_by_key(keys, path)
 
     def inspect(key: str) -> NpyArray:
         return npz_array(path, key)
@@ -134,14 +78,49 @@ def npz_source(path: Path, card: Card) -> Source:
     return _source(path, card, _alike(parts))
 
 
+def description(spec: DataSpec) -> bytes:
+    """What x and the fields of an .npz are, as the comment of the archive; b"" where that has no room."""
+    fields = {name: own.own if isinstance(own, Derived) else own for name, own in spec.condition.items()}
+    comment = json.dumps({"simulacra": DataSpec(spec.x, fields).to_json()}).encode()
+    return comment if len(comment) <= MOST_OF_A_COMMENT else b""
+
+
+def _described(path: Path) -> DataSpec | None:
+    """What a file says of its arrays; None where it says nothing. Raises DataError where that is no description."""
+    try:
+        record = json.loads(npz_comment(path))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or "simulacra" not in record:
+        return None
+    try:
+        return DataSpec.from_json(record["simulacra"])
+    except (SimulacraError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path} does not say what its arrays are: {error}. Save x and its fields anew.") from error
+
+
+def _declared_source(path: Path, card: Card, spec: DataSpec, keys: set[str]) -> Source:
+    if missing := sorted({"x", *spec.columns} - keys):
+        raise DataError(f"{path} says that it holds {missing[0]!r}, and does not; write it anew")
+    x = npz_array(path, "x")
+    (column,) = spec.x.columns("x").values()
+    if (x.shape[1:], x.dtype) != (column.shape, column.dtype):
+        raise DataError(f"{path}: x is said to be {spec.x.describe()}, and is {x.dtype} of shape {x.shape}")
+    fields = {name: npz_array(path, name) for name in spec.columns}
+    for name, array in fields.items():
+        if array.shape[0] != x.shape[0]:
+            raise DataError(f"{array.where}: {array.shape[0]:,} values of {name!r} for {x.shape[0]:,} items")
+    part = Part(x, None, fields, spec)
+    return replace(_source(path, card, {"train": part}), levels=spec.levels, fields=spec.condition)
+
+
 def _fields(inspect: Callable[[str], NpyArray], keys: Mapping[str, str]) -> dict[str, NpyArray]:
     """Those of the arrays that can be read as fields: {name: key} -> {name: array}."""
     found = {}
     for name, key in keys.items():
-        with contextlib.suppress(DataError, ValueError):  # objects and records are no fields
+        with contextlib.suppress(DataError):  # objects and records are no fields
             array = inspect(key)
-            maps = (array.dtype.kind in "iu" and len(array.shape) in (1, 3)) or array.dtype == np.uint8
-            if array.dtype.kind in "fb" or maps:
+            if is_field(array.shape, array.dtype) and re.fullmatch(NAME, name):
                 found[name] = array
     return found
 
@@ -153,24 +132,10 @@ def _alike(parts: dict[str, Part]) -> dict[str, Part]:
     return {key: replace(part, others={name: part.others[name] for name in common}) for key, part in parts.items()}
 
 
-class _NpzMember(AbstractContextManager[IO[bytes]]):
-    """One member of an .npz, opened for streaming; closes the archive with it."""
-
-    def __init__(self, path: Path, key: str) -> None:
-        self._archive = zipfile.ZipFile(path)
-        self._file = self._archive.open(f"{key}.npy")
-
-    def __enter__(self) -> IO[bytes]:
-        return self._file
-
-    def __exit__(self, *exception: object) -> None:
-        self._file.close()
-        self._archive.close()
-
-
 def _source(path: Path, card: Card, parts: Mapping[str, Part]) -> Source:
     for part in parts.values():
-        _item_shape(part.x)  # a wrong shape is refused at once, whatever the cache holds
+        if part.declared is None:
+            item_shape(part.x.shape, part.x.dtype, part.x.where)  # refused at once, whatever the cache holds
     return Source(
         name=path.stem,
         card=card,
@@ -216,72 +181,15 @@ def _batches(path: Path, parts: Mapping[str, Part]) -> Iterator[Batch]:
             others = {key: array.chunks(step) for key, array in part.others.items()}
             start = 0
             for chunk in part.x.chunks(step):
-                x = _items(chunk, part.x, start)
-                fields = {key: _values(next(chunks), part.others[key]) for key, chunks in others.items()}
-                yield Batch(name, x, rows_of(labels, start, len(x)) | fields)
-                start += len(x)
-
-
-def _values(chunk: np.ndarray, array: NpyArray) -> np.ndarray:
-    """Values of a field that is not the label, in the type in which they are held."""
-    if chunk.dtype.kind == "f":
-        return (chunk[:, None] if chunk.ndim == 1 else chunk).astype(np.float32)
-    if chunk.ndim == 1:
-        return as_labels(chunk.astype(np.int64), len(chunk), array.where)
-    if chunk.dtype in (np.uint8, np.bool_):
-        return _items(chunk, array, 0)
-    if chunk.min(initial=0) < 0 or chunk.max(initial=0) >= MOST_LEVELS:
-        raise DataError(
-            f"{array.where}: a map of classes holds 0 to {MOST_LEVELS - 1}, not {chunk.min()}..{chunk.max()}"
-        )
-    return chunk.astype(np.int16)
+                values = {key: next(chunks) for key, chunks in others.items()}
+                if part.declared is None:
+                    chunk = as_items(chunk, part.x.where, start)
+                    values = {key: as_field(array, part.others[key].where) for key, array in values.items()}
+                yield Batch(name, chunk, rows_of(labels, start, len(chunk)) | values)
+                start += len(chunk)
 
 
 def _read_labels(array: NpyArray, count: int) -> np.ndarray:
     if array.shape[0] != count:  # before reading: the header may promise more than memory holds
         raise DataError(f"{array.where}: {array.shape[0]:,} labels for {count:,} items; one each is needed")
     return as_labels(array.read(), count, array.where)
-
-
-def _item_shape(array: NpyArray) -> tuple[int, ...]:
-    """(C, H, W) or (D,); raises DataError for a shape or type that is neither images nor vectors."""
-    kind, shape = array.dtype.kind, array.shape[1:]
-    if kind not in "fbiu":
-        raise DataError(f"{array.where} holds {array.dtype}; bool, uint8 or real numbers are read")
-    if len(shape) == 1:
-        return shape
-    if len(shape) == 2:
-        return shape if kind == "f" else (1, *shape)
-    if len(shape) == 3 and shape[0] <= 4:
-        return shape
-    if len(shape) == 3 and shape[2] <= 4:
-        return (shape[2], *shape[:2])
-    if kind == "f" and shape:
-        return shape
-    raise DataError(f"{array.where} has shape {array.shape}: neither (N, H, W), (N, C, H, W), (N, H, W, C) nor (N, D)")
-
-
-def _items(chunk: np.ndarray, array: NpyArray, start: int) -> np.ndarray:
-    """A chunk as items (n, C, H, W) or (n, D): uint8 on a grid, or float32."""
-    shape = _item_shape(array)
-    if chunk.ndim == 4 and chunk.shape[1:] != shape:
-        chunk = chunk.transpose(0, 3, 1, 2)
-    chunk = chunk.reshape(len(chunk), *shape)
-    if chunk.dtype.kind == "f":
-        return chunk.astype(np.float32)
-    if chunk.dtype not in (np.bool_, np.uint8):
-        wrong = ((chunk < 0) | (chunk > 255)).reshape(len(chunk), -1).any(axis=1)
-        if wrong.any():
-            at = int(wrong.argmax())
-            values = f"{chunk[at].min()}..{chunk[at].max()}"
-            raise DataError(f"{array.where}: item {start + at} has values {values}; the grid is 0..255 at most")
-    return chunk.astype(np.uint8, copy=False)
-
-
-def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"version {version} of the .npy format holds named fields, not plain numbers")

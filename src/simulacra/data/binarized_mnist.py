@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.data.arrays import NpyArray
 from simulacra.data.dataset import Card
 from simulacra.data.fetch import Remote, download, find, places
+from simulacra.data.npy import NpyArray
 from simulacra.data.source import Batch, Source, reading
 from simulacra.data.splits import SPLITS
 from simulacra.data.streams import rows

@@ -136,27 +136,31 @@ def _spool(source: Source, batches: Iterable[Batch], folder: Path) -> _Items:
 
 
 def _write(folder: Path, spec: DataSpec, arrays: Mapping[str, np.ndarray], order: dict[str, np.ndarray]) -> str:
-    """The second pass: x.npy and the columns in the order of the splits; returns the fingerprint."""
+    """The second pass: x.npy and the columns in the order of the splits; returns the fingerprint.
+
+    Columns have the types that their fields say: that of a map of classes depends on the largest one.
+    """
     counts = {name: len(indices) for name, indices in order.items()}
     fingerprint = hashlib.sha256(json.dumps([spec.to_json(), counts], sort_keys=True).encode())
     indices = np.concatenate(list(order.values()))
+    types = {"x": arrays["x"].dtype} | {name: column.dtype for name, column in spec.columns.items()}
     for name, array in arrays.items():
         with (folder / f"{name}.npy").open("wb") as file:
             # Plain writes, not a writable memory map: on a full disk those fail, and a memory map kills the process.
-            header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(indices), *array.shape[1:])}
+            header = {"descr": types[name].str, "fortran_order": False, "shape": (len(indices), *array.shape[1:])}
             np.lib.format.write_array_header_1_0(file, header)
-            for rows in _gather(array, indices):
+            for rows in _gather(array, indices, types[name]):
                 fingerprint.update(rows.data)
                 file.write(rows.data)
             sync(file)
     return fingerprint.hexdigest()
 
 
-def _gather(array: np.ndarray, indices: np.ndarray) -> Iterator[np.ndarray]:
-    """array[indices], a few megabytes at a time."""
+def _gather(array: np.ndarray, indices: np.ndarray, dtype: np.dtype) -> Iterator[np.ndarray]:
+    """array[indices] of this type, a few megabytes at a time."""
     step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(indices), step):
-        yield np.ascontiguousarray(array[indices[start : start + step]])
+        yield np.ascontiguousarray(array[indices[start : start + step]], dtype)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Decode once: a folder in the user's cache holds a data set as arrays that are memory-mapped from then on.
 
     <cache>/data/<key>/x.npy       (train | valid | test, *shape), contiguous
-                       label.npy   (train | valid | test,) int64; so every column of the other fields, where there are
-                       any meta.json   the spec, the counts, the card, the fingerprint
+                       label.npy   (train | valid | test,) int64; every column of the other fields alike
+                       meta.json   the spec, the counts, the card, the fingerprint
 
 A folder is written under a temporary name, synced and renamed, so that it is whole or absent whatever is killed and
 however many processes write it at once. Its key holds everything that the content depends on.
@@ -28,6 +28,7 @@ from simulacra.data.source import Source
 from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLITS
 from simulacra.errors import DataError, SimulacraError
+from simulacra.parts import to_json
 
 VERSION = 2  # of the layout and of what `build` computes; a change makes every cache anew
 TEMPORARY = ".building-"
@@ -58,7 +59,8 @@ def cached(source: Source) -> Dataset:
 
 def _key(source: Source) -> str:
     fractions = [source.fractions.valid, source.fractions.test]
-    what = [VERSION, source.name, source.state(), source.options, source.levels, fractions]
+    fields = {name: to_json(field) for name, field in source.fields.items()}
+    what = [VERSION, source.name, source.state(), source.options, source.levels, fields, fractions]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 

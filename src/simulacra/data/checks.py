@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
 from simulacra.data.source import Batch, Source
 from simulacra.data.spec import DataSpec
+from simulacra.data.streams import CHUNK_BYTES
 from simulacra.errors import DataError
-from simulacra.fields import ClassLabel, Column, Field, LabelMap, Levels, Real, columns_of, numeric
+from simulacra.fields import ClassLabel, Field, LabelMap, Levels, Real, columns_of, numeric
+
+NAME = r"\w[\w. -]*"  # of a field: it names a file of the cache
 
 
 def check_alike(source: Source, first: Batch, batch: Batch) -> None:
-    """Every part has items of one shape and type, and the same fields or none."""
-    kinds = [(part.x.shape[1:], str(part.x.dtype), list(part.fields)) for part in (first, batch)]
+    """Every part has items of one shape and type, and the same fields or none, under names that files can have."""
+    for name in batch.fields:
+        if not re.fullmatch(NAME, name) or name == "x":
+            raise DataError(f"{source.name}: a field cannot be called {name!r}; use letters, digits, spaces, . and -")
+        if len(batch.fields[name]) != len(batch.x):
+            raise DataError(f"{source.name}: {len(batch.fields[name])} values of {name!r} for {len(batch.x)} items")
+    kinds = [(part.x.shape[1:], str(part.x.dtype), _columns(part)) for part in (first, batch)]
     if kinds[0] != kinds[1]:
         described = [f"{shape} {dtype} with {', '.join(names) or 'no labels'}" for shape, dtype, names in kinds]
         raise DataError(f"{source.name}: {first.part} holds {described[0]}, but {batch.part} {described[1]}")
+
+
+def _columns(batch: Batch) -> list[str]:
+    """The names of the fields, with shape and type where they are no numbers (n,)."""
+    return [
+        name if values.ndim == 1 and values.dtype == np.int64 else f"{name} {values.shape[1:]} {values.dtype}"
+        for name, values in batch.fields.items()
+    ]
 
 
 def check_values(source: Source, x: np.ndarray, start: int) -> None:
@@ -37,30 +54,33 @@ def check_values(source: Source, x: np.ndarray, start: int) -> None:
 
 
 def understood_spec(source: Source, x: np.ndarray, largest: float, columns: Mapping[str, np.ndarray]) -> DataSpec:
-    """The spec of items x (N, *shape) whose largest value is `largest`: declared by the source, else by its values."""
+    """The spec of items x (N, *shape) whose largest value is `largest`: declared by the source, else by its values.
+
+    Raises DataError where a field holds something else than it should.
+    """
     found = None if x.dtype == np.float32 else 2 if largest <= 1 else 256
     declared = columns_of(source.fields)
-    condition = dict(source.fields)
-    for name, values in columns.items():
-        if name not in declared:
-            condition[name] = _found(name, values)
-    _check_fields(source, {name: own for name, own in condition.items() if name in source.fields}, declared, columns)
-    kept = {name: own for name, own in condition.items() if own.columns(name).keys() <= columns.keys()}
-    return DataSpec(numeric(x.shape[1:], source.levels or found), kept)
+    undeclared = {name: _found(name, values) for name, values in columns.items() if name not in declared}
+    held = {name: own for name, own in source.fields.items() if own.columns(name).keys() <= columns.keys()}
+    for name, own in (held | undeclared).items():
+        _check_field(source, name, own, columns, exactly=name in held)
+    return DataSpec(numeric(x.shape[1:], source.levels or found), held | undeclared)
 
 
-def _check_fields(
-    source: Source, fields: Mapping[str, Field], declared: Mapping[str, Column], columns: Mapping[str, np.ndarray]
-) -> None:
-    """Raise DataError where declared fields hold something else."""
-    for name, own in fields.items():
-        if not own.columns(name).keys() <= columns.keys():
-            continue
-        if isinstance(own, ClassLabel) and (largest := int(columns[name].max(initial=0))) >= own.count:
-            at = columns[name].argmax()
-            raise DataError(f"{source.name}: {name} {largest} of item {at}, but there are {own.count} classes")
+def _check_field(source: Source, name: str, own: Field, columns: Mapping[str, np.ndarray], exactly: bool) -> None:
+    """Raise DataError for values that are none of the field's, a few megabytes at a time.
+
+    exactly: they have to have the types of its columns too, and not only its values.
+    """
+    wanted = own.columns(name)
+    size = sum(columns[key][:1].nbytes for key in wanted)
+    step, n = max(1, CHUNK_BYTES // max(1, size)), len(columns[next(iter(wanted))])
+    for start in range(0, n, step):
+        part = {key: columns[key][start : start + step] for key in wanted}
+        if not exactly:
+            part = {key: values.astype(wanted[key].dtype) for key, values in part.items()}
         try:
-            own.check(name, columns)
+            own.check(name, part, np.arange(start, min(start + step, n)))
         except DataError as error:
             raise DataError(f"{source.name}: {error}") from None
 
@@ -76,4 +96,4 @@ def _found(name: str, values: np.ndarray) -> Field:
         return ClassLabel(largest + 1)
     if values.dtype == np.uint8:
         return Levels(values.shape[1:], 2 if largest <= 1 else 256)
-    return LabelMap(largest + 1, values.shape[1:])
+    return LabelMap(max(2, largest + 1), values.shape[1:])

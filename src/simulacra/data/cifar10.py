@@ -17,10 +17,10 @@ from typing import IO
 
 import numpy as np
 
-from simulacra.data.arrays import NpyArray
 from simulacra.data.dataset import Card
 from simulacra.data.fetch import Remote, download, find, places
 from simulacra.data.labels import as_labels
+from simulacra.data.npy import NpyArray
 from simulacra.data.source import Batch, Source, reading, rows_of
 from simulacra.data.splits import Fractions
 from simulacra.data.streams import rows

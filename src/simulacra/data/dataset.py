@@ -96,6 +96,10 @@ class Dataset:
 
         Raises UsageError for a field that does not exist, or that is no one array.
         """
+        if name not in self.spec.condition:
+            raise UsageError(f"{self.name} has no field {name!r}.{did_you_mean(name, self.spec.condition)}")
+        if "x" in self.spec.condition and name != "x":
+            raise UsageError(f"{self.name} has another target already, and x is a field of it")
         spec = self.spec.conditioned_on((name,))
         if len(spec.columns) != 1:
             raise UsageError(f"{name!r} is {spec.condition[name].describe()}, and no one array that could be modelled")
@@ -106,7 +110,8 @@ class Dataset:
             )
             for split in self.splits
         )
-        return replace(self, spec=DataSpec(spec.condition[name], others), train=train, valid=valid, test=test)
+        own, recipe = DataSpec(spec.condition[name], others), {**self.recipe, "target": name}
+        return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe)
 
     def summary(self) -> dict[str, Any]:
         """What was understood of the data, JSON-able: `simulacra data NAME` prints it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def load(
         found = _path_source(Path(source).expanduser(), _size(resize))
     data = cached(found if levels is None else replace(found, levels=levels))
     size = _size(resize)
-    recipe = {"resize": size and list(size), "levels": levels, "target": target}
+    recipe = {"resize": size and list(size), "levels": levels}
     data = replace(data, recipe={name: value for name, value in recipe.items() if value is not None})
     return data if target is None else data.target(target)
 
@@ -95,6 +95,8 @@ def as_dataset(data: Any) -> Dataset:
         return load(data)
     if hasattr(data, "__array__") or hasattr(data, "detach"):
         return from_array(as_array("x", data))
+    if isinstance(data, Mapping):
+        raise UsageError("a table of arrays is a data set by simulacra.data.from_arrays(x, label, fields={...})")
     if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
         return from_sequence(data)
     raise UsageError(

@@ -13,7 +13,8 @@ from simulacra.data.checks import check_values, understood_spec
 from simulacra.data.dataset import Card, Dataset, Split
 from simulacra.data.source import Batch, Source
 from simulacra.data.splits import Fractions, digests, draw, sort_key
-from simulacra.errors import DataError, UsageError
+from simulacra.data.values import as_field
+from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import Field, as_array
 
 
@@ -52,8 +53,9 @@ def from_arrays(
     digest = digests(x)
     keys = [sort_key(np.ascontiguousarray(values)) for values in columns.values()]
     order = draw({"train": np.arange(len(x))}, digest, keys, Fractions())
+    columns = {name: columns[name].astype(column.dtype, copy=False) for name, column in spec.columns.items()}
     train, valid, test = (
-        Split(x[indices], {column: values[indices] for column, values in columns.items()}, part)
+        Split(x[indices], {name: values[indices] for name, values in columns.items()}, part)
         for part, indices in order.items()
     )
     fingerprint = hashlib.sha256(json.dumps([spec.to_json(), len(train), len(valid)], sort_keys=True).encode())
@@ -74,25 +76,19 @@ def _labels(label: np.ndarray | None, n: int) -> dict[str, np.ndarray]:
 
 def _columns(fields: Mapping[str, Any], kinds: Mapping[str, Field], n: int) -> dict[str, np.ndarray]:
     """The columns of all fields, in the types in which they are held."""
+    for name in kinds:
+        if name not in fields and name != "label":
+            raise UsageError(f"kinds says what {name!r} is, and there is no such field.{did_you_mean(name, fields)}")
     columns: dict[str, np.ndarray] = {}
     for name, values in fields.items():
         try:
             if name in kinds:
                 columns |= kinds[name].convert(name, values, single=False)
             else:
-                columns[name] = _as_held(as_array(name, values))
+                columns[name] = as_field(as_array(name, values), name)
         except UsageError as error:
             raise DataError(str(error)) from None
     for name, values in columns.items():
         if len(values) != n:
             raise DataError(f"{name!r} has {len(values)} values for {n} items")
     return columns
-
-
-def _as_held(values: np.ndarray) -> np.ndarray:
-    """Labels as int64, real numbers as float32 (n, D), all else as it is."""
-    if values.dtype.kind == "f":
-        return (values[:, None] if values.ndim == 1 else values).astype(np.float32)
-    if values.ndim == 1:
-        return values.astype(np.int64)
-    return values if values.dtype == np.uint8 else values.astype(np.uint8 if values.max(initial=0) < 256 else np.int16)

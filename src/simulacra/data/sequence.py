@@ -9,6 +9,7 @@ import numpy as np
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.memory import from_arrays
+from simulacra.data.values import as_items
 from simulacra.errors import DataError, UsageError
 from simulacra.fields import as_array
 
@@ -26,23 +27,27 @@ def from_sequence(items: Any, levels: int | None = None) -> Dataset:
     if any(table.keys() != names for table in tables) or "x" not in names:
         raise DataError(f"every item has the fields {', '.join(names)}, x among them; some have others")
     columns = {name: _stacked(name, [table[name] for table in tables]) for name in names}
-    x = columns.pop("x")
-    label = columns.pop("label", None)
+    x, label = columns.pop("x"), columns.pop("label", None)
+    if label is not None and label.size != len(label):
+        raise DataError(
+            f"a label is one integer, and these are of shape {label.shape[1:]}: give items as tables, "
+            "{'x': ..., 'picture': ...}, to condition on something else"
+        )
     name = type(items).__name__.lower()
-    return from_arrays(
-        _images(x), None if label is None else label.reshape(-1), fields=columns, levels=levels, name=name
-    )
+    label = None if label is None else label.reshape(-1)
+    return from_arrays(_items(x), label, fields=columns, levels=levels, name=name)
 
 
 def from_array(x: np.ndarray) -> Dataset:
     """The rows of an array; channels may be first or last, or be left out where there is one."""
-    return from_arrays(_images(x))
+    return from_arrays(_items(x))
 
 
 def _table(item: Any) -> dict[str, Any]:
     if isinstance(item, Mapping):
         return dict(item)
-    if isinstance(item, tuple | list) and len(item) == 2:
+    pair = isinstance(item, tuple) or (isinstance(item, list) and len(item) > 0 and np.ndim(item[0]) > 0)
+    if pair and len(item) == 2:
         return {"x": item[0], "label": item[1]}
     return {"x": item}
 
@@ -57,16 +62,7 @@ def _stacked(name: str, values: list[Any]) -> np.ndarray:
     return np.stack(arrays)
 
 
-def _images(x: np.ndarray) -> np.ndarray:
-    """(N, H, W) of bytes -> (N, 1, H, W), channels last -> first; bits become bytes."""
-    x = x.astype(np.uint8) if x.dtype == np.bool_ else x
-    if x.dtype.kind in "iu" and (x.min(initial=0) < 0 or x.max(initial=0) > 255):
-        raise DataError(f"x holds the integers {x.min()}..{x.max()}; the grid is 0..255 at most")
-    x = x.astype(np.uint8) if x.dtype.kind in "iu" else x
-    if x.ndim == 3 and x.dtype == np.uint8:
-        return x[:, None]
-    if x.ndim == 4 and x.shape[1] > 4 >= x.shape[3]:
-        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-    if x.ndim == 1:
+def _items(x: np.ndarray) -> np.ndarray:
+    if x.ndim < 2:
         raise UsageError("items of a sequence are arrays, not single numbers; x is (D,), (C, H, W) or (H, W)")
-    return x
+    return np.ascontiguousarray(as_items(x, "x"))

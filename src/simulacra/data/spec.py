@@ -14,7 +14,7 @@ from typing import Any
 from simulacra.derived import Derived
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel, Column, Field, LabelMap, Levels, Real, columns_of, describe_all
-from simulacra.parts import as_part, to_json
+from simulacra.parts import as_part, named, to_json
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,11 @@ class DataSpec:
 
         A name that is none of the fields may be a derivation, such as `down:factor=2`: a field made of x itself.
         """
-        return DataSpec(self.x, dict(self._field(name) for name in names))
+        fields: dict[str, Field] = {}
+        for name, own in map(self._field, names):
+            if fields.setdefault(name, own) != own:
+                raise UsageError(f"the condition has two fields {name!r}: {fields[name].describe()}, {own.describe()}")
+        return DataSpec(self.x, fields)
 
     def _field(self, name: str) -> tuple[str, Field]:
         if name in self.condition:
@@ -116,8 +120,10 @@ class DataSpec:
         derived = Derived.from_words(name, self.x)
         if derived is not None:
             return name.partition(":")[0], derived
-        known = f".{did_you_mean(name, self.condition)}" if self.condition else ": these data have no labels."
-        raise UsageError(f"cannot condition on {name!r}{known}")
+        if not self.condition and ":" not in name:
+            raise UsageError(f"cannot condition on {name!r}: these data have no labels.")
+        known = did_you_mean(name.partition(":")[0], [*self.condition, *named("derivation")])
+        raise UsageError(f"cannot condition on {name!r}.{known}")
 
     def describe(self) -> str:
         return f"{self.x.describe()}{describe_all(self.condition)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,8 +37,11 @@ class Field(ABC):
         """
 
     @abstractmethod
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Raise DataError, naming the first wrong item, unless columns (n, ...) hold values of this field."""
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
+        """Raise DataError, naming the first wrong item, unless columns (n, ...) hold values of this field.
+
+        items: (n,) numbers of the items that the rows belong to, where a list has several rows of one; else 0..n-1.
+        """
 
     @abstractmethod
     def describe(self) -> str:
@@ -46,7 +49,7 @@ class Field(ABC):
 
     def is_single(self, values: Any) -> bool:
         """Whether a user's values are those of one item, and not one for each of several."""
-        return np.ndim(values) == len(next(iter(self.columns("").values())).shape)
+        return sides(values) == len(next(iter(self.columns("").values())).shape)
 
 
 class Leaf(Field):
@@ -82,7 +85,7 @@ class Leaf(Field):
             raise UsageError(f"{name!r} is {self.wanted}: {array[wrong].flat[0]} is none")
         return {name: array.astype(self.dtype)}
 
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
         array = arrays[name]
         if array.shape[1:] != self.shape or array.dtype != self.dtype:
             raise DataError(
@@ -90,7 +93,23 @@ class Leaf(Field):
             )
         if (wrong := self.wrong(array)).any():
             at = np.unravel_index(int(wrong.argmax()), wrong.shape)
-            raise DataError(f"{name}: the value {array[at]} of item {int(at[0])} is not {self.wanted}")
+            item = int(at[0]) if items is None else int(items[at[0]])
+            raise DataError(f"{name}: the value {array[at]} of item {item} is not {self.wanted}")
+
+
+def sides(values: Any) -> int | None:
+    """The dimensions of an array or of nested lists; None of lists of different lengths."""
+    try:
+        return np.ndim(values)
+    except ValueError:
+        return None
+
+
+def as_list(name: str, values: Any) -> list[Any]:
+    """Several values as a list; raises UsageError for what is one."""
+    if (isinstance(values, Sequence) and not isinstance(values, str | bytes)) or getattr(values, "ndim", 0):
+        return list(values)
+    raise UsageError(f"{name!r} has a list of values, not {values!r:.40}")
 
 
 def as_array(name: str, values: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from simulacra.errors import DataError, UsageError
-from simulacra.fields.base import Column, Field, Leaf, as_array
+from simulacra.fields.base import Column, Field, Leaf, as_array, as_list, sides
 from simulacra.fields.leaves import ClassLabel
 from simulacra.parts import part
 
@@ -31,7 +31,7 @@ class Record(Field):
     def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
         """A table of values by field, or a list of one such table for each item."""
         if not isinstance(values, Mapping):
-            tables = list(values)
+            tables = as_list(name, values)
             self._check_names(name, tables)
             values = {own: [table[own] for table in tables] for own in self.fields}
         self._check_names(name, [values])
@@ -50,9 +50,9 @@ class Record(Field):
             return False
         return all(field.is_single(values[own]) for own, field in self.fields.items() if own in values)
 
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
         for own, field in self.fields.items():
-            field.check(f"{name}.{own}", arrays)
+            field.check(f"{name}.{own}", arrays, items)
 
     def describe(self) -> str:
         return " and ".join(f"{own} ({field.describe()})" for own, field in self.fields.items())
@@ -71,8 +71,8 @@ class Many(Field):
     most: int = 8
 
     def __post_init__(self) -> None:
-        if self.most < 1 or isinstance(self.field, Many):
-            raise DataError("a list has room for at least one element, and its elements are no lists")
+        if self.most < 1 or _has_list(self.field):
+            raise DataError(f"a list has room for at least one element, and its elements hold no lists, not {self}")
 
     def columns(self, name: str) -> dict[str, Column]:
         own = {
@@ -84,7 +84,8 @@ class Many(Field):
         """A list of elements for each item; or the columns themselves by their last names, `mask` among them."""
         if isinstance(values, Mapping):
             return self._columns_given(name, values, single)
-        items = [list(values)] if single else [list(item) for item in values]
+        listed = as_list(name, values)
+        items = [listed] if single else [as_list(name, item) for item in listed]
         columns = {
             key: np.zeros((len(items), *column.shape), column.dtype) for key, column in self.columns(name).items()
         }
@@ -106,25 +107,46 @@ class Many(Field):
         for key, column in wanted.items():
             if given[key].shape[1:] != column.shape:
                 raise UsageError(f"{key!r} has the shape {column.shape} for each item, not {given[key].shape[1:]}")
-        cast = {key: array.astype(wanted[key].dtype) for key, array in given.items()}
-        try:
-            self.check(name, cast)
-        except DataError as error:
-            raise UsageError(str(error)) from None
-        return cast
+            if len(given[key]) != len(given[f"{name}.mask"]):
+                raise UsageError(f"{key!r} has {len(given[key])} items, and the mask {len(given[f'{name}.mask'])}")
+        mask = given[f"{name}.mask"].astype(bool)
+        columns = {key: np.zeros((len(mask), *column.shape), column.dtype) for key, column in wanted.items()}
+        columns[f"{name}.mask"] = mask
+        for key, leaf in each_leaf(name, self.field):
+            columns[key][mask] = leaf.convert(key, given[key][mask], single=False)[key]
+        return columns
 
     def is_single(self, values: Any) -> bool:
         if isinstance(values, Mapping):
-            return "mask" in values and np.ndim(values["mask"]) == 1
-        return not len(values) or isinstance(values[0], Mapping | str) or np.ndim(values[0]) == 0
+            return "mask" in values and sides(values["mask"]) == 1
+        if not isinstance(values, Sequence) and not sides(values):
+            return False
+        if not len(values):
+            return True
+        no_element = isinstance(values[0], list | tuple) and not values[0]  # but an item of which there are none
+        return not no_element and self.field.is_single(values[0])
 
-    def check(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def check(self, name: str, arrays: Mapping[str, np.ndarray], items: np.ndarray | None = None) -> None:
+        """What is padding may be anything."""
         mask = arrays[f"{name}.mask"]
+        if mask.dtype != bool or mask.shape[1:] != (self.most,):
+            raise DataError(
+                f"{name}.mask: items are {mask.dtype} of shape {mask.shape[1:]}, not bool of {(self.most,)}"
+            )
+        for key in self.field.columns(name):
+            if arrays[key].shape[:2] != mask.shape:
+                raise DataError(f"{key}: {arrays[key].shape} are not the elements of a mask {mask.shape}")
+        owner = mask.nonzero()[0]
         present = {key: arrays[key][mask] for key in self.field.columns(name)}
-        self.field.check(name, present)
+        self.field.check(name, present, owner if items is None else items[owner])
 
     def describe(self) -> str:
         return f"at most {self.most} of {self.field.describe()}"
+
+
+def _has_list(field: Field) -> bool:
+    inner = field.fields.values() if isinstance(field, Record) else ()
+    return isinstance(field, Many) or any(map(_has_list, inner))
 
 
 def each_leaf(name: str, field: Field) -> Iterator[tuple[str, Leaf]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from simulacra.errors import DataError, UsageError, did_you_mean
-from simulacra.fields.base import PADDING, Field, Leaf, as_array
+from simulacra.fields.base import PADDING, Field, Leaf, as_array, as_list, sides
 from simulacra.parts import part
 
 MOST_LEVELS = 1 << 15  # an int16 holds them
@@ -65,7 +65,7 @@ class ClassLabel(Leaf):
             values = array.reshape(-1)
             if values.dtype.kind != "U":
                 return {name: self._numbers(values)}
-        return {name: np.array([self.index(value) for value in values], np.int64)}
+        return {name: np.array([self.index(value) for value in as_list(name, values)], np.int64)}
 
     def _numbers(self, values: np.ndarray) -> np.ndarray:
         wrong = self.wrong(values)
@@ -74,7 +74,7 @@ class ClassLabel(Leaf):
         return values.astype(np.int64)
 
     def is_single(self, values: Any) -> bool:
-        return isinstance(values, str) or np.ndim(values) == 0
+        return isinstance(values, str) or sides(values) == 0
 
     def describe(self) -> str:
         return f"{self.count} classes"
@@ -130,7 +130,7 @@ class Real(Leaf):
         return "finite real numbers"
 
     def wrong(self, values: np.ndarray) -> np.ndarray:
-        return ~np.isfinite(values)
+        return ~(abs(values) <= np.finfo(self.dtype).max)
 
     def describe(self) -> str:
         return f"{times(self.shape)}, continuous"
@@ -199,20 +199,27 @@ class Tokens(Leaf):
         return (values < PADDING) | (values >= len(self.vocabulary)) | behind
 
     def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
-        """A sentence or a list of words or numbers for each item; or an array that is padded already."""
+        """A sentence, or a list of words or numbers, for each item; or an array that is padded already.
+
+        A list of texts is one sentence for each item, and a list of numbers the tokens of one item.
+        """
         if hasattr(values, "ndim") and as_array(name, values).dtype.kind != "U":
             return super().convert(name, values, single)
-        listed = [self._numbers(name, each) for each in ([values] if single else values)]
+        listed = [self._numbers(name, each) for each in ([values] if single else as_list(name, values))]
         padded = np.full((len(listed), self.most), PADDING, np.int64)
         for row, numbers in zip(padded, listed, strict=True):
             row[: len(numbers)] = numbers
         return super().convert(name, padded, single=False)
 
     def _numbers(self, name: str, values: Any) -> list[int]:
-        words = values.split() if isinstance(values, str) else list(values)
+        words = values.split() if isinstance(values, str) else as_list(name, values)
         if len(words) > self.most:
             raise UsageError(f"{name!r} has at most {self.most} tokens, not {len(words)}")
         for word in words:
+            if not isinstance(word, str | Integral):
+                raise UsageError(f"{name!r}: a token is a word or its number, not {word!r}")
+            if isinstance(word, Integral) and not PADDING <= int(word) < len(self.vocabulary):
+                raise UsageError(f"{name!r} is {self.wanted}: {word} is none")
             if isinstance(word, str) and word not in self.vocabulary:
                 raise UsageError(f"{name!r}: {word!r} is not in the vocabulary.{did_you_mean(word, self.vocabulary)}")
         return [self.vocabulary.index(word) if isinstance(word, str) else int(word) for word in words]
@@ -222,7 +229,7 @@ class Tokens(Leaf):
             return True
         if hasattr(values, "ndim"):
             return values.ndim == 1 and as_array("", values).dtype.kind != "U"
-        return not len(values) or isinstance(values[0], Integral) or values[0] in self.vocabulary
+        return isinstance(values, Sequence) and (not values or isinstance(values[0], Integral))
 
     def describe(self) -> str:
         return f"at most {self.most} tokens of {len(self.vocabulary)}"

@@ -26,6 +26,7 @@ from simulacra.nn.pyramid import Halve
 from simulacra.nn.residual import ResidualStack
 
 FEATURES = 32  # of an embedded field that is no class
+TAKEN = {"", "names", *dir(nn.ModuleDict())}
 
 
 def plain(field: Field) -> Field:
@@ -51,8 +52,9 @@ class Vectors(nn.ModuleDict):
 
 
 def key(name: str) -> str:
-    """A field's name as that of a module, which holds no dot."""
-    return name.replace(".", "_")
+    """A field's name as that of a module, which holds no dot and is none of what a module has: `type`, say."""
+    own = name.replace(".", ":")
+    return f"{own}:" if own in TAKEN else own
 
 
 def vector(embedding: nn.Module, name: str, condition: Mapping[str, Tensor]) -> Tensor:
@@ -201,9 +203,14 @@ class _OfMany(nn.Module):
 
     def forward(self, condition: Mapping[str, Tensor]) -> Tensor:
         mask = condition[f"{self.name}.mask"]
-        each = {column: condition[column].flatten(0, 1) for column in self.columns}
+        each = {column: _present(condition[column], mask).flatten(0, 1) for column in self.columns}
         features = self.last(F.relu(vector(self.element, self.name, each)))
         return masked_mean(features.unflatten(0, mask.shape), mask)
+
+
+def _present(values: Tensor, mask: Tensor) -> Tensor:
+    """Values (N, K, ...) with zeros in the place of padding, which may be no values at all."""
+    return values.masked_fill(~mask.view(*mask.shape, *[1] * (values.dim() - 2)), 0)
 
 
 def masked_mean(features: Tensor, mask: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 
 from simulacra.data import Dataset
 from simulacra.errors import SimulacraError, TrainingError, UsageError, WriteError
-from simulacra.model import Model, load, save
+from simulacra.model import Model, load, write
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
 from simulacra.training.judge import Judge, Verdict
@@ -207,7 +207,7 @@ class _Run:
             self._save_checkpoint()
 
     def _save_model(self) -> None:
-        save(self.loop.fitted, self.folder.model, self.plan.card(self.best, self.best_step))
+        write(self.loop.fitted, self.folder.model, self.plan.card(self.best, self.best_step))
 
     def _save_checkpoint(self) -> None:
         state = {"steps": self.loop.steps, "seconds": self.seconds, "waited": self.waited}
