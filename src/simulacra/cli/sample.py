@@ -18,14 +18,14 @@ from simulacra.errors import UsageError
 class Sample(MaybeOnData):
     """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures.
 
-    A model that is conditioned on classes shows all of them in turn where no condition is given. With DATA, one that is
-    conditioned on more is shown with the conditions of the test items, in their order.
+    Without a condition, a model that is conditioned on classes draws all of them in turn. With DATA, one that is
+    conditioned on more takes the conditions of the test items, in their order.
     """
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
-    mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in the place of a draw")] = False
+    mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in place of a draw")] = False
     keep: Annotated[float | None, optional("SHARE", "keep this share of the draws, those a judge is surest of")] = None
     judge: Annotated[str | None, optional("DATA", "labelled data that the judge is fitted to, a name or a path")] = None
     seed: Seed = 0
@@ -42,18 +42,18 @@ class Sample(MaybeOnData):
 
         if (self.keep is None) != (self.judge is None):
             raise UsageError("--keep SHARE and --judge DATA go together: draws are kept by a judge fitted to DATA")
-        need(self.load_model(), Sampler)  # before anything else that may be wrong
+        need(self.load_model(), Sampler)  # before any other refusal
         model, data, condition = self.loaded()
         if data is None:
-            given = condition_or_classes(model, condition, self.n)
+            condition = condition_or_classes(model, condition, self.n)
         else:
             refuse_condition(condition)
-            given = shown(model, split_for(model, data, "test"), self.n)
+            condition = shown(model, split_for(model, data, "test"), self.n)
         with watching(model.spec, self.watch) as progress:
             items = simulacra.sample(
                 model,
                 self.n,
-                condition=given,
+                condition=condition,
                 temperature=self.temperature,
                 seed=self.seed,
                 sampler=self.sampler,
@@ -62,7 +62,7 @@ class Sample(MaybeOnData):
                 judge=self.judge,
                 progress=progress,
             )
-        fields = {name: values.cpu().numpy() for name, values in given.items()}
+        fields = {name: values.cpu().numpy() for name, values in condition.items()}
         path = write_items(self.out or self.run / "samples.png", items, model.spec, fields)
         print(
             as_json({"n": self.n, "seed": self.seed, "out": str(path)}) if self.json else f"{self.n} samples in {path}"
