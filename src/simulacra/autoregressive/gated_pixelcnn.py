@@ -108,7 +108,7 @@ class GatedStacks(Raster):
             )
         self.head = LevelHead(spec)
         self.gather = RightConv2d(width, width, groups=channels)
-        self.tell = RightConv2d(width, self.head.outputs, groups=channels)
+        self.last = RightConv2d(width, self.head.outputs, groups=channels)
 
     @property
     def layers(self) -> list[GatedLayer]:
@@ -127,7 +127,7 @@ class GatedStacks(Raster):
             h, skip = layer.look_left(h, each, memory)
             output = skip if output is None else output + skip
         assert output is not None
-        return self.tell(F.relu(self.gather(F.relu(output), memory=memory)), memory=memory)
+        return self.last(F.relu(self.gather(F.relu(output), memory=memory)), memory=memory)
 
 
 @register(

@@ -67,7 +67,7 @@ class PixelCNN(Raster):
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)
         self.blocks = nn.ModuleList(Block(width, channels, spec.condition, dropout) for _ in range(layers))
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
-        self.tell = RightConv2d(2 * width, self.head.outputs, groups=channels)
+        self.last = RightConv2d(2 * width, self.head.outputs, groups=channels)
 
     def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Tensor | None]:
         """The condition alone: the windows themselves reach into the rows above."""
@@ -78,4 +78,4 @@ class PixelCNN(Raster):
         h = self.first(image, memory=memory)
         for block, row in zip(self.blocks, added, strict=True):
             h = block(h, row, memory)
-        return self.tell(F.relu(self.gather(F.relu(h), memory=memory)), memory=memory)
+        return self.last(F.relu(self.gather(F.relu(h), memory=memory)), memory=memory)

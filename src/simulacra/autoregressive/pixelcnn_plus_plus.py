@@ -185,9 +185,9 @@ class PixelCNNPlusPlus(Raster):
         self.vertical_to_horizontal = DownConv2d(channels, width, reach=1)
         self.horizontal = RightConv2d(channels, width, above=1, left=1, strict=True)
         self.level = Level(width, blocks, spec.condition, dropout, (height, across), scales)
-        self.tell = RightConv2d(2 * width, self.head.outputs)
+        self.last = RightConv2d(2 * width, self.head.outputs)
         if isinstance(self.head, MixtureHead):
-            self.head.spread(cast(Tensor, self.tell.bias))
+            self.head.spread(cast(Tensor, self.last.bias))
 
     def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> tuple[Tensor, AddedByLevel]:
         v = features(self.vertical(image, memory))
@@ -196,4 +196,4 @@ class PixelCNNPlusPlus(Raster):
     def beside(self, image: Tensor, added: tuple[Tensor, AddedByLevel], memory: Memory | None = None) -> Tensor:
         first, blocks = added
         h = features(self.horizontal(image, first, memory))
-        return self.tell(self.level.look_left(h, blocks, memory).phi, memory=memory)
+        return self.last(self.level.look_left(h, blocks, memory).phi, memory=memory)

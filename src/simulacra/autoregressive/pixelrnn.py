@@ -95,9 +95,9 @@ class PixelRNN(Raster):
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)
         self.stack = nn.ModuleList(layer(width, way) for _ in range(layers))
         size, maps = (spec.shape[1], spec.shape[2]), [each.maps for each in self.layers]
-        self.teller = LayerConditions(spec.condition, size, maps)
+        self.conditions = LayerConditions(spec.condition, size, maps)
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
-        self.tell = RightConv2d(2 * width, self.head.outputs, groups=channels)
+        self.last = RightConv2d(2 * width, self.head.outputs, groups=channels)
 
     @property
     def layers(self) -> list[Layer]:
@@ -105,7 +105,7 @@ class PixelRNN(Raster):
 
     def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Any]:
         """The condition alone: the states of the LSTMs carry the rows above."""
-        return self.teller(condition, memory)
+        return self.conditions(condition, memory)
 
     def beside(self, image: Tensor, added: list[Any], memory: Memory | None = None) -> Tensor:
         if memory is None:
@@ -113,10 +113,10 @@ class PixelRNN(Raster):
         x = self.first(image, memory=memory)
         for layer, maps in zip(self.layers, added, strict=True):
             x = layer(x, maps, memory)
-        return self.tell(F.relu(self.gather(F.relu(x), memory=memory)), memory=memory)
+        return self.last(F.relu(self.gather(F.relu(x), memory=memory)), memory=memory)
 
     def _everywhere(self, image: Tensor, added: list[Any]) -> Tensor:
         x = self.path.flatten(self.first(image))
         for layer, maps in zip(self.layers, added, strict=True):
             x = layer(x, maps, None)
-        return self.path.unflatten(pointwise(self.tell, F.relu(pointwise(self.gather, F.relu(x)))))
+        return self.path.unflatten(pointwise(self.last, F.relu(pointwise(self.gather, F.relu(x)))))

@@ -185,8 +185,8 @@ class DiagonalPixelRNN(PixelRNN):
             return DiagonalLayer(width, spec.shape[0], dropout, path)
 
         super().__init__(spec, Diagonals, layer, width, layers, kernel)
-        self.tell_above = nn.Conv2d(spec.shape[0], self.layers[0].maps // 2, 1, bias=False)
+        self.above_features = nn.Conv2d(spec.shape[0], self.layers[0].maps // 2, 1, bias=False)
 
     def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Added]:
-        maps, above = super().above(image, condition, memory), self.tell_above(image)
+        maps, above = super().above(image, condition, memory), self.above_features(image)
         return [Added(each, above if i == 0 else None) for i, each in enumerate(maps)]

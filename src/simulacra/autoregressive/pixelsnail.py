@@ -115,9 +115,9 @@ class PixelSNAIL(Raster):
         self.stack = nn.ModuleList(
             Block(channels, width, layers, heads, (size[0], size[1]), spec.condition, dropout) for _ in range(blocks)
         )
-        self.tell = RightConv2d(2 * width, self.head.outputs)
+        self.last = RightConv2d(2 * width, self.head.outputs)
         if isinstance(self.head, MixtureHead):
-            self.head.spread(cast(Tensor, self.tell.bias))
+            self.head.spread(cast(Tensor, self.last.bias))
 
     @property
     def blocks(self) -> list[Block]:
@@ -135,4 +135,4 @@ class PixelSNAIL(Raster):
         known = image if memory is None else memory.previous
         for block, each in zip(self.blocks, added, strict=True):
             h = block(h, known, each, memory)
-        return self.tell(h.phi, memory=memory)
+        return self.last(h.phi, memory=memory)

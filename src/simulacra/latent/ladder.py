@@ -133,7 +133,7 @@ class LadderVAE(LatentVariable):
 
     def prior(self, n: int, condition: ConditionLike | None = None) -> DiagonalGaussian:
         """p(z) = N(0, I), codes (n, D), whatever the label: each layer is standardised by p(z_l | z_<l)."""
-        return DiagonalGaussian.standard(n, sum(layer.numel() for layer in self.layers), like=self.decoder.tell.weight)
+        return DiagonalGaussian.standard(n, sum(layer.numel() for layer in self.layers), like=self.decoder.last.weight)
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""

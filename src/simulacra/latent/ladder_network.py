@@ -151,11 +151,11 @@ class TopDown(nn.Module):
         scale = 1 / math.sqrt(sum(grid.layers for grid in grids))
         self.embed = Embed(fields, grids[0].size)
         self.rungs = nn.ModuleList(Rung(size, grid, scale, fields) for grid in reversed(grids))
-        self.tell = nn.Conv2d(size.width, outputs * patch**2, 1)
+        self.last = nn.Conv2d(size.width, outputs * patch**2, 1)
 
     def forward(self, n: int, features: Sequence[Tensor] | None, condition: Condition, choose: Choose) -> Tensor:
         """The top-down pass for n items, with or without the features of x -> (N, outputs, H, W)."""
-        h, embedded = self.tell.weight.new_zeros(n, self.width, 1, 1), self.embed(condition)
+        h, embedded = self.last.weight.new_zeros(n, self.width, 1, 1), self.embed(condition)
         for number, rung in enumerate(self.rungs):
             h = rung(h, None if features is None else features[number], embedded, choose)
-        return F.pixel_shuffle(self.tell(h), self.patch)[:, :, : self.height, : self.across]
+        return F.pixel_shuffle(self.last(h), self.patch)[:, :, : self.height, : self.across]
