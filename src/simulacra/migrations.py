@@ -158,7 +158,7 @@ _RENAMED = {
         "generator.beside.vectors.": "generator.classes.",
         "critic.head.vectors.": "critic.classes.",
         "critic.head.score.": "critic.score.",
-    }
+    },
 }
 _COUNT = torch.zeros((), dtype=torch.int64, device="meta")  # of the calls by which a warm-up was counted
 _LEFT_OUT = {"vae": {"warmth.done": _COUNT}, "ladder-vae": {"warmth.done": _COUNT}}

@@ -129,9 +129,7 @@ def classify(
     log_prior = _log_prior(data, name, count, prior)
     low, high = _thresholds(model, data.valid, log_prior, reject, two_sided, limit, seed)
     judged = _judge(model, items, index, log_prior, low, high)
-
     right = judged.log_posterior.argmax(axis=1) == label
-    accepted = right[~judged.refused]
     return Classification(
         model=model.name,
         data=data.name,
@@ -146,7 +144,7 @@ def classify(
         low=low,
         high=high,
         refused=float(judged.refused.mean()),
-        accuracy_accepted=float(accepted.mean()) if len(accepted) else math.nan,
+        accuracy_accepted=float(right[~judged.refused].mean()) if not judged.refused.all() else math.nan,
         foreign=tuple(_foreign(model, other, len(label), log_prior, low, high, seed) for other in others),
         judgement=judged,
     )
