@@ -1,12 +1,12 @@
-"""Autoencoders matched to priors that are only drawn from: is every mode used, and by which class, on MNIST.
+"""Autoencoders matched to priors of which only draws are needed: is every mode used, and by which class, on MNIST.
 
-Fitted without labels to a Gaussian (8 dimensions), a ring of ten Gaussians, a swiss roll and a function of one's own
-(all three of the plane); and with labels to the first three. For each:
+Fitted without labels to a Gaussian (8 dimensions), a ring of ten Gaussians, a swiss roll and a prior defined here (all
+three of the plane); and with labels to the first three. For each:
 
     mmd              between codes of test items and draws of the prior (of the item's class), 0 where they agree
     classes          share of each class among 1,000 samples, as a 3-nearest-neighbour classifier judges them
-    agreement        with labels: share of 1,000 samples, 100 a class, that it takes for the class asked for; on real
-                     test items it is `real_agreement`
+    agreement        with labels: share of 1,000 samples, 100 a class, that it assigns to the class conditioned on; on
+                     real test items it is `real_agreement`
     occupancy        with a prior of ten modes: share of test items whose code lies in each; modes_used: how many hold
                      at least 1 %; total_variation: from a tenth in each (without labels) or the classes' own shares
     own_mode         with labels: share of test items whose code lies in the mode of their class
@@ -74,25 +74,25 @@ class Square(Draws):
 
 
 def main() -> None:
-    asking = parser(__doc__)
-    asking.add_argument("--model", choices=["aae", "wae-mmd"], default="aae")
-    asking.add_argument("--minutes", type=float, default=3.0, help="of training, for each fit")
-    asking.add_argument("--data", default="mnist")
-    asked = asking.parse_args()
-    data = sim.data.load(asked.data)
+    options = parser(__doc__)
+    options.add_argument("--model", choices=["aae", "wae-mmd"], default="aae")
+    options.add_argument("--minutes", type=float, default=3.0, help="of training, for each fit")
+    options.add_argument("--data", default="mnist")
+    args = options.parse_args()
+    data = sim.data.load(args.data)
     train, label = data.train.x[:JUDGED_BY], data.train.condition["label"][:JUDGED_BY]
-    judge = KNeighborsClassifier(3).fit(train.reshape(len(train), -1), label)
+    classifier = KNeighborsClassifier(3).fit(train.reshape(len(train), -1), label)
     test = data.test.x[:SAMPLES].reshape(-1, data.spec.dims)
-    figures: dict[str, Any] = {"real_agreement": judge.score(test, data.test.condition["label"][:SAMPLES])}
+    figures: dict[str, Any] = {"real_agreement": classifier.score(test, data.test.condition["label"][:SAMPLES])}
     pictures: dict[str, Image.Image] = {}
     for prior, latent, supervised in FITS:
         name = f"{prior}{', labels' if supervised else ''}"
-        given: dict[str, Any] = {"steps": 20} if asked.smoke else {"minutes": asked.minutes}
-        given |= {"condition": "label"} if supervised else {}
+        fit_options: dict[str, Any] = {"steps": 20} if args.smoke else {"minutes": args.minutes}
+        fit_options |= {"condition": "label"} if supervised else {}
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder) / "run"
-            model = sim.fit(asked.model, data, run, prior=prior, latent=latent, likelihood=LIKELIHOOD, **given)
-        figures[name], codes = measured(model, data, judge)
+            model = sim.fit(args.model, data, run, prior=prior, latent=latent, likelihood=LIKELIHOOD, **fit_options)
+        figures[name], codes = measured(model, data, classifier)
         print(name, figures[name], flush=True)
         pictures[name] = look(model, codes, data)
     rows = [
@@ -101,22 +101,22 @@ def main() -> None:
     ]
     whole = joined([beside(row, size=14) for row in rows], down=True).quantize(128)
     print(f"picture: {whole.width}×{whole.height}")
-    if not asked.smoke:
-        save_image(whole, PICTURES / f"{asked.model}.png")
+    if not args.smoke:
+        save_image(whole, PICTURES / f"{args.model}.png")
     conclude(
-        asked.model,
+        args.model,
         figures,
-        smoke=asked.smoke,
+        smoke=args.smoke,
         data={"name": data.name, "split": "test", "n": len(data.test), "fingerprint": data.fingerprint},
         seeds=[0],
     )
 
 
-def measured(model: Model, data: Dataset, judge: KNeighborsClassifier) -> tuple[dict[str, Any], np.ndarray]:
+def measured(model: Model, data: Dataset, classifier: KNeighborsClassifier) -> tuple[dict[str, Any], np.ndarray]:
     """Its figures, and the codes of the test items."""
     codes, label = sim.encode(model, data)["mean"], data.test.condition["label"]
     condition = {"label": np.arange(SAMPLES) % 10} if model.spec.condition else {}
-    judged = judge.predict(sim.sample(model, SAMPLES, condition=condition).reshape(SAMPLES, -1))
+    judged = classifier.predict(sim.sample(model, SAMPLES, condition=condition).reshape(SAMPLES, -1))
     figures: dict[str, Any] = {"mmd": gap(model, codes, label), "classes": shares(judged)}
     if condition:
         figures["agreement"] = float((judged == condition["label"]).mean())
@@ -128,10 +128,10 @@ def measured(model: Model, data: Dataset, judge: KNeighborsClassifier) -> tuple[
 def gap(model: Model, codes: np.ndarray, label: np.ndarray) -> float:
     """MMD² of test codes and of as many draws of the prior."""
     z, kinds = torch.from_numpy(codes[:MATCHED]), torch.from_numpy(np.array(label[:MATCHED]))
-    given = {"label": kinds} if model.spec.condition else {}
-    w, other = (model.prior(len(z), given).sample(torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    condition = {"label": kinds} if model.spec.condition else {}
+    w, other = (model.prior(len(z), condition).sample(torch.Generator().manual_seed(seed)) for seed in (0, 1))
     width = float((w - other).square().sum(1).mean())  # two draws of the same class
-    return float(mmd(z, w, width, kinds if given else None))
+    return float(mmd(z, w, width, kinds if condition else None))
 
 
 def modes(model: Model, codes: np.ndarray, label: np.ndarray) -> dict[str, Any]:

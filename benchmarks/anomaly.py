@@ -1,4 +1,4 @@
-"""Whether strange items are told from real ones, by likelihood and by what needs no model: AUROC with standard errors.
+"""How well foreign items are separated from real ones, by likelihood and without a model: AUROC and standard errors.
 
 improbable    -log p(x)
 untypical     |log p(x) - its median on the validation split|
@@ -30,13 +30,13 @@ from simulacra.model import Model
 
 
 def main() -> None:
-    asked = arguments(__doc__)
+    args = arguments(__doc__)
     figures, used = {}, {}
-    for data, model in models(asked):
-        figures[data.name] = described(model) | compare(model, data, asked.limit)
-        n = min(asked.limit, len(data.test))
+    for data, model in models(args):
+        figures[data.name] = described(model) | compare(model, data, args.limit)
+        n = min(args.limit, len(data.test))
         used[data.name] = {"split": "test", "n": n, "fingerprint": data.fingerprint}
-    conclude("anomaly", figures, smoke=asked.smoke, data=used, seeds=[0])
+    conclude("anomaly", figures, smoke=args.smoke, data=used, seeds=[0])
 
 
 def compare(model: Model, data: Dataset, limit: int) -> dict:
@@ -70,8 +70,8 @@ def scores(model: Model, x: np.ndarray, reference: np.ndarray) -> dict[str, np.n
 
 def where(model: Model, x: np.ndarray, changed: np.ndarray, condition: dict[str, np.ndarray]) -> Auroc:
     """Of items that were changed at all: pixels that were against pixels that were not."""
-    given = {name: condition[name].tolist() for name in model.spec.condition}
-    bits = sim.surprise(model, x, given)
+    condition = {name: condition[name].tolist() for name in model.spec.condition}
+    bits = sim.surprise(model, x, condition)
     own = changed.any(axis=(1, 2, 3))
     return auroc(bits[own][~changed[own]], bits[own][changed[own]])
 

@@ -1,4 +1,4 @@
-"""Every autoregressive model with its default settings on `digits`: what a user gets without turning a knob.
+"""Every autoregressive model with its default settings on `digits`.
 
 For each model: `fit` on the training split, exact bits/dim of the test split (touched once a model), free parameters,
 training time, and the time of 64 draws with the cached sampler. `independent` and `markov` are the baselines that all

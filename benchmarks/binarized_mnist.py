@@ -121,21 +121,21 @@ def main() -> None:
     options.add_argument("--draws", type=int, default=1000, help="K of the importance-weighted bound")
     options.add_argument("--minutes", type=float, help="of training, instead of what the settings say")
     options.add_argument("--out", type=Path, help="the run folder; by default runs/binarized-mnist-MODEL")
-    asked = options.parse_args()
-    settings = SETTINGS[asked.settings] | ({"minutes": asked.minutes} if asked.minutes else {})
+    args = options.parse_args()
+    settings = SETTINGS[args.settings] | ({"minutes": args.minutes} if args.minutes else {})
     with tempfile.TemporaryDirectory() as scratch:
-        out = asked.out or Path("runs") / f"binarized-mnist-{asked.settings}"
-        limit, draws = None, asked.draws
-        if asked.smoke:
+        out = args.out or Path("runs") / f"binarized-mnist-{args.settings}"
+        limit, draws = None, args.draws
+        if args.smoke:
             settings |= {"minutes": 1, "steps": 40, "every": 20} if settings else {}
             out, limit, draws = Path(scratch) / "run", 500, 20
-        fit_seconds = fit(MODELS.get(asked.settings, asked.settings), settings, out)
+        fit_seconds = fit(MODELS.get(args.settings, args.settings), settings, out)
         model, data = sim.load(out), sim.data.load("binarized-mnist")
         figures = outcome(model, data, out, draws, limit) | {"fit_seconds": fit_seconds, "settings": settings}
     conclude(
-        f"binarized_mnist_{asked.settings}",
+        f"binarized_mnist_{args.settings}",
         figures,
-        smoke=asked.smoke,
+        smoke=args.smoke,
         data={"name": data.name, "split": "test", "n": len(data.test), "fingerprint": data.fingerprint},
         seeds=[0],
         notes="validation: nats of the first 1,000 validation items (with codes: the ELBO) at each validation; "

@@ -36,14 +36,14 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--run", type=Path, help="the run folder of a model of binarized-mnist")
     options.add_argument("--mnist", type=Path, help="the run folder of a model of mnist")
-    asked = options.parse_args()
+    args = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        given = {name: vars(asked)[flag] for name, flag in SETS.items() if vars(asked)[flag]}
-        runs = trained(Path(scratch)) if asked.smoke else given
+        named = {name: vars(args)[flag] for name, flag in SETS.items() if vars(args)[flag]}
+        runs = trained(Path(scratch)) if args.smoke else named
         if not runs:
             options.error("give the run folder of a model: --run RUN, --mnist RUN or both (or --smoke)")
-        figures = {name: measured(name, run, asked) for name, run in runs.items()}
-    conclude("bitsback", figures, smoke=asked.smoke, data={name: described(name) for name in runs}, seeds=[0])
+        figures = {name: measured(name, run, args) for name, run in runs.items()}
+    conclude("bitsback", figures, smoke=args.smoke, data={name: described(name) for name in runs}, seeds=[0])
 
 
 def trained(folder: Path) -> dict[str, Path]:
@@ -56,9 +56,9 @@ def described(name: str) -> dict[str, Any]:
     return {"split": "test", "n": IMAGES, "fingerprint": sim.data.load(name).fingerprint}
 
 
-def measured(name: str, run: Path, asked: argparse.Namespace) -> dict[str, Any]:
+def measured(name: str, run: Path, args: argparse.Namespace) -> dict[str, Any]:
     model, test = sim.load(run), sim.data.load(name).test
-    x = np.array(test.x[: 20 if asked.smoke else IMAGES])
+    x = np.array(test.x[: 20 if args.smoke else IMAGES])
     condition = {field: test.field(field)[: len(x)] for field in model.spec.condition}
     one = len(sim.compress(model, x[:1], condition={field: values[:1] for field, values in condition.items()}))
     ours = coded(model, x, condition) | {"bytes_of_one_image": one} | against_bound(model, x, condition)
@@ -74,9 +74,9 @@ def measured(name: str, run: Path, asked: argparse.Namespace) -> dict[str, Any]:
 def against_bound(model: sim.Model, x: np.ndarray, condition: Mapping[str, np.ndarray]) -> dict[str, float]:
     """The bound of these images in bits/dim, labels included at their entropy, and how much a draw of codes varies."""
     torch.manual_seed(0)
-    given = model.conditioned(dict(condition), len(x))
+    checked = model.conditioned(dict(condition), len(x))
     items = torch.from_numpy(x).to(model.device)
-    nats = torch.stack([model.log_weights(items, given, 1)[0].double() for _ in range(DRAWS)])
+    nats = torch.stack([model.log_weights(items, checked, 1)[0].double() for _ in range(DRAWS)])
     labels = len(x) * sum(math.log2(label.count) for label in model.spec.condition.values())
     bits = labels - nats.mean(0).sum().item() / math.log(2)
     deviation = nats.var(0).sum().sqrt().item() / math.log(2)
@@ -88,7 +88,7 @@ def against_bound(model: sim.Model, x: np.ndarray, condition: Mapping[str, np.nd
 
 
 def bilevel(x: np.ndarray) -> dict[str, float]:
-    """Bytes an image of codecs that know that there are two levels; x (N, 1, H, W) of 0 and 1."""
+    """Bytes an image of codecs for two levels; x (N, 1, H, W) of 0 and 1."""
     images = x[:, 0].astype(bool)
     code, read = picture("PNG", optimize=True)
 

@@ -1,5 +1,5 @@
-"""bits/dim of a PixelCNN++ and of a ladder VAE on CIFAR-10, or on the part of it that is at hand (`n` and the
-fingerprint say which).
+"""bits/dim of a PixelCNN++ and of a ladder VAE on CIFAR-10, or on the part of it that is at hand (see `n` and the
+fingerprint).
 
 Runs `simulacra fit MODEL cifar10` with the settings below and scores the test split once: exactly, or by the ELBO and
 by the importance-weighted bound with K = `--draws`. Published: PixelCNN++ 2.92 after five days on eight cards; of the
@@ -44,19 +44,19 @@ def main() -> None:
     options.add_argument("model", nargs="?", choices=SETTINGS, default="pixelcnn++")
     options.add_argument("--minutes", type=float, help="of training, instead of what the settings say")
     options.add_argument("--draws", type=int, default=10, help="K of the importance-weighted bound")
-    asked = options.parse_args()
-    settings = SETTINGS[asked.model] | ({"minutes": asked.minutes} if asked.minutes else {})
+    args = options.parse_args()
+    settings = SETTINGS[args.model] | ({"minutes": args.minutes} if args.minutes else {})
     with tempfile.TemporaryDirectory() as scratch:
-        out, limit = Path("runs") / f"cifar10-{asked.model}", None
-        if asked.smoke:
+        out, limit = Path("runs") / f"cifar10-{args.model}", None
+        if args.smoke:
             settings |= {"minutes": 1, "steps": 10, "every": 5}
             out, limit = Path(scratch) / "run", 50
-        fit(asked.model, settings, out, "cifar10")
+        fit(args.model, settings, out, "cifar10")
         model, data = sim.load(out), sim.data.load("cifar10")
-        figures = outcome(model, data, out, asked.draws, limit)
+        figures = outcome(model, data, out, args.draws, limit)
         figures |= {"training_items": len(data.train), "settings": settings}
     used = {"name": data.name, "split": "test", "n": figures["test"][0]["n"], "fingerprint": data.fingerprint}
-    conclude(NAMES[asked.model], figures, smoke=asked.smoke, data=used, seeds=[0])
+    conclude(NAMES[args.model], figures, smoke=args.smoke, data=used, seeds=[0])
 
 
 if __name__ == "__main__":

@@ -27,13 +27,13 @@ from simulacra.model import Model
 
 
 def main() -> None:
-    asked = arguments(__doc__)
+    args = arguments(__doc__)
     figures, used = {}, {}
-    for data, model in models(asked):
-        figures[data.name] = described(model) | judged(model, data, asked.limit)
+    for data, model in models(args):
+        figures[data.name] = described(model) | judged(model, data, args.limit)
         n = figures[data.name]["n"]
         used[data.name] = {"split": "test", "n": n, "fingerprint": data.fingerprint}
-    conclude("classify", figures, smoke=asked.smoke, data=used, seeds=[0])
+    conclude("classify", figures, smoke=args.smoke, data=used, seeds=[0])
 
 
 def judged(model: Model, data: Dataset, limit: int) -> dict:
@@ -69,7 +69,7 @@ def foreign(data: Dataset, limit: int) -> list[Dataset]:
 
 
 def neighbours(data: Dataset, n: int) -> float:
-    """What three nearest neighbours among at most 10,000 training items make of the same test items."""
+    """Accuracy of three nearest neighbours among at most 10,000 training items on the same test items."""
     x, label = data.train.x[:10_000].reshape(-1, data.spec.dims), data.train.condition["label"][:10_000]
     judge = KNeighborsClassifier(3).fit(x, label)
     return float(judge.score(data.test.x[:n].reshape(n, -1), data.test.condition["label"][:n]))

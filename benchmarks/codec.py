@@ -45,13 +45,13 @@ def main() -> None:
     options = parser(__doc__)
     for name in IMAGES:
         options.add_argument(f"--{name}", type=Path, help=f"the run folder of a model of {name}")
-    asked = options.parse_args()
+    args = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        runs = trained(Path(scratch)) if asked.smoke else {n: vars(asked)[n] for n in IMAGES if vars(asked)[n]}
+        runs = trained(Path(scratch)) if args.smoke else {n: vars(args)[n] for n in IMAGES if vars(args)[n]}
         if not runs:
             options.error("give the run folder of a model: --mnist RUN, --cifar10 RUN or both (or --smoke)")
-        figures = {name: measured(name, run, asked) for name, run in runs.items()}
-    conclude("codec", figures, smoke=asked.smoke, data={name: described(name) for name in runs}, seeds=[0])
+        figures = {name: measured(name, run, args) for name, run in runs.items()}
+    conclude("codec", figures, smoke=args.smoke, data={name: described(name) for name in runs}, seeds=[0])
 
 
 def trained(folder: Path) -> dict[str, Path]:
@@ -64,9 +64,9 @@ def described(name: str) -> dict[str, Any]:
     return {"split": "test", "n": IMAGES[name], "fingerprint": sim.data.load(name).fingerprint}
 
 
-def measured(name: str, run: Path, asked: argparse.Namespace) -> dict[str, Any]:
+def measured(name: str, run: Path, args: argparse.Namespace) -> dict[str, Any]:
     model, test = sim.load(run), sim.data.load(name).test
-    n = 20 if asked.smoke else IMAGES[name]
+    n = 20 if args.smoke else IMAGES[name]
     x = np.array(test.x[:n])
     ours = by_model(model, test, x)
     table = {"simulacra": ours["bytes_per_image"]} | others(x)

@@ -1,7 +1,7 @@
-"""Whether class-conditional models draw the class that is asked for, on `digits` with default settings.
+"""Whether samples of class-conditional models are of the class conditioned on, on `digits` with default settings.
 
 agreement            share of 600 samples (60 a class) that a 3-nearest-neighbour classifier, fitted to the training
-                     digits, takes for the class asked for; on real test digits it is `real_agreement`
+                     digits, assigns to the class conditioned on; on real test digits it is `real_agreement`
 frechet_ratio        Fréchet distance of samples with the labels of the test digits, in multiples of its floor
 within_class_spread  mean over the classes of the samples' pixel standard deviation, divided by that of real digits
 
@@ -31,13 +31,13 @@ def main() -> None:
     for name in MODELS:
         with tempfile.TemporaryDirectory() as folder:
             model = sim.fit(name, data, Path(folder), condition="label", **({"steps": 30} if smoke else {}))
-        asked = np.repeat(np.arange(10), 60)
-        drawn = sim.sample(model, len(asked), condition={"label": asked}).reshape(len(asked), -1)
+        condition = np.repeat(np.arange(10), 60)
+        drawn = sim.sample(model, len(condition), condition={"label": condition}).reshape(len(condition), -1)
         distance = sim.evaluate(model, data)["frechet_distance"]
         figures[name] = {
-            "agreement": judge.score(drawn, asked),
+            "agreement": judge.score(drawn, condition),
             "frechet_ratio": distance.value / (distance.floor or np.nan),
-            "within_class_spread": spread(drawn, asked) / spread(train, labels),
+            "within_class_spread": spread(drawn, condition) / spread(train, labels),
         }
         print(name, figures[name], flush=True)
     conclude(

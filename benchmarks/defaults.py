@@ -1,4 +1,4 @@
-"""What a user gets without turning a knob: the frame of `autoregressive.py` and `latent.py`, no benchmark by itself."""
+"""Models with their default settings: the frame of `autoregressive.py` and `latent.py`, no benchmark by itself."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def by_defaults(record: str, doc: str | None, models: Sequence[str], measure: Me
     """Measure each model, or those that the command names: then only their rows of the record are replaced."""
     options = parser(doc)
     options.add_argument("models", nargs="*", help="by default all of them")
-    asked = options.parse_args()
+    args = options.parse_args()
     data = sim.data.load("digits")
-    figures = before(record, models) if asked.models else {}
-    for name in asked.models or models:
+    figures = before(record, models) if args.models else {}
+    for name in args.models or models:
         with tempfile.TemporaryDirectory() as folder:
-            figures[name] = measure(name, data, Path(folder) / "run", asked.smoke) | {"commit": COMMIT}
+            figures[name] = measure(name, data, Path(folder) / "run", args.smoke) | {"commit": COMMIT}
         print(name, figures[name], flush=True)
     conclude(
         record,
         figures,
-        smoke=asked.smoke,
+        smoke=args.smoke,
         data={"name": data.name, "split": "test", "n": len(data.test), "fingerprint": data.fingerprint},
         seeds=[0],
         notes=f"each row names the commit it was measured at; {notes}",

@@ -1,4 +1,4 @@
-"""The three models with their default settings on `digits`: what a user gets without turning a knob.
+"""The three models with their default settings on `digits`.
 
 For each model and seed: fit, then score and evaluate the test split (it picks nothing, so it is touched once a model).
 
@@ -8,8 +8,8 @@ For each model and seed: fit, then score and evaluate the test split (it picks n
     fit_seconds       wall time of `fit`, validation and saving included
     sample_seconds    wall time of 64 samples, after a first one
 
-The baseline, a categorical distribution per pixel that is blind to all others, is computed here. Two to three minutes a
-seed on two cores:
+The baseline, an independent categorical distribution per pixel, is computed here. Two to three minutes a seed on two
+cores:
 
     python benchmarks/digits.py
 """

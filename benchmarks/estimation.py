@@ -37,7 +37,7 @@ BATCH = 64  # as `simulacra score`
 
 
 def twin(model: VAE) -> PythaeVAE:
-    """pythae's VAE with the same encoder and decoder, both of which are shown x in [0, 1]."""
+    """pythae's VAE with the same encoder and decoder, both with x in [0, 1] as input."""
     config = VAEConfig(input_dim=(784,), latent_dim=LATENT, reconstruction_loss="bce")
     other, ours = PythaeVAE(config, Encoder(HIDDEN), Decoder(HIDDEN)), model.state_dict()
     last, bias = ours["encoder.body.last.weight"], ours["encoder.body.last.bias"]
@@ -82,12 +82,12 @@ def theirs(model: PythaeVAE, x: Tensor) -> tuple[float, list[float]]:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--steps", type=int, default=4000, help="of training before anything is estimated")
-    asked = options.parse_args()
+    args = options.parse_args()
     logging.disable(logging.WARNING)
     data = sim.data.load("binarized-mnist")
-    n, few = (64, 2) if asked.smoke else (1000, 6)
+    n, few = (64, 2) if args.smoke else (1000, 6)
     with tempfile.TemporaryDirectory() as scratch:
-        steps = 50 if asked.smoke else asked.steps
+        steps = 50 if args.smoke else args.steps
         model = sim.fit("vae", data, Path(scratch) / "run", steps=steps, latent=LATENT, network=Dense(HIDDEN))
     assert isinstance(model, VAE)
     other, x = twin(model), torch.from_numpy(np.array(data.test.x[:n]))
@@ -96,7 +96,7 @@ def main() -> None:
     assert_same(model, other, x[:few], real[:few])
     speeds: dict[str, list[float]] = {"simulacra": [], "pythae": []}
     means: dict[str, list[float]] = {"simulacra": [], "pythae": []}
-    for _ in range(1 if asked.smoke else ROUNDS):
+    for _ in range(1 if args.smoke else ROUNDS):
         seconds, found = ours(model, x)
         speeds["simulacra"].append(seconds)
         means["simulacra"].append(float(found[:few].mean()))
@@ -110,7 +110,7 @@ def main() -> None:
     conclude(
         "estimation",
         figures,
-        smoke=asked.smoke,
+        smoke=args.smoke,
         data={"name": data.name, "split": "test", "n": n, "fingerprint": data.fingerprint},
         seeds=[0],
         notes=f"K = {DRAWS}; pythae on the first {few} of these images; {torch.get_num_threads()} threads for both; "

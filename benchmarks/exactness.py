@@ -1,8 +1,8 @@
 """Estimates of log p(x) where it is known: z ~ N(0, I), x ~ N(W z, σ² I), so that p(x) = N(0, W Wᵀ + σ² I).
 
-The encoder is the exact posterior made wider by exp(0.1) and moved by a tenth, so that every estimate has something to
-lose. For the ELBO and K = 5 to 5,000 importance weights: the mean gap log p(x) - estimate over 64 items, nats, its
-standard error, and the largest gap of an item; the same for annealed importance sampling and for draws of the prior.
+The encoder is the exact posterior made wider by exp(0.1) and moved by a tenth, so that every estimate has a gap. For
+the ELBO and K = 5 to 5,000 importance weights: the mean gap log p(x) - estimate over 64 items, nats, its standard
+error, and the largest gap of an item; the same for annealed importance sampling and for draws of the prior.
 
     python benchmarks/exactness.py
 """
@@ -27,7 +27,7 @@ TIMES = 2000  # estimates whose mean is the bound itself, within 1e-4 nats
 
 
 class LinearGaussian(LatentVariable):
-    """W has orthogonal columns: then the posterior is a diagonal Gaussian, as the encoder's answers are."""
+    """W has orthogonal columns: then the posterior is a diagonal Gaussian, as q(z|x) is."""
 
     def __init__(self, off: float) -> None:
         super().__init__(DataSpec(Real((DIMS,))))

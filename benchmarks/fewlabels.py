@@ -1,7 +1,7 @@
-"""Few labels on MNIST: test error of classifiers from 100 and 1,000 labels, with the help of 59,000 items without.
+"""Few labels on MNIST: test error of classifiers from 100 and 1,000 labels and 59,000 unlabelled items.
 
-M1 is a vae that never sees a label. Then `simulacra finetune` with all of its methods, ten draws of the labels each;
-their settings are those of the package and were chosen by no test label (`studies/few_labels.py` holds them).
+M1 is a vae that is trained without labels. Then `simulacra finetune` with all of its methods, ten draws of the labels
+each; their settings are those of the package and were chosen by no test label (`studies/few_labels.py` holds them).
 
     probe, finetune    on M1's codes, frozen and not         scratch    the same network without M1
     m2                 Kingma et al. 2014, on pixels          m1+m2      the same, on M1's codes
@@ -44,24 +44,24 @@ FOLDER = Path("runs") / "fewlabels"
 
 
 def main() -> None:
-    made = parser(__doc__)
-    made.add_argument("--m1", type=Path, help="a run of an unconditional model with an encoder, in the place of M1")
-    made.add_argument("--device", default="auto")
-    made.add_argument("--steps", type=int, help="of m2 and m1+m2, in the place of their own numbers")
-    asked = made.parse_args()
-    smoke = asked.smoke
+    options = parser(__doc__)
+    options.add_argument("--m1", type=Path, help="a run of an unconditional model with an encoder, in the place of M1")
+    options.add_argument("--device", default="auto")
+    options.add_argument("--steps", type=int, help="of m2 and m1+m2, in the place of their own numbers")
+    args = options.parse_args()
+    smoke = args.smoke
     data = sim.data.load("digits" if smoke else "mnist")
     folder, budget = (FOLDER / "smoke", {"steps": 60}) if smoke else (FOLDER, BUDGET)
-    if asked.m1 is None:
-        sim.fit("vae", data, folder / "m1", device=asked.device, observers=[PlainLines()], **M1, **budget)
-    run, labels, draws = asked.m1 or folder / "m1", (20, 100) if smoke else LABELS, 2 if smoke else DRAWS
+    if args.m1 is None:
+        sim.fit("vae", data, folder / "m1", device=args.device, observers=[PlainLines()], **M1, **budget)
+    run, labels, draws = args.m1 or folder / "m1", (20, 100) if smoke else LABELS, 2 if smoke else DRAWS
     model = load(run)
     figures: dict[str, Any] = {"m1": of_m1(model, data, run)}
     for count in labels:
         for method in METHODS:
-            path, steps = folder / f"{count}-{method}.json", asked.steps if "m2" in method else None
+            path, steps = folder / f"{count}-{method}.json", args.steps if "m2" in method else None
             figures[f"{method}, {count} labels"] = row = judged(
-                path, model, data, count, draws, method, 5 if smoke else steps, asked.device
+                path, model, data, count, draws, method, 5 if smoke else steps, args.device
             )
             print(f"{count} {method}: {row['error']:.2f} ± {row['standard_deviation']:.2f} %", flush=True)
     conclude(
@@ -84,7 +84,7 @@ def of_m1(model: Model, data: Dataset, run: Path) -> dict[str, Any]:
 def judged(
     path: Path, model: Model, data: Dataset, labels: int, draws: int, method: str, steps: int | None, device: str
 ) -> dict[str, Any]:
-    """What `finetune` says, from the file that an earlier run left for the same M1 and settings if there is one."""
+    """The result of `finetune`, from the file that an earlier run left for the same M1 and settings if there is one."""
     weights = hashlib.sha256(b"".join(tensor.cpu().numpy().tobytes() for tensor in model.state_dict().values()))
     key = {"m1": weights.hexdigest(), "data": data.fingerprint, "draws": draws, "steps": steps or METHODS[method].steps}
     if path.exists() and (kept := json.loads(path.read_text()))["key"] == key:

@@ -1,8 +1,8 @@
-"""Every model with codes on `digits`, with its default settings: what a user gets without turning a knob.
+"""Every model with codes on `digits`, with its default settings.
 
 For each: `fit` on the training split (m2 with 100 labels), then of the test split, touched once a model: the ELBO and,
 where more draws can raise it, the importance-weighted bound with K = 100, in bits/dim; the mean squared error of
-reconstructed pixels in [0, 1]; the Fréchet distance of samples in multiples of its floor; what `health` says.
+reconstructed pixels in [0, 1]; the Fréchet distance of samples in multiples of its floor; the advice of `health`.
 About half an hour on two cores:
 
     python benchmarks/latent.py

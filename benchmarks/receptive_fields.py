@@ -1,8 +1,8 @@
-"""What each autoregressive model can see of an image when it predicts the pixel in the middle, drawn for the docs.
+"""The receptive field of each autoregressive model for the pixel in the middle of an image, drawn for the docs.
 
-For fresh random weights, default arguments and random binary images of 15×15: the size of the derivative of what is
-said of the middle pixel by every other pixel (`simulacra.checks.causality`), averaged over several networks. Tables
-have no derivatives: there it is shown whether another value changes anything. Draws docs/pictures/receptive_fields.png,
+For fresh random weights, default arguments and random binary images of 15×15: the size of the derivative of the middle
+pixel's factor by every other pixel (`simulacra.checks.causality`), averaged over several networks. Tables have no
+derivatives: there it is shown whether another value changes the factor. Draws docs/pictures/receptive_fields.png,
 in about two minutes:
 
     python benchmarks/receptive_fields.py
@@ -39,12 +39,12 @@ PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "receptive_fields.pn
 
 
 def main() -> None:
-    asked = parser(__doc__).parse_args()
+    args = parser(__doc__).parse_args()
     known = {entry.name for entry in sim.models()}
     rows = [[name for name in row if name in known] for row in MODELS]
-    maps = [[(name, field(name, networks=1 if asked.smoke else 8)) for name in row] for row in rows]
+    maps = [[(name, field(name, networks=1 if args.smoke else 8)) for name in row] for row in rows]
     picture = sheet(maps)
-    if asked.smoke:
+    if args.smoke:
         print("smoke run: no picture written")
         return
     PICTURE.parent.mkdir(parents=True, exist_ok=True)

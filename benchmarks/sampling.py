@@ -183,14 +183,14 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=16)
     options.add_argument("--patience", type=float, default=60.0, help="seconds for one naive run")
     options.add_argument("--device", default="cpu")
-    asked = options.parse_args()
-    device, patience = torch.device(asked.device), 2.0 if asked.smoke else asked.patience
-    figures = {name: measure(name, asked.batch, patience, device) for name in asked.models or SETTINGS}
-    suffix = "" if not asked.models and asked.batch == 16 else f"_{'_'.join(asked.models)}_{asked.batch}"
+    args = options.parse_args()
+    device, patience = torch.device(args.device), 2.0 if args.smoke else args.patience
+    figures = {name: measure(name, args.batch, patience, device) for name in args.models or SETTINGS}
+    suffix = "" if not args.models and args.batch == 16 else f"_{'_'.join(args.models)}_{args.batch}"
     conclude(
         f"sampling{suffix}",
         figures,
-        smoke=asked.smoke,
+        smoke=args.smoke,
         seeds=[0, 1],
         notes="seed 0 of the weights, seed 1 of the noise; cached: median of three draws; naive_seconds: of a whole "
         "draw, scaled up from naive_coordinates_run",

@@ -1,4 +1,4 @@
-"""How long the door takes to open: wall time of fresh processes, and whether one of them imports torch.
+"""Start-up: wall time of fresh processes, and whether one of them imports torch.
 
     simulacra --help               target: under 0.5 s
     python -c "import simulacra"

@@ -1,4 +1,4 @@
-"""Items that a model was not made for: real ones spoilt, and pictures of something else. And the models to be asked."""
+"""Foreign items: corrupted real ones, and pictures of something else. And the models that are tested on them."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ Spoilt = tuple[np.ndarray, np.ndarray]  # items (N, C, H, W), and where they wer
 
 
 def arguments(doc: str | None) -> argparse.Namespace:
-    made = parser(doc)
-    made.add_argument("--digits", type=Path, help="a run folder of a class-conditional model of digits")
-    made.add_argument("--mnist", type=Path, help="a run folder of a class-conditional model of mnist")
-    made.add_argument("--limit", type=int, default=1000, help="items of each kind (default: 1000)")
-    asked = made.parse_args()
-    asked.limit = 110 if asked.smoke else asked.limit
-    return asked
+    options = parser(doc)
+    options.add_argument("--digits", type=Path, help="a run folder of a class-conditional model of digits")
+    options.add_argument("--mnist", type=Path, help="a run folder of a class-conditional model of mnist")
+    options.add_argument("--limit", type=int, default=1000, help="items of each kind (default: 1000)")
+    args = options.parse_args()
+    args.limit = 110 if args.smoke else args.limit
+    return args
 
 
-def models(asked: argparse.Namespace) -> Iterator[tuple[Dataset, Model]]:
+def models(args: argparse.Namespace) -> Iterator[tuple[Dataset, Model]]:
     """The runs that were named; in place of one on digits a gated-pixelcnn that is fitted now."""
     digits = sim.data.load("digits")
-    if asked.digits is not None:
-        yield digits, sim.load(asked.digits)
+    if args.digits is not None:
+        yield digits, sim.load(args.digits)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            budget = {"steps": 30} if asked.smoke else {}
+            budget = {"steps": 30} if args.smoke else {}
             yield digits, sim.fit("gated-pixelcnn", digits, Path(folder), condition="label", **budget)
-    if asked.mnist is not None:
-        yield sim.data.load("mnist"), sim.load(asked.mnist)
+    if args.mnist is not None:
+        yield sim.data.load("mnist"), sim.load(args.mnist)
 
 
 def described(model: Model) -> dict:
@@ -89,7 +89,7 @@ def transforms(levels: int) -> dict[str, Callable[[np.ndarray, np.random.Generat
         return np.take_along_axis(x, order[..., None], axis=2)
 
     def erase_lower_half(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Strange to us and simple: most of what a model has to pay for is gone."""
+        """Foreign but simple: most of the pixels that cost bits are gone."""
         halved = x.copy()
         halved[:, :, x.shape[2] // 2 :] = 0
         return halved

@@ -58,16 +58,16 @@ def main() -> None:
     options.add_argument("--src", type=Path, default=SRC, metavar="FOLDER", help="the folder of the package")
     options.add_argument("--record", metavar="NAME", help="write the figures to results/NAME.json")
     options.add_argument("--verbose", action="store_true", help="list every override")
-    given = options.parse_args()
-    if not (given.src / "__init__.py").exists():
-        options.error(f"{given.src} is no package; --src takes a folder with an __init__.py, such as src/simulacra")
-    git = ["git", "-C", str(given.src), "describe", "--always", "--dirty", "--exclude=*"]
+    args = options.parse_args()
+    if not (args.src / "__init__.py").exists():
+        options.error(f"{args.src} is no package; --src takes a folder with an __init__.py, such as src/simulacra")
+    git = ["git", "-C", str(args.src), "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or None
     conclude(
-        given.record or "structure",
-        measure(read(given.src.resolve()), given.verbose),
-        smoke=given.smoke or given.record is None,
-        data={"package": given.src.resolve().name, "commit": commit},
+        args.record or "structure",
+        measure(read(args.src.resolve()), args.verbose),
+        smoke=args.smoke or args.record is None,
+        data={"package": args.src.resolve().name, "commit": commit},
     )
 
 

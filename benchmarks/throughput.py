@@ -1,6 +1,6 @@
 """Training images a second of the same model in three training loops, Bernoulli pixels, batch 128.
 
-    minimal    the loop that a good reader of a tutorial writes: tensors in memory, Adam, BCE + KL, nothing else
+    minimal    the loop of a tutorial: tensors in memory, Adam, BCE + KL, nothing else
     pythae     0.1.2, `BaseTrainer.train_step` with its own data loader, progress bars off
     simulacra  `Loop` on `Batches` over the memory-mapped cache as `fit` runs them: averaged weights, a check of every
                loss, a log line every 50 steps; once more with `--precision bf16`, which pythae has on GPUs only
@@ -204,8 +204,8 @@ def simulacra(data: sim.data.Dataset, folder: Path, steps: int, network: str, bf
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("network", choices=IMAGES, nargs="?", default="dense")
-    asked = options.parse_args()
-    smoke, network = asked.smoke, asked.network
+    args = options.parse_args()
+    smoke, network = args.smoke, args.network
     logging.disable(logging.WARNING)
     data = sim.data.load("binarized-mnist")
     n = 2_000 if smoke else IMAGES[network]

@@ -2,7 +2,7 @@
 
 reconstruction     mean squared error of a test image's sub-pixels in [0, 1] after encoding and decoding
 codebooks          codes in use and perplexity of each grid, over the whole test split
-bits_per_dim       -log p(x | codes) - log p(codes | label): a bound from one end to the other, of the test split
+bits_per_dim       -log p(x | codes) - log p(codes | label): a bound of the whole model, on the test split
 sampling           samples a second by the cached and by the naive sampler of the priors, the same codes from the
                    same noise; the naive one is slow and draws fewer
 frechet            distance of samples to the first test items (`evaluate`'s PCA features) over its floor (as many
@@ -45,11 +45,11 @@ DRAWN, JUDGED, KEPT = 1000, 2000, 0.25
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--minutes", type=float, help="of training, instead of what the settings say")
-    asked = options.parse_args()
-    settings = SETTINGS | ({"minutes": asked.minutes} if asked.minutes else {})
+    args = options.parse_args()
+    settings = SETTINGS | ({"minutes": args.minutes} if args.minutes else {})
     with tempfile.TemporaryDirectory() as scratch:
         out, limit, drawn, naive = Path("runs/cifar10-vqvae2"), JUDGED, DRAWN, 4
-        if asked.smoke:
+        if args.smoke:
             settings |= {"steps": 12, "every": 6, "minutes": 1}
             out, limit, drawn, naive = Path(scratch) / "run", 40, 40, 1
         fit("vqvae2", settings, out, "cifar10")
@@ -71,7 +71,7 @@ def main() -> None:
             "settings": settings,
         }
     used = {"name": data.name, "split": "test", "n": score.n, "fingerprint": data.fingerprint}
-    conclude("vqvae2", figures, smoke=asked.smoke, data=used, seeds=[0], notes=f"first {score.n} test images")
+    conclude("vqvae2", figures, smoke=args.smoke, data=used, seeds=[0], notes=f"first {score.n} test images")
 
 
 def reconstruction(model: VQVAE, data: sim.data.Dataset, limit: int) -> float:

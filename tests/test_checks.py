@@ -56,7 +56,7 @@ class Attention(nn.Module):
     def __init__(self, port: bool) -> None:
         super().__init__()
         self.key, self.query, self.value = (nn.Linear(1, 4) for _ in range(3))
-        self.tell, self.port = nn.Linear(4, 1), port
+        self.last, self.port = nn.Linear(4, 1), port
 
     def forward(self, x):
         flat = x.flatten(2).transpose(1, 2)
@@ -64,7 +64,7 @@ class Attention(nn.Module):
         agreement = self.query(torch.ones_like(flat)) @ self.key(flat).transpose(1, 2)
         weight = agreement.masked_fill(~past, -1e10).softmax(-1)
         found = (weight if self.port else weight * past) @ self.value(flat)
-        return self.tell(found).transpose(1, 2).view_as(x)
+        return self.last(found).transpose(1, 2).view_as(x)
 
 
 def test_a_chain_is_causal_and_its_coverage_is_that_of_the_window():

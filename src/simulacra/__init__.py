@@ -127,7 +127,7 @@ def _import_plugins() -> None:
     for plugin in metadata.entry_points(group="simulacra.models"):
         try:
             plugin.load()
-        except Exception as error:  # of a stranger's module anything may come, and the house stands without it
+        except (Exception, SystemExit) as error:  # of a stranger's module anything may come; the house stands without
             warnings.warn(f"the plug-in {plugin.value} cannot be imported: {error!r}", stacklevel=2)
 
 

@@ -1,4 +1,4 @@
-"""The abilities that a model may have. A verb asks for an ability and never for a family.
+"""The abilities that a model may have. A verb needs an ability and never names a family.
 
 x is on the data grid (N, *shape); `condition` maps field names to tensors with a batch axis; likelihoods are nats per
 item.
@@ -58,7 +58,7 @@ class Weighted(Protocol):
 
 @runtime_checkable
 class Classifier(Protocol):
-    """Tells of which class an item is."""
+    """A distribution over the classes of an item."""
 
     def log_class_probs(self, x: Tensor) -> Tensor:
         """log q(y | x) of the one field of the condition, (N, classes) nats."""
@@ -82,7 +82,7 @@ class Sampler(Protocol):
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Tells which codes z explain an item."""
+    """A distribution over the codes z of an item."""
 
     def encode(self, x: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """q(z | x); a point mass where the encoder is deterministic."""
@@ -91,7 +91,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Decoder(Protocol):
-    """Makes an item from a code z."""
+    """A distribution over items, given a code z."""
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x | z); a point mass for a GAN's generator."""
@@ -100,10 +100,10 @@ class Decoder(Protocol):
 
 @runtime_checkable
 class Prior(Protocol):
-    """Knows how codes z are distributed, before any item is seen. An autoencoder does not."""
+    """A distribution over codes z. An autoencoder has none."""
 
     def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
-        """p(z) for n items; without a condition that of all classes together, where the model knows it."""
+        """p(z) for n items; without a condition that of all classes together, where the model has it."""
         ...
 
 
@@ -130,7 +130,7 @@ class Chain(Protocol):
     """
 
     def order(self, unknown: Tensor | None = None) -> Tensor:
-        """The order in which coordinates are told; where some (*shape) are `unknown`, the one that suits this best."""
+        """The order of the factors; where some (*shape) are `unknown`, the one with most known ones before them."""
         ...
 
     def log_each(self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None) -> Tensor:
@@ -160,10 +160,10 @@ class Completer(Protocol):
 
 @runtime_checkable
 class ClosedForm(Protocol):
-    """Fitted without steps: what it learns follows from one pass over the training items."""
+    """Fitted without steps, by one pass over the training items."""
 
     def estimate(self, batches: Iterable[tuple[Tensor, Condition]]) -> None:
-        """Learn from all items, each told once as (x, condition); what was learnt before is forgotten."""
+        """Estimate from batches (x, condition) with every item once; an earlier estimate is replaced."""
         ...
 
 
@@ -191,7 +191,7 @@ class Quantised(Protocol):
 
 @runtime_checkable
 class Layered(Protocol):
-    """Codes come in layers, each told given those before it."""
+    """Codes come in layers, each conditioned on those before it."""
 
     def kl_by_layer(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """KL(q(z_l | z_<l, x) || p(z_l | z_<l)) at a draw of the layers before, (layers, N) nats, the first on top."""
@@ -200,7 +200,7 @@ class Layered(Protocol):
 
 @dataclass(frozen=True)
 class Ability:
-    """A protocol, and what is said where a model lacks it: the model's name goes before, and a remedy is at its end."""
+    """A protocol, and the refusal where a model lacks it: the model's name goes before, a remedy is at its end."""
 
     protocol: type
     refusal: str
@@ -222,8 +222,8 @@ ABILITIES: dict[str, Ability] = {
     "Decoder": Ability(Decoder, "has no decoder: it makes no items from codes; fit a vae or a dcgan for that"),
     "Prior": Ability(
         Prior,
-        "has no prior: nothing is known of how its codes are distributed, so none can be drawn and no dimension has a "
-        "scale; fit a vae, or name DATA where codes of items will do",
+        "has no prior: without a distribution of codes none can be drawn and no dimension has a scale; fit a vae, or "
+        "name DATA where codes of items will do",
     ),
     "Chain": Ability(
         Chain,
@@ -233,7 +233,7 @@ ABILITIES: dict[str, Ability] = {
     "Completer": Ability(
         Completer,
         "cannot complete: it draws all of an item at once and cannot keep a part of it; fit gated-pixelcnn, or "
-        "orderless-nade, which sees all that is known",
+        "orderless-nade, which conditions on all that is known",
     ),
     "ClosedForm": Ability(ClosedForm, "is trained in steps, not in closed form; fit independent or markov"),
 }
@@ -247,7 +247,7 @@ def can(model: object, ability: type) -> bool:
 def need(model: object, ability: type[A], refusal: str | None = None) -> A:
     """The model itself, as one that has the ability; raises NotSupported, with the reason and a remedy, for another.
 
-    `refusal` takes the place of the ability's own sentence where a verb knows a better remedy.
+    `refusal` replaces the ability's own sentence where a verb has a better remedy.
     """
     if isinstance(model, ability):
         return model

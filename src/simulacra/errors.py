@@ -1,4 +1,4 @@
-"""What can go wrong, said so that it can be mended: every message names the thing, the value and the remedy."""
+"""The errors that callers may catch. Every message names the thing, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class SimulacraError(Exception):
-    """A failure with one or two lines to tell; the command line prints them and exits with `exit_code`."""
+    """A failure whose message has one or two lines; the command line prints them and exits with `exit_code`."""
 
     exit_code = 1
 
@@ -19,7 +19,7 @@ class UsageError(SimulacraError, ValueError):
 
 
 class NotSupported(UsageError):
-    """The model lacks the ability that the verb needs; the message says why and what to use instead."""
+    """The model lacks the ability that the verb needs; the message has the reason and a remedy."""
 
 
 class DataError(SimulacraError, ValueError):

@@ -147,7 +147,13 @@ _RECIPES: dict[str, Callable[[str, Json], Json]] = {
     "vqvae": _vqvae,
     "dcgan": _dcgan,
 }
+_LAST = {"last.": "tell."}
+_ROWS = _LAST | {"conditions.": "teller.", "above_features.": "tell_above."}
 _RENAMED = {
+    **dict.fromkeys(("pixelcnn", "gated-pixelcnn", "pixelcnn++", "pixelsnail"), _LAST),
+    **dict.fromkeys(("pixelrnn-row", "pixelrnn-diagonal"), _ROWS),
+    "ladder-vae": {"decoder.last.": "decoder.tell."},
+    "vqvae": {f"code_prior.grids.{i}.last.": f"code_prior.grids.{i}.tell." for i in range(8)},
     "dcgan": {
         "generator.beside.vectors.": "generator.classes.",
         "critic.head.vectors.": "critic.classes.",

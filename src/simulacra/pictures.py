@@ -147,7 +147,7 @@ def surprise_picture(x: np.ndarray, bits: np.ndarray, captions: Sequence[str], s
     quantile are drawn like it, so that one odd pixel does not darken all others.
     """
     if not spec.is_image:
-        raise UsageError(f"data of shape {spec.shape} have no map; `--per-item FILE.csv` tells the nats of each item")
+        raise UsageError(f"data of shape {spec.shape} have no map; use `--per-item FILE.csv` for the nats of each item")
     heat = bits.sum(axis=1)
     top = max(float(np.quantile(heat, 0.995)), 1e-6)
     pairs = [sheet(np.stack(pair), columns=2) for pair in zip(pixels(x, spec), _heat(heat / top), strict=True)]

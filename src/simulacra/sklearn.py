@@ -29,7 +29,7 @@ class GenerativeModel(TransformerMixin, DensityMixin, BaseEstimator):
         random_state: the seed of weights, training and scores.
 
     After `fit`: `model_` (a `simulacra.Model`), `kind_` ("exact", "bound" or "none") and `n_features_in_`. Real-valued
-    rows are standardised for the model; scores refer to the rows as they were given, whatever their units.
+    rows are standardised for the model; scores are densities of the original rows, whatever their units.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class GenerativeModel(TransformerMixin, DensityMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> GenerativeModel:
-        """Learn p(x) from the rows of X (n, d); y is ignored. A tenth of the rows tells when to stop."""
+        """Learn p(x) from the rows of X (n, d); y is ignored. A tenth of the rows is the validation split."""
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=3)
         real = self.levels is None
         self.location_ = X.mean(0) if real else np.zeros(X.shape[1])
@@ -92,7 +92,7 @@ class GenerativeModel(TransformerMixin, DensityMixin, BaseEstimator):
         return Split(self._items(X), {}, "given")
 
     def _items(self, X: np.ndarray) -> np.ndarray:
-        """Rows -> items as the model wants them; raises UsageError for rows that are not on the grid."""
+        """Rows -> items of the model; raises UsageError for rows that are not on the grid."""
         shape = self.shape or (X.shape[1],)
         if int(np.prod(shape)) != X.shape[1]:
             raise UsageError(f"rows of {X.shape[1]} numbers are no items of shape {shape}")

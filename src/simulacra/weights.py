@@ -90,17 +90,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     checksum = digest(held)
     # one entry, because the order in which safetensors writes several of them is not reproducible
-    told = json.dumps({**(metadata or {}), "digest": checksum}, sort_keys=True)
-    write_atomically(path, serialise_tensors(held, metadata={"simulacra": told}))
+    record = json.dumps({**(metadata or {}), "digest": checksum}, sort_keys=True)
+    write_atomically(path, serialise_tensors(held, metadata={"simulacra": record}))
     return checksum
 
 
 def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a file and its metadata.
 
-    `expected` holds a tensor (on the meta device, for all we care) of the same shape and type under every name. Raises
+    `expected` holds a tensor (which may be on the meta device) of the same shape and type under every name. Raises
     ModelFileError, before it allocates anything, when the header is too large or malformed or differs from that, and
-    after it when the digest or the finiteness of a number is wrong.
+    afterwards when the digest is wrong or a number is not finite.
     """
     header = _read_header(path)
     metadata = _metadata(path, header.pop("__metadata__", None))
@@ -139,10 +139,10 @@ def _read_header(path: Path) -> dict[str, Any]:
 
 
 def _metadata(path: Path, entry: Any) -> dict[str, Any]:
-    """What `write_tensors` noted beside the tensors; raises ModelFileError for a file that it did not write."""
+    """The metadata that `write_tensors` wrote; raises ModelFileError for a file that it did not write."""
     try:
-        told = json.loads(entry["simulacra"], object_pairs_hook=_unique_keys)
-        return {"digest": told["digest"], **told}
+        record = json.loads(entry["simulacra"], object_pairs_hook=_unique_keys)
+        return {"digest": record["digest"], **record}
     except (TypeError, KeyError, ValueError, RecursionError):
         raise ModelFileError(f"{path} was not written by simulacra: it has no checksum") from None
 

@@ -61,14 +61,14 @@ def test_a_path_moves_every_pixel_once(path, steps, size):
     assert len(way.spans) == steps(*size)
     assert sum(end - first for first, end in way.spans) == size[0] * size[1]
     image = torch.randn(2, 3, *size)
-    assert torch.equal(way.raise_up(way.lay(image)), image)
+    assert torch.equal(way.unflatten(way.flatten(image)), image)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_what_a_diagonal_cell_reads_has_moved_in_the_step_before(size):
     """A line's cells are rows: at every step, cell r stands at column t - r, on the right of where it stood."""
     way, (height, width) = Diagonals(*size), size
-    places = way.lay(torch.arange(height * width).view(1, 1, height, width)).flatten().tolist()
+    places = way.flatten(torch.arange(height * width).view(1, 1, height, width)).flatten().tolist()
     for t, (first, end) in enumerate(way.spans):
         for row in range(first, end):
             assert places.pop(0) == row * width + t - row
@@ -78,9 +78,9 @@ def test_what_a_diagonal_cell_reads_has_moved_in_the_step_before(size):
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_the_line_from_the_right_sees_the_mirror_image_one_row_further_up(size):
     way, image = Diagonals(*size), torch.randn(2, 3, *size)
-    assert torch.equal(way.raise_up(way.reflect(way.lay(image))), image.flip(3))
+    assert torch.equal(way.unflatten(way.reflect(way.flatten(image))), image.flip(3))
     above = torch.cat([torch.zeros(2, 3, 1, size[1]), image[:, :, :-1]], 2)
-    assert torch.equal(way.raise_up(way.reflect_above(way.lay(image))), above.flip(3))
+    assert torch.equal(way.unflatten(way.reflect_above(way.flatten(image))), above.flip(3))
 
 
 @pytest.mark.parametrize("kind", KINDS)

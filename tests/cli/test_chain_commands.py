@@ -97,7 +97,7 @@ def test_vectors_have_no_map(refused, printed, tmp_path):
     np.savez(tmp_path / "flat.npz", x=data.load("digits").train.x.reshape(-1, 64)[:200])
     printed("fit", "independent", tmp_path / "flat.npz", "--levels", "17", "--out", tmp_path / "run")
     told = refused("score", tmp_path / "run", tmp_path / "flat.npz", "--levels", "17", "--map", tmp_path / "m.png")
-    assert "(64,) have no map; --per-item" in told
+    assert "(64,) have no map; use --per-item" in told
 
 
 # classify

@@ -103,6 +103,10 @@ def test_what_sample_writes_is_a_data_set(printed, runs, tmp_path):
     again = data.load(tmp_path / "x.npz", levels=17)
     assert again.spec.shape == (1, 8, 8)
     assert again.spec.condition["label"].count == 10  # without --label all classes in turn
+    printed("sample", runs["gated-pixelcnn"], "-n", "40", "--label", "3", "--out", tmp_path / "x.npz")
+    assert (
+        data.load(tmp_path / "x.npz").spec == data.load("digits").spec
+    )  # 17 levels and ten classes, whatever is drawn
 
 
 def test_codes_reconstructions_and_walks(printed, runs, tmp_path):

@@ -153,7 +153,7 @@ def test_a_dead_code_is_revived_among_the_vectors_and_the_others_stay():
     made.counts[2] = 0.9 * DEAD * fair
     counts = made.counts.clone()
     codes = made.codes.clone()
-    made._begin(z)
+    made._revive(z)
     assert torch.cdist(made.codes[2:3], rows(z)).min() < 0.2
     assert made.counts[2] == fair
     others = [0, 1, 3, 4]
@@ -178,7 +178,7 @@ def test_revival_follows_from_the_seed():
     for seed in (3, 3, 4):
         one = copy.deepcopy(made)
         torch.manual_seed(seed)
-        one._begin(z)
+        one._revive(z)
         results.append(one.codes[1])
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])

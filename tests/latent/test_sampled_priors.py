@@ -89,7 +89,7 @@ def test_the_mean_is_that_of_each_items_mode():
 
 
 def test_a_prior_that_is_only_drawn_from_gives_no_density_and_the_gaussian_does():
-    with pytest.raises(NotSupported, match="'ring' is known by its draws alone"):
+    with pytest.raises(NotSupported, match="'ring' has draws but no density"):
         codes("ring", torch.tensor([1])).log_prob(torch.zeros(1, 2))
     assert isinstance(codes("gaussian", torch.tensor([-1]), latent=5), DiagonalGaussian)
 

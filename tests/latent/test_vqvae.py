@@ -102,8 +102,8 @@ def test_codes_are_no_points_of_a_line():
     before = made.log_prob(k, given)
     with torch.no_grad():
         made.embedding.weight.copy_(made.embedding.weight[order])
-        made.tell.weight.copy_(made.tell.weight[order])
-        made.tell.bias.copy_(made.tell.bias[order])
+        made.last.weight.copy_(made.last.weight[order])
+        made.last.bias.copy_(made.last.bias[order])
     torch.testing.assert_close(made.log_prob(order.argsort()[k], given), before)
 
 

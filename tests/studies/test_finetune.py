@@ -206,7 +206,7 @@ def test_refusals(vae, digits, tmp_path):
     refused("1×8×8", data=dataset(SPECS["colour-labelled"]))
     refused("gated-pixelcnn has no encoder", small_model(registry.find("gated-pixelcnn"), vae.spec), error=NotSupported)
     told = small_model(registry.find("vae"), digits.spec)
-    refused("is given label", told, error=NotSupported)
+    refused("is conditioned on label", told, error=NotSupported)
     coins = registry.build("vae", vae.spec, prior="bernoulli", latent=3, network="dense:hidden=8")
     refused("m1.m2 learns densities of codes, and those of this vae are discrete", coins, methods=["m1+m2"])
     allowed = sim.finetune(coins, digits, 20, 1, steps=2)

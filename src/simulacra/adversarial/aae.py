@@ -1,11 +1,11 @@
-r"""The adversarial autoencoder: a bridge between two families. A critic sees codes; the encoder is the generator,
+r"""The adversarial autoencoder: the critic D reads codes, and the encoder f takes the place of the generator,
 
     reconstruction    min_{f,g} E[-log p(x | f(x))]
     critic            max_D E_{z~p} log D(z) + E_x log(1 - D(f(x)))
     encoder           max_f E_x log D(f(x))
 
-in turns. At the end codes of the data are distributed like draws of p(z), whatever p(z) is, and the decoder makes items
-of them. Given labels, D sees pairs of a code and a label, and so compares q(z|y) with p(z|y).
+in turns. At the optimum codes of the data are distributed like draws of p(z), whatever p(z) is, and decoded draws of
+p(z) are samples of x. With labels, D is conditioned on them, and so compares q(z|y) with p(z|y).
 Makhzani et al. 2016, "Adversarial Autoencoders", sections 2, 2.3 and 4.
 """
 
@@ -37,7 +37,7 @@ CRITIC_LAYERS = 2
     defaults={"learning_rate": 5e-4, "betas": (0.5, 0.999), "batch": 128, "steps": 4000},
 )
 class AAE(MatchedCodes):
-    r"""Reconstruct x from f(x), and let no critic tell f(x) from draws of p(z).
+    r"""min E[-log p(x|f(x))], with q(z) matched to p(z) by a critic.
 
     Args:
         spec: what x is: images or vectors, discrete or continuous; with a condition, p(x | condition).

@@ -21,7 +21,7 @@ def dcgan(spec: DataSpec, latent: int = 64, width: int = 64) -> GAN:
     """Convolutional generator and critic under the non-saturating game; images from 8×8 up.
 
     Args:
-        spec: what x is: images on a grid of levels; with a condition, both networks know it.
+        spec: what x is: images on a grid of levels; both networks are conditioned on its condition.
         latent: numbers in a code z ~ N(0, I).
         width: channels next to the image; they double with every halving of its sides.
     """

@@ -27,9 +27,9 @@ class Game(Protocol):
 class NonSaturating:
     r"""Goodfellow et al. 2014, "Generative Adversarial Nets", eq. 1 and section 3; scores are logits.
 
-    σ(score) is the critic's belief that an item is real. The critic maximises V = E log D(x) + E log(1 - D(G(z))), at
-    best 2 JSD(p, q) - log 4; the generator maximises E log D(G(z)) rather than minimising E log(1 - D(G(z))), whose
-    gradient vanishes while the critic wins.
+    D = σ(score) is the critic's probability that an item is real. The critic maximises V = E log D(x) + E log(1 -
+    D(G(z))), at best 2 JSD(p, q) - log 4; the generator maximises E log D(G(z)) rather than minimising E log(1 -
+    D(G(z))), whose gradient vanishes where the critic is confident.
     """
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class NonSaturating:
 class Wasserstein:
     r"""Arjovsky et al. 2017, "Wasserstein GAN", eq. 2: the critic raises E D(x) - E D(G(z)), the generator E D(G(z)).
 
-    The difference is a distance of p and q as far as D is 1-Lipschitz, which a penalty has to see to.
+    The maximum over 1-Lipschitz D is a distance of p and q; a penalty has to keep D near 1-Lipschitz.
     """
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:

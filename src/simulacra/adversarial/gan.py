@@ -32,12 +32,12 @@ class GAN(DirectedModel):
     r"""min_G max_D of a game, with D(x, c) and G(z, c), z ~ N(0, I); every network, game and penalty is a part.
 
     Args:
-        spec: what x is; with a condition, both networks know it.
+        spec: what x is; both networks are conditioned on its condition.
         latent: numbers in a code z.
         generator: the network from codes to items.
         critic: the network from items to scores.
         game: what the two minimise.
-        penalties: what the critic minimises besides.
+        penalties: terms added to the critic's loss.
         critic_steps: updates of the critic for one of the generator, each on fresh items.
     """
 
@@ -75,14 +75,14 @@ class GAN(DirectedModel):
         return [self.generator]
 
     def critic_loss(self, turn: Turn) -> dict[str, Tensor]:
-        real, given = self.spec.centred(turn.x), turn.condition
+        real, condition = self.spec.centred(turn.x), turn.condition
         with torch.no_grad():
-            fake = self.generate(len(turn), given)
+            fake = self.generate(len(turn), condition)
         # two passes: real and fake items must not share the statistics of one batch norm
-        real_scores = self.critic(real, given)
-        terms = {"critic": self.game.critic(real_scores.float(), self.critic(fake, given).float())}
+        real_scores = self.critic(real, condition)
+        terms = {"critic": self.game.critic(real_scores.float(), self.critic(fake, condition).float())}
         always = [(name, penalty) for name, penalty in self._named_penalties() if penalty.every == 1]
-        return terms | {name: penalty.loss(self.critic, real, fake, given) for name, penalty in always}
+        return terms | {name: penalty.loss(self.critic, real, fake, condition) for name, penalty in always}
 
     def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
         fake = self.generate(len(turn), turn.condition)
@@ -98,12 +98,12 @@ class GAN(DirectedModel):
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """G(z) on the data grid: the point to which the generator maps each code."""
-        given = self.conditioned(condition, len(z))
-        return PointMass(self.spec.on_grid(self.generator(z, given).float()))
+        condition = self.conditioned(condition, len(z))
+        return PointMass(self.spec.on_grid(self.generator(z, condition).float()))
 
 
 class _Lazy:
-    """The loss of a penalty that is taken in few steps: weighed by their distance, as if it were taken in all."""
+    """The loss of a penalty taken every so many steps: multiplied by their number, for the same mean gradient."""
 
     def __init__(self, model: GAN, name: str, penalty: Penalty) -> None:
         self.model, self.penalty, self.__name__ = model, penalty, name

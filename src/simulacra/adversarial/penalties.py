@@ -1,4 +1,4 @@
-"""Penalties: terms that a critic minimises beside its game, every so many steps."""
+"""Penalties: terms added to the critic's loss, every so many steps."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Penalty(Protocol):
 class GradientPenalty:
     r"""λ E (|∇D(x̂)| - 1)², at points x̂ = α x + (1 - α) G(z) between real and generated items, α ~ U[0, 1] for each.
 
-    Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", eq. 3. In float32; where the gradient vanishes its
-    norm has no direction, and the penalty no slope instead of one that is no number.
+    Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", eq. 3. In float32; where the gradient vanishes, the
+    derivative of its norm is set to 0 instead of NaN.
 
     Attributes:
         weight: λ.

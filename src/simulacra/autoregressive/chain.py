@@ -1,7 +1,7 @@
 r"""The chain rule: p(x) = Π_i p(x_o(i) | x_o(1), ..., x_o(i-1)) for any order o of the coordinates, exactly.
 
-A model of the family says two things, `conditionals` (all factors at once) and `steps` (one factor after the other,
-every activation computed once); likelihood, sampling, completion and coding are made of these here and elsewhere.
+A model of the family defines `conditionals` (all factors at once) and `steps` (one factor after the other, every
+activation computed once); likelihood, sampling, completion and coding are made of these here and elsewhere.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from simulacra.turns import Phase, Turn
 
 def raster(shape: Sequence[int]) -> Tensor:
     """(dims,) places in the flattened item; of an image row by row, column by column, red before green before blue."""
-    places = torch.arange(math.prod(shape), device="cpu")  # real numbers also where shapes alone are asked for (meta)
+    places = torch.arange(math.prod(shape), device="cpu")  # real numbers also under the meta device
     return places if len(shape) != 3 else places.view(*shape).permute(1, 2, 0).flatten()
 
 
 class Autoregressive(Model):
-    """Base of the family. `conditionals` and `steps` are the mathematics; the rest follows from the chain rule."""
+    """Base of the family: a subclass writes `conditionals` and `steps`; the rest follows from the chain rule."""
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -50,7 +50,7 @@ class Autoregressive(Model):
         """The same factors one after the other, every activation computed once; see `simulacra.capabilities.Steps`."""
 
     def order(self, unknown: Tensor | None = None) -> Tensor:
-        """The order of the chain, (dims,): raster, whatever is unknown, unless a model knows better."""
+        """The order of the chain, (dims,): raster, whatever is unknown, unless a model overrides it."""
         return self._raster.to(self.device)
 
     def phases(self) -> Sequence[Phase]:
@@ -85,14 +85,14 @@ class Autoregressive(Model):
             temperature: every factor is sharpened to p^(1/temperature).
             generator: of the noise, one uniform number for each coordinate.
             sampler: "cached" computes every activation once; "naive" runs the whole model for every coordinate and is
-                the reference; "fixed-point" guesses all coordinates and corrects them in parallel until nothing
-                changes. All three turn the same noise into the same items.
+                the reference; "fixed-point" redraws all coordinates in parallel, conditioned on the last sweep, until
+                none changes. All three turn the same noise into the same items.
             progress: called with the items so far, the number of coordinates that are final, and of all.
         """
         unknown = torch.ones(self.spec.shape, dtype=torch.bool, device=self.device)
         blank = torch.zeros((n, *self.spec.shape), dtype=grid_dtype(self.spec.levels), device=self.device)
-        given = self.conditioned(condition, n)
-        return self._fill(blank, unknown, self.order(), given, temperature, generator, sampler, progress)
+        condition = self.conditioned(condition, n)
+        return self._fill(blank, unknown, self.order(), condition, temperature, generator, sampler, progress)
 
     @torch.no_grad()
     def complete(
@@ -107,37 +107,37 @@ class Autoregressive(Model):
     ) -> Tensor:
         """x with its unknown coordinates drawn from p(unknown | the known ones that precede them in the order).
 
-        A chain in a fixed order cannot look ahead: what is known after an unknown coordinate is kept but not seen.
+        In a fixed order, known coordinates after an unknown one are kept but do not condition it.
 
         Args:
             x: (N, *shape) on the data grid; the values at unknown places do not matter.
-            unknown: (*shape) or (N, *shape), True where a value is wanted.
+            unknown: (*shape) or (N, *shape), True where a value is to be drawn.
             condition, temperature, generator, sampler, progress: as in `sample`.
 
         Raises:
             UsageError: items or a mask of another shape, or nothing unknown.
         """
         x, unknown = self._checked(x, unknown)
-        given, result = self.conditioned(condition, len(x)), x.clone()
+        condition, result = self.conditioned(condition, len(x)), x.clone()
         for order, own in self._by_order(unknown.expand(x.shape)):
-            some = given.rows(own)
+            some = condition.rows(own)
             mask = unknown.expand(x.shape)[own]
             result[own] = self._fill(x[own], mask, order, some, temperature, generator, sampler, progress)
         return result
 
     def log_prob_completion(self, x: Tensor, unknown: Tensor, condition: ConditionLike | None = None) -> Tensor:
-        """log p(the unknown coordinates | the known ones that `complete` looks at), (N,) nats."""
+        """log p(the unknown coordinates | the known ones that `complete` conditions on), (N,) nats."""
         x, unknown = self._checked(x, unknown)
-        given, each = self.conditioned(condition, len(x)), []
+        condition, each = self.conditioned(condition, len(x)), []
         for order, own in self._by_order(unknown.expand(x.shape)):
-            some = given.rows(own)
+            some = condition.rows(own)
             log_each = self.log_each(x[own], some, order)
             each.append((own, log_each.masked_fill(~unknown.expand(x.shape)[own], 0).flatten(1).sum(1)))
         places = torch.cat([own.nonzero()[:, 0] for own, _ in each])
         return torch.cat([nats for _, nats in each])[places.argsort()]
 
     def _by_order(self, unknown: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The orders that masks (N, *shape) ask for, each with the items (N,) that are told in it."""
+        """The orders chosen for masks (N, *shape), each with the items that are completed in it, (N,) booleans."""
         masks, which = unknown.unique(dim=0, return_inverse=True)
         orders, kinds = torch.stack([self.order(mask) for mask in masks]).unique(dim=0, return_inverse=True)
         return [(order, kinds[which] == kind) for kind, order in enumerate(orders)]
@@ -158,7 +158,7 @@ class Autoregressive(Model):
         x: Tensor,
         unknown: Tensor,
         order: Tensor,
-        given: Condition,
+        condition: Condition,
         temperature: float,
         generator: Generator | None,
         sampler: str,
@@ -169,4 +169,4 @@ class Autoregressive(Model):
             raise UsageError(f"there is no sampler {sampler!r}: use one of {', '.join(SAMPLERS)}")
         noise = torch.rand(x.shape, generator=generator, device=self.device)
         known = ~unknown.expand(x.shape)
-        return SAMPLERS[sampler](Task(self, order, noise, given, temperature, x, known, progress))
+        return SAMPLERS[sampler](Task(self, order, noise, condition, temperature, x, known, progress))

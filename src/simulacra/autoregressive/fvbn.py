@@ -5,7 +5,7 @@ r"""The fully visible belief network: every conditional is a regression on all c
 for two levels the logistic one, p(x_i = 1 | x_<i) = σ(b_i + Σ_{j<i} W_ij x_j). Neal 1992, "Connectionist learning of
 belief networks"; Frey 1998, "Graphical Models for Machine Learning and Digital Communication". With more levels a value
 x_j in [-1, 1] enters through the Chebyshev polynomials T_1 = x, T_2 = 2x² - 1, ...: a log-odds that is linear in x_j
-can tell dark from bright and no level from both of its neighbours.
+separates dark from bright, but no level from both of its neighbours.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ class FVBN(Discrete):
 
 
 class FvbnSteps:
-    """`Steps` of a FVBN: what has been read is kept in the order of the chain, so that a factor is one product."""
+    """`Steps` of a FVBN: inputs are kept in the order of the chain, so that a factor is one matrix product."""
 
     @torch.no_grad()
-    def __init__(self, model: FVBN, n: int, given: Condition, order: Tensor) -> None:
+    def __init__(self, model: FVBN, n: int, embedded: Condition, order: Tensor) -> None:
         self.model, self.position, dims = model, 0, model.spec.dims
         weight = model.regression.weight[order].unflatten(2, (dims, -1))[:, :, order]
         self.weights = weight.flatten(2).transpose(1, 2).unbind()
-        bias = model.condition(model.regression.bias.expand(n, -1), given)
+        bias = model.condition(model.regression.bias.expand(n, -1), embedded)
         self.biases = bias.unflatten(1, (dims, -1))[:, order].unbind(1)
         self.known = bias.new_zeros(n, dims * model.degree)
 

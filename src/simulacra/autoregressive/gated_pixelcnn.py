@@ -1,7 +1,8 @@
 r"""Gated PixelCNN: log p(x) = Σ_i log p(x_i | x_<i), in raster order and red -> green -> blue within a pixel.
 
-A *vertical* stack sees all rows above, a *horizontal* stack sees the pixels to the left and is told what the vertical
-one found; together they cover the whole past, without the blind spot of a single masked convolution. A layer is gated,
+A *vertical* stack sees all rows above; a *horizontal* stack sees the pixels to the left, and the features of the
+vertical one are added to its pre-activations. Together they cover the whole past, without the blind spot of a single
+masked convolution. A layer is gated,
 
     y = tanh(W_f * x + V_f c) ⊙ σ(W_g * x + V_g c).
 
@@ -63,14 +64,14 @@ class GatedLayer(nn.Module):
         self.to_horizontal = AddCondition(fields, 2 * width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
-    def look_up(self, v: Tensor, given: Condition, memory: Memory | None) -> tuple[Tensor, Tensor]:
-        """The vertical stack, (N, C, H, W) or one row: its new features and what it tells the horizontal stack."""
-        v = self.to_vertical(self.vertical(v, memory), given, memory)
-        return gate(v), self.to_horizontal(self.vertical_to_horizontal(v, memory), given, memory)
+    def look_up(self, v: Tensor, condition: Condition, memory: Memory | None) -> tuple[Tensor, Tensor]:
+        """The vertical stack, (N, C, H, W) or one row: its new features, and those added to the horizontal stack."""
+        v = self.to_vertical(self.vertical(v, memory), condition, memory)
+        return gate(v), self.to_horizontal(self.vertical_to_horizontal(v, memory), condition, memory)
 
-    def look_left(self, h: Tensor, told: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor]:
+    def look_left(self, h: Tensor, added: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor]:
         """The horizontal stack, (N, C, H, W) or one pixel: its new features and its contribution to the output."""
-        gated = self.dropout(gate(self.horizontal(h, told, memory)))
+        gated = self.dropout(gate(self.horizontal(h, added, memory)))
         skip = self.skip(gated, memory=memory)
         if self.residual is None:
             return h, skip
@@ -79,7 +80,7 @@ class GatedLayer(nn.Module):
 
 
 class GatedStacks(Raster):
-    """Base of the networks made of both stacks; what they read is `enter(x)`."""
+    """Base of the networks made of both stacks; their input is `enter(x)`."""
 
     def __init__(
         self,
@@ -107,26 +108,26 @@ class GatedStacks(Raster):
             )
         self.head = LevelHead(spec)
         self.gather = RightConv2d(width, width, groups=channels)
-        self.tell = RightConv2d(width, self.head.outputs, groups=channels)
+        self.last = RightConv2d(width, self.head.outputs, groups=channels)
 
     @property
     def layers(self) -> list[GatedLayer]:
         return cast(list[GatedLayer], list(self.stack))
 
-    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[Tensor]:
-        v, told = image, []
+    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Tensor]:
+        v, added = image, []
         for layer in self.layers:
-            v, word = layer.look_up(v, given, memory)
-            told.append(word)
-        return told
+            v, each = layer.look_up(v, condition, memory)
+            added.append(each)
+        return added
 
-    def beside(self, image: Tensor, told: list[Tensor], memory: Memory | None = None) -> Tensor:
+    def beside(self, image: Tensor, added: list[Tensor], memory: Memory | None = None) -> Tensor:
         h, output = image, None
-        for layer, word in zip(self.layers, told, strict=True):
-            h, skip = layer.look_left(h, word, memory)
+        for layer, each in zip(self.layers, added, strict=True):
+            h, skip = layer.look_left(h, each, memory)
             output = skip if output is None else output + skip
         assert output is not None
-        return self.tell(F.relu(self.gather(F.relu(output), memory=memory)), memory=memory)
+        return self.last(F.relu(self.gather(F.relu(output), memory=memory)), memory=memory)
 
 
 @register(

@@ -1,4 +1,4 @@
-r"""What a network says of a pixel, as masses of its sub-pixels, red before green before blue.
+r"""The outputs of a network for a pixel as probability masses of its sub-pixels, red before green before blue.
 
 A *level head* gives every sub-pixel masses of its own: the network runs once for each channel, on masked features. A
 *mixture head* runs the network once for a pixel: its channels share the components of a mixture of logistics, whose
@@ -39,7 +39,7 @@ class Head(Protocol):
     ) -> GridDistribution:
         """output (N, outputs, or its share for one channel), pixel (N, C) so far -> that of one sub-pixel, (N,).
 
-        `before` is that of the channel before it, which need not be worked out again where it is at hand.
+        `before` is that of the channel before it; without it, it is computed again.
         """
         ...
 
@@ -76,7 +76,7 @@ class MixtureHead:
 
     @torch.no_grad()
     def spread(self, bias: Tensor) -> None:
-        """Let the components begin side by side on the grid, with scales of e^-2, instead of all in its middle.
+        """Initialise the components side by side on the grid, with scales of e^-2, instead of all in its middle.
 
         On CIFAR-10 this is worth 0.1 bits/dim after 600 steps.
         """
@@ -116,5 +116,5 @@ class MixtureHead:
 
 
 def pixel_head(spec: DataSpec, components: int) -> LevelHead | MixtureHead:
-    """A mixture for all channels of a pixel; for a binary image of one channel a Bernoulli says the same with less."""
+    """A mixture for all channels of a pixel; for a binary image of one channel a Bernoulli, which is as expressive."""
     return LevelHead(spec) if (spec.shape[0], spec.levels) == (1, 2) else MixtureHead(spec, components)

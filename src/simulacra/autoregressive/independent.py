@@ -1,6 +1,6 @@
 r"""Independent coordinates: p(x) = Π_i p_i(x_i), a table of n (L - 1) free parameters; n for binary data.
 
-The baseline that says how much of p(x) lies in the coordinates one by one. What a model gains on it is structure.
+The baseline of the marginals: what a model gains on it is due to dependence between coordinates.
 """
 
 from __future__ import annotations

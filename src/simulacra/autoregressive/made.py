@@ -7,8 +7,8 @@ positions counted from 0,
 
 Germain et al. 2015, "MADE: Masked Autoencoder for Distribution Estimation", eq. 8 to 12. Another order moves the
 coordinates and leaves the units where they are, so that one set of weights serves all orders (section 4.2). Degrees are
-spread evenly and rise with the number of the unit: what is known at a position are the first so many units of every
-layer, which is why a walk along the chain takes contiguous slices and computes each unit once.
+spread evenly and rise with the number of the unit: the units that a position may read are a prefix of every layer, so
+that a walk along the chain takes contiguous slices and computes each unit once.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class MADE(MixtureOfOrders):
         self.direct = direct
         self.degrees = 1 + torch.arange(hidden, device="cpu") * (spec.dims - 1) // hidden
         first, last = self.masks(self.orders[0])
-        for order in self.orders[1:]:  # hidden for good is only what is hidden in every order
+        for order in self.orders[1:]:  # the fixed mask is the union over orders
             for ever, now in zip((first, last), self.masks(order), strict=True):
                 torch.maximum(ever, now, out=ever)
         others = (MaskedLinear(precedes(self.degrees, self.degrees + 1)) for _ in range(layers - 1))
@@ -85,15 +85,15 @@ class MADE(MixtureOfOrders):
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given, x = self.embedded(condition, len(x)), self.numbers(x)
+        embedded, x = self.embedded(condition, len(x)), self.numbers(x)
         order = self.orders[0] if order is None else order
         usual = len(self.orders) == 1 and torch.equal(order, self.orders[0])
         mask, output_mask = (None, None) if usual else self.masks(order)
         h = x
         for layer, add in zip(self.stack, self.conditions, strict=True):
-            h, mask = self.dropout(torch.relu(add(layer(h, mask), given))), None
+            h, mask = self.dropout(torch.relu(add(layer(h, mask), embedded))), None
         seen = torch.cat((h, x), dim=1) if self.direct else h
-        output = self.output_condition(self.output(seen, output_mask), given)
+        output = self.output_condition(self.output(seen, output_mask), embedded)
         return self.everywhere(output.unflatten(1, (-1, self.logits)))
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> MadeSteps:
@@ -107,7 +107,7 @@ class MadeSteps:
     """
 
     @torch.no_grad()
-    def __init__(self, model: MADE, n: int, given: Condition, order: Tensor) -> None:
+    def __init__(self, model: MADE, n: int, embedded: Condition, order: Tensor) -> None:
         self.model, self.position = model, 0
         dims, hidden = model.spec.dims, len(model.degrees)
         layers = cast(list[MaskedLinear], list(model.stack))
@@ -119,12 +119,12 @@ class MadeSteps:
             weights[0], units = weights[0][order], units[order]
             direct = direct[order][:, order] if model.direct else direct
         self.units, self.direct = units.unbind(), direct.unbind()
-        bias = model.output_condition(model.output.bias.expand(n, -1), given)
+        bias = model.output_condition(model.output.bias.expand(n, -1), embedded)
         self.output_biases = bias.unflatten(1, (dims, -1))[:, order].unbind(1)
 
         counts = torch.bincount(model.degrees, minlength=dims)  # units of each degree
         self.counts, self.known = counts.tolist(), counts.cumsum(0).tolist()
-        biases = [add(layer.bias.expand(n, -1), given) for layer, add in zip(layers, conditions, strict=True)]
+        biases = [add(layer.bias.expand(n, -1), embedded) for layer, add in zip(layers, conditions, strict=True)]
         self.features = [bias.new_zeros(n, hidden) for _ in layers]
         self.weights, self.biases, self.slots = (
             [whole.split(self.counts, dim=1) for whole in of_layers] for of_layers in (weights, biases, self.features)

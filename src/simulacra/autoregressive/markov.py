@@ -17,7 +17,7 @@ class Markov(Tables):
 
     Args:
         spec: what x is; with a condition field, p(x | label).
-        memory: k, how many coordinates before a coordinate it looks at.
+        memory: k, the number of preceding coordinates that a coordinate is conditioned on.
         smoothing: α, the items that the estimate with a shorter memory is worth.
     """
 

@@ -17,7 +17,7 @@ def precedes(ranks: Tensor, out_ranks: Tensor) -> Tensor:
 class MaskedLinear(nn.Module):
     """y_q = b_q + Σ_p mask_qp W_qp x_p, where an output q may stand for several numbers under the same mask.
 
-    The mask is a factor in every call and never touches the weights; one that hides more may be given in its place.
+    The mask is a factor in every call and never changes the weights; a call may pass a stricter mask instead.
     """
 
     _mask: Tensor  # (out, 1, in): one copy for all the numbers of an output

@@ -1,6 +1,6 @@
 r"""Multi-scale PixelRNN: first a small image, then the large one around it, exactly.
 
-The small image s is made of the image's own pixels, every k-th row and column, so that nothing is told twice:
+The small image s is made of the image's own pixels, every k-th row and column, so that no coordinate is modelled twice:
 
     p(x) = p(s) Π_{i not in s} p(x_i | s, x_<i),
 
@@ -84,9 +84,9 @@ class MultiscalePixelRNN(Autoregressive):
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given, image = self.conditioned(condition, len(x)), self.large.enter(x)
-        output = self.large.output(image, given | {SMALL: self.thin(x)}).clone()
-        self.thin(output).copy_(self.small.output(self.thin(image), given))
+        condition, image = self.conditioned(condition, len(x)), self.large.enter(x)
+        output = self.large.output(image, condition | {SMALL: self.thin(x)}).clone()
+        self.thin(output).copy_(self.small.output(self.thin(image), condition))
         return self.large.head.everywhere(output, image)
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> MultiscaleSteps:
@@ -96,14 +96,14 @@ class MultiscalePixelRNN(Autoregressive):
 class MultiscaleSteps:
     """`Steps` through the small image, then through the large one, in which the pixels of the small one are known."""
 
-    def __init__(self, model: MultiscalePixelRNN, n: int, given: Condition) -> None:
-        self.model, self.n, self.given = model, n, given
-        self.walk, self.left = RasterSteps(model.small, n, given), model.small.spec.dims
+    def __init__(self, model: MultiscalePixelRNN, n: int, condition: Condition) -> None:
+        self.model, self.n, self.condition = model, n, condition
+        self.walk, self.left = RasterSteps(model.small, n, condition), model.small.spec.dims
         self.known = torch.zeros((n, *model.small.spec.shape), dtype=torch.uint8, device=model.device)
 
     def look(self) -> GridDistribution:
         if self.left <= 0:
-            self._pass_what_is_known()
+            self._feed_known_pixels()
         return self.walk.look()
 
     def put(self, value: Tensor) -> None:
@@ -113,10 +113,10 @@ class MultiscaleSteps:
         self.walk.put(value)
         self.left -= 1
         if self.left == 0:
-            self.walk = RasterSteps(large, self.n, self.given | {SMALL: self.known})
+            self.walk = RasterSteps(large, self.n, self.condition | {SMALL: self.known})
 
-    def _pass_what_is_known(self) -> None:
-        """The network runs at a known pixel too, for the sake of its memory; its output there is not used."""
+    def _feed_known_pixels(self) -> None:
+        """Run the network at known pixels too, since later ones read its memory; the outputs there are not used."""
         factor, memory = self.model.factor, self.walk.memory
         while memory.row % factor == 0 and memory.column % factor == 0:
             self.walk.look()

@@ -1,9 +1,9 @@
-r"""NADE: one hidden layer that learns of one coordinate after the other, with weights shared by all conditionals,
+r"""NADE: one hidden layer that reads one coordinate after the other, with weights shared by all conditionals,
 
     a_1 = c,    h_i = f(a_i),    p(x_i | x_<i) = softmax(b_i + V_i h_i),    a_{i+1} = a_i + x_i W_i.
 
 Larochelle & Murray 2011, "The Neural Autoregressive Distribution Estimator", eq. 5 to 9; the running sum makes a
-coordinate cost O(H). x_i is a level divided by the highest one, so that the darkest one leaves the hidden layer alone.
+coordinate cost O(H). x_i is a level divided by the highest one, so that level 0 does not change the hidden layer.
 
 All h_i at once would be N·D·H numbers, 157 MB for a batch of 100 binary images of 28×28: training would wait for the
 memory. `Outputs` goes in blocks of coordinates that stay in the cache, keeps of each only its first pre-activation, and
@@ -125,10 +125,10 @@ class NADE(Discrete):
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given, chain = self.embedded(condition, len(x)), self.own(order)
+        embedded, chain = self.embedded(condition, len(x)), self.own(order)
         x = (self.numbers(x)[:, chain] + 1) / 2
-        start = self.condition(self.start.expand(len(x), -1), given)
-        form = plainly if x.requires_grad else Outputs.apply  # derivatives in x: for the proof that none looks ahead
+        start = self.condition(self.start.expand(len(x), -1), embedded)
+        form = plainly if x.requires_grad else Outputs.apply  # derivatives in x: they prove the autoregressive property
         with torch.autocast(x.device.type, enabled=False):  # a running sum of 784 terms is no place for 8 bits
             output = cast(Tensor, form(x, start, self.inputs, self.outputs, self.sigmoid)) + self.biases
         return self.everywhere(output[:, chain.argsort()])
@@ -142,9 +142,9 @@ class NadeSteps:
     """`Steps` of a NADE: the pre-activations are kept, and a value adds its multiple of one row of weights."""
 
     @torch.no_grad()
-    def __init__(self, model: NADE, n: int, given: Condition) -> None:
+    def __init__(self, model: NADE, n: int, embedded: Condition) -> None:
         self.model, self.position = model, 0
-        self.a = model.condition(model.start.repeat(n, 1), given)
+        self.a = model.condition(model.start.repeat(n, 1), embedded)
         self.h = torch.empty_like(self.a)
         self.inputs = (model.inputs / (model.spec.grid_levels - 1)).unbind()
         self.outputs = model.outputs.transpose(1, 2).unbind()

@@ -1,9 +1,9 @@
-r"""Orderless NADE: one deep network that is told some coordinates, and which, and predicts each of the others,
+r"""Orderless NADE: one deep network that reads some coordinates, and which they are, and predicts each of the others,
 
     a = c + Σ_{j known} (x_j W_j + M_j),    h = f_L(... f_1(a)),    p(x_i | known) = softmax(b_i + V_i h).
 
-Trained on orders o and positions d drawn at random, where the D - d coordinates that are not yet told stand for all
-orders that begin alike,
+Trained on orders o and positions d drawn at random, where the D - d coordinates that are still unknown stand for all
+orders with the same first d,
 
     -log p(x) <= E_{o,d} [ D / (D - d) Σ_{i after d} -log p(x_i | the first d of o) ],
 
@@ -46,7 +46,7 @@ class OrderlessNADE(MixtureOfOrders):
         spec: what x is: vectors or images, on a grid; with a condition field, p(x | label).
         hidden: units of a layer.
         layers: hidden layers.
-        orders: K, random ones, that make up the density; training knows nothing of them.
+        orders: K, random ones, that make up the density; training does not depend on them.
         dropout: share of the units dropped in training.
     """
 
@@ -79,57 +79,57 @@ class OrderlessNADE(MixtureOfOrders):
         """The bound above from one order and position for each item; positions are spread evenly over the batch."""
         x, n, dims = turn.x, len(turn), self.spec.dims
         shift = torch.rand((), device=x.device)
-        told = ((torch.arange(n, device=x.device) + shift) * (dims / n)).long().clamp(max=dims - 1)
-        known = torch.rand(n, dims, device=x.device).argsort(1) < told[:, None]
+        position = ((torch.arange(n, device=x.device) + shift) * (dims / n)).long().clamp(max=dims - 1)
+        known = torch.rand(n, dims, device=x.device).argsort(1) < position[:, None]
         output = self.predict(x, known, turn.condition).log_each(x).flatten(1).masked_fill(known, 0).sum(1)
-        return {"nats": -(output * dims / (dims - told)).mean()}
+        return {"nats": -(output * dims / (dims - position)).mean()}
 
     def predict(self, x: Tensor, known: Tensor, condition: ConditionLike | None = None) -> GridDistribution:
         """p(x_i | the values at `known`) for every i at once: x (N, *shape), known (N, dims) of True and False.
 
-        Only what is said of the unknown coordinates means anything, and together it is no density: their order is not
-        given, and each of them is told nothing of the others.
+        Only the factors of the unknown coordinates are meaningful, and their product is no joint density: none of them
+        is conditioned on another.
         """
-        given, told = self.embedded(condition, len(x)), known.to(self.values.dtype)
-        a = torch.addmm(self.start, self.numbers(x) * told, self.values) + told @ self.known
-        h = self.stack(torch.relu(self.condition(a, given)))
-        output = self.output_condition(F.linear(h, self.outputs.flatten(0, 1), self.biases), given)
+        embedded, mask = self.embedded(condition, len(x)), known.to(self.values.dtype)
+        a = torch.addmm(self.start, self.numbers(x) * mask, self.values) + mask @ self.known
+        h = self.stack(torch.relu(self.condition(a, embedded)))
+        output = self.output_condition(F.linear(h, self.outputs.flatten(0, 1), self.biases), embedded)
         return self.everywhere(output.unflatten(1, (-1, self.logits)))
 
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        given = self.embedded(condition, len(x))
+        embedded = self.embedded(condition, len(x))
         order = self.orders[0] if order is None else order
-        numbers, a = self.numbers(x)[:, order], self.condition(self.start.expand(len(x), -1), given)
-        biases, found = self.output_biases(len(x), given), []
+        numbers, a = self.numbers(x)[:, order], self.condition(self.start.expand(len(x), -1), embedded)
+        biases, found = self.output_biases(len(x), embedded), []
         for places in order.split(max(1, AT_ONCE // max(1, a.numel()))):
             some, numbers = numbers[:, : len(places)], numbers[:, len(places) :]
-            told = some[..., None] * self.values[places] + self.known[places]  # (N, places, H)
-            sums = torch.cat((a[:, None], told), dim=1).cumsum(1)
+            terms = some[..., None] * self.values[places] + self.known[places]  # (N, places, H)
+            sums = torch.cat((a[:, None], terms), dim=1).cumsum(1)
             a = sums[:, -1]
             h = self.stack(torch.relu(sums[:, :-1]))
             found.append(torch.einsum("nph,plh->npl", h, self.outputs[places]) + biases[:, places])
         return self.everywhere(torch.cat(found, dim=1)[:, order.argsort()])
 
-    def output_biases(self, n: int, given: Condition) -> Tensor:
+    def output_biases(self, n: int, embedded: Condition) -> Tensor:
         """(n, dims, logits)"""
-        return self.output_condition(self.biases.expand(n, -1), given).unflatten(1, (-1, self.logits))
+        return self.output_condition(self.biases.expand(n, -1), embedded).unflatten(1, (-1, self.logits))
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> OrderlessSteps:
         return OrderlessSteps(self, n, self.embedded(condition, n), self.orders[0] if order is None else order)
 
 
 class OrderlessSteps:
-    """`Steps` of an orderless NADE: the first pre-activations are kept and grow by a row; deeper layers run anew."""
+    """`Steps` of an orderless NADE: the first pre-activations are kept and a row is added; deeper layers run anew."""
 
     @torch.no_grad()
-    def __init__(self, model: OrderlessNADE, n: int, given: Condition, order: Tensor) -> None:
+    def __init__(self, model: OrderlessNADE, n: int, embedded: Condition, order: Tensor) -> None:
         self.model, self.position = model, 0
-        self.a = model.condition(model.start.repeat(n, 1), given)
+        self.a = model.condition(model.start.repeat(n, 1), embedded)
         self.values, self.known = model.values[order].unbind(), model.known[order].unbind()
         self.outputs = model.outputs[order].transpose(1, 2).unbind()
-        self.biases = model.output_biases(n, given)[:, order].unbind(1)
+        self.biases = model.output_biases(n, embedded)[:, order].unbind(1)
 
     @torch.no_grad()
     def look(self) -> GridDistribution:

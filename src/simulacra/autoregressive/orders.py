@@ -1,4 +1,4 @@
-r"""Several orders of the chain rule, as one density: p(x) = 1/K Σ_k p_k(x), where p_k tells x in the order o_k.
+r"""Several orders of the chain rule, as one density: p(x) = 1/K Σ_k p_k(x), where p_k factorises x in the order o_k.
 
 It is the probabilities of whole items that are averaged. The mean of the logits over orders, or of the conditionals
 coordinate by coordinate, adds up to something else than one and is no density.
@@ -28,8 +28,8 @@ def random_orders(count: int, dims: int) -> Tensor:
 
 
 class MixtureOfOrders(Discrete):
-    """Base of the models that can tell an item in any order. Where no order is named, conditionals, steps and
-    `log_each` go by the first one; `log_prob` and `sample` are those of the mixture.
+    """Base of the models that factorise an item in any order. Without `order`, conditionals, steps and `log_each`
+    use the first one; `log_prob` and `sample` are those of the mixture.
 
     Attributes:
         orders: (K, dims)
@@ -46,11 +46,11 @@ class MixtureOfOrders(Discrete):
         self.register_buffer("orders", chosen, persistent=False)
 
     def order(self, unknown: Tensor | None = None) -> Tensor:
-        """The first order; where some coordinates are unknown, the one by which they see most of what is known."""
+        """The first order; where coordinates are unknown, the one that conditions them on most of the known ones."""
         if unknown is None or len(self.orders) == 1:
             return self.orders[0]
-        asked = unknown.flatten()[self.orders].long()  # (K, dims), in the order of each chain
-        seen = ((1 - asked).cumsum(1) * asked).sum(1)
+        wanted = unknown.flatten()[self.orders].long()  # (K, dims), in the order of each chain
+        seen = ((1 - wanted).cumsum(1) * wanted).sum(1)
         return self.orders[int(seen.argmax())]
 
     def log_prob(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
@@ -71,23 +71,23 @@ class MixtureOfOrders(Discrete):
         """(n, *shape) draws: of each item first its order, then the item; arguments as in `Autoregressive.sample`."""
         if len(self.orders) == 1:
             return super().sample(n, condition, temperature, generator, sampler, progress)
-        given = self.conditioned(condition, n)
+        condition = self.conditioned(condition, n)
         unknown = torch.ones(self.spec.shape, dtype=torch.bool, device=self.device)
         x = torch.zeros((n, *self.spec.shape), dtype=torch.uint8, device=self.device)
         which = torch.randint(len(self.orders), (n,), generator=generator, device=self.device)
         for k, order in enumerate(self.orders):
             own = (which == k).nonzero()[:, 0]
-            some = given.rows(own)
-            told = None if progress is None else _among(x, own, int((which < k).sum()), progress)
-            x[own] = self._fill(x[own], unknown, order, some, temperature, generator, sampler, told)
+            some = condition.rows(own)
+            of_these = None if progress is None else _report_as_whole(x, own, int((which < k).sum()), progress)
+            x[own] = self._fill(x[own], unknown, order, some, temperature, generator, sampler, of_these)
         return x
 
 
-def _among(x: Tensor, own: Tensor, finished: int, progress: Progress) -> Progress:
-    """Progress of the items `own`, told as progress of all of x, of which some are finished and some not begun."""
+def _report_as_whole(x: Tensor, own: Tensor, finished: int, progress: Progress) -> Progress:
+    """A progress callback for the items `own` that reports all of x, of which some are finished and some not begun."""
 
-    def tell(part: Tensor, done: int, total: int) -> None:
+    def report(part: Tensor, done: int, total: int) -> None:
         x[own] = part
         progress(x, (finished * total + len(own) * done) // len(x), total)
 
-    return tell
+    return report

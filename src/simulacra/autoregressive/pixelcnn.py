@@ -37,9 +37,9 @@ class Block(nn.Module):
         self.condition = AddCondition(fields, width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, h: Tensor, told: Tensor | None, memory: Memory | None) -> Tensor:
+    def forward(self, h: Tensor, added: Tensor | None, memory: Memory | None) -> Tensor:
         narrow = F.relu(self.narrow(F.relu(h), memory=memory))
-        return h + self.widen(self.dropout(F.relu(self.look(narrow, told, memory))), memory=memory)
+        return h + self.widen(self.dropout(F.relu(self.look(narrow, added, memory))), memory=memory)
 
 
 @register(
@@ -67,15 +67,15 @@ class PixelCNN(Raster):
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)
         self.blocks = nn.ModuleList(Block(width, channels, spec.condition, dropout) for _ in range(layers))
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
-        self.tell = RightConv2d(2 * width, self.head.outputs, groups=channels)
+        self.last = RightConv2d(2 * width, self.head.outputs, groups=channels)
 
-    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[Tensor | None]:
-        """Only the condition: the windows themselves reach into the rows above."""
+    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Tensor | None]:
+        """The condition alone: the windows themselves reach into the rows above."""
         size = (self.spec.shape[1], self.spec.shape[2])
-        return [cast(Block, block).condition.everywhere(given, size, memory) for block in self.blocks]
+        return [cast(Block, block).condition.everywhere(condition, size, memory) for block in self.blocks]
 
-    def beside(self, image: Tensor, told: list[Tensor | None], memory: Memory | None = None) -> Tensor:
+    def beside(self, image: Tensor, added: list[Tensor | None], memory: Memory | None = None) -> Tensor:
         h = self.first(image, memory=memory)
-        for block, row in zip(self.blocks, told, strict=True):
+        for block, row in zip(self.blocks, added, strict=True):
             h = block(h, row, memory)
-        return self.tell(F.relu(self.gather(F.relu(h), memory=memory)), memory=memory)
+        return self.last(F.relu(self.gather(F.relu(h), memory=memory)), memory=memory)

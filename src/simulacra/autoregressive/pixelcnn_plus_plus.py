@@ -1,7 +1,7 @@
 r"""PixelCNN++: log p(x) = Σ_pixels log p(x_rc | pixels before it), a mixture of logistics over all channels of a pixel.
 
-Two streams run side by side, at several resolutions. The *vertical* one, v, knows the rows above; the *horizontal* one,
-h, knows all that precedes and is told what v found. Both are made of gated residual blocks,
+Two streams run side by side, at several resolutions. The *vertical* one, v, reads the rows above; the *horizontal* one,
+h, reads the pixels to the left and the features of v. Both are made of gated residual blocks,
 
     h <- h + a ⊙ σ(b),    (a, b) = W_2 * φ(W_1 * φ(h) + U φ(v) + S φ(shortcut)) + V c,    φ(h) = elu([h, -h]),
 
@@ -43,19 +43,19 @@ from simulacra.nn import (
 from simulacra.registry import register
 
 
-class Word(NamedTuple):
-    """What a block of the vertical stream tells that of the horizontal one, and the condition tells both."""
+class Added(NamedTuple):
+    """What is added to a block of the horizontal stream: features of the vertical one, and of the condition."""
 
     features: Tensor
     condition: Tensor | None
 
 
-class Words(NamedTuple):
-    """All that the vertical stream tells at one resolution: on the way down, below it, and on the way up."""
+class AddedByLevel(NamedTuple):
+    """The same for all blocks at one resolution: on the way down, at the resolutions below, and on the way up."""
 
-    down: list[Word]
-    below: Words | None
-    up: list[Word]
+    down: list[Added]
+    below: AddedByLevel | None
+    up: list[Added]
 
 
 class Block(nn.Module):
@@ -75,23 +75,23 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def look_up(
-        self, v: Features, shortcut: Features | None, given: Condition, memory: Memory | None
-    ) -> tuple[Features, Word]:
-        """The vertical stream, (N, p, H, W) or one row: its new features and what it tells the horizontal one."""
+        self, v: Features, shortcut: Features | None, condition: Condition, memory: Memory | None
+    ) -> tuple[Features, Added]:
+        """The vertical stream, (N, p, H, W) or one row: its new features and what is added to the horizontal one."""
         found = self.vertical(v.phi, memory)
         if self.vertical_shortcut is not None and shortcut is not None:
             found = found + self.vertical_shortcut(shortcut.phi, memory)
-        gated = self.to_vertical(self.vertical_gate(concat_elu(self.dropout(found)), memory), given, memory)
+        gated = self.to_vertical(self.vertical_gate(concat_elu(self.dropout(found)), memory), condition, memory)
         v = features(v.h + F.glu(gated, dim=1))
-        added = self.to_horizontal.everywhere(given, (v.h.shape[2], v.h.shape[3]), memory)
-        return v, Word(self.vertical_to_horizontal(v.phi, memory), added)
+        of_condition = self.to_horizontal.everywhere(condition, (v.h.shape[2], v.h.shape[3]), memory)
+        return v, Added(self.vertical_to_horizontal(v.phi, memory), of_condition)
 
-    def look_left(self, h: Features, shortcut: Features | None, word: Word, memory: Memory | None) -> Features:
+    def look_left(self, h: Features, shortcut: Features | None, added: Added, memory: Memory | None) -> Features:
         """The horizontal stream, (N, p, H, W) or one pixel (N, p): its new features."""
-        found = self.horizontal(h.phi, word.features, memory)
+        found = self.horizontal(h.phi, added.features, memory)
         if self.horizontal_shortcut is not None and shortcut is not None:
             found = found + self.horizontal_shortcut(shortcut.phi, memory=memory)
-        gated = self.horizontal_gate(concat_elu(self.dropout(found)), word.condition, memory)
+        gated = self.horizontal_gate(concat_elu(self.dropout(found)), added.condition, memory)
         return features(h.h + F.glu(gated, dim=1))
 
 
@@ -113,40 +113,40 @@ class Level(nn.Module):
         self.grow_down, self.grow_right = Grow(width), Grow(width)
         self.up = nn.ModuleList(Block(width, fields, dropout, shortcut=True) for _ in range(blocks))
 
-    def look_up(self, v: Features, given: Condition, memory: Memory | None) -> tuple[Features, Words]:
+    def look_up(self, v: Features, condition: Condition, memory: Memory | None) -> tuple[Features, AddedByLevel]:
         """The vertical stream, (N, p, H, W) or one row."""
-        shortcuts, down, up, words = [], [], [], None
+        shortcuts, down, up, below = [], [], [], None
         for block in cast(list[Block], self.down):
-            v, word = block.look_up(v, None, given, memory)
+            v, added = block.look_up(v, None, condition, memory)
             shortcuts.append(v)
-            down.append(word)
+            down.append(added)
         if self.below is None:
-            return v, Words(down, None, [])
+            return v, AddedByLevel(down, None, [])
         small = self.shrink_down(v.h, memory)
         if small is not None:
-            inner, words = self.below.look_up(features(small), given, memory and memory.halved())
+            inner, below = self.below.look_up(features(small), condition, memory and memory.halved())
             small = inner.h
         v = features(self.grow_down(small, *self.size) if memory is None else self.grow_down.row(small, memory))
         for block in cast(list[Block], self.up):
-            v, word = block.look_up(v, shortcuts.pop(), given, memory)
-            up.append(word)
-        return v, Words(down, words, up)
+            v, added = block.look_up(v, shortcuts.pop(), condition, memory)
+            up.append(added)
+        return v, AddedByLevel(down, below, up)
 
-    def look_left(self, h: Features, words: Words, memory: Memory | None) -> Features:
+    def look_left(self, h: Features, added: AddedByLevel, memory: Memory | None) -> Features:
         """The horizontal stream, (N, p, H, W) or one pixel (N, p)."""
         shortcuts = []
-        for block, word in zip(cast(list[Block], self.down), words.down, strict=True):
-            h = block.look_left(h, None, word, memory)
+        for block, each in zip(cast(list[Block], self.down), added.down, strict=True):
+            h = block.look_left(h, None, each, memory)
             shortcuts.append(h)
         if self.below is None:
             return h
         small = self.shrink_right(h.h, memory)
         if small is not None:
-            assert words.below is not None
-            small = self.below.look_left(features(small), words.below, memory and memory.halved()).h
+            assert added.below is not None
+            small = self.below.look_left(features(small), added.below, memory and memory.halved()).h
         h = features(self.grow_right(small, *self.size) if memory is None else self.grow_right.pixel(small, memory))
-        for block, word in zip(cast(list[Block], self.up), words.up, strict=True):
-            h = block.look_left(h, shortcuts.pop(), word, memory)
+        for block, each in zip(cast(list[Block], self.up), added.up, strict=True):
+            h = block.look_left(h, shortcuts.pop(), each, memory)
         return h
 
 
@@ -185,15 +185,15 @@ class PixelCNNPlusPlus(Raster):
         self.vertical_to_horizontal = DownConv2d(channels, width, reach=1)
         self.horizontal = RightConv2d(channels, width, above=1, left=1, strict=True)
         self.level = Level(width, blocks, spec.condition, dropout, (height, across), scales)
-        self.tell = RightConv2d(2 * width, self.head.outputs)
+        self.last = RightConv2d(2 * width, self.head.outputs)
         if isinstance(self.head, MixtureHead):
-            self.head.spread(cast(Tensor, self.tell.bias))
+            self.head.spread(cast(Tensor, self.last.bias))
 
-    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> tuple[Tensor, Words]:
+    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> tuple[Tensor, AddedByLevel]:
         v = features(self.vertical(image, memory))
-        return self.vertical_to_horizontal(image, memory), self.level.look_up(v, given, memory)[1]
+        return self.vertical_to_horizontal(image, memory), self.level.look_up(v, condition, memory)[1]
 
-    def beside(self, image: Tensor, told: tuple[Tensor, Words], memory: Memory | None = None) -> Tensor:
-        word, words = told
-        h = features(self.horizontal(image, word, memory))
-        return self.tell(self.level.look_left(h, words, memory).phi, memory=memory)
+    def beside(self, image: Tensor, added: tuple[Tensor, AddedByLevel], memory: Memory | None = None) -> Tensor:
+        first, blocks = added
+        h = features(self.horizontal(image, first, memory))
+        return self.last(self.level.look_left(h, blocks, memory).phi, memory=memory)

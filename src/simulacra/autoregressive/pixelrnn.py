@@ -1,8 +1,8 @@
 r"""PixelRNN: log p(x) = Σ_i log p(x_i | x_<i) by LSTMs that move over the image, red -> green -> blue within a pixel.
 
 A masked convolution reads the image, layers of LSTMs carry its features onwards without bound, each with h units on a
-residual stream of 2h features, x <- x + U h(x); two masked 1×1 convolutions tell the next sub-pixel. What the gates of
-a layer read of x is masked as in a PixelCNN; what they read of earlier states needs no mask: these know only the past.
+residual stream of 2h features, x <- x + U h(x); two masked 1×1 convolutions give the logits of the next sub-pixel. The
+gates of a layer read x through a mask as in a PixelCNN, and earlier states without one: these depend only on the past.
 
 For whole images all features stand pixel first, (M, N, C), in the order in which the line of cells reaches the M = H·W
 pixels: a step of the recurrence is then one stretch of memory.
@@ -32,22 +32,22 @@ class Path(Protocol):
 
     spans: Spans
 
-    def lay(self, image: Tensor) -> Tensor:
+    def flatten(self, image: Tensor) -> Tensor:
         """(N, C, H, W) -> (M, N, C); a single pixel (N, C, 1, 1) stands for all, (1, N, C)."""
         ...
 
-    def raise_up(self, pixels: Tensor) -> Tensor:
+    def unflatten(self, pixels: Tensor) -> Tensor:
         """(M, N, C) -> (N, C, H, W)"""
         ...
 
 
 class Layer(Protocol):
-    """Attributes: maps: pre-activations of a pixel, to which the condition is added."""
+    """Attributes: maps: number of a pixel's pre-activations to which the condition is added."""
 
     maps: int
 
-    def __call__(self, x: Tensor, told: Any, memory: Memory | None) -> Tensor:
-        """x (M, N, 2h), or with a memory the pixel it stands at (N, 2h or its share)."""
+    def __call__(self, x: Tensor, added: Any, memory: Memory | None) -> Tensor:
+        """x (M, N, 2h), or with a memory the pixel it stands at (N, 2h or its share); `added` to pre-activations."""
         ...
 
 
@@ -57,16 +57,16 @@ def pointwise(conv: RightConv2d, x: Tensor) -> Tensor:
 
 
 class LayerConditions(nn.Module):
-    """What the condition adds to the pre-activations of every layer."""
+    """The condition, embedded as what is added to the pre-activations of every layer."""
 
     def __init__(self, fields: Mapping[str, Field], size: tuple[int, int], maps: Sequence[int]) -> None:
         super().__init__()
         self.size = size
         self.layers = nn.ModuleList(AddCondition(fields, count, maps=True) for count in maps)
 
-    def forward(self, given: Condition, memory: Memory | None = None) -> list[Tensor | None]:
+    def forward(self, condition: Condition, memory: Memory | None = None) -> list[Tensor | None]:
         """For every layer (N, maps, 1, 1), (N, maps, H, W), or nothing; with a memory one row of a map."""
-        return [cast(AddCondition, layer).everywhere(given, self.size, memory) for layer in self.layers]
+        return [cast(AddCondition, layer).everywhere(condition, self.size, memory) for layer in self.layers]
 
 
 P = TypeVar("P", bound=Path)
@@ -95,28 +95,28 @@ class PixelRNN(Raster):
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)
         self.stack = nn.ModuleList(layer(width, way) for _ in range(layers))
         size, maps = (spec.shape[1], spec.shape[2]), [each.maps for each in self.layers]
-        self.teller = LayerConditions(spec.condition, size, maps)
+        self.conditions = LayerConditions(spec.condition, size, maps)
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
-        self.tell = RightConv2d(2 * width, self.head.outputs, groups=channels)
+        self.last = RightConv2d(2 * width, self.head.outputs, groups=channels)
 
     @property
     def layers(self) -> list[Layer]:
         return cast(list[Layer], list(self.stack))
 
-    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[Any]:
-        """Only the condition: the layers themselves remember the rows above."""
-        return self.teller(given, memory)
+    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Any]:
+        """The condition alone: the states of the LSTMs carry the rows above."""
+        return self.conditions(condition, memory)
 
-    def beside(self, image: Tensor, told: list[Any], memory: Memory | None = None) -> Tensor:
+    def beside(self, image: Tensor, added: list[Any], memory: Memory | None = None) -> Tensor:
         if memory is None:
-            return self._everywhere(image, told)
+            return self._everywhere(image, added)
         x = self.first(image, memory=memory)
-        for layer, maps in zip(self.layers, told, strict=True):
+        for layer, maps in zip(self.layers, added, strict=True):
             x = layer(x, maps, memory)
-        return self.tell(F.relu(self.gather(F.relu(x), memory=memory)), memory=memory)
+        return self.last(F.relu(self.gather(F.relu(x), memory=memory)), memory=memory)
 
-    def _everywhere(self, image: Tensor, told: list[Any]) -> Tensor:
-        x = self.path.lay(self.first(image))
-        for layer, maps in zip(self.layers, told, strict=True):
+    def _everywhere(self, image: Tensor, added: list[Any]) -> Tensor:
+        x = self.path.flatten(self.first(image))
+        for layer, maps in zip(self.layers, added, strict=True):
             x = layer(x, maps, None)
-        return self.path.raise_up(pointwise(self.tell, F.relu(pointwise(self.gather, F.relu(x)))))
+        return self.path.unflatten(pointwise(self.last, F.relu(pointwise(self.gather, F.relu(x)))))

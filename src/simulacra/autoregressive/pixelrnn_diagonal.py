@@ -2,13 +2,13 @@ r"""Diagonal BiLSTM: a diagonal of cells moves to the right, each reading the st
 
     o, f, i, g = gates(K^is x_{r,c} + K^ss [h_{r-1,c}, h_{r,c-1}]),    c = f ⊙ c_{r,c-1} + i ⊙ g,    h = o ⊙ tanh(c).
 
-The cells of a diagonal r + c = t do not see each other, so that H rows and W columns take H + W - 1 steps (the paper
+The cells of a diagonal r + c = t do not read each other, so that H rows and W columns take H + W - 1 steps (the paper
 skews the image until its diagonals are columns). A second line of cells comes from the right and reads the image one
 row further up, where all is past and nothing needs a mask; the states of the two are added.
 
-Every pixel before the current one is seen, from the first layer on. For this the line from the right is also told the
-image itself, which the paper does not do: there the last pixel of a row hides from most of the next row, since the
-features of a pixel never know the pixel.
+Every pixel before the current one is seen, from the first layer on. For this the line from the right also reads the
+image itself, which the paper does not do: there most of the next row does not depend on the last pixel of a row, since
+the features of a pixel do not include the pixel itself.
 van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks", section 3.2 and figure 3.
 """
 
@@ -51,11 +51,11 @@ class Diagonals(nn.Module):
         for name, index in {"order": order, "back": back, "mirror": mirror, "above": above}.items():
             self.register_buffer(name, index, persistent=False)
 
-    def lay(self, image: Tensor) -> Tensor:
+    def flatten(self, image: Tensor) -> Tensor:
         pixels = image.flatten(2).permute(2, 0, 1)
         return pixels if len(pixels) == 1 else pixels.index_select(0, self.order)
 
-    def raise_up(self, pixels: Tensor) -> Tensor:
+    def unflatten(self, pixels: Tensor) -> Tensor:
         return pixels.index_select(0, self.back).permute(1, 2, 0).unflatten(2, (self.height, self.width))
 
     def reflect(self, pixels: Tensor) -> Tensor:
@@ -67,8 +67,9 @@ class Diagonals(nn.Module):
         return F.pad(pixels, (0, 0, 0, 0, 0, 1)).index_select(0, self.above)
 
 
-class Told(NamedTuple):
-    """What a layer is told: maps (N, 8h, H or 1, W or 1) for both lines, of the image above (N, 4h, H, W) for one."""
+class Added(NamedTuple):
+    """What is added to a layer's pre-activations: maps of the condition (N, 8h, H or 1, W or 1) for both lines, and
+    features of the row above (N, 4h, H, W) for the line from the right."""
 
     maps: Tensor | None
     above: Tensor | None
@@ -90,27 +91,27 @@ class DiagonalLayer(nn.Module):
 
     @property
     def recurrent(self) -> list[Tensor]:
-        """For each line (4h, 2h): what the state above says, and the one beside."""
+        """For each line its weights (4h, 2h): of the state above, then of the one beside."""
         return [cast(nn.Linear, state).weight for state in self.states]
 
-    def forward(self, x: Tensor, told: Told, memory: Memory | None) -> Tensor:
+    def forward(self, x: Tensor, added: Added, memory: Memory | None) -> Tensor:
         if memory is not None:
-            return memory.keep(self, lambda: _KeptDiagonal(self, memory)).step(x, told, memory)
-        rightwards, leftwards = scan(self._look(x, told), torch.stack(self.recurrent), self.path.spans)
+            return memory.keep(self, lambda: _KeptDiagonal(self, memory)).step(x, added, memory)
+        rightwards, leftwards = scan(self._pre_activations(x, added), torch.stack(self.recurrent), self.path.spans)
         return x + pointwise(self.widen, self.dropout(rightwards + self.path.reflect(leftwards)))
 
-    def _look(self, x: Tensor, told: Told) -> Tensor:
-        """What the input says to both lines, (2, M, N, 4h)."""
+    def _pre_activations(self, x: Tensor, added: Added) -> Tensor:
+        """The input's share of the pre-activations of both lines, (2, M, N, 4h)."""
         masked = (self.rightwards.weight * self.rightwards.mask)[:, :, 0, 0]
         weight = torch.stack([masked, self.leftwards.weight]).transpose(1, 2)
         bias = torch.stack([cast(Tensor, self.rightwards.bias), self.leftwards.bias])[:, None]
         both = torch.stack([x, self.path.reflect_above(x)])
         a = torch.baddbmm(bias, both.flatten(1, 2), weight).unflatten(1, x.shape[:2])
-        if told.maps is not None:
-            rightwards, leftwards = self.path.lay(told.maps).chunk(2, -1)
+        if added.maps is not None:
+            rightwards, leftwards = self.path.flatten(added.maps).chunk(2, -1)
             a = a + torch.stack([rightwards, self.path.reflect(leftwards)])
-        if told.above is not None:
-            above = self.path.reflect(self.path.lay(told.above))
+        if added.above is not None:
+            above = self.path.reflect(self.path.flatten(added.above))
             a = a + torch.stack([torch.zeros_like(above), above])
         return a
 
@@ -118,7 +119,7 @@ class DiagonalLayer(nn.Module):
 class _KeptDiagonal:
     """The states of the row that a walk has reached, and those of the line from the right, which goes before it.
 
-    What the states above say is computed for a whole row at once.
+    The share of the states above in the pre-activations is computed for a whole row at once.
     """
 
     def __init__(self, layer: DiagonalLayer, memory: Memory) -> None:
@@ -134,30 +135,30 @@ class _KeptDiagonal:
         self.on_the_left = [memory.like.new_zeros(n, h), *self.states.unbind(0)]
         self.cell = memory.like.new_zeros(n, h)
         self.cell_parts = self.cell.chunk(groups, -1)
-        self.told: Tensor | None = None
+        self.added: Tensor | None = None
 
-    def step(self, x: Tensor, told: Told, memory: Memory) -> Tensor:
+    def step(self, x: Tensor, added: Added, memory: Memory) -> Tensor:
         group, column = memory.channel, memory.column
         if group == 0 and column == 0:
-            self._begin_row(told, memory)
+            self._begin_row(added, memory)
         self.pixel_parts[group][column].copy_(x)
-        a = self.layer.rightwards(x, self.told, memory).addmm_(self.on_the_left[column], self.left[group])
+        a = self.layer.rightwards(x, self.added, memory).addmm_(self.on_the_left[column], self.left[group])
         h = move(a, self.cell_parts[group])
         self.state_parts[group][column].copy_(h)
         return x + self.layer.widen(h + self.other_parts[group][column], memory=memory)
 
-    def _begin_row(self, told: Told, memory: Memory) -> None:
+    def _begin_row(self, added: Added, memory: Memory) -> None:
         a = self.layer.leftwards(self.pixels) + self.others @ self.above[1]
         row = (self.states @ self.above[0]).permute(1, 2, 0).unsqueeze(2)  # (n, 4h, 1, W)
-        if told.maps is not None:
-            rightwards, leftwards = told.maps.chunk(2, 1)
+        if added.maps is not None:
+            rightwards, leftwards = added.maps.chunk(2, 1)
             row, a = row + rightwards, a + leftwards.squeeze(2).permute(2, 0, 1)
-        if told.above is not None:
-            a = a + told.above.squeeze(2).permute(2, 0, 1)
+        if added.above is not None:
+            a = a + added.above.squeeze(2).permute(2, 0, 1)
         one_cell = [(0, 1)] * memory.width
         self.others.copy_(scan(a.flip(0)[None], self.beside[1].t()[None], one_cell)[0].flip(0))
         self.cell.zero_()
-        self.told = row
+        self.added = row
 
 
 @register(
@@ -184,8 +185,8 @@ class DiagonalPixelRNN(PixelRNN):
             return DiagonalLayer(width, spec.shape[0], dropout, path)
 
         super().__init__(spec, Diagonals, layer, width, layers, kernel)
-        self.tell_above = nn.Conv2d(spec.shape[0], self.layers[0].maps // 2, 1, bias=False)
+        self.above_features = nn.Conv2d(spec.shape[0], self.layers[0].maps // 2, 1, bias=False)
 
-    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[Told]:
-        maps, above = super().above(image, given, memory), self.tell_above(image)
-        return [Told(each, above if i == 0 else None) for i, each in enumerate(maps)]
+    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Added]:
+        maps, above = super().above(image, condition, memory), self.above_features(image)
+        return [Added(each, above if i == 0 else None) for i, each in enumerate(maps)]

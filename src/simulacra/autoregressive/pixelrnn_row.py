@@ -28,10 +28,10 @@ class Rows:
         self.height, self.width = height, width
         self.spans: Spans = [(0, width)] * height
 
-    def lay(self, image: Tensor) -> Tensor:
+    def flatten(self, image: Tensor) -> Tensor:
         return image.flatten(2).permute(2, 0, 1).contiguous()
 
-    def raise_up(self, pixels: Tensor) -> Tensor:
+    def unflatten(self, pixels: Tensor) -> Tensor:
         return pixels.permute(1, 2, 0).unflatten(2, (self.height, self.width))
 
 
@@ -47,11 +47,11 @@ class RowLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         remember(self.input)
 
-    def forward(self, x: Tensor, told: Tensor | None, memory: Memory | None) -> Tensor:
+    def forward(self, x: Tensor, added: Tensor | None, memory: Memory | None) -> Tensor:
         if memory is not None:
-            return memory.keep(self, lambda: _KeptRow(self, memory)).step(x, told, memory)
+            return memory.keep(self, lambda: _KeptRow(self, memory)).step(x, added, memory)
         a = self._look_left(x)
-        a = a if told is None else a + self.path.lay(told)
+        a = a if added is None else a + self.path.flatten(added)
         h = scan(a[None], self.state.weight[None], self.path.spans)[0]
         return x + pointwise(self.widen, self.dropout(h))
 
@@ -75,14 +75,14 @@ class _KeptRow:
         self.states = [part.unbind(0) for part in states[reach : reach + memory.width].chunk(groups, -1)]
         cells = memory.like.new_zeros(memory.width, memory.n, h)
         self.cells = [part.unbind(0) for part in cells.chunk(groups, -1)]
-        self.told: Tensor | None = None
+        self.added: Tensor | None = None
 
-    def step(self, x: Tensor, told: Tensor | None, memory: Memory) -> Tensor:
+    def step(self, x: Tensor, added: Tensor | None, memory: Memory) -> Tensor:
         group, column = memory.channel, memory.column
         if group == 0 and column == 0:
             row = self.layer.state(torch.cat(self.taps, -1)).permute(1, 2, 0).unsqueeze(2)  # (n, 4h, 1, W)
-            self.told = row if told is None else row + told
-        h = move(self.layer.input(x, self.told, memory), self.cells[group][column])
+            self.added = row if added is None else row + added
+        h = move(self.layer.input(x, self.added, memory), self.cells[group][column])
         self.states[group][column].copy_(h)
         return x + self.layer.widen(h, memory=memory)
 

@@ -1,12 +1,12 @@
-r"""PixelSNAIL: log p(x) = Σ_pixels log p(x_rc | pixels before it): convolutions see near, attention sees everything.
+r"""PixelSNAIL: log p(x) = Σ_pixels log p(x_rc | pixels before it): local convolutions, and attention to all the past.
 
 A block is a few gated residual layers, each a causal convolution that reads the pixel's own place, the one on its left
 and the two above these, then attention to all earlier pixels, then a layer that merges what attention found:
 
     h <- h + a ⊙ σ(b),    (a, b) = W_2 * φ(W_1 * φ(h) + U φ(found)) + V c,    φ(h) = elu([h, -h]).
 
-Keys and values are made of the features and of the pixel itself, queries of the features alone, and both know their
-place in the image. Attention leaves no blind spot, although a 2×2 window has one.
+Keys and values are made of the features and of the pixel itself, queries of the features alone; to queries and keys an
+embedding of their place is added. Attention leaves no blind spot, although a 2×2 window has one.
 Chen, Mishra, Rohaninejad & Abbeel 2018, "PixelSNAIL", section 2 and figure 2.
 """
 
@@ -39,11 +39,11 @@ class Layer(nn.Module):
         self.condition = AddCondition(fields, 2 * width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, h: Features, found: Tensor | None, given: Tensor | None, memory: Memory | None) -> Features:
+    def forward(self, h: Features, found: Tensor | None, added: Tensor | None, memory: Memory | None) -> Features:
         seen = self.look(h.phi, memory=memory)
         if self.merge is not None and found is not None:
             seen = seen + self.merge(concat_elu(found), memory=memory)
-        return features(h.h + F.glu(self.gate(concat_elu(self.dropout(seen)), given, memory), dim=1))
+        return features(h.h + F.glu(self.gate(concat_elu(self.dropout(seen)), added, memory), dim=1))
 
 
 class Block(nn.Module):
@@ -67,15 +67,15 @@ class Block(nn.Module):
 
     @property
     def layers(self) -> list[Layer]:
-        """Those that look near, and the one that merges."""
+        """The convolutional ones, and the one that merges."""
         return [*cast(list[Layer], list(self.near)), self.both]
 
-    def forward(self, h: Features, told: Tensor, given: list[Tensor | None], memory: Memory | None) -> Features:
-        """told: the image, or in a walk the pixel before the one that it stands at."""
-        *near, last = given
+    def forward(self, h: Features, image: Tensor, added: list[Tensor | None], memory: Memory | None) -> Features:
+        """image: the whole, or in a walk the pixel before the one that it stands at; added: to each layer's gates."""
+        *near, last = added
         for layer, row in zip(self.near, near, strict=True):
             h = layer(h, None, row, memory)
-        return self.both(h, self.far(h.phi, told, memory), last, memory)
+        return self.both(h, self.far(h.phi, image, memory), last, memory)
 
 
 @register(
@@ -89,9 +89,9 @@ class PixelSNAIL(Raster):
     Args:
         spec: what x is; with a condition field, p(x | label).
         width: features of every layer.
-        blocks: times that attention looks back over all earlier pixels.
-        layers: gated residual layers before each look.
-        heads: questions that attention asks at once; they share half the width.
+        blocks: blocks, each with one attention over all earlier pixels.
+        layers: gated residual layers before each attention.
+        heads: attention heads; they share half the width.
         components: of the mixture of logistics; a binary image of one channel has a Bernoulli instead.
         dropout: share of the features within a layer that is dropped in training.
     """
@@ -115,22 +115,24 @@ class PixelSNAIL(Raster):
         self.stack = nn.ModuleList(
             Block(channels, width, layers, heads, (size[0], size[1]), spec.condition, dropout) for _ in range(blocks)
         )
-        self.tell = RightConv2d(2 * width, self.head.outputs)
+        self.last = RightConv2d(2 * width, self.head.outputs)
         if isinstance(self.head, MixtureHead):
-            self.head.spread(cast(Tensor, self.tell.bias))
+            self.head.spread(cast(Tensor, self.last.bias))
 
     @property
     def blocks(self) -> list[Block]:
         return cast(list[Block], list(self.stack))
 
-    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> list[list[Tensor | None]]:
-        """Only the condition: the windows themselves reach into the row above."""
+    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[list[Tensor | None]]:
+        """The condition alone: the windows themselves reach into the row above."""
         size = (self.spec.shape[1], self.spec.shape[2])
-        return [[layer.condition.everywhere(given, size, memory) for layer in block.layers] for block in self.blocks]
+        return [
+            [layer.condition.everywhere(condition, size, memory) for layer in block.layers] for block in self.blocks
+        ]
 
-    def beside(self, image: Tensor, told: list[list[Tensor | None]], memory: Memory | None = None) -> Tensor:
+    def beside(self, image: Tensor, added: list[list[Tensor | None]], memory: Memory | None = None) -> Tensor:
         h = features(self.first(image, memory=memory))
         known = image if memory is None else memory.previous
-        for block, given in zip(self.blocks, told, strict=True):
-            h = block(h, known, given, memory)
-        return self.tell(h.phi, memory=memory)
+        for block, each in zip(self.blocks, added, strict=True):
+            h = block(h, known, each, memory)
+        return self.last(h.phi, memory=memory)

@@ -1,8 +1,8 @@
 """Images as chains in raster order: what all networks over pixels share.
 
-Such a network has two passes. `above` looks at the rows above and is run once a row in sampling; `beside` looks at the
-pixels to the left, is told what the first pass found, and is run once a pixel. Both are written once, for whole images
-and for a walk that keeps what it has seen (`simulacra.nn.causal`).
+Such a network has two passes. `above` reads the rows above and the condition and is run once a row in sampling;
+`beside` reads the pixels to the left, adds the features of the first pass, and is run once a pixel. Both are written
+once, for whole images and for a walk that keeps its activations (`simulacra.nn.causal`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from simulacra.nn import Embed, Memory
 class Raster(Autoregressive):
     """Base of the networks over pixels. A subclass sets `head` and writes the two passes.
 
-    A value enters the network as `per_value` numbers: as a point of [-1, 1], unless a subclass has other ideas.
+    A value enters the network as `per_value` numbers: as a point of [-1, 1], unless a subclass overrides `enter`.
     """
 
     head: Head
@@ -41,12 +41,16 @@ class Raster(Autoregressive):
         self.embed = Embed(spec.condition, (spec.shape[1], spec.shape[2]))
 
     @abstractmethod
-    def above(self, image: Tensor, given: Condition, memory: Memory | None = None) -> Any:
-        """What the rows above say: image (N, C, H, W), entered and shifted down by one row, or one row of it."""
+    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> Any:
+        """Features of the rows above and of the embedded condition, which `beside` adds to its own.
+
+        image (N, C, H, W) as `enter` returns it, shifted down by one row, or one row of it.
+        """
 
     @abstractmethod
-    def beside(self, image: Tensor, told: Any, memory: Memory | None = None) -> Tensor:
-        """The outputs for `head`: image (N, C, H, W), or the pixel (N, C) that the memory stands at as far as known."""
+    def beside(self, image: Tensor, added: Any, memory: Memory | None = None) -> Tensor:
+        """The outputs for `head`: image (N, C, H, W), or the pixel (N, C) that the memory stands at as far as known;
+        `added` is what `above` returned."""
 
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
@@ -54,15 +58,15 @@ class Raster(Autoregressive):
         image = self.enter(x)
         return self.head.everywhere(self.output(image, self.conditioned(condition, len(x))), image)
 
-    def output(self, image: Tensor, given: Condition) -> Tensor:
-        """Both passes over whole images: (N, C · per_value, H, W), entered -> (N, head.outputs, H, W)."""
-        return self.beside(image, self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], self.embed(given)))
+    def output(self, image: Tensor, condition: Condition) -> Tensor:
+        """Both passes over whole images: (N, C · per_value, H, W) from `enter` -> (N, head.outputs, H, W)."""
+        return self.beside(image, self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], self.embed(condition)))
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> RasterSteps:
         return RasterSteps(self, n, self.conditioned(condition, n))
 
     def enter(self, x: Tensor) -> Tensor:
-        """Levels (N, C, ...) -> what the network reads, (N, C · per_value, ...), in its precision: here in [-1, 1]."""
+        """Levels (N, C, ...) -> the network's input, (N, C · per_value, ...), in its precision: here in [-1, 1]."""
         return self.spec.centred(x.to(next(self.parameters()).dtype))
 
     def groups(self, width: int) -> int:
@@ -77,26 +81,26 @@ class RasterSteps:
     """`Steps` of a network over pixels: `above` once a row, `beside` once a pixel (or sub-pixel, as the head says)."""
 
     @torch.no_grad()
-    def __init__(self, model: Raster, n: int, given: Condition) -> None:
-        self.model, self.embedded = model, model.embed(given)
+    def __init__(self, model: Raster, n: int, condition: Condition) -> None:
+        self.model, self.embedded = model, model.embed(condition)
         channels, height, width = model.spec.shape
         like = next(model.parameters()).detach()
         self.memory = Memory(n, (channels, height, width), like, model.per_value)
         self.row = like.new_zeros(n, channels * model.per_value, 1, width)
         self.pixel = like.new_zeros(n, channels * model.per_value)
-        self.told: Any = None
+        self.added: Any = None
         self.output = self.pixel
-        self.said: GridDistribution | None = None
+        self.factor: GridDistribution | None = None
 
     @torch.no_grad()
     def look(self) -> GridDistribution:
         memory, model = self.memory, self.model
         if memory.channel == 0 and memory.column == 0:
-            self.told = model.above(self.row, self.embedded, memory)
+            self.added = model.above(self.row, self.embedded, memory)
         if memory.channel == 0 or model.head.per_channel:
-            self.output = model.beside(self.pixel, self.told, memory)
-        self.said = model.head.here(self.output, self.pixel, memory.channel, self.said if memory.channel else None)
-        return self.said
+            self.output = model.beside(self.pixel, self.added, memory)
+        self.factor = model.head.here(self.output, self.pixel, memory.channel, self.factor if memory.channel else None)
+        return self.factor
 
     def put(self, value: Tensor) -> None:
         memory, each = self.memory, self.model.per_value

@@ -1,12 +1,11 @@
-r"""RNADE: NADE for real numbers. The running sum of one hidden layer says of every coordinate a mixture of Gaussians,
+r"""RNADE: NADE for real numbers. The running sum of one hidden layer gives every coordinate a mixture of Gaussians,
 
     a_1 = c, h_i = max(0, ρ_i a_i),  p(x_i | x_<i) = Σ_k π_k(h_i) N(x_i; μ_k(h_i), σ_k(h_i)²), a_{i+1} = a_i + z_i W_i.
 
 Uria, Murray & Larochelle 2013, "RNADE: The real-valued neural autoregressive density-estimator". Two things are added.
-The network reads and tells z, which is x shifted and scaled by the mean and the standard deviation of the items that it
-was trained on, so that it need not be told in which units x is; p is the density of x itself. And the means may be
-moved by the z before them directly, μ_k(h_i) + Σ_{j<i} z_j L_ji, so that one component is enough for any Gaussian,
-whatever its covariance.
+The network models z, which is x standardised by the mean and the standard deviation of the items that it was trained
+on, so that the units of x do not matter; p is the density of x itself. And the means may depend on the z before them
+directly, μ_k(h_i) + Σ_{j<i} z_j L_ji, so that one component is enough for any Gaussian, whatever its covariance.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 7.0  # of a component, in standard deviatio
 class Units(nn.Module):
     """z = (x - mean) / scale, from the mean and the variance of all items seen in training; the identity before.
 
-    Only `loss` learns it, and only in training mode; scoring and drawing depend on no batch and leave it as it is.
+    Only `loss` updates it, and only in training mode; scoring and drawing depend on no batch and leave it as it is.
     """
 
     mean: Tensor
@@ -122,10 +121,10 @@ class RNADE(Autoregressive):
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> MixtureOfGaussians:
-        given, chain = self.embed(self.conditioned(condition, len(x))), self.own(order)
+        embedded, chain = self.embed(self.conditioned(condition, len(x))), self.own(order)
         with torch.autocast(x.device.type, enabled=False):  # running sums and densities are no place for 8 bits
             z = (x.flatten(1)[:, chain].to(self.start.dtype) - self.units.mean) / self.units.scale
-            start = self.condition(self.start.expand(len(x), -1), given).unsqueeze(1)
+            start = self.condition(self.start.expand(len(x), -1), embedded).unsqueeze(1)
             moved = (z[:, :-1, None] * self.inputs[:-1]).cumsum(1)
             a = torch.cat((start, start + moved), dim=1)
             output = torch.einsum("ndh,dho->ndo", torch.relu(self.rates * a), self.outputs) + self.biases
@@ -137,7 +136,7 @@ class RNADE(Autoregressive):
     def components_of(
         self, output: Tensor, shift: Tensor, mean: Tensor, scale: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What the network says (N, ..., 3K) of z -> weights, means and log scales (N, ..., K) of x."""
+        """Outputs of the network (N, ..., 3K), of z -> weights, means and log scales (N, ..., K) of x."""
         weights, means, log_scales = output.chunk(3, dim=-1)
         mean, scale = mean.unsqueeze(-1), scale.unsqueeze(-1)
         means = mean + scale * (means + shift.unsqueeze(-1))
@@ -148,10 +147,10 @@ class RNADE(Autoregressive):
         return RnadeSteps(self, n, self.embed(self.conditioned(condition, n)))
 
     def own(self, order: Tensor | None) -> Tensor:
-        """The one order there is; raises UsageError where another one is asked for."""
+        """The raster order, the only one; raises UsageError for another."""
         own = self.order()
         if order is not None and not torch.equal(order, own):
-            raise UsageError("rnade tells the coordinates in raster order only; leave the order out")
+            raise UsageError("rnade factorises in raster order only; leave the order out")
         return own
 
 
@@ -159,9 +158,9 @@ class RnadeSteps:
     """`Steps` of an RNADE: the pre-activations and the direct sums are kept, and a value adds its rows of weights."""
 
     @torch.no_grad()
-    def __init__(self, model: RNADE, n: int, given: Condition) -> None:
+    def __init__(self, model: RNADE, n: int, embedded: Condition) -> None:
         self.model, self.position = model, 0
-        self.a = model.condition(model.start.repeat(n, 1), given)
+        self.a = model.condition(model.start.repeat(n, 1), embedded)
         self.shifts = self.a.new_zeros(n, model.spec.dims)
         self.mean, self.scale = model.units.mean, model.units.scale
 

@@ -1,9 +1,9 @@
 """Three ways to draw from a chain, which turn the same noise into the same items.
 
 *cached* walks along the chain with `steps`, so that every activation is computed once. *naive* runs the whole model for
-every coordinate: the reference. *fixed-point* guesses all coordinates and draws all of them anew, given the last guess,
-until nothing changes: the only fixed point of this map is the item that the chain would have drawn, because coordinate
-i of sweep t depends on coordinates before i of sweep t - 1 alone, so that after i sweeps it is right for good
+every coordinate: the reference. *fixed-point* draws all coordinates at once, conditioned on those of the last sweep,
+until none changes: the only fixed point of this map is the item that the chain would have drawn, because coordinate i
+of sweep t depends on coordinates before i of sweep t - 1 alone, so that after i sweeps it is final
 (Song et al. 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving").
 """
 
@@ -45,15 +45,15 @@ class Task(NamedTuple):
     Attributes:
         order: of the chain, (dims,).
         noise: one uniform number for each coordinate, (N, *shape).
-        given: the condition.
-        x, known: items, and where their values are given, (N, *shape).
-        progress: told the items so far, the number of coordinates that are final, and of all.
+        condition: named tensors with a batch axis of N.
+        x, known: items, and True where their values are kept, (N, *shape).
+        progress: called with the items so far, the number of coordinates that are final, and of all.
     """
 
     model: Factors
     order: Tensor
     noise: Tensor
-    given: Mapping[str, Tensor]
+    condition: Mapping[str, Tensor]
     temperature: float
     x: Tensor
     known: Tensor
@@ -61,17 +61,17 @@ class Task(NamedTuple):
 
 
 def cached(task: Task) -> Tensor:
-    return _walk(task, task.model.steps(len(task.noise), task.given, task.order))
+    return _walk(task, task.model.steps(len(task.noise), task.condition, task.order))
 
 
 def naive(task: Task) -> Tensor:
-    return _walk(task, WholeSteps(task.model, len(task.noise), task.given, task.order))
+    return _walk(task, WholeSteps(task.model, len(task.noise), task.condition, task.order))
 
 
 def fixed_point(task: Task) -> Tensor:
     x, total = task.x.masked_fill(~task.known, 0), len(task.order)
     for _ in range(total + 1):
-        drawn = task.model.conditionals(x, task.given, task.order).quantile(task.noise, task.temperature)
+        drawn = task.model.conditionals(x, task.condition, task.order).quantile(task.noise, task.temperature)
         drawn = torch.where(task.known, task.x, drawn.to(x.dtype))
         changed = (drawn != x).flatten(1).any(0)[task.order].nonzero()
         x = drawn
@@ -86,20 +86,20 @@ SAMPLERS: dict[str, Callable[[Task], Tensor]] = {"cached": cached, "naive": naiv
 
 
 class WholeSteps:
-    """`Steps` for any model that has `conditionals`, by computing all of them for every look."""
+    """`Steps` for any model that has `conditionals`, by computing all of them for every factor."""
 
-    def __init__(self, model: Factors, n: int, given: Mapping[str, Tensor], order: Tensor) -> None:
-        self.model, self.given, self.order, self.places = model, given, order, order.tolist()
+    def __init__(self, model: Factors, n: int, condition: Mapping[str, Tensor], order: Tensor) -> None:
+        self.model, self.condition, self.order, self.places = model, condition, order, order.tolist()
         self.x = torch.zeros((n, *model.spec.shape), dtype=grid_dtype(model.spec.levels), device=order.device)
-        self.told = 0
+        self.position = 0
 
     def look(self) -> Factorised:
-        place = torch.unravel_index(torch.tensor(self.places[self.told]), self.model.spec.shape)
-        return self.model.conditionals(self.x, self.given, self.order)[(slice(None), *map(int, place))]
+        place = torch.unravel_index(torch.tensor(self.places[self.position]), self.model.spec.shape)
+        return self.model.conditionals(self.x, self.condition, self.order)[(slice(None), *map(int, place))]
 
     def put(self, value: Tensor) -> None:
-        self.x.flatten(1)[:, self.places[self.told]] = value.to(self.x.dtype)
-        self.told += 1
+        self.x.flatten(1)[:, self.places[self.position]] = value.to(self.x.dtype)
+        self.position += 1
 
 
 def _walk(task: Task, steps: Steps) -> Tensor:

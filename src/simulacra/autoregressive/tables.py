@@ -30,7 +30,7 @@ LARGEST = 26  # the logarithm to base 2 of the masses that a table may hold: 256
 
 
 class Tables(Autoregressive):
-    """Base of the models that are counted. Before they have counted anything, all levels are alike to them.
+    """Base of the models whose masses are counts. Before `estimate`, all levels are equally probable.
 
     Attributes:
         log_masses: (classes, dims, contexts, levels), coordinates in raster order; a context is a number with the
@@ -84,8 +84,8 @@ class Tables(Autoregressive):
         return Categorical(rows[:, self.order().argsort()].unflatten(1, self.spec.shape))
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> TableSteps:
-        given = self.conditioned(condition, n)
-        return TableSteps(self, self._which(given, n), self._positions(order).tolist())
+        condition = self.conditioned(condition, n)
+        return TableSteps(self, self._which(condition, n), self._positions(order).tolist())
 
     def _positions(self, order: Tensor | None) -> Tensor:
         """Where in raster order the coordinates of `order` stand; a chain with a memory takes no other order."""
@@ -93,24 +93,24 @@ class Tables(Autoregressive):
         if order is None or torch.equal(order, own):
             return torch.arange(len(own), device=own.device)
         if self.memory:
-            raise UsageError("a Markov chain remembers what precedes in raster order and takes no other order")
+            raise UsageError("a Markov chain factorises in raster order only; leave the order out")
         return own.argsort()[order]
 
     def _cells(self, x: Tensor, condition: ConditionLike | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Class (N, 1), position (dims,), context (N, dims) and level (N, dims) of all coordinates in raster order."""
-        given, own = self.conditioned(condition, len(x)), self.order()
+        condition, own = self.conditioned(condition, len(x)), self.order()
         level = x.to(self.device).flatten(1)[:, own]
         level = (level.round() if level.is_floating_point() else level).long().clamp(0, self.levels - 1)
         context = torch.zeros_like(level)
         for back in range(1, self.memory + 1):
             context[:, back:] += level[:, :-back] * self.levels ** (back - 1)
-        return self._which(given, len(x)).unsqueeze(1), torch.arange(len(own), device=own.device), context, level
+        return self._which(condition, len(x)).unsqueeze(1), torch.arange(len(own), device=own.device), context, level
 
-    def _which(self, given: Condition, n: int) -> Tensor:
+    def _which(self, condition: Condition, n: int) -> Tensor:
         """All fields of the condition as one number, (n,)."""
         which = torch.zeros(n, dtype=torch.long, device=self.device)
         for name, label in self.labels.items():
-            which = which * label.count + given[name]
+            which = which * label.count + condition[name]
         return which
 
     def _smoothed(self, counts: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class Tables(Autoregressive):
         for memory, table in enumerate(tables):
             shorter = masses.repeat(1, 1, self.levels, 1) if memory else masses.expand(table.shape)
             longer = self._pulled(table[:, memory:], shorter[:, memory:])
-            masses = torch.cat((shorter[:, :memory], longer), dim=1)  # the first ones have nothing more to remember
+            masses = torch.cat((shorter[:, :memory], longer), dim=1)  # the first ones have no longer context
         return masses
 
     def _pulled(self, counts: Tensor, towards: Tensor) -> Tensor:
@@ -136,12 +136,12 @@ class TableSteps:
     def __init__(self, model: Tables, which: Tensor, positions: Sequence[int]) -> None:
         by_position = model.log_masses.unbind(1)
         self.rows = [by_position[position] for position in positions]
-        self.which, self.context, self.told = which, torch.zeros_like(which), 0
+        self.which, self.context, self.position = which, torch.zeros_like(which), 0
         self.levels, self.contexts = model.levels, model.log_masses.shape[2]
 
     def look(self) -> Categorical:
-        return Categorical(self.rows[self.told][self.which, self.context])
+        return Categorical(self.rows[self.position][self.which, self.context])
 
     def put(self, value: Tensor) -> None:
         self.context = (self.context * self.levels + value) % self.contexts
-        self.told += 1
+        self.position += 1

@@ -1,4 +1,4 @@
-"""Items as plain sequences of coordinates: what all models share that know nothing of rows and columns.
+"""Items as plain sequences of coordinates: what all models share that do not use rows and columns.
 
 A network reads numbers in [-1, 1] and gives for every coordinate one logit where there are two levels, else one for
 each level.
@@ -46,7 +46,7 @@ class Discrete(Autoregressive):
         self.embed = Embed(spec.condition)
 
     def embedded(self, condition: ConditionLike | None, n: int) -> Condition:
-        """The condition, checked, as what `AddCondition` reads."""
+        """The condition, checked and embedded, as `AddCondition` reads it."""
         return self.embed(self.conditioned(condition, n))
 
     def numbers(self, x: Tensor) -> Tensor:
@@ -64,8 +64,8 @@ class Discrete(Autoregressive):
         return Bernoulli(output.squeeze(-1)) if self.logits == 1 else Categorical(output)
 
     def own(self, order: Tensor | None) -> Tensor:
-        """The one order of a model that knows no other; raises UsageError where another one is asked for."""
+        """The raster order, for a model that has no other; raises UsageError for another one."""
         own = self.order()
         if order is not None and not torch.equal(order, own):
-            raise UsageError("this model tells the coordinates in raster order only; made and orderless-nade take any")
+            raise UsageError("this model factorises in raster order only; made and orderless-nade take any order")
         return own

@@ -1,4 +1,4 @@
-"""The command line: thin doors. Each command is a record of its arguments that can be called; verbs do the work.
+"""The command line: thin commands. Each is a record of its arguments that can be called; verbs do the work.
 
 Nothing heavy is imported before a command is chosen, so that `simulacra --help` answers at once.
 """
@@ -14,21 +14,21 @@ from simulacra.errors import SimulacraError, UsageError, did_you_mean
 
 COMMANDS = {
     "demo": "the three families on real digits, side by side, with a report",
-    "models": "what models there are, and what each can do",
-    "data": "what data sets there are; what is understood of one",
+    "models": "the models, with their abilities",
+    "data": "the named data sets, or a description of one",
     "fit": "train a model; the same command again continues",
     "sample": "draw new items",
     "score": "likelihood of held-out items, in nats and bits/dim",
-    "classify": "classes by Bayes' rule, with the right to refuse",
+    "classify": "classes by Bayes' rule; improbable items are refused",
     "finetune": "test error of classifiers from few labels, on a model's codes",
     "evaluate": "every metric that the model's abilities allow",
-    "compress": "items as a file, without loss, in -log2 p bits or those of a bound",
+    "compress": "items as a lossless file, in -log2 p bits or those of a bound",
     "decompress": "the items of such a file",
     "complete": "items with their unknown part drawn",
     "encode": "codes of items",
-    "reconstruct": "items beside what their codes preserve of them",
+    "reconstruct": "items beside their reconstructions",
     "interpolate": "walks from one code to another",
-    "traverse": "each dimension of a code moved, those that matter first",
+    "traverse": "each dimension of a code moved, the most informative first",
     "manifold": "the plane of two dimensions of a code",
     "edit": "an image moved along dimensions and attributes",
     "attribute": "the direction of an attribute, for edit",
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(command: str, argv: Sequence[str]) -> int:
     if command not in COMMANDS:
         raise UsageError(f"there is no command {command!r}.{did_you_mean(command, COMMANDS)}")
-    door = importlib.import_module(f"simulacra.cli.{command}")
-    door.main(argv)
+    module = importlib.import_module(f"simulacra.cli.{command}")
+    module.main(argv)
     return 0
 
 
@@ -98,14 +98,14 @@ def import_modules(names: Sequence[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception as error:  # of somebody's module anything may come
+        except Exception as error:  # a user's module may raise anything
             reason = str(error).splitlines()[0] if str(error) else "no message"
             raise UsageError(f"--import {name}: {type(error).__name__}: {reason}") from error
 
 
 def explain(error: Exception) -> int:
-    """One or two lines on stderr: what, where, how to mend; returns the exit code."""
-    if isinstance(error, BrokenPipeError):  # the reader has had enough, as in `simulacra models | head -1`
+    """One or two lines on stderr: what, where, the remedy; returns the exit code."""
+    if isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as in `simulacra models | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if isinstance(error, SimulacraError):
@@ -130,6 +130,6 @@ def overview() -> str:
             *lines,
             "",
             "Every command takes --import MODULE, repeatable: a module of your own that registers models and parts.",
-            "simulacra COMMAND --help says more of each. Start with: simulacra demo",
+            "simulacra COMMAND --help describes each. Start with: simulacra demo",
         ]
     )

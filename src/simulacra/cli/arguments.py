@@ -1,4 +1,4 @@
-"""From the arguments of a call to a command: typed records become flags, and what is wrong becomes one line."""
+"""Arguments of commands: typed records become flags, and a wrong call becomes one line of error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def optional(metavar: str, help: str, **more: Any) -> Any:
-    """An argument that may be left out: described as what it is when it is given."""
+    """An argument that may be left out; the help shows it as if it were required."""
     return tyro.conf.arg(metavar=metavar, help=help, help_behavior_hint="", **more)
 
 
@@ -71,7 +71,7 @@ class OnRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """The condition of what a command makes."""
+    """The condition of what a command draws or decodes."""
 
     given: Values = ()
     label: Class = None
@@ -121,7 +121,7 @@ class OnData(ReadsData):
 
 @dataclass(frozen=True, kw_only=True)
 class MaybeOnData(Given, ReadsData):
-    """The arguments of every command about a run for which data are welcome and not needed."""
+    """The arguments of every command about a run for which data are optional."""
 
     data: Annotated[str | None, tyro.conf.Positional, optional("[DATA]", "a named data set or a path")] = None
 
@@ -133,7 +133,7 @@ class MaybeOnData(Given, ReadsData):
 
 
 def parse(command: type[T], name: str, argv: Sequence[str]) -> T:
-    """The record that the arguments describe; raises UsageError, in one line, for those that describe none."""
+    """The record of these arguments; raises UsageError, in one line, for wrong ones."""
     message = io.StringIO()
     try:
         with contextlib.redirect_stderr(message):
@@ -153,7 +153,7 @@ def _in_one_line(boxed: str) -> str:
 
 
 def documented(cls: type, heading: str) -> dict[str, str]:
-    """What the docstring of a class says of each argument below `Args:` or `Attributes:`."""
+    """The description of each argument below `Args:` or `Attributes:` in the docstring of a class."""
     _, _, block = (inspect.getdoc(cls) or "").partition(f"{heading}:\n")
     entries = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", block, re.MULTILINE)
     return {name: re.sub(r"\s+", " ", text).strip().rstrip(".") for name, text in entries}
@@ -174,7 +174,7 @@ def load_data_of(
     levels: int | None = None,
     target: str | None = None,
 ) -> Dataset:
-    """Data for a run, read as those that it was fitted on where the arguments say nothing else."""
+    """Data for a run, read as those that it was fitted on unless the arguments say otherwise."""
     recipe = recipe_of(run)
     if resize is None and Path(source).is_dir() and recipe.get("resize"):
         height, width = recipe["resize"]
@@ -184,7 +184,7 @@ def load_data_of(
 
 
 def recipe_of(run: Path) -> dict[str, Any]:
-    """How the data of a run were read (resize, levels, target), from its run.json; {} where that does not say."""
+    """How the data of a run were read (resize, levels, target), from its run.json; {} where it has no recipe."""
     from simulacra.weights import read_json
 
     path = (run.parent if run.name == "model" else run) / "run.json"
@@ -194,7 +194,7 @@ def recipe_of(run: Path) -> dict[str, Any]:
 
 
 def as_json(record: Any) -> str:
-    """One JSON object; numbers that are no numbers become null, as JSON demands."""
+    """One JSON object; numbers that are not finite become null, which JSON needs."""
     import json
     import math
 

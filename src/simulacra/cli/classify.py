@@ -95,5 +95,5 @@ def _write(path: Path, judged: Judgement, label: np.ndarray) -> None:
     path.write_text("\n".join(["index,label,predicted,probability,log_prob,refused", *lines]) + "\n")
 
 
-def main(arguments: Sequence[str]) -> None:
-    parse(Classify, "classify", arguments)()
+def main(argv: Sequence[str]) -> None:
+    parse(Classify, "classify", argv)()

@@ -87,8 +87,8 @@ def _lines(record: dict[str, Any]) -> list[str]:
     if record["unseen"]:
         share = record["unseen"] / record["known"]
         lines.append(
-            f"a chain sees what precedes: {record['unseen']:,} of {record['known']:,} known values ({share:.0%}) lie "
-            "after an unknown one in its order and were not seen by it; orderless-nade would see all of them"
+            f"a chain conditions on what precedes: {record['unseen']:,} of {record['known']:,} known values "
+            f"({share:.0%}) lie after an unknown one in its order and were not used; orderless-nade would use all"
         )
     return lines
 

@@ -18,7 +18,7 @@ EXAMPLES = 5
 class Compress:
     """Write items to a file without loss, in about -log2 p(x) bits each; `decompress` brings them back.
 
-    A model with codes and a bound, such as vae, takes the bits that the bound says: bits-back coding. Pictures keep
+    A model with codes and a bound, such as vae, takes the bits of the bound, by bits-back coding. Pictures keep
     their names and arrays their axes and type. The file can be read with the same model only, on the same kind of
     machine.
     """
@@ -49,5 +49,5 @@ class Compress:
             print(f"not in it: {listed}{f' and {more:,} others' if more > 0 else ''}")
 
 
-def main(arguments: Sequence[str]) -> None:
-    parse(Compress, "compress", arguments)()
+def main(argv: Sequence[str]) -> None:
+    parse(Compress, "compress", argv)()

@@ -73,5 +73,5 @@ def _fields(dataset: Dataset) -> list[tuple[str, str]]:
     return facts
 
 
-def main(arguments: Sequence[str]) -> None:
-    parse(Data, "data", arguments)()
+def main(argv: Sequence[str]) -> None:
+    parse(Data, "data", argv)()

@@ -31,5 +31,5 @@ class Decompress:
         print(as_json({"n": n, "out": str(self.out)}) if self.json else f"{n:,} items in {self.out}")
 
 
-def main(arguments: Sequence[str]) -> None:
-    parse(Decompress, "decompress", arguments)()
+def main(argv: Sequence[str]) -> None:
+    parse(Decompress, "decompress", argv)()

@@ -36,5 +36,5 @@ class Demo:
         print(f"samples: {self.out / 'samples.png'}   report: {self.out / 'report.html'}")
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Demo, "demo", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Demo, "demo", argv)()

@@ -15,7 +15,7 @@ from simulacra.errors import NotSupported
 if TYPE_CHECKING:
     from simulacra.evaluation import Evaluation
 
-FEW = 50  # items, below which a metric says little
+FEW = 50  # items, below which the error of a metric is large
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Evaluate(OnData):
         found = simulacra.evaluate(model, data, self.split, self.seed, self.samples)
         if not found:
             raise NotSupported(
-                "there is nothing to measure: this model has no likelihood and draws nothing, and codes are judged by "
+                "there is nothing to measure: this model has no likelihood and no samples, and codes are judged by "
                 f"labels that the encoder is not conditioned on{_left_out(found)}; `simulacra reconstruct` shows what "
                 "they preserve"
             )
@@ -56,7 +56,7 @@ class Evaluate(OnData):
         print("\n".join(f"{name}: {measure.protocol}" for name, measure in found.items()))
         smallest = min(measure.n for measure in found.values())
         if smallest < FEW:
-            print(f"note: {smallest} items are too few to decide; read these figures as a hint")
+            print(f"note: {smallest} items are too few for a conclusion; these figures are a hint only")
         if found.left_out:
             print(f"note{_left_out(found)}")
 
@@ -69,5 +69,5 @@ def _left_out(found: Evaluation) -> str:
     return "".join(f": {', '.join(listed)} left out, {reason}" for reason, listed in names.items())
 
 
-def main(arguments: Sequence[str]) -> None:
-    parse(Evaluate, "evaluate", arguments)()
+def main(argv: Sequence[str]) -> None:
+    parse(Evaluate, "evaluate", argv)()

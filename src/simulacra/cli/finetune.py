@@ -17,7 +17,7 @@ from simulacra.files import write_bytes
 
 @dataclass(frozen=True)
 class Finetune:
-    """Learn to classify from few labels with the help of a model that has an encoder, and tell the test errors.
+    """Learn to classify from few labels, with the codes of a model and without, and report the test errors.
 
     probe: logistic regression on the codes as they are; finetune: a linear layer on them, trained with the encoder;
     scratch: the same from random weights; m2: a generative model of items and classes; m1+m2: the same of codes.
@@ -25,13 +25,13 @@ class Finetune:
 
     run: Run
     data: Data
-    labels: Annotated[tuple[int, ...], tyro.conf.arg(help="how many labels are told: 100 600 1000 3000")] = (100,)
+    labels: Annotated[tuple[int, ...], tyro.conf.arg(help="numbers of labelled items: 100 600 1000 3000")] = (100,)
     draws: Annotated[int, tyro.conf.arg(help="how often they are drawn, in equal numbers from all classes")] = 10
     methods: Annotated[
         tuple[str, ...], optional("NAME ...", "probe finetune scratch m2 m1+m2; without it all that the codes allow")
     ] = ()
     field: Annotated[str, tyro.conf.arg(help="which field of the data is the label")] = "label"
-    steps: Annotated[int | None, optional("INT", "of training, in the place of each method's own number")] = None
+    steps: Annotated[int | None, optional("INT", "of training, in place of each method's own number")] = None
     seed: Seed = 0
     device: Annotated[str, tyro.conf.arg(help="auto takes a GPU where there is one; else cpu, cuda, mps")] = "auto"
     resize: Resize = None
@@ -45,7 +45,7 @@ class Finetune:
 
         path = place(self.out, self.run, "finetune", (".json",))
         data = load_data(self.data, self.resize, self.levels)
-        methods = [name for word in self.methods for name in word.split(",") if name]
+        methods = [name for text in self.methods for name in text.split(",") if name]
         with terminal() as progress:
             found = finetune(
                 self.run,
@@ -59,10 +59,10 @@ class Finetune:
                 device=self.device,
                 observers=[progress],
             )
-        told = as_json(asdict(found))
-        write_bytes(path, told.encode())
+        record = as_json(asdict(found))
+        write_bytes(path, record.encode())
         if self.json:
-            print(told)
+            print(record)
             return
         rows = [
             [str(row.labels), row.method, f"{row.error:.2f}", f"{row.standard_deviation:.2f}", f"{row.seconds:.1f}"]
@@ -71,5 +71,5 @@ class Finetune:
         print_table(["labels", "method", "test error %", "± over draws", "seconds a draw"], rows)
 
 
-def main(words: Sequence[str]) -> None:
-    parse(Finetune, "finetune", words)()
+def main(argv: Sequence[str]) -> None:
+    parse(Finetune, "finetune", argv)()

@@ -31,7 +31,7 @@ from simulacra.training.runtime import leads
 
 Field = tuple[str, Any, Any]
 
-LOOKED_AT = 500  # validation items whose codes are looked at
+HEALTH_ITEMS = 500  # validation items whose codes `report` examines
 
 _OWN: list[Field] = [
     ("out", Annotated[Path | None, optional("PATH", "the run folder; by default runs/MODEL-DATA")], None),
@@ -54,7 +54,11 @@ _OWN: list[Field] = [
         None,
     ),
     ("fresh", Annotated[Flag, tyro.conf.arg(help="begin anew in a new folder instead of continuing")], False),
-    ("dry_run", Annotated[Flag, tyro.conf.arg(help="take a few steps, tell size, time, paths; write nothing")], False),
+    (
+        "dry_run",
+        Annotated[Flag, tyro.conf.arg(help="take a few steps, report size, time, paths; write nothing")],
+        False,
+    ),
     ("resize", Resize, None),
     ("levels", Levels, None),
     ("target", Annotated[str | None, optional("FIELD", "the field that is modelled, instead of x")], None),
@@ -68,22 +72,22 @@ Train a model. The same command again continues where the last one stopped; Ctrl
 """
 
 
-def main(words: Sequence[str]) -> None:
-    if not words or words[0] in ("-h", "--help"):
+def main(argv: Sequence[str]) -> None:
+    if not argv or argv[0] in ("-h", "--help"):
         print(_USAGE + "\n".join(f"  {entry.name:<16} {entry.paper}" for entry in registry.models()))
         return
-    if words[0].startswith("-"):
+    if argv[0].startswith("-"):
         raise UsageError("the model comes first: `simulacra fit MODEL DATA [options]`. See `simulacra fit --help`.")
-    entry = registry.find(words[0])
-    flags = [word[2:].partition("=")[0].replace("-", "_") for word in words if word.startswith("--")]
+    entry = registry.find(argv[0])
+    flags = [argument[2:].partition("=")[0].replace("-", "_") for argument in argv if argument.startswith("--")]
     _refuse_unknown(entry, flags)
-    given = vars(parse(_command(entry), f"fit {words[0]}", words[1:]))
-    own = {name: given.pop(name) for name, _, _ in _OWN}
-    source = given.pop("data")
+    parsed = vars(parse(_command(entry), f"fit {argv[0]}", argv[1:]))
+    own = {name: parsed.pop(name) for name, _, _ in _OWN}
+    source = parsed.pop("data")
     dataset = load_data(source, own["resize"], own["levels"], own["target"])
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in parsed.items() if value is not None}
     condition = tuple(itertools.chain(*own["condition"]))
-    plan = make_plan(words[0], dataset, own["out"], condition, own["fresh"], chosen, own["labels"])
+    plan = make_plan(argv[0], dataset, own["out"], condition, own["fresh"], chosen, own["labels"])
     if own["dry_run"]:
         found = rehearse(plan)
         print(as_json(found) if own["json"] else "\n".join(f"{name:<12} {text}" for name, text in found.items()))
@@ -133,7 +137,7 @@ def _option_fields(entry: Entry) -> list[Field]:
 
 
 def _flag(argument: Argument, default: Any, text: str) -> Field:
-    """A flag for an argument: parts are words, and the help lists those of the kind with their own arguments."""
+    """A flag for an argument: parts are text, and the help lists those of the kind with their own arguments."""
     if (of := kind_of(argument.type)) is not None:
         choices = " | ".join(f"{name}:{','.join(arguments(cls))}".rstrip(":") for name, cls in named(of).items())
         several = element(argument.type) is not None
@@ -144,12 +148,12 @@ def _flag(argument: Argument, default: Any, text: str) -> Field:
         return argument.name, Annotated[str | None, shown], None if default is None else spelled(default)
     if default is None:
         return argument.name, Annotated[argument.type, optional("NUMBER", text)], default
-    metavar = "NUMBER" if may_be_none(argument.type) else None  # of what may also be None only the number is spoken of
+    metavar = "NUMBER" if may_be_none(argument.type) else None  # without "or None"
     return argument.name, Annotated[argument.type, tyro.conf.arg(help=text, metavar=metavar)], default
 
 
 def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
-    """What came out, and what one may do with it; `data` are the words that name the data."""
+    """Print the outcome, and the next commands; `data` is the text that names the data on the command line."""
     record = json.loads((plan.folder.path / "run.json").read_text())
     if as_object:
         about = {"run": str(plan.folder.path), "parameters": model.free_parameters()}
@@ -160,12 +164,12 @@ def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
     if plan.closed_form:
         print(f"done: one pass over the training split in {ended['seconds']:.1f} s{figure}")
     else:
-        why = "no better for a while" if ended["stopped_by"] == "patience" else "budget spent"
+        why = "patience exceeded" if ended["stopped_by"] == "patience" else "budget spent"
         steps = f"{ended['steps']} steps in {ended['seconds']:.0f} s ({why})"
-        which = "best" if ended["judge"] else "nothing judged the weights, which are those"
+        which = "best" if ended["judge"] else "no judge, so the weights are those"
         print(f"done: {steps}; {which} at step {ended['best_step']}{figure}")
-    if has_health(model) and plan.labels is None:  # whose encoder may ask for labels that are hidden
-        print("\n".join(lines(health(model, plan.dataset, "valid", limit=LOOKED_AT))))
+    if has_health(model) and plan.labels is None:  # an encoder may be conditioned on labels that are hidden
+        print("\n".join(lines(health(model, plan.dataset, "valid", limit=HEALTH_ITEMS))))
     run = shlex.quote(str(plan.folder.path))
     if can(model, Sampler):
         print(f"next: simulacra sample {run}   simulacra evaluate {run} {data}")

@@ -35,7 +35,7 @@ SHORT = 8  # numbers that are typed rather than put into a file
 
 
 def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
-    """`FIELD=VALUE` pairs as values by field; what is no field of the model stays text, for its own refusal.
+    """`FIELD=VALUE` pairs as values by field; a name that is no field of the model keeps its text, to be refused later.
 
     Raises UsageError for another form, a field that is given twice, and text or a file that is no value of its field.
     """
@@ -54,7 +54,7 @@ def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
 def check_complete(model: Model, values: Mapping[str, Any], classes_in_turn: bool = True) -> None:
     """Raise UsageError for a field that the model does not have, and for one that has no value and needs one.
 
-    Where no value is given at all, classes can be shown in turn.
+    Without any value, a model of classes alone takes them in turn.
     """
     fields = model.spec.condition
     if any(name not in fields for name in values):

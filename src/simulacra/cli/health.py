@@ -29,7 +29,7 @@ class Health(OnData):
 
 
 def lines(found: Found) -> list[str]:
-    """What was found, a line for each figure."""
+    """The findings, a line for each figure."""
     found_lines = []
     for name, finding in found.findings.items():
         of = "" if finding.of is None else f" of {finding.of}"

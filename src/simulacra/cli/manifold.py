@@ -25,7 +25,7 @@ class Manifold(MaybeOnData):
         tuple[int, int] | None,
         optional(
             "ACROSS UP",
-            "two dimensions; by default those that matter most: by their KL over DATA, or without "
+            "two dimensions; by default the most informative ones: by their KL over DATA, or without "
             "DATA by how much a picture changes",
         ),
     ] = None

@@ -81,5 +81,5 @@ def _number(count: int | None) -> str:
     return "-" if count is None else f"{count:,}"
 
 
-def main(arguments: Sequence[str]) -> None:
-    parse(Models, "models", arguments)()
+def main(argv: Sequence[str]) -> None:
+    parse(Models, "models", argv)()

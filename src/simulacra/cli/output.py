@@ -1,4 +1,4 @@
-"""Items on disk: one picture, an array, or a folder of pictures, as the name of the file says."""
+"""Items on disk: one picture, an array, or a folder of pictures, by the ending of the path."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from simulacra.cli.output import write_items
 
 @dataclass(frozen=True)
 class Reconstruct(OnData):
-    """Show items of a split, each above what its code preserves of it."""
+    """Show items of a split, each above its reconstruction."""
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 16
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/reconstructions.png")] = None

@@ -9,22 +9,23 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Flag, Given, Json, OnRun, Sampler, Seed, Watch, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Json, MaybeOnData, Sampler, Seed, Watch, as_json, optional, parse
 from simulacra.cli.output import write_items
 from simulacra.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Sample(Given, OnRun):
+class Sample(MaybeOnData):
     """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures.
 
-    A model that is conditioned on classes shows all of them in turn where no condition is given.
+    Without a condition, a model that is conditioned on classes draws all of them in turn. With DATA, one that is
+    conditioned on more takes the conditions of the test items, in their order.
     """
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
-    mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in the place of a draw")] = False
+    mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in place of a draw")] = False
     keep: Annotated[float | None, optional("SHARE", "keep this share of the draws, those a judge is surest of")] = None
     judge: Annotated[str | None, optional("DATA", "labelled data that the judge is fitted to, a name or a path")] = None
     seed: Seed = 0
@@ -36,18 +37,23 @@ class Sample(Given, OnRun):
         import simulacra
         from simulacra.capabilities import Sampler, need
         from simulacra.cli.watch import watching
-        from simulacra.exploration.codes import condition_or_classes
+        from simulacra.exploration.codes import condition_or_classes, refuse_condition, split_for
+        from simulacra.feed import shown
 
         if (self.keep is None) != (self.judge is None):
             raise UsageError("--keep SHARE and --judge DATA go together: draws are kept by a judge fitted to DATA")
-        model = self.load_model()
-        need(model, Sampler)  # before anything else that may be wrong
-        given = condition_or_classes(model, self.condition(model), self.n)
+        need(self.load_model(), Sampler)  # before any other refusal
+        model, data, condition = self.loaded()
+        if data is None:
+            condition = condition_or_classes(model, condition, self.n)
+        else:
+            refuse_condition(condition)
+            condition = shown(model, split_for(model, data, "test"), self.n)
         with watching(model.spec, self.watch) as progress:
             items = simulacra.sample(
                 model,
                 self.n,
-                condition=given,
+                condition=condition,
                 temperature=self.temperature,
                 seed=self.seed,
                 sampler=self.sampler,
@@ -56,7 +62,7 @@ class Sample(Given, OnRun):
                 judge=self.judge,
                 progress=progress,
             )
-        fields = {name: values.cpu().numpy() for name, values in given.items()}
+        fields = {name: values.cpu().numpy() for name, values in condition.items()}
         path = write_items(self.out or self.run / "samples.png", items, model.spec, fields)
         print(
             as_json({"n": self.n, "seed": self.seed, "out": str(path)}) if self.json else f"{self.n} samples in {path}"

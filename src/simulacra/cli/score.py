@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from simulacra.model import Model
 
 SHOWN = 40  # items on a map
-FEW = 5  # draws that count, below which an estimate is a guess
+FEW = 5  # effective draws, below which the error of an estimate is uncertain itself
 
 
 @dataclass(frozen=True)
 class Score(OnData):
-    """Negative log-likelihood of held-out items: exact where the model has a density, else a bound; it says which.
+    """Negative log-likelihood of held-out items: exact where the model has a density, else a bound, and which of both.
 
     A bound is the ELBO, or with more than one sample the importance-weighted one.
     """
@@ -34,7 +34,9 @@ class Score(OnData):
     temperatures: Annotated[int | None, optional("INT", "steps of ais from the prior to the posterior")] = None
     limit: Annotated[int | None, optional("INT", "at most so many items, drawn by the seed")] = None
     per_item: Annotated[Path | None, optional("FILE.csv", "also write the nats of every item")] = None
-    map: Annotated[Path | None, optional("FILE.png", "also draw where the most surprising items are so")] = None
+    map: Annotated[
+        Path | None, optional("FILE.png", "also draw the bits of each pixel, for the most surprising items")
+    ] = None
     seed: Seed = 0
     json: Json = False
 
@@ -65,12 +67,12 @@ def _lines(scored: evaluation.Score, map: Path | None) -> list[str]:
         lines.append(f"± {scored.monte_carlo_error:.4f} nats of it come from the draws{_spread(scored)}")
     if map is not None:
         shown = min(SHOWN, scored.n)
-        lines.append(f"the {shown} most surprising of them, each beside its bits per pixel given what precedes: {map}")
+        lines.append(f"the {shown} most surprising of them, each beside its bits per pixel: {map}")
     return lines
 
 
 def _spread(scored: evaluation.Score) -> str:
-    """How many of the draws count, and what it means if hardly any does."""
+    """The effective sample size, with a warning where it is small."""
     size = scored.effective_sample_size
     if size is None:
         return ""
@@ -79,7 +81,7 @@ def _spread(scored: evaluation.Score) -> str:
 
 
 def _check_map(path: Path, model: Model) -> None:
-    """Refuse before anything is scored."""
+    """Raise UsageError before anything is scored."""
     from simulacra.capabilities import Chain, need
 
     need(model, Chain)
@@ -87,7 +89,7 @@ def _check_map(path: Path, model: Model) -> None:
         raise UsageError(f"a map is a picture: cannot write {path}, use a .png")
     if not model.spec.is_image:
         shape = model.spec.shape
-        raise UsageError(f"items of shape {shape} have no map; --per-item FILE.csv holds how surprising each is")
+        raise UsageError(f"items of shape {shape} have no map; use --per-item FILE.csv for the nats of each")
 
 
 def _write(path: Path, scored: evaluation.Score, spec: DataSpec) -> None:
@@ -114,5 +116,5 @@ def _draw_map(path: Path, model: Model, split: Split, scored: evaluation.Score) 
     save_image(surprise_picture(x.cpu().numpy(), bits, captions, model.spec), path)
 
 
-def main(arguments: Sequence[str]) -> None:
-    parse(Score, "score", arguments)()
+def main(argv: Sequence[str]) -> None:
+    parse(Score, "score", argv)()

@@ -15,7 +15,7 @@ from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.errors import UsageError
 
 MEANING = {
-    "KL": "KL: nats that the code holds of an item in this dimension, on average",
+    "KL": "KL: nats of an item in this dimension of the code, on average",
     "spread": "spread: variance over items of the mean of q(z|x), in units of the prior's",
     "change": "change: of a pixel, as a share of the brightest, when draws go from -1 to 1 in this dimension",
 }
@@ -25,7 +25,8 @@ MEANING = {
 class Traverse(MaybeOnData):
     """Move one dimension of a code after the other from -3 to 3 standard deviations of the prior, a row each.
 
-    The code is that of an item of DATA, or without DATA the prior's mean (of a GAN: a draw). What matters comes first.
+    The code is that of an item of DATA, or without DATA the prior's mean (of a GAN: a draw). The most informative
+    dimension comes first.
     """
 
     index: Annotated[int | None, optional("INT", "of the item in the split; 0 without it")] = None

@@ -1,4 +1,4 @@
-"""What a person sees while items are drawn: a bar, and on request the items themselves, where stderr is a terminal."""
+"""Progress while items are drawn: a bar, and on request the items themselves, where stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PER_SECOND = 8
 
 @contextlib.contextmanager
 def watching(spec: DataSpec, watch: bool) -> Iterator[Progress | None]:
-    """What to call with the progress; None where stderr is no terminal."""
+    """A progress callback; None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -25,8 +25,8 @@ def check_alike(source: Source, first: Batch, batch: Batch) -> None:
             raise DataError(f"{source.name}: {len(batch.fields[name])} values of {name!r} for {len(batch.x)} items")
     kinds = [(part.x.shape[1:], str(part.x.dtype), _columns(part)) for part in (first, batch)]
     if kinds[0] != kinds[1]:
-        words = [f"{shape} {dtype} with {', '.join(names) or 'no labels'}" for shape, dtype, names in kinds]
-        raise DataError(f"{source.name}: {first.part} holds {words[0]}, but {batch.part} {words[1]}")
+        described = [f"{shape} {dtype} with {', '.join(names) or 'no labels'}" for shape, dtype, names in kinds]
+        raise DataError(f"{source.name}: {first.part} holds {described[0]}, but {batch.part} {described[1]}")
 
 
 def _columns(batch: Batch) -> list[str]:
@@ -38,7 +38,7 @@ def _columns(batch: Batch) -> list[str]:
 
 
 def check_values(source: Source, x: np.ndarray, start: int) -> None:
-    """Values on the grid that was asked for, or finite real numbers."""
+    """Raise DataError unless values are on the grid of `source.levels`, or finite real numbers."""
     if x.dtype == np.float32:
         if source.levels is not None:
             raise DataError(f"{source.name} holds real numbers, which have no levels: leave out --levels")

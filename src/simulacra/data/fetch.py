@@ -32,8 +32,8 @@ class Remote:
 
 def places(set_name: str, *aliases: str) -> list[Path]:
     """The folders that may hold the files of a named set, nearest first; the last is where downloads go."""
-    given = os.environ.get("SIMULACRA_DATA")
-    local = [Path(given).expanduser() / alias for alias in (set_name, *aliases)] if given else []
+    root = os.environ.get("SIMULACRA_DATA")
+    local = [Path(root).expanduser() / alias for alias in (set_name, *aliases)] if root else []
     return [*local, cache_root() / "downloads" / set_name]
 
 

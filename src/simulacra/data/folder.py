@@ -126,7 +126,7 @@ def _what_else(root: Path) -> str:
 def _batches(
     root: Path, entries: list[Entry], classes: tuple[str, ...], resize: tuple[int, int] | None
 ) -> Iterator[Batch]:
-    """Headers first, so that a mixture of sizes is told in seconds; then the pixels, a few megabytes at a time."""
+    """Headers first, so that a mixture of sizes is refused in seconds; then the pixels, a few megabytes at a time."""
     headers = {entry.path: read_header(entry.path) for entry in entries}
     bad = [header for header in headers.values() if isinstance(header, Unreadable)]
     _stop_if_many(bad, root, len(entries))

@@ -1,6 +1,6 @@
-"""Few labels: those of most items are hidden, as if nobody had told them. A hidden label is -1; no pixel is copied.
+"""Few labels: most items become unlabelled, which is the label -1. No pixel is copied.
 
-Which ones stay is drawn by a seed, class after class in turn, so that all of them have equally many, or one more.
+The labelled items are drawn by a seed, class after class in turn, so that all classes have equally many, or one more.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ HIDDEN = -1
 
 
 def hide_labels(data: Dataset, field: str, labels: int, seed: int) -> Dataset:
-    """The data set with `labels` of the training items still labelled; those of the test split are for the examiner.
+    """The data set with `labels` of the training items still labelled; the test split keeps its labels.
 
-    The validation split loses all of its labels: what picks a model may not know more than what trains it.
+    The validation split loses all of its labels: model selection must not use labels that training does not have.
     Raises UsageError as `labelled_items` does.
     """
     count = data.spec.conditioned_on((field,)).classes("learning from few labels")[field].count
@@ -49,6 +49,6 @@ def labelled_items(label: np.ndarray, classes: int, labels: int, seed: int) -> n
 
 
 def _only(split: Split, field: str, kept: np.ndarray) -> Split:
-    told = np.full(len(split), HIDDEN, np.int64)
-    told[kept] = split.field(field)[kept]
-    return replace(split, condition=split.condition | {field: told})
+    label = np.full(len(split), HIDDEN, np.int64)
+    label[kept] = split.field(field)[kept]
+    return replace(split, condition=split.condition | {field: label})

@@ -44,7 +44,7 @@ NAMED = {
 
 
 def names() -> list[str]:
-    """The sets that `load` knows by name."""
+    """The sets that `load` takes by name."""
     return list(NAMED)
 
 

@@ -1,6 +1,6 @@
-"""The one thing every reader returns: a `Source`, which says what data are and yields them in batches.
+"""The one thing every reader returns: a `Source`, which describes data and yields them in batches.
 
-A reader knows one format and nothing of splits or caches; the cache knows batches and no format.
+A reader handles one format and no splits or caches; the cache handles batches and no format.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Source:
     """Data that can be read, in order and more than once, by calling `batches`.
 
     files:   what the content depends on; a change of path, size or time of any of them makes a new cache.
-    options: what else it depends on, in words, such as "resize=(32, 32)".
+    options: what else it depends on, as text, such as "resize=(32, 32)".
     count:   the number of items; unreadable ones make it less, never more.
-    levels:  the grid; None lets the data tell (bits -> 2, other integers -> 256, real numbers -> continuous).
+    levels:  the grid; None finds it from the values (bits -> 2, other integers -> 256, real numbers -> continuous).
     fields:  what a field other than x is, such as ClassLabel(10); where it is left out, its values decide.
     """
 

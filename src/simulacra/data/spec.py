@@ -19,7 +19,7 @@ from simulacra.parts import as_part, named, to_json
 
 @dataclass(frozen=True)
 class DataSpec:
-    """x: the field that is modelled, such as Levels((1, 28, 28), 256). condition: the fields that are given with it."""
+    """x: the field that is modelled, such as Levels((1, 28, 28), 256). condition: the fields it is conditioned on."""
 
     x: Field
     condition: Mapping[str, Field] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class DataSpec:
         return columns_of(self.condition)
 
     def classes(self, who: str) -> dict[str, ClassLabel]:
-        """The condition of a model that knows classes alone; raises UsageError for a field of another kind.
+        """The condition of a model that takes classes alone; raises UsageError for a field of another kind.
 
         `who` is the model or the verb, for the message.
         """
@@ -104,7 +104,7 @@ class DataSpec:
             raise UsageError(f"the model is for {self.x.describe()}, but {name} is {other.describe()}{mend}")
 
     def conditioned_on(self, names: tuple[str, ...]) -> DataSpec:
-        """The same x with only these fields as its condition: what a model is asked to condition on.
+        """The same x with only these fields as its condition.
 
         A name that is none of the fields may be a derivation, such as `down:factor=2`: a field made of x itself.
         """

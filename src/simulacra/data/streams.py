@@ -40,7 +40,7 @@ def rows(
 
 
 def read_fully(file: IO[bytes], size: int) -> bytes:
-    """Up to `size` bytes; fewer only at the end (a decompressor may return less than it is asked for at any time)."""
+    """Up to `size` bytes; fewer only at the end (a single read of a decompressor may return fewer at any time)."""
     data = file.read(size)
     while len(data) < size and (more := file.read(size - len(data))):
         data += more
@@ -48,7 +48,7 @@ def read_fully(file: IO[bytes], size: int) -> bytes:
 
 
 def open_maybe_gzip(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked if it is gzip: told by its first bytes, not by its name."""
+    """The bytes of a file, unpacked if its first bytes are those of gzip, whatever its name."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from simulacra.capabilities import Decoder, Encoder, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data import ClassLabel, Dataset, Split, as_dataset
+from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import UsageError
 from simulacra.feed import BLOCK, as_items, at_once, feed, in_order, slices
 from simulacra.model import Model, as_model, evaluating
@@ -121,18 +121,6 @@ def condition_or_classes(model: Model, condition: ConditionLike | None, n: int) 
     on something else than classes.
     """
     return model.conditioned(condition or model.every_class(n), n)
-
-
-def condition_for(model: Model, split: Split, n: int) -> Condition:
-    """A condition for n items: all classes in turn, or, where a field is none of classes, those of the first n items.
-
-    Raises UsageError where the split has fewer items.
-    """
-    if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()):
-        return model.every_class(n)
-    if n > len(split):
-        raise UsageError(f"{n} conditions are needed, and the {split.name} split has {len(split)} items")
-    return feed(split, slice(n), model.spec, model.device)[1]
 
 
 def refuse_condition(condition: ConditionLike | None) -> None:

@@ -11,8 +11,9 @@ from simulacra.capabilities import Encoder, Sampler, need
 from simulacra.condition import ConditionLike
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.evaluation.memorisation import Neighbours, nearest_among, nearest_items
-from simulacra.exploration.codes import condition_for, mean_codes, split_for
+from simulacra.exploration.codes import mean_codes, split_for
 from simulacra.exploration.sample import sample
+from simulacra.feed import shown
 from simulacra.model import Model, as_model
 
 
@@ -60,7 +61,7 @@ def neighbours(
     model, data = as_model(model), as_dataset(data)
     need(model, Sampler)
     train = split_for(model, data, "train")
-    given = model.conditioned(condition or condition_for(model, data.test, n), n)
+    given = model.conditioned(condition or shown(model, data.test, n), n)
     samples = sample(model, n, seed=seed, condition=given)
     by_pixels = nearest_items(samples, train.x, model.spec.levels)
     if not isinstance(model, Encoder):

@@ -17,9 +17,10 @@ from simulacra.capabilities import Encoder, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Dataset
 from simulacra.errors import UsageError
-from simulacra.exploration.codes import code_of, condition_for, decoded, item_of, refuse_condition, split_for
+from simulacra.exploration.codes import code_of, decoded, item_of, refuse_condition, split_for
 from simulacra.exploration.dimensions import Dimensions, dimensions_of
 from simulacra.exploration.importance import Importance, importance
+from simulacra.feed import shown
 from simulacra.model import Model, as_model
 
 REACH = 3.0  # standard deviations of the prior, to either side
@@ -132,7 +133,7 @@ def manifold(
     model = as_model(model)
     items = None if data is None else split_for(model, data, split)
     if not condition:
-        condition = model.every_class(1) if items is None else condition_for(model, items, 1)
+        condition = model.every_class(1) if items is None else shown(model, items, 1)
     given = model.conditioned(condition, 1)
     dimensions = dimensions_of(model, given, seed)
     if dimensions.values or dimensions.count < 2:

@@ -1,10 +1,10 @@
-r"""The autoencoder: codes z = f(x) from which x can be made again, and nothing about how they are distributed,
+r"""The autoencoder: codes z = f(x) from which x is reconstructed, without a model of their distribution,
 
     min_{f,g} E |x - g(f(x + ε))|²,    ε ~ N(0, noise² I), on the centred grid [-1, 1].
 
 Without noise it is the classic one, Hinton & Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural
-Networks"; with it f and g must undo what happened to x, Vincent et al. 2010, "Stacked Denoising Autoencoders", section
-3. There is no p(z), and a code that no item has is decoded to anything at all: so the model draws nothing.
+Networks"; with it f and g must remove the noise, Vincent et al. 2010, "Stacked Denoising Autoencoders", section 3.
+There is no p(z), and the decoder is undefined away from codes of items: so the model has no samples.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Autoencoder(Model):
     r"""min E |x - g(f(x))|²: features and reconstructions, no draws and no likelihood.
 
     Args:
-        spec: what x is: images or vectors, discrete or continuous; with a condition, both networks know it.
+        spec: what x is: images or vectors, discrete or continuous; both networks are conditioned on its condition.
         latent: coordinates of a code z.
         network: f and g: dense (fully connected) or conv (strided convolutions, for images).
-        noise: σ of what is added to x in training, on [-1, 1], for the encoder to undo.
+        noise: σ of the noise added to x in training, on [-1, 1].
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Autoencoder(Model):
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """g(z) on the data grid: the nearest point of it."""
-        return PointMass(self.spec.on_grid(self._made(z, self.conditioned(condition, len(z)))))
+        return PointMass(self.spec.on_grid(self._decoded(z, self.conditioned(condition, len(z)))))
 
-    def _made(self, z: Tensor, given: Condition) -> Tensor:
+    def _decoded(self, z: Tensor, condition: Condition) -> Tensor:
         """g(z) where the squared error is taken: centred, (N, *shape)."""
-        return at_least_float32(self.decoder(z, given)).squeeze(-1)
+        return at_least_float32(self.decoder(z, condition)).squeeze(-1)
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
@@ -71,5 +71,5 @@ class Autoencoder(Model):
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         clean = self.spec.centred(turn.x)
         corrupted = clean + self.noise * torch.randn_like(clean) if self.noise else clean
-        made = self._made(self.encoder.of_real(corrupted, turn.condition), turn.condition)
-        return {"squared_error": (made - clean).square().flatten(1).sum(1).mean()}
+        decoded = self._decoded(self.encoder.of_real(corrupted, turn.condition), turn.condition)
+        return {"squared_error": (decoded - clean).square().flatten(1).sum(1).mean()}

@@ -19,8 +19,8 @@ from simulacra.directed import DirectedModel
 from simulacra.distributions import Distribution, kl_divergence
 from simulacra.errors import UsageError
 
-CHUNK = 256  # decoded items at a time: memory stays flat in K, and what a decoder emits stays in the cache of a CPU
-PARALLEL = 64  # times as many where there is no CPU to be fed
+CHUNK = 256  # decoded items at a time: memory stays flat in K, and a decoder's outputs stay in the cache of a CPU
+PARALLEL = 64  # times as many on any other device
 
 
 class LatentVariable(DirectedModel):
@@ -31,7 +31,7 @@ class LatentVariable(DirectedModel):
         """q(z|x), codes (N, ...)."""
 
     def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
-        """E_q[log p(x|z)] - KL(q||p), (N,) nats, from one true draw of z; the KL in closed form where it has one."""
+        """E_q[log p(x|z)] - KL(q||p), (N,) nats, from one unrelaxed draw of z; the KL in closed form if it has one."""
         q = self.encode(x, condition)
         z = q.sample()
         return self.decode(z, condition).log_prob(x) - kl_divergence(q, self.prior(len(x), condition), z)
@@ -40,19 +40,19 @@ class LatentVariable(DirectedModel):
         """log w_k of `samples` draws, (samples, N) nats; few of them are decoded at a time, whatever their number."""
         if samples < 1:
             raise UsageError(f"the bound needs at least one sample, not {samples}")
-        given = self.conditioned(condition, len(x))
-        q, at_once = self.encode(x, given), max(1, self.chunk() // max(1, len(x)))
+        condition = self.conditioned(condition, len(x))
+        q, at_once = self.encode(x, condition), max(1, self.chunk() // max(1, len(x)))
         counts = [min(at_once, samples - k) for k in range(0, samples, at_once)]
-        return torch.cat([self.log_weights_of(q.repeat(count), x, given) for count in counts])
+        return torch.cat([self.log_weights_of(q.repeat(count), x, condition) for count in counts])
 
-    def log_weights_of(self, q: Distribution, x: Tensor, given: Condition) -> Tensor:
-        """The same for fresh draws of q, which is that of all items K times over, (K, N) nats."""
-        return self.log_weights_at(q.sample(), q, x, given)
+    def log_weights_of(self, q: Distribution, x: Tensor, condition: Condition) -> Tensor:
+        """The same for fresh draws of q, which is repeated K times over all items, (K, N) nats."""
+        return self.log_weights_at(q.sample(), q, x, condition)
 
-    def log_weights_at(self, z: Tensor, q: Distribution, x: Tensor, given: Condition) -> Tensor:
+    def log_weights_at(self, z: Tensor, q: Distribution, x: Tensor, condition: Condition) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x), codes (K · N, ...) of q -> (K, N) nats."""
         times = len(z) // len(x)
-        repeated = given.repeat(times)
+        repeated = condition.repeat(times)
         likelihood = self.decode(z, repeated).log_prob(x.repeat(times, *[1] * len(self.spec.shape)))
         prior = self.prior(len(z), repeated).log_prob(z)
         return (likelihood + prior - q.log_prob(z)).view(times, len(x))

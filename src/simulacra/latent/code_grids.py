@@ -1,7 +1,7 @@
 """From an image to grids of codes, from coarse to fine, and back.
 
 The encoder makes features at every resolution. The coarsest grid quantises its own; every finer one quantises its own
-features beside what the coarser codes say of its places, so that it need not tell that again. The decoder reads all.
+features concatenated with features decoded from the coarser codes, so that it adds only detail. The decoder reads all.
 Razavi, van den Oord & Vinyals 2019, "Generating Diverse High-Fidelity Images with VQ-VAE-2", figure 2a and algorithm 1.
 """
 
@@ -24,7 +24,7 @@ LARGE = 16  # images with a shorter side of this or more are shrunk by 4 before 
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
-    """Of images (C, H, W)."""
+    """Whether images (C, H, W) are shrunk by 4 before the finest grid."""
     return min(shape[1:]) >= LARGE
 
 
@@ -77,7 +77,7 @@ class CodeGrids(nn.Module):
         super().__init__()
         channels, height, columns = spec.shape
         halvings = 2 if is_large(spec.shape) else 1
-        most = (2 * max(height, columns) - 1).bit_length() - halvings  # of more, padding would be most of what is seen
+        most = (2 * max(height, columns) - 1).bit_length() - halvings  # with more, most of the input would be padding
         if grids > most:
             raise UsageError(
                 f"{grids} grids, each of half the sides of the next, are too many for {height}×{columns}: "
@@ -101,25 +101,25 @@ class CodeGrids(nn.Module):
         return cast(list[Codebook], list(self.books))
 
     def forward(self, x: Tensor, learn: bool = False) -> list[Quantised]:
-        """x centred, (N, C, H, W) -> what each grid quantises it to; the codes may `learn` from it."""
+        """x centred, (N, C, H, W) -> its codes on each grid; with `learn` the codebooks are updated by it."""
         h, features = F.pad(x, self.padding, mode="replicate"), []
         for stage in self.down:
             h = stage(h)
             features.insert(0, h)
-        found, told = [], None
+        found, coarser = [], None
         for i, (own, narrow, book) in enumerate(zip(features, self.narrow, self.codebooks, strict=True)):
-            found.append(book(narrow(own if told is None else torch.cat((own, told), dim=1)), learn))
+            found.append(book(narrow(own if coarser is None else torch.cat((own, coarser), dim=1)), learn))
             if i < len(self.up):
-                told = self.up[i](_beside(found[-1].vectors, told))
+                coarser = self.up[i](_with_coarser(found[-1].vectors, coarser))
         return found
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
-        """The vectors of all grids, (N, D, h, w) each -> the raw numbers of a likelihood, (N, *shape, parameters)."""
-        told = None
+        """The vectors of all grids, (N, D, h, w) each -> the parameters of a likelihood, (N, *shape, parameters)."""
+        coarser = None
         for up, own in zip(self.up, vectors, strict=False):
-            told = up(_beside(own, told))
+            coarser = up(_with_coarser(own, coarser))
         _, height, columns = self.shape
-        raw = self.last(_beside(vectors[-1], told))[..., :height, :columns]
+        raw = self.last(_with_coarser(vectors[-1], coarser))[..., :height, :columns]
         return raw.unflatten(1, (self.shape[0], self.parameters_each)).movedim(2, -1)
 
     def look_up(self, indices: Sequence[Tensor]) -> list[Tensor]:
@@ -137,5 +137,5 @@ class CodeGrids(nn.Module):
         return [part.unflatten(1, (self.dim, *size)) for part, size in parts]
 
 
-def _beside(own: Tensor, told: Tensor | None) -> Tensor:
-    return own if told is None else torch.cat((own, told.to(own.dtype)), dim=1)
+def _with_coarser(own: Tensor, coarser: Tensor | None) -> Tensor:
+    return own if coarser is None else torch.cat((own, coarser.to(own.dtype)), dim=1)

@@ -2,8 +2,8 @@ r"""The prior of grids of codes: a Gated PixelCNN for each, from coarse to fine,
 
     log p(k_1, ..., k_G | c) = Σ_g log p(k_g | k_<g, c),    log p(k_g | k_<g, c) = Σ_i log p(k_gi | k_g,<i, k_<g, c)
 
-Codes are no points of a line: they enter the network by a learned embedding. The coarser grids are maps of classes on
-which a finer one is conditioned, as on any other field.
+Codes have no order: they enter the network by a learned embedding. The coarser grids are maps of classes on which a
+finer one is conditioned, as on any other field.
 van den Oord et al. 2017, "Neural Discrete Representation Learning", section 3.3; Razavi, van den Oord & Vinyals 2019,
 "Generating Diverse High-Fidelity Images with VQ-VAE-2", section 3.2.
 """
@@ -64,22 +64,22 @@ class CodePrior(nn.Module):
     def networks(self) -> list[CodePixelCNN]:
         return cast(list[CodePixelCNN], list(self.grids))
 
-    def log_prob_each(self, indices: Sequence[Tensor], given: Condition) -> list[Tensor]:
+    def log_prob_each(self, indices: Sequence[Tensor], condition: Condition) -> list[Tensor]:
         """log p of every grid, (N,) nats, given the coarser ones; indices (N, h, w) each."""
         return [
-            net.log_prob(own[:, None], self._given(indices[:i], given))
+            net.log_prob(own[:, None], self._with_coarser(indices[:i], condition))
             for i, (net, own) in enumerate(zip(self.networks, indices, strict=True))
         ]
 
     def sample(
-        self, n: int, given: Condition, temperature: float, generator: Generator | None, sampler: str
+        self, n: int, condition: Condition, temperature: float, generator: Generator | None, sampler: str
     ) -> list[Tensor]:
         """Indices of all grids, (n, h, w) each."""
         drawn: list[Tensor] = []
         for net in self.networks:
-            drawn.append(net.sample(n, self._given(drawn, given), temperature, generator, sampler)[:, 0])
+            drawn.append(net.sample(n, self._with_coarser(drawn, condition), temperature, generator, sampler)[:, 0])
         return drawn
 
-    def _given(self, coarser: Sequence[Tensor], given: Condition) -> Condition:
-        """The condition of the grid that follows the `coarser` ones."""
-        return given | dict(zip(self.names, coarser, strict=False))
+    def _with_coarser(self, coarser: Sequence[Tensor], condition: Condition) -> Condition:
+        """The condition of the next grid: that of the model, and the `coarser` grids."""
+        return condition | dict(zip(self.names, coarser, strict=False))

@@ -1,16 +1,16 @@
-r"""A hierarchy of codes, from one that says what all of the image is to many that say what is where:
+r"""A hierarchy of codes, from a global one on a grid of 1×1 to local ones on fine grids:
 
     p(x, z) = p(x|z) Π_l p(z_l | z_<l),        q(z|x) = Π_l q(z_l | z_<l, x),
     log p(x) >= E_q[log p(x|z)] - Σ_l E_q[KL(q(z_l | z_<l, x) || p(z_l | z_<l))] = ELBO(x).
 
-A bottom-up network reads x and leaves features d on every grid. Then both p and q run from the top down, through the
-same h: on each grid, from 1×1 to the finest, every layer asks h for p(z_l | h), asks h and d for q(z_l | h, d), draws
-z_l from one of them, and lets it enter h. All are diagonal Gaussians. What is left of h at the bottom decides p(x|z).
+A bottom-up network computes features d of x on every grid. Then both p and q run from the top down, through the same
+features h: on each grid, from 1×1 to the finest, every layer computes p(z_l | h) from h and q(z_l | h, d) from h and d,
+draws z_l from one of them, and adds it to h. All are diagonal Gaussians. The last h gives the parameters of p(x|z).
 Sønderby et al. 2016, "Ladder Variational Autoencoders"; the blocks are those of Child 2021, "Very Deep VAEs
 Generalize Autoregressive Models and Can Outperform Them on Images", section 3.
 
-Codes z of this model are told in units of their prior, (z_l - μ_p(z_<l)) / σ_p(z_<l), where the prior is N(0, I),
-whatever the layers above and the label; densities of codes are those of these units. No bound depends on the choice.
+Codes z of this model are standardised by their prior, (z_l - μ_p(z_<l)) / σ_p(z_<l), so that the prior is N(0, I),
+whatever the layers above and the label; densities of codes are those of standardised ones. No bound depends on this.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from simulacra.parts import part, within
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
 
-AT_ONCE = 1 << 27  # numbers in one map of features of all items that walk down together for the bound
+AT_ONCE = 1 << 27  # numbers in one map of features of all items that are decoded together for the bound
 
 
 @part("ladder-size", "small")
@@ -86,7 +86,7 @@ class LadderVAE(LatentVariable):
         likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
             one that suits the grid.
         beta: weight of the KL terms in training; every bound that is reported has beta = 1.
-        kl_warmup: steps over which this weight rises from 0. Without it the upper layers are slow to say anything
+        kl_warmup: steps over which this weight rises from 0. Without it the upper layers stay inactive for long
             (Sønderby et al. 2016, section 2.2).
         free_bits: nats of every layer's KL that cost nothing in training (Kingma et al. 2016, eq. 15).
     """
@@ -113,33 +113,33 @@ class LadderVAE(LatentVariable):
         self.layers = [torch.Size((size.latent, *grid.size)) for grid in reversed(grids) for _ in range(grid.layers)]
         self.numbers = size.width * math.prod(grids[0].size)  # of h on the finest grid
 
-    def _features(self, x: Tensor, given: Condition) -> list[Tensor]:
-        return self.encoder(self.spec.centred(x).to(self.encoder.stem.weight.dtype), given)
+    def _features(self, x: Tensor, condition: Condition) -> list[Tensor]:
+        return self.encoder(self.spec.centred(x).to(self.encoder.stem.weight.dtype), condition)
 
     def _output(self, raw: Tensor) -> Distribution:
         """(N, C · parameters, H, W) -> p(x|z)"""
         return self.likelihood(raw.unflatten(1, (self.spec.shape[0], -1)).movedim(2, -1))
 
     def encode(self, x: Tensor, condition: ConditionLike | None = None) -> Ancestral:
-        """q(z|x), codes (N, D): the layers one after the other, in units of their prior."""
-        given = self.conditioned(condition, len(x))
-        features = self._features(x, given)
+        """q(z|x), codes (N, D): the layers one after the other, standardised by their prior."""
+        condition = self.conditioned(condition, len(x))
+        features = self._features(x, condition)
 
         def walk(context: Sequence[Tensor], choose: Callable[[DiagonalGaussian], Tensor]) -> None:
-            fields = Condition(dict(zip(given, context[len(features) :], strict=True)))
+            fields = Condition(dict(zip(condition, context[len(features) :], strict=True)))
             self.decoder(len(context[0]), context, fields, lambda p, q: _from_code(p, choose(_in_units_of(p, q))))
 
-        return Ancestral(walk, [*features, *given.values()])
+        return Ancestral(walk, [*features, *condition.values()])
 
     def prior(self, n: int, condition: ConditionLike | None = None) -> DiagonalGaussian:
-        """p(z) = N(0, I), codes (n, D), whatever the label: each layer is told in units of p(z_l | z_<l)."""
-        return DiagonalGaussian.standard(n, sum(layer.numel() for layer in self.layers), like=self.decoder.tell.weight)
+        """p(z) = N(0, I), codes (n, D), whatever the label: each layer is standardised by p(z_l | z_<l)."""
+        return DiagonalGaussian.standard(n, sum(layer.numel() for layer in self.layers), like=self.decoder.last.weight)
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""
-        given = self.conditioned(condition, len(z))
+        condition = self.conditioned(condition, len(z))
         codes = iter(z.split([layer.numel() for layer in self.layers], dim=1))
-        raw = self.decoder(len(z), None, given, lambda p, _: _from_code(p, next(codes).view_as(p.mean)))
+        raw = self.decoder(len(z), None, condition, lambda p, _: _from_code(p, next(codes).view_as(p.mean)))
         return self._output(raw)
 
     def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
@@ -152,18 +152,18 @@ class LadderVAE(LatentVariable):
         return self._terms(x, condition)[1]
 
     def _terms(self, x: Tensor, condition: ConditionLike | None) -> tuple[Tensor, Tensor]:
-        given, kl = self.conditioned(condition, len(x)), []
+        condition, kl = self.conditioned(condition, len(x)), []
 
         def choose(p: DiagonalGaussian, q: DiagonalGaussian) -> Tensor:
             z = q.sample()
             kl.append(kl_divergence(q, p, z))
             return z
 
-        raw = self.decoder(len(x), self._features(x, given), given, choose)
+        raw = self.decoder(len(x), self._features(x, condition), condition, choose)
         return self._output(raw).log_prob(x), torch.stack(kl)
 
-    def log_weights_of(self, q: Distribution, x: Tensor, given: Condition) -> Tensor:
-        """log p(x, z_k) - log q(z_k|x) of fresh draws, (K, N) nats: one walk down serves p and q."""
+    def log_weights_of(self, q: Distribution, x: Tensor, condition: Condition) -> Tensor:
+        """log p(x, z_k) - log q(z_k|x) of fresh draws, (K, N) nats: one top-down pass computes p and q."""
         assert isinstance(q, Ancestral)  # whose context begins with the features of x
         times, nats = len(q.context[0]) // len(x), []
 
@@ -172,7 +172,7 @@ class LadderVAE(LatentVariable):
             nats.append(p.log_prob(z) - q.log_prob(z))
             return z
 
-        raw = self.decoder(times * len(x), q.context, given.repeat(times), choose)
+        raw = self.decoder(times * len(x), q.context, condition.repeat(times), choose)
         nats.append(self._output(raw).log_prob(x.repeat(times, 1, 1, 1)))
         return torch.stack(nats).sum(0).view(times, len(x))
 

@@ -18,7 +18,7 @@ from simulacra.parts import kind, within
 
 LOG_SCALE = 8.0  # |log σ| of every layer stays below it
 
-Choose = Callable[[DiagonalGaussian, DiagonalGaussian], Tensor]  # what h says of a layer, and what h and x say -> z_l
+Choose = Callable[[DiagonalGaussian, DiagonalGaussian], Tensor]  # p(z_l | h) and q(z_l | h, d) -> z_l
 
 
 @kind("ladder-size")
@@ -29,8 +29,8 @@ class Size:
         width: features of h, on every grid.
         hidden: features within a block.
         latent: numbers that one layer adds to the code of one pixel of its grid.
-        layers: on the finest grid, on its half, and so on; the last number goes on.
-        grid: pixels on a side of the finest grid, at most: larger images enter by patches.
+        layers: on the finest grid, on its half, and so on; the last number is repeated.
+        grid: pixels on a side of the finest grid, at most: larger images are cut into patches.
     """
 
     width: int
@@ -79,12 +79,12 @@ class BottomUp(nn.Module):
             for grid, count in zip(grids, blocks, strict=True)
         )
 
-    def forward(self, image: Tensor, given: Condition) -> list[Tensor]:
+    def forward(self, image: Tensor, condition: Condition) -> list[Tensor]:
         """(N, C, H, W) in [-1, 1] -> features (N, width, h, w), those of the coarsest grid first."""
         height, width = image.shape[2:]
-        # a patch that ends beyond the image sees its border again
+        # a patch that ends beyond the image is filled with its border
         whole = F.pad(image, (0, -width % self.patch, 0, -height % self.patch), mode="replicate")
-        h, features = self.condition(self.stem(whole), self.embed(given)), []
+        h, features = self.condition(self.stem(whole), self.embed(condition)), []
         for blocks in cast(list[nn.ModuleList], self.grids):
             if features:
                 h = F.avg_pool2d(h, 2, ceil_mode=True)
@@ -95,7 +95,7 @@ class BottomUp(nn.Module):
 
 
 class Layer(nn.Module):
-    """One layer of codes: what h says of z_l, what h and the features of x say of it, and how z_l enters h."""
+    """One layer of codes: p(z_l | h), q(z_l | h, d) with d the features of x, and the map that adds z_l to h."""
 
     def __init__(self, size: Size, grid: tuple[int, int], scale: float) -> None:
         super().__init__()
@@ -108,11 +108,11 @@ class Layer(nn.Module):
             self.enter.weight.mul_(scale)
 
     def forward(self, h: Tensor, features: Tensor | None, choose: Choose) -> Tensor:
-        """h, features (N, width, H, W) -> the next h. Where no x is seen, q is p."""
-        told = self.prior(h)
-        p = _gaussian(told[:, : 2 * self.latent])
+        """h, features (N, width, H, W) -> the next h. Without features, q is p."""
+        raw = self.prior(h)
+        p = _gaussian(raw[:, : 2 * self.latent])
         q = p if features is None else _gaussian(self.posterior(torch.cat((h, features), dim=1)))
-        h = h + told[:, 2 * self.latent :] + self.enter(choose(p, q))
+        h = h + raw[:, 2 * self.latent :] + self.enter(choose(p, q))
         return h + self.block(h)
 
 
@@ -126,22 +126,22 @@ class Rung(nn.Module):
 
     def __init__(self, size: Size, grid: Grid, scale: float, fields: Mapping[str, Field]) -> None:
         super().__init__()
-        self.place = nn.Parameter(0.1 * torch.randn(size.width, *grid.size))  # which pixel of the grid one is
+        self.place = nn.Parameter(0.1 * torch.randn(size.width, *grid.size))  # embeds the pixel of the grid
         self.condition = AddCondition(fields, size.width, maps=True)
         self.layers = nn.ModuleList(Layer(size, grid.size, scale) for _ in range(grid.layers))
 
-    def forward(self, h: Tensor, features: Tensor | None, given: Condition, choose: Choose) -> Tensor:
+    def forward(self, h: Tensor, features: Tensor | None, condition: Condition, choose: Choose) -> Tensor:
         """h (N, width, h/2, w/2), rounded up, -> (N, width, h, w)"""
         height, width = self.place.shape[1:]
         grown = F.interpolate(h, scale_factor=2.0)[:, :, :height, :width]
-        h = self.condition(grown + self.place, given)
+        h = self.condition(grown + self.place, condition)
         for layer in self.layers:
             h = layer(h, features, choose)
         return h
 
 
 class TopDown(nn.Module):
-    """h, from nothing at the top to the finest grid, and from there `outputs` numbers for every pixel of the image."""
+    """h, from zeros at the top to the finest grid, and from there `outputs` numbers for every pixel of the image."""
 
     def __init__(
         self, shape: Sequence[int], outputs: int, patch: int, size: Size, grids: list[Grid], fields: Mapping[str, Field]
@@ -151,11 +151,11 @@ class TopDown(nn.Module):
         scale = 1 / math.sqrt(sum(grid.layers for grid in grids))
         self.embed = Embed(fields, grids[0].size)
         self.rungs = nn.ModuleList(Rung(size, grid, scale, fields) for grid in reversed(grids))
-        self.tell = nn.Conv2d(size.width, outputs * patch**2, 1)
+        self.last = nn.Conv2d(size.width, outputs * patch**2, 1)
 
-    def forward(self, n: int, features: Sequence[Tensor] | None, given: Condition, choose: Choose) -> Tensor:
-        """The walk down for n items, with or without the features of x -> (N, outputs, H, W)."""
-        h, embedded = self.tell.weight.new_zeros(n, self.width, 1, 1), self.embed(given)
+    def forward(self, n: int, features: Sequence[Tensor] | None, condition: Condition, choose: Choose) -> Tensor:
+        """The top-down pass for n items, with or without the features of x -> (N, outputs, H, W)."""
+        h, embedded = self.last.weight.new_zeros(n, self.width, 1, 1), self.embed(condition)
         for number, rung in enumerate(self.rungs):
             h = rung(h, None if features is None else features[number], embedded, choose)
-        return F.pixel_shuffle(self.tell(h), self.patch)[:, :, : self.height, : self.across]
+        return F.pixel_shuffle(self.last(h), self.patch)[:, :, : self.height, : self.across]

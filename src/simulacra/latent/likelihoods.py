@@ -1,6 +1,6 @@
-"""How a decoder's raw numbers become p(x|z): one part per likelihood, each an exact mass on the grid (or a density).
+"""Likelihoods p(x|z): one part for each, an exact mass on the grid, or a density of continuous data.
 
-A decoder emits `parameters` numbers per sub-pixel; `distribution` turns them, (N, *shape, parameters), into p(x|z).
+A decoder returns `parameters` numbers per sub-pixel; `distribution` turns them, (N, *shape, parameters), into p(x|z).
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from simulacra.parts import called, kind, part
 
 @kind("likelihood")
 class Likelihood(Protocol):
-    """Builds the way from a decoder's numbers to p(x|z)."""
+    """Builds the map from a decoder's outputs to p(x|z)."""
 
     def build(self, spec: DataSpec) -> Output:
-        """For data of this spec; raises UsageError where it is none for them."""
+        """For data of this spec; raises UsageError where it does not suit them."""
         ...
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a decoder emits: so many `parameters` for a sub-pixel, and the distribution that they are those of."""
+    """A decoder's output: the number of `parameters` of a sub-pixel, and the distribution that has them."""
 
     parameters: int
     distribution: Callable[[Tensor], Distribution]
 
     def __call__(self, raw: Tensor) -> Distribution:
-        """p(x|z) from what a decoder emits, (N, *shape, parameters), in at least float32."""
+        """p(x|z) from a decoder's output, (N, *shape, parameters), in at least float32."""
         return self.distribution(at_least_float32(raw))
 
 

@@ -1,12 +1,12 @@
-r"""A class that is seldom known is one more latent variable: p(x, y, z) = p(y) p(z) p(x|y,z), with p(y) uniform.
+r"""A class label that few items have is one more latent variable: p(x, y, z) = p(y) p(z) p(x|y,z), with p(y) uniform.
 
 A labelled item is bounded through q(z|x,y), an unlabelled one through q(y|x) q(z|x,y):
 
     log p(x, y) >= E_q(z|x,y)[log p(x|y,z) + log p(y) + log p(z) - log q(z|x,y)]  = -L(x, y)
     log p(x)    >= Σ_y q(y|x) (-L(x, y)) + H(q(y|x))                               = -U(x)
 
-What is minimised is Σ_labelled (L(x, y) - α log q(y|x)) + Σ_unlabelled U(x): the classifier q(y|x) gains from both
-sums. Kingma et al. 2014, "Semi-supervised Learning with Deep Generative Models", eq. 6 to 9.
+The loss is Σ_labelled (L(x, y) - α log q(y|x)) + Σ_unlabelled U(x): the classifier q(y|x) learns from both sums.
+Kingma et al. 2014, "Semi-supervised Learning with Deep Generative Models", eq. 6 to 9.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from simulacra.turns import Phase, Turn
 class M2(LatentVariable):
     r"""log p(x|y) >= E_q[log p(x|y,z)] - KL(q(z|x,y) || p(z)), and a classifier q(y|x), from few labels.
 
-    In training a class may be unknown: -1 in the place of its number.
+    In training the label of an unlabelled item is -1.
 
     Args:
         spec: what x is; its one condition field is the class y.
-        latent: coordinates of a code z, which is left with what y does not say: the style.
+        latent: coordinates of a code z, which describes what the class y does not: the style.
         network: dense (fully connected) or conv (strided convolutions, for images), of classifier, encoder and decoder.
         likelihood: p(x|y,z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it one
             that suits the grid with few numbers for a sub-pixel, as every class of an unlabelled item is decoded.
-        alpha: nats that a nat of -log q(y|x) counts for, of a labelled item.
+        alpha: weight of -log q(y|x) of a labelled item.
     """
 
     learns_unlabelled = True
@@ -60,7 +60,7 @@ class M2(LatentVariable):
     ) -> None:
         super().__init__(spec)
         if len(spec.condition) != 1:
-            raise UsageError("m2 learns one field of classes, known or not: fit it with --condition label")
+            raise UsageError("m2 needs one field of class labels as its condition: fit it with --condition label")
         if latent < 1 or not alpha >= 0:
             raise UsageError(f"m2 needs latent >= 1 and alpha >= 0, not latent = {latent} and alpha = {alpha}")
         ((self.field, label),) = spec.classes("m2").items()
@@ -91,7 +91,7 @@ class M2(LatentVariable):
         return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
 
     def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
-        """A bound of log p(x|y), (N,) nats, from one draw of z; of log p(x), -U(x), for an item whose class is -1."""
+        """A bound of log p(x|y), (N,) nats, from one draw of z; of log p(x), -U(x), for an item whose label is -1."""
         y = (condition or {}).get(self.field)
         if not isinstance(y, Tensor) or (y >= 0).all():
             return super().elbo(x, condition)
@@ -103,7 +103,7 @@ class M2(LatentVariable):
         return [Phase(self, self.loss)]
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
-        """Eq. 9 over the items of a batch, per item; where the class is -1, all of them are weighed by q(y|x)."""
+        """Eq. 9 over the items of a batch, per item; where the label is -1, all classes are weighed by q(y|x)."""
         x, y = turn.x, turn.condition[self.field]
         log_q = self.log_class_probs(x)
         cost, marginal = self._costs(x, y, log_q)
@@ -115,21 +115,19 @@ class M2(LatentVariable):
         }
 
     def _costs(self, x: Tensor, y: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-        """L(x, y) of the labelled items, and U(x) of the others, whose y is -1; nats."""
+        """L(x, y) of the labelled items, and U(x) of the unlabelled ones, whose y is -1; nats."""
         labelled, unlabelled = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
         classes = torch.arange(self.classes, device=y.device)
         item = torch.cat([labelled, unlabelled.repeat_interleave(self.classes)])
         its_class = torch.cat([y[labelled], classes.repeat(len(unlabelled))])
-        cost, hidden = self._cost(x, item, its_class), log_q[unlabelled]
-        each = (
-            cost[len(labelled) :].view(-1, self.classes) + hidden
-        )  # L(x, y) + log q(y|x): its mean over q(y|x) is U(x)
-        return cost[: len(labelled)], (hidden.exp() * each).sum(1)
+        cost, log_weights = self._cost(x, item, its_class), log_q[unlabelled]
+        each = cost[len(labelled) :].view(-1, self.classes) + log_weights  # its mean over q(y|x) is U(x)
+        return cost[: len(labelled)], (log_weights.exp() * each).sum(1)
 
     def _cost(self, x: Tensor, item: Tensor, its_class: Tensor) -> Tensor:
-        """L(x_i, y) of R pairs of an item and a class, (R,) nats; what is common to the classes is computed once."""
-        given = Condition({self.field: its_class})
-        q = self._posterior(self.encoder.answer(self.encoder.read(x)[item], given))
+        """L(x_i, y) of R pairs of an item and a class, (R,) nats; features of x alone are computed once an item."""
+        condition = Condition({self.field: its_class})
+        q = self._posterior(self.encoder.answer(self.encoder.read(x)[item], condition))
         z = q.reparameterised()
-        reconstruction = self.likelihood(self.decoder(z, given)).log_prob(x[item])
+        reconstruction = self.likelihood(self.decoder(z, condition)).log_prob(x[item])
         return kl_divergence(q, self.prior(len(z)), z) - reconstruction + math.log(self.classes)

@@ -1,12 +1,13 @@
-r"""Autoencoders whose codes are distributed like a prior of which only draws are known:
+r"""Autoencoders whose codes are distributed like a prior of which only draws are needed:
 
     min_{f,g} E_x[-log p(x | z = f(x))] + λ D(q, p),    q(z) the distribution of f(x) over all data.
 
 Unlike the KL of a VAE, which pulls every q(z|x) to p(z), D compares q(z) with p(z) as wholes, by a critic (`aae`) or by
 the maximum mean discrepancy (`wae-mmd`). Tolstikhin et al. 2018, "Wasserstein Auto-Encoders", eq. 4.
 
-Given labels y, D compares q(z|y) with p(z|y). A prior with modes gives each class one of them: the code then says the
-class, and the decoder does not see it. Under a prior without modes it does: codes say what the label does not.
+Conditioned on labels y, D compares q(z|y) with p(z|y). A prior with modes gives each class one of them: the code then
+determines the class, and the decoder is not conditioned on it. Under a prior without modes the decoder is conditioned
+on the label, and codes describe the rest.
 Makhzani et al. 2016, "Adversarial Autoencoders", sections 2.3 and 4.
 """
 
@@ -27,7 +28,7 @@ from simulacra.networks import Decoder, Encoder, Network
 
 
 class MatchedCodes(DirectedModel):
-    """Abstract; a subclass says by its phases how q(z) is brought to p(z)."""
+    """Abstract; the phases of a subclass minimise D(q, p)."""
 
     def __init__(
         self, spec: DataSpec, latent: int, network: Network, likelihood: Likelihood | None, prior: SampledPrior
@@ -46,26 +47,26 @@ class MatchedCodes(DirectedModel):
         unlabelled = spec.conditioned_on(())
         self.encoder = Encoder(unlabelled, latent, network)
         self.decoder = Decoder(unlabelled if prior.modal else spec, latent, self.likelihood.parameters, network)
-        self.prior(1)  # refuses a number of dimensions that the prior has not
+        self.prior(1)  # raises UsageError for a number of dimensions that the prior does not have
 
     def encode(self, x: Tensor, condition: ConditionLike | None = None) -> PointMass:
-        """f(x), codes (N, latent); the encoder does not see the condition."""
+        """f(x), codes (N, latent); the encoder is not conditioned."""
         return PointMass(at_least_float32(self.encoder(x, self.conditioned(condition, len(x)))))
 
     def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
         """p(z), or p(z | label) where the prior has modes, codes (n, latent)."""
-        given = self.conditioned(condition, n) if condition else {}
+        condition = self.conditioned(condition, n) if condition else {}
         like = next(self.decoder.parameters()).detach()
         modes, mode = MODES, torch.full((n,), -1, device="cpu")
         if self.codes.modal:
             for name, label in self.spec.classes(self.name).items():  # there is one at most
-                modes, mode = label.count, given.get(name, mode)
+                modes, mode = label.count, condition.get(name, mode)
         return self.codes.codes(mode, modes, self.latent, like)
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""
         return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
 
-    def reconstruction(self, z: Tensor, x: Tensor, given: Condition) -> Tensor:
+    def reconstruction(self, z: Tensor, x: Tensor, condition: Condition) -> Tensor:
         """-log p(x|z), mean nats of an item."""
-        return -self.decode(z, given).log_prob(x).mean()
+        return -self.decode(z, condition).log_prob(x).mean()

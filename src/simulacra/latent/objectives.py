@@ -1,9 +1,9 @@
-r"""What a variational autoencoder maximises. An objective returns what is reported: named terms an item, to minimise.
+r"""What a variational autoencoder maximises. An objective returns named terms, means over items, to be minimised.
 
 ELBO    E_q[log p(x|z)] - β KL(q||p); β != 1, the warm-up of the KL and free bits change training and never a score.
 IWAE    log 1/K Σ_k w_k, with gradients through the draws (Burda et al. 2016, section 3).
 DReG    the same bound; the encoder's gradient is E[Σ_k w̃_k² ∂log w_k/∂z_k ∂z_k/∂φ] with w̃ the normalised weights,
-        which has no more noise as K grows (Tucker et al. 2019, "Doubly Reparameterized Gradient Estimators").
+        whose variance does not grow with K (Tucker et al. 2019, "Doubly Reparameterized Gradient Estimators").
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Objective(Protocol):
         ...
 
     def check(self, prior: CodePrior) -> None:
-        """Raise UsageError, with the reason, for a prior of which it makes no sense."""
+        """Raise UsageError, with the reason, for a prior for which it is not defined."""
         ...
 
 
 def warm_up(step: int, steps: int) -> float:
-    """Rises from 1/steps in step 0 to 1 in the last of so many steps; it is 1 ever after, and where there are none."""
+    """Rises from 1/steps in step 0 to 1 in the last of so many steps; it is 1 afterwards, and for steps = 0."""
     return min(1.0, (step + 1) / steps) if steps else 1.0
 
 
@@ -90,8 +90,8 @@ class _Weighted:
     def check(self, prior: CodePrior) -> None:
         if not prior.reparameterised:
             raise UsageError(
-                f"objective {called(self)[1]!r} needs gradients through true draws, and discrete codes have only "
-                "relaxed ones, with which it bounds nothing; use --objective elbo"
+                f"objective {called(self)[1]!r} needs gradients through unrelaxed draws, and discrete codes have only "
+                "relaxed ones, with which it is no bound; use --objective elbo"
             )
 
 

@@ -1,6 +1,6 @@
 r"""Priors p(z), each with the family of posteriors q(z|x) that goes with it.
 
-A code has `latent` coordinates. An encoder emits `parameters_each` numbers for each of them, and `posterior` turns
+A code has `latent` coordinates. An encoder returns `parameters_each` numbers for each of them, and `posterior` turns
 these, (N, latent, parameters_each), into q(z|x); `forward(n)` is the prior of n items, with parameters of its own or
 without.
 """
@@ -28,7 +28,7 @@ from simulacra.errors import UsageError
 from simulacra.parts import kind, part
 
 Posterior = Factorised | OneHotCode
-Ask = Callable[[Tensor], Posterior]
+Encode = Callable[[Tensor], Posterior]
 """q(z|u) of centred u, (K, *shape), which need not lie on the grid."""
 
 LOG_SCALE = 8.0  # |log σ| of a posterior stays below it
@@ -39,7 +39,7 @@ class Prior(Protocol):
     """Builds p(z) over codes of `latent` coordinates, for items of a spec."""
 
     def build(self, spec: DataSpec, latent: int) -> CodePrior:
-        """Raises UsageError for data that it is not for."""
+        """Raises UsageError for data that it does not suit."""
         ...
 
 
@@ -47,9 +47,9 @@ class CodePrior(nn.Module):
     """p(z) over codes of `numbers` real numbers: `latent`, but for categorical codes."""
 
     parameters_each = 2
-    asks = 0  # pseudo-inputs that the encoder reads whenever the prior is evaluated
+    pseudo_input_count = 0  # pseudo-inputs that the encoder reads whenever the prior is evaluated
     per_coordinate = True  # whether the KL is a sum over the coordinates of a code
-    reparameterised = True  # whether true draws of a posterior have gradients
+    reparameterised = True  # whether unrelaxed draws of a posterior have gradients
 
     def __init__(self, latent: int) -> None:
         super().__init__()
@@ -57,10 +57,10 @@ class CodePrior(nn.Module):
 
     @abstractmethod
     def posterior(self, raw: Tensor) -> Posterior:
-        """q(z|x) from the encoder's numbers, (N, latent, parameters_each)."""
+        """q(z|x) from the encoder's outputs, (N, latent, parameters_each)."""
 
     @abstractmethod
-    def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:
+    def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         """p(z) of n items, on the device and in the precision of `like`; only a VampPrior needs `ask`."""
 
 
@@ -71,7 +71,7 @@ class UnitGaussian(CodePrior):
         mean, log_scale = raw.unbind(-1)
         return DiagonalGaussian(mean, log_scale.clamp(-LOG_SCALE, LOG_SCALE))
 
-    def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:
+    def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         return DiagonalGaussian.standard(n, self.latent, like=like)
 
 
@@ -82,12 +82,12 @@ class UnitLaplace(CodePrior):
         mean, log_scale = raw.unbind(-1)
         return Laplace(mean, log_scale.clamp(-LOG_SCALE, LOG_SCALE))
 
-    def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:
+    def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         zeros = like.new_zeros(n, self.latent)
         return Laplace(zeros, zeros)
 
 
-class FairCoins(CodePrior):
+class UniformBits(CodePrior):
     """Every coordinate 0 or 1, with mass 1/2 each."""
 
     parameters_each = 1
@@ -100,11 +100,11 @@ class FairCoins(CodePrior):
     def posterior(self, raw: Tensor) -> BinaryCode:
         return BinaryCode(raw.squeeze(-1), self.relaxation)
 
-    def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:
+    def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         return BinaryCode(like.new_zeros(n, self.latent), self.relaxation)
 
 
-class FairDice(CodePrior):
+class UniformCategories(CodePrior):
     """Every coordinate one of `categories`, all of the same mass; codes are one-hot, (N, latent, categories)."""
 
     reparameterised = False
@@ -117,7 +117,7 @@ class FairDice(CodePrior):
     def posterior(self, raw: Tensor) -> OneHotCode:
         return OneHotCode(raw, self.relaxation)
 
-    def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:
+    def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         return OneHotCode(like.new_zeros(n, self.latent, self.parameters_each), self.relaxation)
 
 
@@ -132,7 +132,7 @@ class LearnedMixture(UnitGaussian):
         self.means = nn.Parameter(torch.randn(components, latent))
         self.log_scales = nn.Parameter(torch.zeros(components, latent))
 
-    def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:
+    def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         return GaussianMixture(n, self.weights, self.means, self.log_scales)
 
 
@@ -143,11 +143,11 @@ class MeanPosterior(UnitGaussian):
 
     def __init__(self, spec: DataSpec, latent: int, components: int) -> None:
         super().__init__(latent)
-        self.asks = components
+        self.pseudo_input_count = components
         self.pseudo_inputs = nn.Parameter(torch.randn(components, *spec.shape) * 0.5 - 1)  # mostly dark, as images are
 
-    def forward(self, n: int, like: Tensor, ask: Ask) -> Distribution:
-        q = ask(self.pseudo_inputs.tanh())
+    def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
+        q = encode(self.pseudo_inputs.tanh())
         assert isinstance(q, DiagonalGaussian)
         return GaussianMixture(n, q.mean.new_zeros(len(q.mean)), q.mean, q.log_scale)
 
@@ -182,7 +182,7 @@ class BernoulliPrior:
         _positive(relaxation=self.relaxation)
 
     def build(self, spec: DataSpec, latent: int) -> CodePrior:
-        return FairCoins(latent, self.relaxation)
+        return UniformBits(latent, self.relaxation)
 
 
 @part("prior", "categorical")
@@ -201,7 +201,7 @@ class CategoricalPrior:
         _positive(categories=self.categories, relaxation=self.relaxation)
 
     def build(self, spec: DataSpec, latent: int) -> CodePrior:
-        return FairDice(latent, self.categories, self.relaxation)
+        return UniformCategories(latent, self.categories, self.relaxation)
 
 
 @part("prior", "mixture")

@@ -2,8 +2,8 @@ r"""Vector quantisation: every vector of a grid is replaced by the nearest of K 
 
     k(z) = argmin_k |z - e_k|²,    z_q = e_k(z) + z - sg[z]
 
-so that gradients pass straight through from z_q to z. The codes are no parameters. They follow the vectors that choose
-them by running means: with n_k of the vectors of a batch choosing code k,
+so that gradients pass straight through from z_q to z. The codes are no parameters but moving averages of the vectors
+that are quantised to them: with n_k of the vectors of a batch nearest to code k,
 
     N_k <- γ N_k + (1 - γ) n_k,    m_k <- γ m_k + (1 - γ) Σ_{i: k(z_i) = k} z_i,    e_k = m_k / N_k.
 
@@ -24,12 +24,12 @@ from simulacra.distributions import at_least_float32
 
 DECAY = 0.99
 SMOOTHING = 1e-5  # of the counts, when they divide
-DEAD = 0.05  # of the use that is everybody's fair share: a code with less is put elsewhere
+DEAD = 0.05  # of the mean use of a code: one with less is moved to a random vector
 
 
 class Quantised(NamedTuple):
-    """indices (N, h, w); vectors: the chosen codes (N, D, h, w), with the gradient of what they stand for; distance:
-    Σ |z - sg[e]|² over the grid of an item, (N,), the commitment of the encoder."""
+    """indices (N, h, w); vectors: the nearest codes (N, D, h, w), with gradients passed to z; distance: Σ |z - sg[e]|²
+    over the grid of an item, (N,), the commitment of the encoder."""
 
     indices: Tensor
     vectors: Tensor
@@ -39,8 +39,8 @@ class Quantised(NamedTuple):
 class Codebook(nn.Module):
     """K codes of D numbers.
 
-    `counts` (K,) and `sums` (K, D) are the raw running means N and m, per item and not per batch: the mean of those of
-    two processes, weighted by their shares of a batch, is then what one process would have counted on all of it.
+    `counts` (K,) and `sums` (K, D) are the raw moving averages N and m, per item and not per batch: the mean of those
+    of two processes, weighted by their shares of a batch, is then what one process would have counted on all of it.
     """
 
     counts: Tensor
@@ -56,22 +56,22 @@ class Codebook(nn.Module):
 
     @property
     def codes(self) -> Tensor:
-        """(K, D); counts are smoothed here and nowhere else, so that a code which is hardly used stays where it is."""
+        """(K, D); counts are smoothed here and nowhere else, so that a code which is hardly used does not move."""
         total, k = self.counts.sum(), len(self.counts)
         smoothed = (self.counts + SMOOTHING) / (total + k * SMOOTHING) * total
         return self.sums / smoothed[:, None]
 
     def forward(self, z: Tensor, learn: bool = False) -> Quantised:
-        """z (N, D, h, w), which the codes may `learn` from once they have been chosen."""
+        """Quantise z (N, D, h, w); with `learn`, update the codes by it afterwards."""
         vectors = at_least_float32(z)
         if learn:
-            self._begin(vectors.detach())
+            self._revive(vectors.detach())
         indices = self.nearest(vectors)
         chosen = self.look_up(indices).to(vectors.dtype)
         if learn:
-            self._follow(vectors.detach(), indices)
+            self._update(vectors.detach(), indices)
         distance = (vectors - chosen).square().flatten(1).sum(1)
-        passed = chosen + (vectors - vectors.detach())  # exactly the codes: what is added is zero but for its slope
+        passed = chosen + (vectors - vectors.detach())  # exactly the codes: the difference is zero, its gradient is not
         return Quantised(indices, passed, distance)
 
     def look_up(self, indices: Tensor) -> Tensor:
@@ -87,11 +87,11 @@ class Codebook(nn.Module):
             return (codes.square().sum(1) - 2 * flat @ codes.t()).argmin(-1)  # |z|² is the same for all codes
 
     @torch.no_grad()
-    def _begin(self, z: Tensor) -> None:
+    def _revive(self, z: Tensor) -> None:
         """Put codes on random vectors of the batch: all of them at first, and later those that have died.
 
-        They begin as if they had had their fair share of use. All processes find the same codes dead, as they share
-        their counts, and put them on vectors of the first process: the mean of several would be no vector at all.
+        They start with the mean use of a code. All processes find the same codes dead, as they share their counts, and
+        put them on vectors of the first process: a mean over processes would be no vector of the batch.
         """
         fair = z[0, 0].numel() / len(self.counts)  # vectors of an item for each code
         which = self.counts < (DEAD * fair if self.started else torch.inf)
@@ -108,8 +108,8 @@ class Codebook(nn.Module):
         self.started.fill_(1)
 
     @torch.no_grad()
-    def _follow(self, z: Tensor, indices: Tensor) -> None:
-        """Move the running means by the vectors that chose each code."""
+    def _update(self, z: Tensor, indices: Tensor) -> None:
+        """Update the moving averages by the vectors that are nearest to each code."""
         vectors, chosen = z.movedim(1, -1).flatten(0, 2).to(self.sums.dtype), indices.flatten()
         counts = torch.bincount(chosen, minlength=len(self.counts)).to(self.counts.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, vectors)

@@ -1,4 +1,4 @@
-r"""Priors p(z) of which draws are all that is needed: what codes are matched to by a critic or by the MMD.
+r"""Priors p(z) of which only draws are needed, to which a critic or the MMD matches the distribution of codes.
 
 gaussian    N(0, I), in any number of dimensions.
 ring        of the plane: Gaussians around a circle of radius 2, the k-th of K at the angle 2πk/K, with σ = 0.4 along
@@ -8,7 +8,7 @@ swiss-roll  of the plane: with u uniform in [0, 1) and s = √u, the point at th
 
 Ring and roll have modes, ten of them: the Gaussians, and equal parts of the arc (u in [k/K, (k+1)/K)). A supervised
 model has as many as classes, and each class has its own: Makhzani et al. 2016, "Adversarial Autoencoders", section 2.3.
-A prior of one's own is a part: `@part("sampled-prior", "mine")` above a subclass of `Draws`, or of `Modes`.
+A user's own prior is a part: `@part("sampled-prior", "mine")` above a subclass of `Draws`, or of `Modes`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from simulacra.distributions import DiagonalGaussian, Distribution
 from simulacra.errors import NotSupported, UsageError
 from simulacra.parts import called, kind, part
 
-MODES = 10  # where no label says how many
+MODES = 10  # without a label
 RADIUS, ALONG, ACROSS = 2.0, 0.4, 0.1  # of the ring and its Gaussians
 TURNS, REACH, WIDTH = 2, 3.0, 0.05  # of the swiss roll: turns, radius at its end, noise
 AVERAGED = 4096  # draws behind a mean
@@ -32,17 +32,17 @@ AVERAGED = 4096  # draws behind a mean
 
 @kind("sampled-prior")
 class SampledPrior(Protocol):
-    """p(z) by its draws. `modal`: its modes can stand for classes; else p(z) is the same for all of them."""
+    """p(z) by its draws. `modal`: p(z | class) is one of its modes; else p(z) is the same for all classes."""
 
     modal: ClassVar[bool]
 
     def codes(self, mode: Tensor, modes: int, latent: int, like: Tensor) -> Distribution:
-        """p(z) of len(mode) items, each of its mode, or of any for -1; raises UsageError for another dimension."""
+        """p(z) of len(mode) items, each of its mode, or of any for -1; raises UsageError for an unfit dimension."""
         ...
 
 
 class Draws(ABC):
-    """Abstract: a prior without modes, known by a function that draws from it."""
+    """Abstract: a prior without modes, defined by a function that draws from it."""
 
     modal: ClassVar[bool] = False
 
@@ -58,7 +58,7 @@ class Draws(ABC):
 
 
 class Modes(ABC):
-    """Abstract: a prior with modes, known by a function that draws from each. `plane`: it needs latent = 2."""
+    """Abstract: a prior with modes, defined by a function that draws from each. `plane`: it needs latent = 2."""
 
     modal: ClassVar[bool] = True
     plane: ClassVar[bool] = False
@@ -74,7 +74,7 @@ class Modes(ABC):
 
 
 class Drawn(Distribution):
-    """A distribution of codes (N, latent) that is known by its draws alone. which (N,): its mode, as above."""
+    """A distribution of codes (N, latent) that has draws and no density. which (N,): its mode, as above."""
 
     def __init__(self, prior: Draws | Modes, mode: Tensor, modes: int, latent: int, like: Tensor) -> None:
         self.prior, self.which, self.modes, self.latent = prior, mode, modes, latent
@@ -83,7 +83,7 @@ class Drawn(Distribution):
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
         """One draw for each item. Temperature changes nothing: there is no density that it could sharpen.
 
-        The noise is of the CPU, so that a function of one's own need not know where the model is.
+        The noise is drawn on the CPU, so that a user's own prior does not depend on the device of the model.
         """
         if generator is not None and generator.device.type != "cpu":
             seed = torch.randint(1 << 62, (), generator=generator, device=generator.device)
@@ -108,7 +108,7 @@ class Drawn(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         """Raises NotSupported."""
         name = called(self.prior)[1]
-        raise NotSupported(f"prior {name!r} is known by its draws alone: it gives no density to a code")
+        raise NotSupported(f"prior {name!r} has draws but no density of a code; use prior 'gaussian' to have one")
 
 
 @part("sampled-prior", "gaussian")

@@ -1,4 +1,4 @@
-r"""The variational autoencoder: p(x) = ∫ p(x|z) p(z) dz, learned together with an encoder q(z|x) that inverts it,
+r"""The variational autoencoder: p(x) = ∫ p(x|z) p(z) dz, learned together with an approximate posterior q(z|x),
 
     log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)) = ELBO(x).
 
@@ -81,8 +81,8 @@ class VAE(LatentVariable):
         return self.likelihood(self.decoder(z, self.conditioned(condition, len(z))))
 
     def chunk(self) -> int:
-        """So many that the pseudo-inputs, which are encoded each time, hardly count."""
-        return max(super().chunk(), 4 * self.codes.asks)
+        """Items decoded at a time: so many that encoding the pseudo-inputs each time costs little."""
+        return max(super().chunk(), 4 * self.codes.pseudo_input_count)
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]

@@ -1,4 +1,4 @@
-r"""The vector-quantised autoencoder: an image is told by grids of discrete codes k(x), and codes have a learned prior.
+r"""The vector-quantised autoencoder: an image is encoded as grids of discrete codes k(x), which have a learned prior.
 
     log p(x) >= log p(x | k(x)) + log p(k(x)),
 
@@ -31,7 +31,7 @@ from simulacra.parts import kind, part, share, within
 from simulacra.registry import register, variant
 from simulacra.turns import Phase, Turn
 
-STAGES = 0.5  # share of the budget after which the autoencoder is done and its prior begins
+STAGES = 0.5  # share of the budget after which the autoencoder is fixed and its prior is trained
 TRAINING = {"learning_rate": 2e-3, "batch": 64, "steps": 4000, "schedule": "cosine", "ema": 0.99}
 CODES, FEW_CODES = 128, 8  # in a codebook; a code stands for 4×4 pixels of a large image, for 2×2 of a small one
 
@@ -47,7 +47,7 @@ class GridPrior(Protocol):
 
 @part("grid-prior", "gated-pixelcnn")
 class GridPixelCNN:
-    """A Gated PixelCNN for each grid, given the coarser ones.
+    """A Gated PixelCNN for each grid, conditioned on the coarser ones.
 
     Attributes:
         width: channels of each stack.
@@ -77,7 +77,7 @@ class VQVAE(LatentVariable):
 
     The finest grid has a quarter of the sides of an image, or half of those of an image of less than 16 pixels; every
     other one has half the sides of the next. A code z is the vectors of all grids, from coarse to fine, (N, numbers).
-    The condition is that of the prior; the autoencoder does not see it.
+    Only the prior is conditioned; the autoencoder is not.
 
     Args:
         spec: images; with a condition, the prior is p(codes | condition).
@@ -87,7 +87,7 @@ class VQVAE(LatentVariable):
         width: channels of encoder and decoder.
         blocks: residual blocks of either, at each resolution.
         commitment: weight β of the distance from the encoder's vectors to their codes.
-        prior: of the codes of each grid, given the coarser ones.
+        prior: of the codes of each grid, conditioned on the coarser ones.
         likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
             one that suits the grid.
     """
@@ -125,7 +125,7 @@ class VQVAE(LatentVariable):
         ]
 
     def autoencoder_loss(self, turn: Turn) -> dict[str, Tensor]:
-        """-log p(x|k) and β Σ |z - sg[e]|², per item whatever the size of the batch; the codes follow by themselves."""
+        """-log p(x|k) and β Σ |z - sg[e]|², means over items; in training mode the codebooks are updated too."""
         found = self.autoencoder(self._real(turn.x), learn=self.training)
         log_prob = self._decoded([grid.vectors for grid in found]).log_prob(turn.x)
         distance = torch.stack([grid.distance for grid in found]).sum(0)
@@ -167,10 +167,10 @@ class VQVAE(LatentVariable):
         return self._decoded(self.autoencoder.split(z))
 
     def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
-        """log p(x | k(x)) + log p(k(x) | label), (N,) nats, without noise: a bound from one end to the other."""
-        given = self.conditioned(condition, len(x))
+        """log p(x | k(x)) + log p(k(x) | label), (N,) nats, without noise: a lower bound of log p(x | label)."""
+        condition = self.conditioned(condition, len(x))
         found = self.autoencoder(self._real(x))
-        log_prior = self.code_prior.log_prob_each([grid.indices for grid in found], given)
+        log_prior = self.code_prior.log_prob_each([grid.indices for grid in found], condition)
         return self._decoded([grid.vectors for grid in found]).log_prob(x) + torch.stack(log_prior).sum(0)
 
     def log_weights(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
@@ -193,9 +193,9 @@ class VQVAE(LatentVariable):
         sampler: str = "cached",
     ) -> Tensor:
         """k ~ p(k | label), grid after grid, and x ~ p(x|k); `sampler` as in `Autoregressive.sample`."""
-        given = self.conditioned(condition, n)
-        z = self.prior(n, given).sample(generator, temperature, sampler)
-        return self.decode(z, given).sample(generator, temperature)
+        condition = self.conditioned(condition, n)
+        z = self.prior(n, condition).sample(generator, temperature, sampler)
+        return self.decode(z, condition).sample(generator, temperature)
 
     def _real(self, x: Tensor) -> Tensor:
         return self.spec.centred(x).to(next(self.parameters()).dtype)
@@ -205,10 +205,10 @@ class VQVAE(LatentVariable):
 
 
 class CodeVectors(Distribution):
-    """The prior of the codes as one of their vectors, (N, numbers): masses of those z that are made of codes."""
+    """The prior of the codes as a distribution of their vectors, (N, numbers): a mass on those z made of codes."""
 
-    def __init__(self, grids: CodeGrids, prior: CodePrior, given: Condition, n: int) -> None:
-        self.grids, self.code_prior, self.given, self.n = grids, prior, given, n
+    def __init__(self, grids: CodeGrids, prior: CodePrior, condition: Condition, n: int) -> None:
+        self.grids, self.code_prior, self.condition, self.n = grids, prior, condition, n
 
     def log_prob(self, x: Tensor) -> Tensor:
         indices, is_code = [], torch.ones(len(x), dtype=torch.bool, device=x.device)
@@ -218,16 +218,16 @@ class CodeVectors(Distribution):
             distance, nearest = exact.min(-1)
             indices.append(nearest.view(rows.shape[:-1]))
             is_code &= (distance == 0).view(len(x), -1).all(1)
-        log_prob = torch.stack(self.code_prior.log_prob_each(indices, self.given)).sum(0)
+        log_prob = torch.stack(self.code_prior.log_prob_each(indices, self.condition)).sum(0)
         return log_prob.masked_fill(~is_code, -math.inf)
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0, sampler: str = "cached") -> Tensor:
-        indices = self.code_prior.sample(self.n, self.given, temperature, generator, sampler)
+        indices = self.code_prior.sample(self.n, self.condition, temperature, generator, sampler)
         return self.grids.flat(self.grids.look_up(indices))
 
     @property
     def mean(self) -> Tensor:
-        raise NotSupported("the mean over all grids of codes is a sum without end, and no code; draw from the prior")
+        raise NotSupported("the mean over all grids of codes has no closed form and is no code; draw from the prior")
 
 
 vqvae2 = variant(

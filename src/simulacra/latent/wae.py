@@ -2,8 +2,8 @@ r"""The Wasserstein autoencoder: codes of the data are distributed like p(z), by
 
     min_{f,g} E[-log p(x|f(x))] + λ MMD²(q, p),    MMD² = E k(z, z') + E k(w, w') - 2 E k(z, w),    z ~ q, w ~ p,
 
-without a critic. The kernel is a sum of inverse multiquadratics, whose tails are so heavy that codes far from p(z) feel
-a pull: with C the mean squared distance of two draws of p(z), 2d for N(0, I),
+without a critic. The kernel is a sum of inverse multiquadratics, whose tails are so heavy that codes far from p(z) have
+a gradient: with C the mean squared distance of two draws of p(z), 2d for N(0, I),
 
     k(z, w) = Σ_s sC / (sC + |z - w|²),    s = 0.1, 0.2, 0.5, 1, 2, 5, 10.
 
@@ -91,30 +91,30 @@ class WAEMMD(MatchedCodes):
     ) -> None:
         super().__init__(spec, latent, network, likelihood, prior)
         if not weight > 0:
-            raise UsageError(f"wae-mmd needs weight > 0, not {weight}: without it codes lie anywhere; see autoencoder")
+            raise UsageError(f"wae-mmd needs weight > 0, not {weight}; use autoencoder for codes without a prior")
         self.weight = weight
 
     @functools.cached_property
     def distance(self) -> float:
         """C: the mean squared distance of two draws of p(z), of one class where classes have modes of their own."""
-        n, given = MEASURED, None
+        n, condition = MEASURED, None
         if self.codes.modal:
             n = max([n, *(2 * label.count for label in self.spec.classes(self.name).values())])  # a pair of each class
-            given = self.every_class(n)
-        w = self.prior(n, given).sample(generator(self.device, "distance"))
-        pairs = _pairs(w, self._one_class(given) if given else None)
+            condition = self.every_class(n)
+        w = self.prior(n, condition).sample(generator(self.device, "distance"))
+        pairs = _pairs(w, self._one_class(condition) if condition else None)
         return float((pairs * _squared_distances(w, w)).sum() / pairs.sum())
 
-    def _one_class(self, given: Condition) -> Tensor | None:
-        """The same number for items of the same class, in all fields of classes, (N,)."""
-        fields = [given[name] for name, field in self.spec.condition.items() if isinstance(field, ClassLabel)]
+    def _one_class(self, condition: Condition) -> Tensor | None:
+        """One number for each combination of classes in all class fields, (N,); None where there are no such fields."""
+        fields = [condition[name] for name, field in self.spec.condition.items() if isinstance(field, ClassLabel)]
         return torch.stack(fields, dim=1).unique(dim=0, return_inverse=True)[1] if fields else None
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
-        x, given = turn.x, turn.condition
-        z, w = self.encode(x, given).value, self.prior(len(x), given).sample()
-        gap = mmd(z, w.to(z.dtype), self.distance, self._one_class(given))
-        return {"reconstruction": self.reconstruction(z, x, given), "mmd": self.weight * gap}
+        x, condition = turn.x, turn.condition
+        z, w = self.encode(x, condition).value, self.prior(len(x), condition).sample()
+        gap = mmd(z, w.to(z.dtype), self.distance, self._one_class(condition))
+        return {"reconstruction": self.reconstruction(z, x, condition), "mmd": self.weight * gap}

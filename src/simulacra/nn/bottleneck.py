@@ -1,4 +1,4 @@
-"""The block of very deep residual networks: cheap because its 3×3 convolutions see few features."""
+"""The block of very deep residual networks: cheap because its 3×3 convolutions have few channels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class Bottleneck(nn.Module):
     """inputs -> hidden -> hidden -> hidden -> outputs: convolutions of 1×1, 3×3, 3×3 and 1×1, each after a GELU.
 
-    On maps of at most 2×2 pixels all are 1×1: a wider kernel would see little but padding. The last one is scaled by
+    On maps of at most 2×2 pixels all are 1×1: a wider kernel would read little but padding. The last one is scaled by
     `scale`, so that a sum of many blocks starts no larger than one. Child 2021, "Very Deep VAEs", section 3.
     """
 

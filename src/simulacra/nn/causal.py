@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Memory:
-    """Where a walk over n images of height × width stands, and what every layer keeps of what it has seen.
+    """Where a walk over n images of height × width stands, and the activations that every layer keeps.
 
     Attributes:
         row, column, channel: of the sub-pixel that is computed now.
@@ -67,7 +67,7 @@ class Memory:
 class DownConv2d(nn.Conv2d):
     """Row r of the output reads rows r - rows + 1 .. r of the input, and columns up to `reach` away on both sides.
 
-    Shift the input down by one row, and the output knows the rows above and nothing else.
+    With the input shifted down by one row, the output depends on the rows above and on nothing else.
     """
 
     def __init__(self, inputs: int, outputs: int, rows: int = 1, reach: int = 0) -> None:
@@ -111,24 +111,24 @@ class RightConv2d(MaskedConv2d):
         self.above, self.left, self.right = above, left, right
         self.groups_of_features, self.strict, self.period = groups, strict, period
 
-    def forward(self, input: Tensor, told: Tensor | None = None, memory: Memory | None = None) -> Tensor:
+    def forward(self, input: Tensor, added: Tensor | None = None, memory: Memory | None = None) -> Tensor:
         """(N, C, H, W) -> (N, C', H, W), or with a memory the pixel it stands at, (N, C) -> (N, C').
 
-        `told` (N, C', H or 1, W or 1) is added: what is known of a row before its first pixel. With several groups a
-        walk computes the group of the current channel only: (N, C'/groups), from the group's share of the input or,
-        in the first layer, from the whole pixel as far as it is known.
+        `added` (N, C', H or 1, W or 1) is added to the output; a walk reads it at the first pixel of a row. With
+        several groups a walk computes the group of the current channel only: (N, C'/groups), from the group's share of
+        the input or, in the first layer, from the whole pixel as far as it is known.
         """
         if memory is not None:
-            return memory.keep(self, lambda: _Kept(self, memory)).step(input, told, memory)
+            return memory.keep(self, lambda: _Kept(self, memory)).step(input, added, memory)
         output = super().forward(F.pad(input, (self.left, self.right, self.above, 0)))
-        return output if told is None else output + told
+        return output if added is None else output + added
 
 
 class _Kept:
     """What a `RightConv2d` keeps: the rows above and the current one, in static buffers, with its weights as matrices.
 
-    The rows above and all that is told contribute to a whole row at once; a pixel then takes one matrix product, of
-    the window on its left and the weights. All windows are views made beforehand.
+    The rows above and `added` contribute to a whole row at once; a pixel then takes one matrix product, of the window
+    on its left and the weights. All windows are views made beforehand.
     """
 
     def __init__(self, conv: RightConv2d, memory: Memory) -> None:
@@ -155,13 +155,13 @@ class _Kept:
         self.parts = [[slot[:, part] for slot in self.slots] for part in parts]
         self.windows = [current[:, c : c + seen].flatten(1) for c in range(width)]
 
-    def step(self, pixel: Tensor, told: Tensor | None, memory: Memory) -> Tensor:
+    def step(self, pixel: Tensor, added: Tensor | None, memory: Memory) -> Tensor:
         column, conv = memory.column, self.conv
         group = memory.channel if conv.groups_of_features > 1 else 0
         if conv.strict and memory.channel == 0:  # the image: its last pixel was incomplete when it was last read
             self.slots[column - 1].copy_(memory.previous)
         if column == 0 and memory.channel == 0:
-            self._begin_row(told, memory)
+            self._begin_row(added, memory)
         if self.alone:
             return torch.addmm(self.before[0][column], pixel, self.matrices[0])
         if pixel.shape[1] == conv.in_channels:
@@ -170,9 +170,9 @@ class _Kept:
             self.parts[group][column].copy_(pixel)
         return torch.addmm(self.before[group][column], self.windows[column], self.matrices[group])
 
-    def _begin_row(self, told: Tensor | None, memory: Memory) -> None:
+    def _begin_row(self, added: Tensor | None, memory: Memory) -> None:
         conv = self.conv
-        if told is None and not conv.above:
+        if added is None and not conv.above:
             return
         row = cast(Tensor, conv.bias).detach()[:, None, None]
         if conv.above and memory.row:
@@ -180,7 +180,7 @@ class _Kept:
             self.rows[:, :, :-1] = self.rows[:, :, 1:].clone()
             self.rows[:, :, -1, left : left + memory.width] = self.row.transpose(1, 2)
             row = F.conv2d(self.rows, self.weight_above, conv.bias)
-        if told is not None:
-            row = row + told
+        if added is not None:
+            row = row + added
         row = row.expand(memory.n, -1, 1, memory.width)[:, :, 0].permute(2, 0, 1)  # (width, n, outputs)
         self.before = [list(row[..., rows].contiguous().unbind(0)) for rows in self.members]

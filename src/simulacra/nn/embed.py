@@ -30,12 +30,12 @@ TAKEN = {"", "names", *dir(nn.ModuleDict())}
 
 
 def plain(field: Field) -> Field:
-    """What a field is, however it was made."""
+    """The field itself; of a derived one the field that it is derived as."""
     return field.own if isinstance(field, Derived) else field
 
 
 def is_map(field: Field) -> bool:
-    """Whether its values have places in an image."""
+    """Whether its values are an image or a label map."""
     own = plain(field)
     return isinstance(own, LabelMap) or (isinstance(own, Levels | Real) and len(own.shape) == 3)
 
@@ -58,7 +58,7 @@ def key(name: str) -> str:
 
 
 def vector(embedding: nn.Module, name: str, condition: Mapping[str, Tensor]) -> Tensor:
-    """What an embedding made by `vector_of` makes of a condition, (N, width)."""
+    """A condition embedded by what `vector_of` built, (N, width)."""
     return embedding(condition[name]) if isinstance(embedding, nn.Embedding) else embedding(condition)
 
 
@@ -67,7 +67,7 @@ def vector_of(field: Field, name: str, width: int) -> nn.Module:
     """The embedding of the field `name` as a vector: a table of rows for classes, else a network of the condition.
 
     One function for each kind of field; that of your own enters with `@vector_of.register`.
-    Raises UsageError for a field that no network knows how to read.
+    Raises UsageError for a kind of field that has no such function.
     """
     raise UsageError(
         f"no network reads {name!r}, {field.describe()}: say how with @simulacra.nn.vector_of.register "
@@ -160,7 +160,7 @@ def _(field: Index, name: str, width: int) -> nn.Module:
 
 
 class _OfIndex(nn.Module):
-    """A row for each place, and one for none."""
+    """A row for each index, and one for none."""
 
     def __init__(self, name: str, field: Index, width: int) -> None:
         super().__init__()

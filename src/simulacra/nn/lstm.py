@@ -26,9 +26,9 @@ def scan(pre: Tensor, weight: Tensor, spans: Spans) -> Tensor:
     """The states of all cells at all steps, of D lines that move at the same pace and never meet.
 
     Args:
-        pre: (D, M, N, 4h) what the input says to o, f, i and g; for each step in turn, the cells that it moves.
+        pre: (D, M, N, 4h) the input's share of o, f, i and g; for each step in turn, the cells that it moves.
         weight: (D, 4h, k·h); of the k neighbours that a cell sees, itself among them, k // 2 come before it. One that
-            does not exist, or has not moved yet, says zero.
+            does not exist, or has not moved yet, counts as zero.
         spans: for each step the first cell of the line that it moves, and the one after the last; M in all.
 
     Returns:
@@ -46,7 +46,7 @@ def move(a: Tensor, cell: Tensor) -> Tensor:
 
 
 def remember(gates: nn.Module) -> None:
-    """Open the forget gates of an untrained layer, of outputs o, f, i and g, so that gradients come from afar."""
+    """Set the forget gates' biases of an untrained layer, of outputs o, f, i and g, to 1, so that gradients last."""
     bias = cast(Tensor, gates.bias)
     with torch.no_grad():
         bias.chunk(4)[1].fill_(1)

@@ -1,4 +1,4 @@
-"""Convolutions that see only what comes before."""
+"""Convolutions whose output depends only on what comes before."""
 
 from __future__ import annotations
 

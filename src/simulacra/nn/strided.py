@@ -77,7 +77,7 @@ class Grow(nn.Module):
         return self.conv(small)[:, :, :height, :width]
 
     def row(self, small: Tensor | None, memory: Memory) -> Tensor:
-        """A small row (N, C, 1, W') -> the row (N, C, 1, W) that the memory stands at; None asks for its second row."""
+        """A small row (N, C, 1, W') -> the row (N, C, 1, W) that the memory stands at; None: the second row of it."""
         rows = memory.keep(self, lambda: self.conv.weight.new_zeros(memory.n, self.conv.out_channels, 2, memory.width))
         if small is not None:
             rows.copy_(self(small, 2, memory.width))
@@ -85,7 +85,7 @@ class Grow(nn.Module):
         return rows[:, :, odd : odd + 1]
 
     def pixel(self, small: Tensor | None, memory: Memory) -> Tensor:
-        """A small pixel (N, C) -> the pixel (N, C) that the memory stands at; None asks for one of its other three."""
+        """A small pixel (N, C) -> the pixel (N, C) that the memory stands at; None: one of the other three of it."""
         return memory.keep(self, lambda: _Quarters(self.conv, memory)).step(small, memory)
 
 

@@ -1,4 +1,4 @@
-"""Protocols over many fits: what a model is worth to somebody with few labels."""
+"""Protocols over many fits: classification from few labels, with the codes of a model and without."""
 
 from simulacra.studies.finetune import Finetuning, finetune
 

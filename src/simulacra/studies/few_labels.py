@@ -1,14 +1,14 @@
-"""Five ways to learn a classifier from few labels, all judged by the same test items. M1 is a model with an encoder.
+"""Five ways to learn a classifier from few labels, all scored on the same test items. M1 is a model with an encoder.
 
-probe     logistic regression on the standardised means of M1's codes; the encoder stays as it is
+probe     logistic regression on the standardised means of M1's codes; the encoder is frozen
 finetune  a linear layer on these means, trained together with the encoder
-scratch   the same classifier from random weights: what the labels alone are worth
-m2        a generative model of items and classes, which learns from the items without a label too
+scratch   the same classifier from random weights, a baseline that uses the labels alone
+m2        a generative model of items and classes, which learns from unlabelled items too
 m1+m2     the same of codes z ~ q(z|x) of M1, drawn anew for every batch, in place of the items
 
 All settings are fixed and stand here; those of m2 and m1+m2 were compared once, on the validation split of MNIST. A
-draw uses no label but those that are told, and training ends after a number of steps. M1 has seen the training items
-without their labels. Kingma et al. 2014, sections 2 and 4.1, for M1, M2 and both together.
+draw uses only the labels drawn by its seed, and training ends after a number of steps. M1 was trained on the training
+items without their labels. Kingma et al. 2014, sections 2 and 4.1, for M1, M2 and both together.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Report = Callable[[float], None]
 
 @dataclass(frozen=True)
 class FewLabelTask:
-    """One draw of labels: `data` have all others hidden. The seed is of the weights, the batches and the noise."""
+    """One draw of labels: in `data` all others are hidden. The seed is of the weights, the batches and the noise."""
 
     data: Dataset
     seed: int
@@ -72,7 +72,7 @@ class Method:
 
 
 class Encoded:
-    """M1, and what is computed once for all tasks. `field` of the data is what is to be learnt."""
+    """M1, and what is computed once for all tasks. `field` of the data is the label."""
 
     def __init__(self, model: Model, data: Dataset, field: str, where: Runtime) -> None:
         self.model, self.data, self.field, self.where = model.to(where.device).eval(), data, field, where
@@ -90,14 +90,14 @@ class Encoded:
 
     @cached_property
     def units(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Of the training items' `z` and `mean` the centre and the spread of every coordinate, (D,)."""
+        """Mean and standard deviation of every coordinate of the training items' `z` and `mean`, (D,)."""
         spread = {name: values.std(0) for name, values in self.train.items()}
         return {
             name: (self.train[name].mean(0), np.where(s > 0, s, 1).astype(np.float32)) for name, s in spread.items()
         }
 
     def standardised(self, values: np.ndarray, like: str) -> np.ndarray:
-        """Codes (N, D) in the units of `z` or `mean`."""
+        """Codes (N, D) standardised like `z` or `mean`."""
         centre, unit = self.units[like]
         return (values - centre) / unit
 
@@ -107,7 +107,7 @@ class Encoded:
         q = self.model.encode(torch.from_numpy(np.array(self.data.test.x[:1])).to(self.where.device))
         if method in ("finetune", "scratch") and not q.mean.requires_grad:
             raise NotSupported(
-                f"{method} is nothing for {self.name}: no gradient reaches its encoder through its codes"
+                f"{method} cannot train {self.name}: no gradient reaches its encoder through its codes; use probe"
             )
         if method == "m1+m2" and isinstance(q, BinaryCode | OneHotCode):
             raise NotSupported(f"m1+m2 learns densities of codes, and those of this {self.name} are discrete; use m2")
@@ -119,9 +119,9 @@ class Encoded:
 
 def _probe(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
     kept, label = _few(encoded, task)
-    features, asked = (torch.from_numpy(encoded.standardised(c["mean"], "mean")) for c in (encoded.train, encoded.test))
-    plane = logistic_regression(features[kept], torch.from_numpy(label), encoded.classes, PENALTY)
-    return plane(asked.double()).argmax(1).numpy() != encoded.data.test.field(encoded.field)
+    train, test = (torch.from_numpy(encoded.standardised(c["mean"], "mean")) for c in (encoded.train, encoded.test))
+    logits = logistic_regression(train[kept], torch.from_numpy(label), encoded.classes, PENALTY)
+    return logits(test.double()).argmax(1).numpy() != encoded.data.test.field(encoded.field)
 
 
 def _finetune(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
@@ -142,16 +142,16 @@ def _m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
 
 
 def _m1_m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
-    asked = encoded.standardised(encoded.test["mean"], "z").astype(np.float32)
-    spec = DataSpec(Real(asked.shape[1:]), encoded.spec.condition)
+    codes = encoded.standardised(encoded.test["mean"], "z").astype(np.float32)
+    spec = DataSpec(Real(codes.shape[1:]), encoded.spec.condition)
     seed_everything(task.seed, "weights")
     model = registry.build("m2", spec, **M2).to(encoded.where.device)
     batches = CodeBatches(encoded, task.data.train, task.seed)
-    return mistakes(_trained(encoded, model, batches, task, OF_CODES), replace(encoded.data.test, x=asked))
+    return mistakes(_trained(encoded, model, batches, task, OF_CODES), replace(encoded.data.test, x=codes))
 
 
 class CodeBatches(Batches):
-    """Batches of items, in the place of each a fresh draw of its standardised code."""
+    """Batches with a fresh draw of each item's standardised code in place of the item."""
 
     def __init__(self, encoded: Encoded, split: Split, seed: int) -> None:
         super().__init__(split, encoded.spec, GENERATIVE["batch"], seed, encoded.where)
@@ -178,8 +178,8 @@ def _supervised(encoded: Encoded, task: FewLabelTask, encoder: Model) -> np.ndar
 
 def _trained(encoded: Encoded, model: Model, batches: Batches, task: FewLabelTask, options: dict[str, Any]) -> Model:
     """The averaged weights after all steps, with a learning rate that falls to zero."""
-    asked = Options(steps=task.steps, seed=task.seed, schedule="cosine", warmup=0, **options)
-    loop = Loop(model, asked, encoded.where)
+    training = Options(steps=task.steps, seed=task.seed, schedule="cosine", warmup=0, **options)
+    loop = Loop(model, training, encoded.where)
     for step in range(task.steps):
         loop.step(batches, step / task.steps)
         task.report(step / task.steps)
@@ -188,7 +188,7 @@ def _trained(encoded: Encoded, model: Model, batches: Batches, task: FewLabelTas
 
 
 def _few(encoded: Encoded, task: FewLabelTask) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training items that have a label, and their labels."""
+    """Indices of the labelled training items, and their labels."""
     label = task.data.train.field(encoded.field)
     kept = np.flatnonzero(label != HIDDEN)
     return kept, label[kept]

@@ -1,4 +1,4 @@
-"""`finetune`: what the codes of a model are worth to somebody with few labels; see `studies.few_labels`."""
+"""`finetune`: test errors of classifiers from few labels, with the codes of a model and without; see `few_labels`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from simulacra.training.runtime import Runtime
 
 @dataclass(frozen=True)
 class FewLabels:
-    """What one method makes of a number of labels.
+    """The test error of one method with a number of labels.
 
     error, standard_deviation: % of the test items, over the draws of the labels; the latter nan for one draw.
     errors:                    % of each draw; draw d is of the seed + d, and is the same for all methods.
-    steps, seconds:            of training, and of one draw in all.
+    steps, seconds:            training steps, and the wall time of one draw.
     """
 
     labels: int
@@ -41,7 +41,7 @@ class FewLabels:
 
 @dataclass(frozen=True)
 class Finetuning:
-    """Test errors of several methods and numbers of labels; `n` test items. `field` is what was learnt."""
+    """Test errors of several methods and numbers of labels; `n` test items. `field` is the label."""
 
     model: str
     data: str
@@ -65,22 +65,22 @@ def finetune(
     device: str = "auto",
     observers: Sequence[Observer] = (),
 ) -> Finetuning:
-    """Learn classifiers from few labels with the help of a model, and without, and tell their test errors.
+    """Learn classifiers from few labels, with the codes of a model and without, and report their test errors.
 
     Args:
         model: a model with an encoder that was fitted without labels, or its run folder.
         data: a labelled data set of the same shape and levels, or its name or path.
-        labels: of how many training items the label is told, drawn in equal numbers from all classes; or several.
+        labels: number of labelled training items, drawn in equal numbers from all classes; or several numbers.
         draws: how often they are drawn.
         methods: of probe, finetune, scratch, m2, m1+m2; without it all that the codes of the model allow.
         field: which field of the data is the label.
-        steps: of training, in the place of each method's own number.
-        seed: of the first draw; the next ones follow.
+        steps: of training, in place of each method's own number.
+        seed: of the first draw; draw d has seed + d.
         device: auto takes a GPU where there is one.
         observers: see `simulacra.training.Observer`; `logged` gets the name of a method and the share of its work done.
 
     Raises:
-        NotSupported: the model has no encoder, or one that is given the label; or its codes do not allow a method.
+        NotSupported: the model has no encoder, or one that is conditioned; or its codes do not allow a method.
         UsageError: data of another shape or grid or without labels, more labels than there are or fewer than classes,
             a method that does not exist, draws or steps < 1.
         TrainingError: a loss that is not finite.
@@ -89,7 +89,7 @@ def finetune(
     counts = (labels,) if isinstance(labels, int) else tuple(labels)
     _check(model, data, field, draws, steps, methods)
     for count in counts:
-        hide_labels(data, field, count, seed)  # refuses before anything is trained
+        hide_labels(data, field, count, seed)  # raises before anything is trained
     encoded = Encoded(model, data, field, Runtime(choose_device(device), bf16=False))
     chosen = tuple(methods or _possible(encoded))
     for method in chosen:
@@ -106,8 +106,8 @@ def _judge(
     taken = how.steps and (steps or how.steps)
     for draw in range(draws):
         few = hide_labels(encoded.data, encoded.field, labels, seed + draw)
-        told = clock.next(f"{method}, {labels} labels")
-        errors.append(100 * float(how.learn(encoded, FewLabelTask(few, seed + draw, taken, told)).mean()))
+        report = clock.next(f"{method}, {labels} labels")
+        errors.append(100 * float(how.learn(encoded, FewLabelTask(few, seed + draw, taken, report)).mean()))
     deviation = float(np.std(errors, ddof=1)) if draws > 1 else float("nan")
     seconds = (time.monotonic() - began) / draws
     protocol = f"{how.protocol}; test error over {draws} draws of {labels} labels, validation labels unused"
@@ -129,11 +129,11 @@ def _check(
     model: Model, data: Dataset, field: str, draws: int, steps: int | None, methods: Sequence[str] | None
 ) -> None:
     if not isinstance(model, Encoder):
-        raise NotSupported(f"{_name(model)} has no encoder whose codes could help; fit a vae or an autoencoder")
+        raise NotSupported(f"{_name(model)} has no encoder, and so no codes; fit a vae or an autoencoder")
     if model.spec.condition:
         raise NotSupported(
-            f"the encoder of this {_name(model)} is given {', '.join(model.spec.condition)}, so that its codes do not "
-            "have to tell it; fit it without --condition"
+            f"the encoder of this {_name(model)} is conditioned on {', '.join(model.spec.condition)}, so that its "
+            "codes need not hold it; fit it without --condition"
         )
     model.spec.expect(data.spec, data.name)
     data.train.field(field)
@@ -149,20 +149,20 @@ def _name(model: Model) -> str:
 
 
 class _Clock:
-    """Tells how far all jobs together are; every one counts the same."""
+    """Reports the share done of all jobs together, of which each counts the same."""
 
     def __init__(self, jobs: int, observers: Sequence[Observer]) -> None:
         self.jobs, self.observers, self.begun, self.began = jobs, observers, 0, time.monotonic()
 
     def next(self, name: str) -> Callable[[float], None]:
-        """Say that a job begins; what is returned is to be called with the share of it that is done."""
+        """Begin the next job; the function returned is to be called with the share of it that is done."""
         job, self.begun = self.begun, self.begun + 1
 
-        def tell(share: float) -> None:
+        def report(share: float) -> None:
             done = (job + share) / self.jobs
             seconds = time.monotonic() - self.began
             at = Moment(job + 1, done, seconds * (1 - done) / max(done, 1e-9), 0.0, seconds)
             for observer in self.observers:
                 observer.logged(at, {name: share})
 
-        return tell
+        return report

@@ -16,7 +16,7 @@ from simulacra.turns import Phase, Turn
 
 
 class Supervised(Model):
-    """q(y|x) = softmax(W μ(x) + b) with μ(x) the mean of q(z|x); all of the encoder learns too."""
+    """q(y|x) = softmax(W μ(x) + b) with μ(x) the mean of q(z|x); the whole encoder is trained too."""
 
     def __init__(self, spec: DataSpec, encoder: Model) -> None:
         super().__init__(spec)

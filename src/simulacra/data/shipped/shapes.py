@@ -1,9 +1,9 @@
-r"""A picture book of shapes whose five factors of variation are known: what codes are judged by.
+r"""Shapes with five known factors of variation, for measures of disentanglement.
 
 Every combination of shape, scale, orientation, row and column, once: an inked outline on 64×64 fine pixels, whose level
 at a pixel is the count of those that are inked among the 4×4 beneath it. The idea is that of dSprites (Matthey et al.
 2017), in small, and without its ambiguity: there a square looks the same four times a turn; no outline here is
-symmetric under a rotation, so that the orientation can be told from the picture.
+symmetric under a rotation, so that the picture determines the orientation.
 """
 
 from __future__ import annotations
