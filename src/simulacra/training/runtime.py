@@ -109,7 +109,7 @@ class StopSignal:
         self._restore()
 
     def _restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in list(self._before.items()):  # a signal may arrive now, and empty the table
             signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
         self._before.clear()
 
