@@ -21,8 +21,8 @@ from statistics import median
 import torch
 from record import HERE, conclude, parser
 
-MODELS = {"vae": 1500, "gated-pixelcnn": 150, "dcgan": 800}  # steps of a round: seconds each
-ROUNDS = 5
+MODELS = {"vae": 600, "gated-pixelcnn": 80, "dcgan": 500}  # steps of a round: seconds each
+ROUNDS = 3
 FIT = """
 import json, sys, time
 import simulacra as sim
