@@ -35,6 +35,13 @@ print(json.dumps({
     "contract": bool(sim.checks.contract("marginals")),
 }))
 """
+COMMANDS = """
+import json, sys
+from simulacra.cli import main
+
+for words in json.loads(sys.argv[1]):
+    assert main(words) == 0, words
+"""  # in one process, which imports torch once
 Call = Callable[..., str]
 
 
@@ -90,29 +97,29 @@ def test_it_keeps_the_contract_and_refuses_a_condition_that_it_was_not_built_wit
 
 def test_by_class_it_explains_more(call, folder, learnt):
     words = ["fit", "marginals", "digits", "--condition", "label", "--steps", "400", "--learning-rate", "0.1"]
-    simulacra = ["-m", "simulacra", "--import", "marginals"]
-    call(*simulacra, *words, "--out", folder / "by-class")
-    scored = json.loads(call(*simulacra, "score", folder / "by-class", "digits", "--json"))
+    fit = ["--import", "marginals", *words, "--out", str(folder / "by-class")]
+    printed = call("-c", COMMANDS, json.dumps([fit, ["score", str(folder / "by-class"), "digits", "--json"]]))
+    scored = json.loads(printed.splitlines()[-1])
     assert scored["bits_per_dim"] < learnt["bits"] - 0.2  # counted by hand, by class: 2.07
 
 
 def test_the_preset_is_the_game_that_its_flags_spell(call, folder):
-    call("-m", "simulacra", "--import", "wgan_gp", "fit", "wgan-gp", "digits", "--steps", "2", "--out", folder / "wgan")
     (shown,) = re.findall(r"`simulacra (fit gan digits .*?)`", DOCUMENT.read_text(), re.DOTALL)
-    call("-m", "simulacra", *shown.split(), "--steps", "2", "--out", folder / "gan")
+    preset = ["--import", "wgan_gp", "fit", "wgan-gp", "digits", "--steps", "2", "--out", str(folder / "wgan")]
+    spelled = [*shown.split(), "--steps", "2", "--out", str(folder / "gan")]
+    call("-c", COMMANDS, json.dumps([preset, spelled]))
     assert recipe(folder / "wgan") == recipe(folder / "gan")
 
 
 def test_an_encoder_of_ones_own_is_trained_saved_and_found_again(call, folder):
-    words = ["fit", "vae", "digits", "--network", "patches:width=8", "--steps", "5", "--out", folder / "patches-run"]
-    call("-m", "simulacra", "--import", "patches", *words)
+    run = str(folder / "patches-run")
+    fit = ["--import", "patches", "fit", "vae", "digits", "--network", "patches:width=8", "--out", run, "--steps"]
+    call("-c", COMMANDS, json.dumps([[*fit, "5"]]))
     assert recipe(folder / "patches-run")["vae"]["network"] == {
         "patches": {"hidden": 400, "layers": 1, "dropout": 0.0, "width": 8}
     }
-    encode = ["encode", folder / "patches-run", "digits"]
-    assert "import patches" in call("-m", "simulacra", *encode, fails=True)
-    call("-m", "simulacra", "--import", "patches", *encode)
-    call("-m", "simulacra", "--import", "patches", *words[:-3], "7", *words[-2:])
+    assert "import patches" in call("-m", "simulacra", "encode", run, "digits", fails=True)
+    call("-c", COMMANDS, json.dumps([["--import", "patches", "encode", run, "digits"], [*fit, "7"]]))
     assert "step-00000007" in [path.name for path in (folder / "patches-run" / "checkpoints").iterdir()]
 
 
