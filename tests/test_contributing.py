@@ -52,7 +52,7 @@ def folder(tmp_path_factory) -> Path:
     for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         if named := re.match(r'"""(\w+\.py)', example):
             (place / named[1]).write_text(example)
-    (table,) = re.findall(r"```toml\n\[project.entry-points.\"(.*?)\"\]\n(.*?)```", text, re.DOTALL)
+    (table,) = re.findall(r"```toml\n.*?\[project.entry-points.\"(.*?)\"\]\n(.*?)```", text, re.DOTALL)
     installed = place / "installed" / "mine-1.0.dist-info"
     installed.mkdir(parents=True)
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
@@ -109,6 +109,8 @@ def test_the_preset_is_the_game_that_its_flags_spell(call, folder):
     spelled = [*shown.split(), "--steps", "2", "--out", str(folder / "gan")]
     call("-c", COMMANDS, json.dumps([preset, spelled]))
     assert recipe(folder / "wgan") == recipe(folder / "gan")
+    one, other = (json.loads((folder / name / "run.json").read_text())["options"] for name in ("wgan", "gan"))
+    assert one == other
 
 
 def test_an_encoder_of_ones_own_is_trained_saved_and_found_again(call, folder):

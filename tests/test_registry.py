@@ -90,7 +90,8 @@ def test_a_preset_is_a_function_and_what_is_saved_is_its_class_and_parts(tmp_pat
         return VAE(spec, latent=2, network=Dense(hidden=8), objective=ELBO(beta))
 
     entry = registry.find("beta-vae")
-    assert (entry.model, dict(entry.defaults)) == (VAE, {"batch": 64})
+    assert entry.model is VAE
+    assert entry.defaults == {**registry.find("vae").defaults, "batch": 64}
     assert {name: argument.help for name, argument in entry.arguments.items()} == {"beta": "its weight"}
     model = registry.build("beta-vae", GREY, beta="6")  # text is converted, as on the command line
     assert (model.name, model.preset, model.objective) == ("beta-vae", "beta-vae", ELBO(6.0))

@@ -115,8 +115,8 @@ _HOMES = {
 
 
 def _import_families() -> None:
-    for family in FAMILIES:
-        importlib.import_module(f"simulacra.{family}")
+    for room in (*FAMILIES, "training.augmentation"):
+        importlib.import_module(f"simulacra.{room}")
 
 
 def _import_plugins() -> None:

@@ -14,7 +14,7 @@ import math
 import os
 import threading
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -112,13 +112,17 @@ class Model(nn.Module, metaclass=_RecordedCall):
         if isinstance(condition, Condition) and condition.keys() == self.spec.columns.keys():
             checked = condition
         else:
-            checked = self._converted(condition or {})
+            checked = self._converted({} if condition is None else condition)
         for name, values in checked.items():
             if len(values) not in (1, n):
                 raise UsageError(f"{name!r} has {len(values)} values for {n} items")
         return checked.expand(n).to(self.device)
 
     def _converted(self, condition: ConditionLike) -> Condition:
+        if not isinstance(condition, Mapping):
+            raise UsageError(
+                f"a condition gives values by field, such as {{'label': 3}}, and is no {type(condition).__name__}"
+            )
         for name in condition:
             if name not in self.spec.condition and name not in self.spec.columns:
                 known = f".{did_you_mean(name, self.spec.condition)}" if self.spec.condition else ""

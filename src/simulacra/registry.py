@@ -25,6 +25,7 @@ from simulacra.errors import UsageError, did_you_mean
 from simulacra.parts import convert, fill, kind_of, parts_with
 from simulacra.schema import Argument, arguments
 
+BUDGET = ("steps", "epochs", "minutes")  # training options, of which the first one that is spent ends a run
 B = TypeVar("B", bound=Callable[..., Any])
 
 
@@ -62,8 +63,8 @@ class Entry:
 
     def place_of(self, name: str) -> str:
         """Where an argument that the model has not is found within its parts: a sentence; "" where nowhere."""
-        place = within_parts(self.build, name)
-        return f" It is an argument of a part: --{place[0].replace('_', '-')} {place[1]}:{name}=..." if place else ""
+        places = [f"--{own.replace('_', '-')} {part}:{name}=..." for own, part in within_parts(self.build, name)]
+        return f" It is an argument of a part: {' or '.join(places)}" if places else ""
 
 
 _entries: dict[str, Entry] = {}
@@ -71,6 +72,9 @@ _entries: dict[str, Entry] = {}
 
 def register(name: str, paper: str, defaults: Mapping[str, Any] | None = None) -> Callable[[B], B]:
     """Decorator: make a class of models, or a preset, known to every verb and the contract suite under `name`.
+
+    `defaults` are training options. A preset has those of the class that it returns where it says nothing else; a
+    budget of its own takes the place of all budgets of the class.
 
     Raises ValueError for a name that is taken, and for a preset that does not say which class it returns.
     """
@@ -82,7 +86,8 @@ def register(name: str, paper: str, defaults: Mapping[str, Any] | None = None) -
         taken = _entries.get(name)
         if taken is not None and _origin(taken.build) != _origin(known):
             raise ValueError(f"two models are called {name!r}: {taken.build} and {build}")
-        _entries[name] = Entry(name, known, paper, MappingProxyType(dict(defaults or {})))
+        own = dict(defaults or {}) if isinstance(build, type) else _inherited(known, defaults or {})
+        _entries[name] = Entry(name, known, paper, MappingProxyType(own))
         return known  # pyright: ignore[reportReturnType]
 
     return enter
@@ -103,6 +108,14 @@ def variant(
     preset.__annotations__ = {**typing.get_type_hints(of.__init__), "return": of}
     preset.__module__, preset.__qualname__, preset.__doc__ = of.__module__, f"{of.__qualname__}({name})", of.__doc__
     return register(name, paper, defaults)(preset)
+
+
+def _inherited(preset: Callable[..., Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The training options of a preset over those of its class."""
+    returned = typing.get_type_hints(preset)["return"]
+    of_class = next((entry.defaults for entry in _entries.values() if entry.build is returned), {})
+    replaced = BUDGET if any(name in defaults for name in BUDGET) else ()
+    return {name: value for name, value in of_class.items() if name not in replaced} | dict(defaults)
 
 
 def _origin(build: Any) -> tuple[str, str]:
@@ -130,9 +143,10 @@ def bound(build: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Map
     try:
         given = signature.bind(*([None] if isinstance(build, type) else []), *args, **kwargs)
     except TypeError as error:
-        places = ((own, within_parts(build, own)) for own in kwargs.keys() - arguments(build).keys())
-        mend = [f". It is an argument of a part: {place[0]}='{place[1]}:{own}=...'" for own, place in places if place]
-        raise TypeError(f"{name}: {error}{''.join(mend[:1])}") from None
+        unknown = sorted(kwargs.keys() - arguments(build).keys())
+        places = [f"{at}='{part}:{own}=...'" for own in unknown[:1] for at, part in within_parts(build, own)]
+        mend = f". It is an argument of a part: {' or '.join(places)}" if places else ""
+        raise TypeError(f"{name}: {error}{mend}") from None
     given.apply_defaults()
     own = arguments(build)
     return {
@@ -142,13 +156,10 @@ def bound(build: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Map
     }
 
 
-def within_parts(build: Callable[..., Any], name: str) -> tuple[str, str] | None:
-    """The argument of a call, and the part that may stand there, of which `name` is an argument; None where none is."""
-    for own, argument in arguments(build).items():
-        of = kind_of(argument.type)
-        for part in parts_with(of, name) if of else ():
-            return own, part
-    return None
+def within_parts(build: Callable[..., Any], name: str) -> list[tuple[str, str]]:
+    """The arguments of a call, and of each the parts that may stand there, of which `name` is an argument."""
+    kinds = {own: kind_of(argument.type) for own, argument in arguments(build).items()}
+    return [(own, part) for own, of in kinds.items() if of for part in parts_with(of, name)]
 
 
 def models() -> list[Entry]:

@@ -12,11 +12,7 @@ from simulacra.networks import DCCritic, DCGenerator
 from simulacra.registry import register
 
 
-@register(
-    "dcgan",
-    paper="Radford et al. 2016, Unsupervised Representation Learning with Deep Convolutional GANs",
-    defaults={"learning_rate": 2e-4, "betas": (0.5, 0.999), "batch": 64, "steps": 4000, "ema": 0.995},
-)
+@register("dcgan", paper="Radford et al. 2016, Unsupervised Representation Learning with Deep Convolutional GANs")
 def dcgan(spec: DataSpec, latent: int = 64, width: int = 64) -> GAN:
     """Convolutional generator and critic under the non-saturating game; images from 8×8 up.
 

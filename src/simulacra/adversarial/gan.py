@@ -82,7 +82,7 @@ class GAN(DirectedModel):
         real_scores = self.critic(real, condition)
         terms = {"critic": self.game.critic(real_scores.float(), self.critic(fake, condition).float())}
         always = [(name, penalty) for name, penalty in self._named_penalties() if penalty.every == 1]
-        return terms | {name: penalty.loss(self.critic, real, fake, condition) for name, penalty in always}
+        return terms | {name: penalty.loss(self.critic, real, fake, condition).float() for name, penalty in always}
 
     def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
         fake = self.generate(len(turn), turn.condition)
@@ -113,4 +113,4 @@ class _Lazy:
         with torch.no_grad():
             fake = self.model.generate(len(turn), turn.condition)
         loss = self.penalty.loss(self.model.critic, real, fake, turn.condition)
-        return {self.__name__: self.penalty.every * loss}
+        return {self.__name__: self.penalty.every * loss.float()}

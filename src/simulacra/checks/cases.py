@@ -154,4 +154,9 @@ def cases(name: str, /, specs: Mapping[str, DataSpec] | None = None, **given: An
             taken.append(Case(entry, kind, spec, small))
         except UsageError as error:
             refused[kind] = str(error)
+        except Exception as error:
+            raise UsageError(
+                f"{name} cannot be constructed for {kind} data: {type(error).__name__}: {error}. What it is not for it "
+                "refuses: raise UsageError"
+            ) from error
     return taken, refused

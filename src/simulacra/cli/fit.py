@@ -19,6 +19,7 @@ from simulacra.cli.health import lines
 from simulacra.errors import UsageError
 from simulacra.evaluation.judges import usual_judge
 from simulacra.exploration import has_health, health
+from simulacra.fields import ClassLabel
 from simulacra.model import Model
 from simulacra.parts import kind_of, named, spelled
 from simulacra.registry import Entry
@@ -172,6 +173,9 @@ def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
         print("\n".join(lines(health(model, plan.dataset, "valid", limit=HEALTH_ITEMS))))
     run = shlex.quote(str(plan.folder.path))
     if can(model, Sampler):
-        print(f"next: simulacra sample {run}   simulacra evaluate {run} {data}")
+        shown = (
+            run if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()) else f"{run} {data}"
+        )
+        print(f"next: simulacra sample {shown}   simulacra evaluate {run} {data}")
     else:
         print(f"next: simulacra reconstruct {run} {data}   simulacra encode {run} {data}")

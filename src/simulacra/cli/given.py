@@ -66,7 +66,7 @@ def check_complete(model: Model, values: Mapping[str, Any], classes_in_turn: boo
             also = "also " if values else ""
             raise UsageError(
                 f"this {model.name} is {also}conditioned on {name!r}, {field.describe()}: give it with "
-                f"--given {name}={_example(field)}"
+                f"--given {name}={_example(field)}, or name DATA whose items have it"
             )
 
 

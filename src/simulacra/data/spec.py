@@ -7,7 +7,7 @@ At every public border discrete data are integers 0..levels-1. Inside a model th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,13 +103,13 @@ class DataSpec:
             mend = " (give --levels)" if grids and other.levels == 256 else ""
             raise UsageError(f"the model is for {self.x.describe()}, but {name} is {other.describe()}{mend}")
 
-    def conditioned_on(self, names: tuple[str, ...]) -> DataSpec:
+    def conditioned_on(self, names: Sequence[str] | str) -> DataSpec:
         """The same x with only these fields as its condition.
 
         A name that is none of the fields may be a derivation, such as `down:factor=2`: a field made of x itself.
         """
         fields: dict[str, Field] = {}
-        for name, own in map(self._field, names):
+        for name, own in map(self._field, (names,) if isinstance(names, str) else names):
             if fields.setdefault(name, own) != own:
                 raise UsageError(f"the condition has two fields {name!r}: {fields[name].describe()}, {own.describe()}")
         return DataSpec(self.x, fields)

@@ -45,6 +45,9 @@ class Evaluation(Mapping[str, Measure]):
     def __len__(self) -> int:
         return len(self.measures)
 
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {measure}" for name, measure in self.items())
+
     def to_json(self) -> dict[str, Any]:
         """{metric: {value, low, high, floor, n, kind, protocol}}"""
         return {name: measure.to_json() for name, measure in self.items()}

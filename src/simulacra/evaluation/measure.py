@@ -28,6 +28,10 @@ class Measure:
     kind: str
     protocol: str
 
+    def __str__(self) -> str:
+        floor = "" if self.floor is None else f", floor {self.floor:.4g}"
+        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g}{floor}; {self.kind}, n = {self.n})"
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

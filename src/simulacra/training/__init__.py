@@ -2,6 +2,7 @@
 
 from simulacra.training.fit import Interrupted, carry_out, fit
 from simulacra.training.judge import Judge, Verdict
+from simulacra.training.loop import Loop
 from simulacra.training.observers import Moment, Observer
 from simulacra.training.options import Options
 from simulacra.training.plan import Plan, make_plan
@@ -10,6 +11,7 @@ from simulacra.training.rehearse import rehearse
 __all__ = [
     "Interrupted",
     "Judge",
+    "Loop",
     "Moment",
     "Observer",
     "Options",

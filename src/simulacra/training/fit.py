@@ -199,7 +199,7 @@ class _Run:
         if verdict is None or verdict.stops:
             self.waited = int(self.where.leaders(0 if better else self.waited + 1))
         if better:
-            self.best, self.best_step = verdict, self.loop.steps
+            self.best, self.best_step = verdict and verdict.after(self.best), self.loop.steps
         if self.where.leads:
             if better:
                 self._save_model()

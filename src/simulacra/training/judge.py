@@ -1,12 +1,16 @@
 """A judge says how good a model is on data that it was not trained on; the best one by its verdict is kept.
 
+Where a figure is random itself, the newest model within one standard error of the lowest figure is kept. Of two that
+do not differ by more than the noise the one that has trained longer is the better bet: in a game figures
+fall slowly, and the first to come near the lowest is rarely the best.
+
 Training knows no metric: a judge is handed in. `simulacra.evaluation.judges` has the usual ones.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from simulacra.data import Dataset
@@ -19,20 +23,31 @@ class Verdict:
 
     name:  of the figure, as metrics.jsonl has it: "valid_bits_per_dim".
     value: the figure.
-    error: by how much a value must be below the best one to be better: one standard error of a figure from samples.
+    error: one standard error of a figure from samples: a newer figure is as good as the lowest one within it.
     stops: whether training may end early because there was no better one for a while.
+    lowest: of all figures so far, this one's own where it is the first.
     """
 
     name: str
     value: float
     error: float = 0.0
     stops: bool = True
+    lowest: float | None = None
 
     def better_than(self, best: Verdict | None) -> bool:
-        """Whether this is a new best; any figure is better than none and than one that is no number."""
+        """Whether this is to be kept in the place of the best; any figure is better than none and than no number."""
         if best is None or not math.isfinite(best.value):
             return True
-        return self.value < best.value - self.error
+        return self.value < best.floor + self.error
+
+    def after(self, best: Verdict | None) -> Verdict:
+        """This one, with the lowest figure of both."""
+        known = best is not None and math.isfinite(best.value)
+        return replace(self, lowest=min(self.value, best.floor) if best is not None and known else self.value)
+
+    @property
+    def floor(self) -> float:
+        return self.value if self.lowest is None else self.lowest
 
     def __str__(self) -> str:
         if self.name == "valid_bits_per_dim":

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.parts import convert, to_json
+from simulacra.registry import BUDGET
 from simulacra.schema import arguments
 from simulacra.training.augmentation import Augmentation
 
@@ -71,7 +72,7 @@ class Options:
             raise UsageError(f"ema must be from 0 up to but not including 1, not {self.ema}")
 
 
-BUDGET = ("steps", "epochs", "minutes")
+USUAL_STEPS = 4000  # where neither the user nor the model gives a budget
 FREE_TO_CHANGE = (*BUDGET, "device")  # everything else decides the weights, and must stay when a run is continued
 OF_ONE_PASS = ("batch", "seed", "device")  # what remains to be said where nothing is optimised
 
@@ -87,6 +88,8 @@ def resolve(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
             raise UsageError(f"there is no option {name!r}.{did_you_mean(name, known)}")
     chosen = {name: value for name, value in given.items() if value is not None}
     options = replace(Options(), **dict(defaults))
+    if all(getattr(options, name) is None for name in BUDGET):
+        options = replace(options, steps=USUAL_STEPS)
     if any(name in chosen for name in BUDGET):
         options = replace(options, **dict.fromkeys(BUDGET))
     return replace(options, **chosen)

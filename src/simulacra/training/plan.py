@@ -115,6 +115,11 @@ def make_plan(
         seed_everything(chosen.seed, "weights")
         built: Model = entry.build(dataset.spec.conditioned_on(wanted), **arguments)
     else:
+        if condition:
+            raise UsageError(
+                f"this {model.name} is constructed and conditioned on {', '.join(model.spec.condition) or 'nothing'}: "
+                "leave out condition=, or construct it for data.spec.conditioned_on(...)"
+            )
         refuse_if_changed_by_hand(model)
         built, chosen = model, _chosen(registry.find(model.name), options)
     built.spec.expect(dataset.spec, dataset.name)
