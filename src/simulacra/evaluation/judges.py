@@ -10,8 +10,6 @@ replacement: their means vary by σ²/(n/2) · (1 - 1/2) = σ²/n, as those of t
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -21,7 +19,7 @@ from simulacra.evaluation import fidelity
 from simulacra.evaluation.likelihood import has_likelihood, score_items
 from simulacra.feed import OTHERS, at_once, feed, in_order, slices
 from simulacra.model import Model, evaluating
-from simulacra.randomness import generator, mix
+from simulacra.randomness import generator, mix, some_of
 from simulacra.training.judge import Judge, Verdict
 
 SCORED = 1000  # validation items by which a likelihood or a reconstruction is judged
@@ -89,11 +87,7 @@ def spread_over_halves(fake: np.ndarray, real: np.ndarray, rng: np.random.Genera
 
 def drawn_of(split: Split, most: int, seed: int) -> Split:
     """So many items of a split, drawn by the seed, in their order; all of them where there are no more."""
-    if len(split) <= most:
-        return split
-    chosen = np.sort(np.random.default_rng(mix(seed, "judged")).permutation(len(split))[:most])
-    fields = {name: np.asarray(values[chosen]) for name, values in split.condition.items()}
-    return replace(split, x=np.asarray(split.x[chosen]), condition=fields)
+    return split if len(split) <= most else split.rows(some_of(len(split), most, seed, "judged"))
 
 
 def _samples(model: Model, items: Split, seed: int) -> np.ndarray:

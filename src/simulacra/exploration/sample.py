@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,53 +68,39 @@ def sample(
     wanted = condition_or_classes(model, condition, n)
 
     def drawn(given: Condition, count: int) -> np.ndarray:
-        draw = _mean_draw if mean else _draw
-        return draw(model, given, count, temperature, seed, (sampler, options), progress)
+        draw, signature = (_means if mean else _items)(model, given, temperature)
+        own, items = own_options(model, signature, sampler, options), blank(model, count)
+        reports = not mean and reports_progress(signature)
+        draw_into(items, functools.partial(draw, **own), model, (seed, "sample"), progress, reports)
+        return items
 
     return drawn(wanted, n) if keep is None or judge is None else best_of_draws(model, wanted, keep, judge, drawn)
 
 
-def _draw(
-    model: Model,
-    given: Condition,
-    n: int,
-    temperature: float,
-    seed: int,
-    options: tuple[str | None, Mapping[str, Any] | None],
-    progress: Progress | None,
-) -> np.ndarray:
-    """n draws of p(x)."""
-    source, signature = need(model, Sampler), type(model).sample  # pyright: ignore[reportAttributeAccessIssue]
-    own, items = own_options(model, signature, *options), blank(model, n)
+Draw = Callable[..., Tensor]
+"""(part, noise, **options) -> the items of a part of the condition."""
 
-    def draw(part: slice, noise: Generator, **more: Any) -> Tensor:
+
+def _items(model: Model, given: Condition, temperature: float) -> tuple[Draw, Callable[..., Any]]:
+    """Draws of p(x), and the method whose signature has their options."""
+    source = need(model, Sampler)
+
+    def draw(part: slice, noise: Generator, **options: Any) -> Tensor:
         some, count = given.rows(part), part.stop - part.start
-        return source.sample(count, some, temperature=temperature, generator=noise, **own, **more)
+        return source.sample(count, some, temperature=temperature, generator=noise, **options)
 
-    draw_into(items, draw, model, (seed, "sample"), progress, progress is not None and reports_progress(signature))
-    return items
+    return draw, type(source).sample
 
 
-def _mean_draw(
-    model: Model,
-    given: Condition,
-    n: int,
-    temperature: float,
-    seed: int,
-    options: tuple[str | None, Mapping[str, Any] | None],
-    progress: Progress | None,
-) -> np.ndarray:
-    """E[x|z] of n draws of p(z); the options are those of the prior."""
+def _means(model: Model, given: Condition, temperature: float) -> tuple[Draw, Callable[..., Any]]:
+    """E[x|z] of draws of p(z); the options are those of the prior."""
     need(model, Decoder)
-    codes, items = need(model, Prior), blank(model, n)
-    with evaluating(model):
-        signature = type(codes.prior(1, given.rows(slice(1)))).sample
-    own = own_options(model, signature, *options)
+    source = need(model, Prior)
 
-    def draw(part: slice, noise: Generator) -> Tensor:
+    def draw(part: slice, noise: Generator, **options: Any) -> Tensor:
         some = given.rows(part)
-        z = codes.prior(part.stop - part.start, some).sample(noise, temperature, **own)
+        z = source.prior(part.stop - part.start, some).sample(noise, temperature, **options)
         return decoded(model, z, some)
 
-    draw_into(items, draw, model, (seed, "sample"), progress, reports=False)
-    return items
+    with evaluating(model):
+        return draw, type(source.prior(1, given.rows(slice(1)))).sample
