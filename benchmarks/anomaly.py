@@ -19,8 +19,8 @@ Without --digits a gated-pixelcnn is fitted to digits by class; without --mnist 
 from __future__ import annotations
 
 import numpy as np
+from outliers import arguments, corruptions, described, models, outliers
 from record import conclude
-from strangers import arguments, corruptions, described, models, strangers
 
 import simulacra as sim
 from simulacra.data import Dataset, Split
@@ -52,7 +52,7 @@ def compare(model: Model, data: Dataset, limit: int) -> dict:
             "map": pair(where(model, x, changed, real.condition))
         }
         print(name, found["planted"][name], flush=True)
-    for name, x in strangers(np.asarray(real.x), levels, rng).items():
+    for name, x in outliers(np.asarray(real.x), levels, rng).items():
         found["strange"][name] = judged(usual, scores(model, x, reference))
         print(name, found["strange"][name], flush=True)
     return found

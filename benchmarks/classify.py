@@ -16,9 +16,9 @@ Without --digits a gated-pixelcnn is fitted to digits by class; without --mnist 
 from __future__ import annotations
 
 import numpy as np
+from outliers import arguments, described, models, outliers
 from record import conclude
 from sklearn.neighbors import KNeighborsClassifier
-from strangers import arguments, described, models, strangers
 
 import simulacra as sim
 from simulacra.data import Dataset
@@ -58,7 +58,7 @@ def refusals(found: dict) -> dict:
 
 def foreign(data: Dataset, limit: int) -> list[Dataset]:
     real = np.asarray(data.test.x[:limit])
-    sets = strangers(real, data.spec.grid_levels, np.random.default_rng(0))
+    sets = outliers(real, data.spec.grid_levels, np.random.default_rng(0))
     found = [sim.data.from_arrays(x, levels=data.spec.levels, name=name) for name, x in sets.items()]
     if data.name == "mnist":
         try:

@@ -168,8 +168,8 @@ def naive(model: Autoregressive, x: torch.Tensor, patience: float) -> tuple[floa
     steps, drawn, wanted = WholeSteps(model, len(x), {}, order), noise.flatten(1), x.flatten(1)
     began, done = time.perf_counter(), 0
     for place in order.tolist():
-        steps.look().quantile(drawn[:, place])
-        steps.put(wanted[:, place])
+        steps.conditional().quantile(drawn[:, place])
+        steps.append(wanted[:, place])
         done += 1
         if time.perf_counter() - began > patience:
             break

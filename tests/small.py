@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,11 @@ OWN = {  # of one model alone
     "vqvae": {"prior": "gated-pixelcnn:width=6,layers=2"},
     "vqvae2": {"prior": "gated-pixelcnn:width=6,layers=2"},
 }
+
+
+def named(value: object) -> str:
+    """The name of a test of this value: the same in every process, which an address in memory is not."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))[:60]
 
 
 def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:

@@ -179,7 +179,7 @@ def test_channels_have_names_and_an_order():
     spec = DataSpec(Levels((3, 2, 2), 4))
 
     class Pixelwise(nn.Module):
-        """Green is told by red, as it should be, and red by blue."""
+        """Green depends on red, as it should be, and red by blue."""
 
         def __init__(self):
             super().__init__()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given as forall
 from hypothesis import strategies as st
+from small import named
 
 from simulacra.data import DataSpec
 from simulacra.derived import Derived, Down
@@ -285,7 +286,7 @@ STRANGE = [
 
 
 @every_field
-@pytest.mark.parametrize("strange", STRANGE, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("strange", STRANGE, ids=named)
 def test_whatever_is_given_becomes_columns_of_the_field_or_is_refused(field, strange):
     try:
         found = taken(field, strange)

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small import named
 
 from simulacra import parts
 from simulacra.errors import UsageError
@@ -213,7 +214,7 @@ def test_defaults_are_spelled_out_in_json_and_left_out_in_text():
         (tuple[Animal, ...], Fish(), (Fish(),)),
         (Mapping[str, Animal], {"a": "fish"}, {"a": Fish()}),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_a_value_becomes_what_its_type_wants(annotation, value, expected):
     found = convert(annotation, value, "it")
@@ -272,7 +273,7 @@ def test_a_record_converts_what_it_is_given_as_it_is_made():
         (Hay(), "leader is an animal, and hay is a food"),
         (object(), "leader is an animal, not <object"),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_what_is_no_part_is_refused_with_the_remedy(value, message):
     with pytest.raises(UsageError, match=message):

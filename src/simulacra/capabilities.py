@@ -113,11 +113,11 @@ class Steps(Protocol):
     The walk is deterministic: the same values put give the same distributions, bit for bit, wherever they come from.
     """
 
-    def look(self) -> Factorised:
+    def conditional(self) -> Factorised:
         """p(x_i | what was put before), of the next coordinate of every item, (n,)."""
         ...
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         """The value of that coordinate, (n,) on the data grid; every `put` follows a `look`."""
         ...
 

@@ -62,8 +62,8 @@ def test_the_critic_is_shown_draws_of_the_mode_of_each_label(monkeypatch):
     shown = []
     monkeypatch.setattr(model.critic, "forward", lambda z, c: shown.append((z, c)) or z.sum(1, keepdim=True))
     model.critic_loss(Turn(x, Condition(given)))
-    (drawn, told), (codes, told_too) = shown
-    assert told["label"].tolist() == told_too["label"].tolist() == given["label"].tolist()
+    (drawn, label), (codes, label_again) = shown
+    assert label["label"].tolist() == label_again["label"].tolist() == given["label"].tolist()
     turn = torch.atan2(drawn[:, 1], drawn[:, 0]) / (2 * math.pi / 3)
     assert (turn.round() % 3).tolist() == given["label"].tolist()
     assert torch.equal(codes, model.encode(x, given).mean)
@@ -110,6 +110,6 @@ def test_with_labels_each_class_comes_to_lie_in_a_mode_of_its_own(tmp_path):
     nearest = np.rint(np.arctan2(z[:, 1], z[:, 0]) / (2 * math.pi / 3)) % 3
     assert (nearest == data.test.condition["label"]).mean() > 0.9
     assert np.linalg.norm(z, axis=1).mean() == pytest.approx(2, abs=0.5)
-    x, asked = sim.sample(model, 300), np.arange(300) % 3
+    x, wanted = sim.sample(model, 300), np.arange(300) % 3
     made = ((x[:, None] - np.array([[-1, 0], [1, 0], [0, 1]])) ** 2).sum(-1).argmin(1)
-    assert (made == asked).mean() > 0.9
+    assert (made == wanted).mean() > 0.9

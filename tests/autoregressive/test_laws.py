@@ -132,10 +132,10 @@ def test_log_prob_is_the_sum_of_the_conditionals_met_while_sampling(entry, spec)
     x, each = torch.zeros(n, *spec.shape, dtype=torch.float64), torch.zeros(n, *spec.shape, dtype=torch.float64)
     with torch.no_grad():
         for place, noise in zip(model.order().tolist(), u, strict=True):
-            p = steps.look()
+            p = steps.conditional()
             value = p.quantile(noise)
             x.flatten(1)[:, place], each.flatten(1)[:, place] = value.double(), p.log_each(value)
-            steps.put(value)
+            steps.append(value)
         drawn = x if spec.levels is None else x.byte()
         torch.testing.assert_close(model.log_each(drawn, given), each, rtol=1e-7, atol=1e-7)
         torch.testing.assert_close(model.log_prob(drawn, given), each.flatten(1).sum(1), rtol=1e-7, atol=1e-7)
@@ -244,12 +244,12 @@ def test_progress_tells_what_is_final(entry, spec):
     model = build(entry, spec, orders=1)
     order = model.order()
     for sampler in SAMPLERS:
-        told: list[tuple[Tensor, int, int]] = []
-        final = draw(model, 3, sampler, progress=lambda x, *counts, told=told: told.append((x.clone(), *counts)))
-        assert [total for _, _, total in told] == [spec.dims] * len(told)
-        assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
-        assert told[-1][1] == spec.dims
-        for x, done, _ in told:
+        states: list[tuple[Tensor, int, int]] = []
+        final = draw(model, 3, sampler, progress=lambda x, *counts, states=states: states.append((x.clone(), *counts)))
+        assert [total for _, _, total in states] == [spec.dims] * len(states)
+        assert [done for _, done, _ in states] == sorted(done for _, done, _ in states)
+        assert states[-1][1] == spec.dims
+        for x, done, _ in states:
             assert agree(x.flatten(1)[:, order[:done]], final.flatten(1)[:, order[:done]])
 
 

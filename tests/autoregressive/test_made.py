@@ -108,13 +108,13 @@ def test_what_is_hidden_in_every_order_has_no_gradient_and_does_not_matter(order
 
 
 def test_a_mixture_tells_its_progress_as_that_of_all_items():
-    model, told = double(BINARY, orders=3), []
-    drawn = model.sample(20, generator=torch.Generator().manual_seed(0), progress=lambda *state: told.append(state))
-    done = [count for _, count, _ in told]
+    model, states = double(BINARY, orders=3), []
+    drawn = model.sample(20, generator=torch.Generator().manual_seed(0), progress=lambda *state: states.append(state))
+    done = [count for _, count, _ in states]
     assert done == sorted(done)
     assert done[-1] == 9
-    assert torch.equal(told[-1][0], drawn)
-    assert all(len(x) == 20 and total == 9 for x, _, total in told)
+    assert torch.equal(states[-1][0], drawn)
+    assert all(len(x) == 20 and total == 9 for x, _, total in states)
 
 
 @pytest.mark.parametrize(

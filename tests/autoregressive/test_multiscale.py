@@ -1,4 +1,4 @@
-"""A small image first, then the large one around it: no pixel is told twice, and nothing is lost."""
+"""A small image first, then the large one around it: no pixel is modelled twice, and nothing is lost."""
 
 import pytest
 import torch

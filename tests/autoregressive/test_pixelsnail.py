@@ -12,7 +12,7 @@ from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiscretisedLogisticMixture
 from simulacra.errors import UsageError
 from simulacra.fields import numeric
-from simulacra.nn import LookBack, RightConv2d
+from simulacra.nn import CausalAttention, RightConv2d
 
 SHAPES = [(1, 4, 3), (3, 2, 3), (1, 1, 6), (2, 6, 1), (3, 1, 1)]
 
@@ -56,7 +56,7 @@ def test_the_first_pixel_knows_nothing_but_the_condition():
 
 def test_a_walk_computes_every_activation_once():
     model, calls = snail((3, 4, 5), blocks=2, layers=2), Counter()
-    once_a_pixel = [module for module in model.modules() if isinstance(module, RightConv2d | LookBack)]
+    once_a_pixel = [module for module in model.modules() if isinstance(module, RightConv2d | CausalAttention)]
     for module in once_a_pixel:
         module.register_forward_hook(lambda m, *_: calls.update([m]))
     model.sample(2, sampler="cached")
@@ -70,8 +70,8 @@ def test_keys_and_values_are_those_of_the_rows_before_as_well():
     x[1, :, 1:], x[1, :, 0, 1:], x[1, 0, 0, 0] = x[0, :, 1:], x[0, :, 0, 1:], (x[0, 0, 0, 0] + 1) % 5
     steps = model.steps(2)
     for value in x.flatten(1).T:
-        p = steps.look()
-        steps.put(value)
+        p = steps.conditional()
+        steps.append(value)
     masses = p.log_masses()
     assert (masses[0] != masses[1]).all()
     torch.testing.assert_close(masses, model.conditionals(x).log_masses()[:, 0, -1, -1], rtol=1e-10, atol=1e-10)

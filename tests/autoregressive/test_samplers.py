@@ -30,8 +30,8 @@ def counted(monkeypatch, model, method: str) -> list[int]:
 
 def test_raster_order_goes_by_rows_columns_and_channels():
     x = torch.arange(24).view(2, 4, 3)  # (C, H, W)
-    told = x.flatten()[raster((2, 4, 3))]
-    assert told.tolist() == [x[c, row, column] for row in range(4) for column in range(3) for c in range(2)]
+    walked = x.flatten()[raster((2, 4, 3))]
+    assert walked.tolist() == [x[c, row, column] for row in range(4) for column in range(3) for c in range(2)]
     assert raster((5,)).tolist() == [0, 1, 2, 3, 4]
 
 
@@ -67,17 +67,17 @@ def test_fixed_point_takes_a_sweep_for_each_link_of_the_longest_chain_and_one_to
 
 
 def test_fixed_point_tells_how_many_coordinates_are_final():
-    told = []
-    draw(pixels(GatedPixelCNN, scale=1.0), "fixed-point", progress=lambda x, done, total: told.append((done, total)))
-    assert told[-1] == (24, 24)
-    assert all(done >= sweep for sweep, (done, _) in enumerate(told))  # after i sweeps, i coordinates at least
+    states = []
+    draw(pixels(GatedPixelCNN, scale=1.0), "fixed-point", progress=lambda x, done, total: states.append((done, total)))
+    assert states[-1] == (24, 24)
+    assert all(done >= sweep for sweep, (done, _) in enumerate(states))  # after i sweeps, i coordinates at least
 
 
 def test_rows_are_told_as_they_are_drawn():
-    told = []
-    draw(pixels(GatedPixelCNN), progress=lambda x, done, total: told.append((done, total, int((x != 0).sum()))))
-    assert [done for done, _, _ in told] == [6, 12, 18, 24]
-    assert [drawn for _, _, drawn in told] == sorted(drawn for _, _, drawn in told)
+    states = []
+    draw(pixels(GatedPixelCNN), progress=lambda x, done, total: states.append((done, total, int((x != 0).sum()))))
+    assert [done for done, _, _ in states] == [6, 12, 18, 24]
+    assert [drawn for _, _, drawn in states] == sorted(drawn for _, _, drawn in states)
 
 
 def test_temperature_goes_to_the_most_likely_image():

@@ -186,12 +186,12 @@ def test_a_coordinate_reads_its_memory_and_nothing_else(kind, shape):
     model = made(kind, DataSpec(Levels(shape, 3)))
     order, x = model.order(), items(model.spec, 8)
     start = model.conditionals(x).log_masses().flatten(1, -2)[:, order]
-    for told, place in enumerate(order.tolist()):
+    for index, place in enumerate(order.tolist()):
         changed = x.clone()
         changed.flatten(1)[:, place] = (changed.flatten(1)[:, place] + 1) % 3
         found = model.conditionals(changed).log_masses().flatten(1, -2)[:, order]
         moved = (found != start).flatten(2).any(2).any(0).nonzero().flatten().tolist()
-        assert moved == list(range(told + 1, min(told + model.memory, len(order) - 1) + 1))
+        assert moved == list(range(index + 1, min(index + model.memory, len(order) - 1) + 1))
 
 
 @every_kind
@@ -226,8 +226,8 @@ def test_independent_coordinates_can_be_told_in_any_order_and_a_chain_in_one():
     each = model.log_each(x, order=order).flatten(1)
     for place in order.tolist():
         value = x.flatten(1)[:, place]
-        torch.testing.assert_close(steps.look().log_each(value), each[:, place])
-        steps.put(value)
+        torch.testing.assert_close(steps.conditional().log_each(value), each[:, place])
+        steps.append(value)
     for call in (lambda: chain.steps(4, order=order), lambda: chain.log_each(x, order=order)):
         with pytest.raises(UsageError, match="raster order"):
             call()

@@ -34,24 +34,24 @@ def colours(path) -> dict[tuple[int, ...], int]:
 
 def test_complete_writes_items_completions_mask_and_nats(printed, run, tmp_path):
     words = ["complete", run, "digits", "--mask", "bottom", "-n", "3", "--samples", "2"]
-    told = json.loads(printed(*words, "--out", tmp_path / "c.npz", "--json"))
+    output = json.loads(printed(*words, "--out", tmp_path / "c.npz", "--json"))
     arrays = np.load(tmp_path / "c.npz", allow_pickle=False)
     assert {name: array.shape for name, array in arrays.items()} == {
         "x": (3, 1, 8, 8), "completed": (3, 2, 1, 8, 8), "mask": (1, 8, 8), "nats": (3, 2), "nats_truth": (3,)
     }  # fmt: skip
     assert (arrays["x"] == data.load("digits").test.x[:3]).all()
     assert (arrays["completed"][:, :, :, :4] == arrays["x"][:, None, :, :4]).all()
-    assert (told["unknown"], told["known"], told["unseen"]) == (32, 32, 0)
-    assert told["nats"] == pytest.approx(arrays["nats"].mean())
-    assert told["nats_truth"] == pytest.approx(arrays["nats_truth"].mean())
+    assert (output["unknown"], output["known"], output["unseen"]) == (32, 32, 0)
+    assert output["nats"] == pytest.approx(arrays["nats"].mean())
+    assert output["nats_truth"] == pytest.approx(arrays["nats_truth"].mean())
     assert "lie after" not in printed(*words, "--out", tmp_path / "c.png")
 
 
 def test_complete_says_what_was_not_seen(printed, run, tmp_path):
-    told = printed("complete", run, "digits", "--mask", "top", "-n", "2", "--out", tmp_path / "c.png")
-    assert "32 of 32 known values (100%) lie after an unknown one" in told
-    assert "orderless-nade" in told
-    assert "bits per unknown value" in told
+    output = printed("complete", run, "digits", "--mask", "top", "-n", "2", "--out", tmp_path / "c.png")
+    assert "32 of 32 known values (100%) lie after an unknown one" in output
+    assert "orderless-nade" in output
+    assert "bits per unknown value" in output
 
 
 def test_the_picture_marks_the_unknown_part(printed, run, tmp_path):
@@ -96,8 +96,8 @@ def test_maps_that_cannot_be(refused, runs, run, tmp_path):
 def test_vectors_have_no_map(refused, printed, tmp_path):
     np.savez(tmp_path / "flat.npz", x=data.load("digits").train.x.reshape(-1, 64)[:200])
     printed("fit", "independent", tmp_path / "flat.npz", "--levels", "17", "--out", tmp_path / "run")
-    told = refused("score", tmp_path / "run", tmp_path / "flat.npz", "--levels", "17", "--map", tmp_path / "m.png")
-    assert "(64,) have no map; use --per-item" in told
+    output = refused("score", tmp_path / "run", tmp_path / "flat.npz", "--levels", "17", "--map", tmp_path / "m.png")
+    assert "(64,) have no map; use --per-item" in output
 
 
 # classify
@@ -105,28 +105,34 @@ def test_vectors_have_no_map(refused, printed, tmp_path):
 
 def test_classify_as_json_and_per_item(printed, run, tmp_path):
     words = ["classify", run, "digits", "--limit", "150", "--prior", "train"]
-    told = json.loads(printed(*words, "--per-item", tmp_path / "new" / "items.csv", "--json"))
-    assert set(told) == {
+    output = json.loads(printed(*words, "--per-item", tmp_path / "new" / "items.csv", "--json"))
+    assert set(output) == {
         "model", "data", "split", "n", "accuracy", "standard_error", "cross_entropy", "prior", "reject", "two_sided",
         "low", "high", "refused", "accuracy_accepted", "foreign",
     }  # fmt: skip
-    assert (told["n"], told["prior"], told["reject"], told["high"], told["foreign"]) == (150, "train", 0.01, None, [])
+    assert (output["n"], output["prior"], output["reject"], output["high"], output["foreign"]) == (
+        150,
+        "train",
+        0.01,
+        None,
+        [],
+    )
     rows = list(csv.DictReader((tmp_path / "new" / "items.csv").read_text().splitlines()))
     assert list(rows[0]) == ["index", "label", "predicted", "probability", "log_prob", "refused"]
-    assert np.mean([row["label"] == row["predicted"] for row in rows]) == pytest.approx(told["accuracy"])
-    assert np.mean([float(row["log_prob"]) < told["low"] for row in rows]) == pytest.approx(told["refused"])
+    assert np.mean([row["label"] == row["predicted"] for row in rows]) == pytest.approx(output["accuracy"])
+    assert np.mean([float(row["log_prob"]) < output["low"] for row in rows]) == pytest.approx(output["refused"])
 
 
 def test_foreign_sets_are_named_with_their_share(printed, run, tmp_path):
     noise = np.random.default_rng(0).integers(0, 17, (40, 8, 8), dtype=np.uint8)
     np.save(tmp_path / "noise.npy", noise)
     np.save(tmp_path / "dark.npy", noise // 6)
-    told = printed(
+    output = printed(
         "classify", run, "digits", "--limit", "110", "--foreign", tmp_path / "noise.npy", tmp_path / "dark.npy"
     )
-    assert "items of noise" in told
-    assert "of 40 items of dark" in told
-    assert "accuracy" in told
+    assert "items of noise" in output
+    assert "of 40 items of dark" in output
+    assert "accuracy" in output
 
 
 def test_a_folder_of_foreign_pictures_is_brought_to_size(printed, run, refused, tmp_path):
@@ -134,8 +140,10 @@ def test_a_folder_of_foreign_pictures_is_brought_to_size(printed, run, refused, 
         (tmp_path / "photos").mkdir(exist_ok=True)
         pixel = np.random.default_rng(i).integers(0, 17, (20, 30), dtype=np.uint8)
         Image.fromarray(pixel).save(tmp_path / "photos" / f"{i}.png")
-    told = json.loads(printed("classify", run, "digits", "--limit", "110", "--foreign", tmp_path / "photos", "--json"))
-    assert [(one["name"], one["n"]) for one in told["foreign"]] == [("photos", 12)]
+    output = json.loads(
+        printed("classify", run, "digits", "--limit", "110", "--foreign", tmp_path / "photos", "--json")
+    )
+    assert [(one["name"], one["n"]) for one in output["foreign"]] == [("photos", 12)]
 
 
 def test_models_that_cannot_classify(refused, runs, run):
@@ -176,10 +184,10 @@ def test_a_terminal_shows_every_pixel_in_half_a_character(name):
         assert (image[1 : 1 + height, left : left + width] == pixel).all()
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=60)
     console.print(blocks(image))
-    told = console.file.getvalue()
-    assert told.count("▀") == image.shape[1] * -(-image.shape[0] // 2)
+    output = console.file.getvalue()
+    assert output.count("▀") == image.shape[1] * -(-image.shape[0] // 2)
     red, green, blue = image[1, 1]
-    assert f"48;2;{red};{green};{blue}m▀" in told  # the second row of pixels is the background of the first line
+    assert f"48;2;{red};{green};{blue}m▀" in output  # the second row of pixels is the background of the first line
 
 
 def test_items_larger_than_the_terminal_shrink():

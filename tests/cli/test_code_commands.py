@@ -38,9 +38,9 @@ def size(path) -> tuple[int, int]:
 
 
 def test_a_manifold_is_a_plane_of_items(printed, run, tmp_path):
-    told = printed("manifold", run, "--side", "4", "--out", tmp_path / "m.npz")
-    assert "dimension 0 to the right and 1 upwards" in told
-    assert "12.5 % to 87.5 %" in told
+    output = printed("manifold", run, "--side", "4", "--out", tmp_path / "m.npz")
+    assert "dimension 0 to the right and 1 upwards" in output
+    assert "12.5 % to 87.5 %" in output
     items = np.load(tmp_path / "m.npz")["x"]
     assert (items == sim.manifold(sim.load(run), side=4).items).all()
     printed("manifold", run, "--side", "4", "--dims", "1", "0", "--out", tmp_path / "m.png")
@@ -48,9 +48,9 @@ def test_a_manifold_is_a_plane_of_items(printed, run, tmp_path):
 
 
 def test_a_traversal_says_what_its_rows_are_sorted_by(printed, runs, tmp_path):
-    told = printed("traverse", runs["vae"], "digits", "--index", "3", "--out", tmp_path / "t.npz")
-    assert "2 of 2 dimensions" in told
-    assert "KL: nats" in told
+    output = printed("traverse", runs["vae"], "digits", "--index", "3", "--out", tmp_path / "t.npz")
+    assert "2 of 2 dimensions" in output
+    assert "KL: nats" in output
     arrays = np.load(tmp_path / "t.npz")
     assert arrays["x"].shape == (2, 9, 1, 8, 8)
     assert sorted(arrays["dims"]) == [0, 1]
@@ -85,8 +85,8 @@ def _walk(printed, words, path, folder):
 
 
 def test_neighbours_are_training_items(printed, runs, tmp_path):
-    told = printed("neighbours", runs["vae"], "digits", "-n", "4", "--out", tmp_path / "n.npz")
-    assert "4 samples above the nearest of 1,258 training items" in told
+    output = printed("neighbours", runs["vae"], "digits", "-n", "4", "--out", tmp_path / "n.npz")
+    assert "4 samples above the nearest of 1,258 training items" in output
     arrays, train = np.load(tmp_path / "n.npz"), data.load("digits").train.x
     assert (arrays["x"][1] == train[arrays["index"]]).all()
     assert (arrays["x"][2] == train[arrays["index_by_code"]]).all()
@@ -103,9 +103,9 @@ def test_health_has_figures_and_advice(printed, run):
     assert set(found["findings"]) == {"active_units", "kl", "collapsed"}
     for finding in found["findings"].values():
         assert set(finding) == {"value", "of", "each", "advice"}
-    told = printed("health", run, "digits", "--limit", "50")
-    assert "active units" in told
-    assert "50 test items" in told
+    output = printed("health", run, "digits", "--limit", "50")
+    assert "active units" in output
+    assert "50 test items" in output
 
 
 def test_fit_ends_with_the_health_of_models_with_an_encoder(printed, tmp_path):
@@ -113,9 +113,9 @@ def test_fit_ends_with_the_health_of_models_with_an_encoder(printed, tmp_path):
     assert "active units" in printed(
         "fit", "vae", *words, tmp_path / "vae", "--network", "dense:hidden=8", "--latent", "2"
     )
-    told = printed("fit", "dcgan", *words, tmp_path / "dcgan", "--width", "4", "--latent", "4")
-    assert "done" in told
-    assert "active units" not in told
+    output = printed("fit", "dcgan", *words, tmp_path / "dcgan", "--width", "4", "--latent", "4")
+    assert "done" in output
+    assert "active units" not in output
 
 
 # edit and attribute
@@ -138,10 +138,10 @@ def test_an_item_and_its_picture_are_edited_alike(printed, run, tmp_path):
 def test_a_picture_of_another_kind_is_refused_and_resized_if_asked(printed, refused, run, tmp_path):
     folder = pictures_of_digits(tmp_path)
     out = ["--dim", "0=1", "--out", tmp_path / "e.npz"]
-    told = refused("edit", run, folder / "tall.png", *out)
-    assert "8×8 grey" in told
-    assert "20×30 grey" in told
-    assert "--resize" in told
+    output = refused("edit", run, folder / "tall.png", *out)
+    assert "8×8 grey" in output
+    assert "20×30 grey" in output
+    assert "--resize" in output
     assert "8×8 colour" in refused("edit", run, folder / "colour.png", *out)
     assert not (tmp_path / "e.npz").exists()
     printed("edit", run, folder / "colour.png", *out, "--resize")
@@ -152,8 +152,8 @@ def test_a_picture_of_another_kind_is_refused_and_resized_if_asked(printed, refu
 
 def test_an_attribute_in_a_file_edits_as_the_classes_do(printed, refused, runs, tmp_path):
     out = tmp_path / "a.npz"
-    told = printed("attribute", runs["vae"], "digits", "--with", "8", "--out", out)
-    assert "from all other classes to 8: 2 numbers" in told
+    output = printed("attribute", runs["vae"], "digits", "--with", "8", "--out", out)
+    assert "from all other classes to 8: 2 numbers" in output
     printed("edit", runs["vae"], "digits:0", "--toward", f"{out}=2", "--out", tmp_path / "file.npz")
     printed("edit", runs["vae"], "digits:0", "--toward", "8=2", "--out", tmp_path / "class.npz")
     one, other = (np.load(tmp_path / f"{name}.npz")["x"] for name in ("file", "class"))

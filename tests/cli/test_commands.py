@@ -14,8 +14,8 @@ from simulacra.cli import COMMANDS, main
 
 
 def test_help_lists_every_command(printed):
-    told = printed("--help")
-    assert all(command in told for command in COMMANDS)
+    output = printed("--help")
+    assert all(command in output for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -28,16 +28,16 @@ def test_every_command_has_help(command, capsys):
 def test_help_of_fit_is_the_schema_of_the_model(capsys):
     with pytest.raises(SystemExit):
         main(["fit", "vae", "--help"])
-    told = capsys.readouterr().out
-    assert "--latent INT" in told
-    assert "coordinates of a code z (default: 20)" in told
+    output = capsys.readouterr().out
+    assert "--latent INT" in output
+    assert "coordinates of a code z (default: 20)" in output
 
 
 def test_data_tells_what_was_understood(printed):
-    told = json.loads(printed("data", "digits", "--json"))
-    assert told["shape"] == [1, 8, 8]
-    assert told["levels"] == 17
-    assert sum(told["splits"].values()) == 1797
+    output = json.loads(printed("data", "digits", "--json"))
+    assert output["shape"] == [1, 8, 8]
+    assert output["levels"] == 17
+    assert sum(output["splits"].values()) == 1797
     assert "17 levels" in printed("data", "digits")
 
 
@@ -56,9 +56,9 @@ def test_score_of_a_density_is_exact_and_of_a_vae_a_bound(printed, runs):
 def test_score_says_which_estimator_and_how_many_of_its_draws_count(printed, runs, refused):
     words = ["score", runs["vae"], "digits", "--limit", "8", "--samples", "6"]
     assert "importance, K = 6" in printed(*words)
-    told = printed(*words, "--estimator", "ais", "--temperatures", "3")
-    assert "bound, ais, K = 6" in told
-    assert "median effective sample size" in told
+    output = printed(*words, "--estimator", "ais", "--temperatures", "3")
+    assert "bound, ais, K = 6" in output
+    assert "median effective sample size" in output
     record = json.loads(printed(*words, "--estimator", "prior", "--json"))
     assert (record["kind"], record["estimator"]) == ("bound", "prior")
     assert 1 <= record["effective_sample_size"] <= 6
@@ -149,8 +149,8 @@ def test_fresh_leaves_the_old_run_alone(printed, runs):
 
 
 def test_dry_run_writes_nothing(printed, tmp_path):
-    told = printed("fit", "vae", "digits", "--dry-run", "--out", tmp_path / "run")
-    assert "parameters" in told
+    output = printed("fit", "vae", "digits", "--dry-run", "--out", tmp_path / "run")
+    assert "parameters" in output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -43,7 +43,7 @@ def test_finetune_prints_a_table_and_writes_every_draw(printed, runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "output"),
     [
         (["--labels", "2000"], "cannot keep 2,000 labels"),
         (["--labels", "5"], "cannot keep 5 labels"),
@@ -53,16 +53,16 @@ def test_finetune_prints_a_table_and_writes_every_draw(printed, runs, tmp_path):
         (["--out", "few.csv"], ".json"),
     ],
 )
-def test_finetune_refuses_before_it_trains(refused, runs, words, told):
-    assert told in refused("finetune", runs["vae"], "digits", *words)
+def test_finetune_refuses_before_it_trains(refused, runs, words, output):
+    assert output in refused("finetune", runs["vae"], "digits", *words)
     assert not (runs["vae"] / "finetune.json").exists()
 
 
 def test_models_that_few_labels_are_not_for(refused, runs, tmp_path):
     assert "no encoder" in refused("finetune", runs["dcgan"], "digits")
     out = ["--out", tmp_path / "run"]
-    told = refused("fit", "vae", "digits", "--condition", "label", "--labels", "20", *out)
-    assert "m2" in told
+    output = refused("fit", "vae", "digits", "--condition", "label", "--labels", "20", *out)
+    assert "m2" in output
     assert "--condition label" in refused("fit", "m2", "digits", "--labels", "20", *out)
     assert "cannot keep 9 labels" in refused("fit", "m2", "digits", "--condition", "label", "--labels", "9", *out)
     assert not (tmp_path / "run").exists()

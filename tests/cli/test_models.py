@@ -100,8 +100,8 @@ def test_unknown_data_are_refused(refused):
 
 def test_fitting_in_closed_form_from_the_command_line(printed, tmp_path):
     words = ["fit", "markov", "digits", "--out", tmp_path / "run"]
-    told = json.loads(printed(*words, "--json"))
-    assert (told["stopped_by"], told["parameters"]) == ("closed form", 16 * (1 + 63 * 17))
+    output = json.loads(printed(*words, "--json"))
+    assert (output["stopped_by"], output["parameters"]) == ("closed form", 16 * (1 + 63 * 17))
     assert "one pass" in printed(*words)
     scores = json.loads(printed("score", tmp_path / "run", "digits", "--json"))
     assert scores["kind"] == "exact"
@@ -111,9 +111,9 @@ def test_fitting_in_closed_form_from_the_command_line(printed, tmp_path):
 def test_options_without_a_meaning_are_not_offered_and_are_refused_with_the_reason(refused, capsys, tmp_path):
     with pytest.raises(SystemExit):
         main(["fit", "markov", "--help"])
-    told = capsys.readouterr().out
-    assert all(flag in told for flag in ("--memory", "--smoothing", "--batch", "--seed", "--device"))
-    assert not any(flag in told for flag in ("--steps", "--learning-rate", "--ema", "--patience"))
+    output = capsys.readouterr().out
+    assert all(flag in output for flag in ("--memory", "--smoothing", "--batch", "--seed", "--device"))
+    assert not any(flag in output for flag in ("--steps", "--learning-rate", "--ema", "--patience"))
     for words in (["--steps", "3"], ["--learning-rate=0.1"]):
         assert "in one pass" in refused("fit", "markov", "digits", "--out", tmp_path / "run", *words)
     assert "2^46.9" in refused("fit", "markov", "digits", "--memory", "9", "--out", tmp_path / "run")
@@ -127,6 +127,6 @@ def test_options_without_a_meaning_are_not_offered_and_are_refused_with_the_reas
 def test_an_argument_that_may_be_left_out_is_described_as_what_it_is_when_given(model, flag, capsys):
     with pytest.raises(SystemExit):
         main(["fit", model, "--help"])
-    told = capsys.readouterr().out
-    assert flag in told
-    assert "None" not in told
+    output = capsys.readouterr().out
+    assert flag in output
+    assert "None" not in output

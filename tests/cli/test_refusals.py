@@ -42,18 +42,18 @@ def test_a_run_that_is_not_there_or_is_something_else(refused, tmp_path):
 
 
 def test_a_run_made_with_other_settings_lists_the_keys(refused, runs):
-    told = refused(
+    output = refused(
         "fit", "vae", "digits", "--steps", "3", "--out", runs["vae"], "--network", "dense:hidden=9", "--latent", "2"
     )
-    assert "model.network.hidden (8 there, 9 now)" in told
-    assert "latent" not in told
-    assert "--fresh" in told
+    assert "model.network.hidden (8 there, 9 now)" in output
+    assert "latent" not in output
+    assert "--fresh" in output
 
 
 def test_score_of_a_gan_says_why_and_what_instead(refused, runs):
-    told = refused("score", runs["dcgan"], "digits")
-    assert "no probability" in told
-    assert "evaluate" in told
+    output = refused("score", runs["dcgan"], "digits")
+    assert "no probability" in output
+    assert "evaluate" in output
 
 
 def test_verbs_without_the_ability(refused, runs):
@@ -84,9 +84,9 @@ def test_a_folder_of_mixed_sizes_offers_resize(refused, printed, tmp_path):
         side = 8 if i else 10
         pixels = np.random.default_rng(i).integers(0, 256, (side, side), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-    told = refused("fit", "vae", tmp_path, "--out", tmp_path / "run", code=1)
-    assert "0.png" in told
-    assert "--resize" in told
+    output = refused("fit", "vae", tmp_path, "--out", tmp_path / "run", code=1)
+    assert "0.png" in output
+    assert "--resize" in output
     assert json.loads(printed("data", tmp_path, "--resize", "8", "--json"))["shape"] == [1, 8, 8]
 
 

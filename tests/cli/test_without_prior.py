@@ -20,22 +20,22 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("flags", [(), ("--label", "3"), ("--n", "0")])
 def test_sample_says_that_there_is_no_distribution_whatever_else_is_wrong(refused, run, flags):
-    told = refused("sample", run, *flags)
-    assert "autoencoder cannot sample: it has no distribution" in told
-    assert "fit a vae, aae or dcgan" in told
+    output = refused("sample", run, *flags)
+    assert "autoencoder cannot sample: it has no distribution" in output
+    assert "fit a vae, aae or dcgan" in output
     assert not (run / "samples.png").exists()
 
 
 def test_score_says_that_an_error_is_no_probability(refused, run):
-    told = refused("score", run, "digits")
-    assert "error of a reconstruction" in told
-    assert "`simulacra encode` gives its codes" in told
+    output = refused("score", run, "digits")
+    assert "error of a reconstruction" in output
+    assert "`simulacra encode` gives its codes" in output
 
 
 def test_interpolate_needs_items_for_its_ends(refused, printed, run):
-    told = refused("interpolate", run)
-    assert "no prior" in told
-    assert "DATA" in told
+    output = refused("interpolate", run)
+    assert "no prior" in output
+    assert "DATA" in output
     printed("interpolate", run, "digits", "--rows", "2", "--steps", "3")
 
 
@@ -49,9 +49,11 @@ def test_codes_and_reconstructions_are_to_be_had(printed, run, tmp_path):
 
 
 def test_after_fit_only_commands_are_named_that_work(printed, run):
-    told = printed("fit", "autoencoder", "digits", "--steps", "3", "--network", "dense:hidden=8,layers=2", "--out", run)
-    assert "next: simulacra reconstruct" in told
-    assert "simulacra sample" not in told
+    output = printed(
+        "fit", "autoencoder", "digits", "--steps", "3", "--network", "dense:hidden=8,layers=2", "--out", run
+    )
+    assert "next: simulacra reconstruct" in output
+    assert "simulacra sample" not in output
 
 
 def test_evaluate_without_labels_has_nothing_to_measure_and_says_so(refused, run, tmp_path):

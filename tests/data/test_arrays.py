@@ -100,7 +100,7 @@ def test_objects_are_refused_and_never_unpickled(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (np.arange(39), "39 labels for 40 items"),
         (np.arange(40) - 1, "label -1 at index 0"),
@@ -109,14 +109,14 @@ def test_objects_are_refused_and_never_unpickled(tmp_path):
         (np.zeros((40, 10), int), "shape"),
     ],
 )
-def test_wrong_labels_are_named(tmp_path, pixels, labels, told):
+def test_wrong_labels_are_named(tmp_path, pixels, labels, message):
     np.savez(tmp_path / "l.npz", x=pixels, y=labels)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         data.load(tmp_path / "l.npz")
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (np.zeros((5, 8, 8), complex), "uint8"),
         (np.zeros((5, 8, 8, 8), np.uint8), "shape"),
@@ -127,9 +127,9 @@ def test_wrong_labels_are_named(tmp_path, pixels, labels, told):
         (np.array(["a", "b"]), "holds <U1"),
     ],
 )
-def test_what_is_no_data_set_is_told(tmp_path, values, told):
+def test_what_is_no_data_set_is_refused(tmp_path, values, message):
     np.save(tmp_path / "v.npy", values)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         data.load(tmp_path / "v.npy")
 
 

@@ -75,9 +75,9 @@ def test_mixed_sizes_and_modes_are_named_and_can_be_resized(tmp_path, write_imag
     Image.fromarray(random.integers(0, 256, (20, 10, 3), dtype=np.uint8)).save(tmp_path / "m" / "tall.png")
     with pytest.raises(
         DataError, match=r"5 16×12 grey \(such as 000.png\), 1 10×20 colour \(such as tall.png\)"
-    ) as told:
+    ) as refusal:
         data.load(tmp_path / "m")
-    assert "--resize 10" in str(told.value)
+    assert "--resize 10" in str(refusal.value)
     assert data.load(tmp_path / "m", resize=8).spec.shape == (3, 8, 8)  # one is in colour, so all are
     assert data.load(tmp_path / "m", resize=(4, 6)).spec.shape == (3, 4, 6)
 
@@ -160,10 +160,10 @@ def test_one_bad_file_is_listed_with_its_reason(folder, spoil, reason):
 def test_many_bad_files_stop_the_reading(folder, spoil, reason):
     for i in range(3):
         spoil(folder / f"00{i}.png")
-    with pytest.raises(DataError, match="3 of 40 images are unreadable") as told:
+    with pytest.raises(DataError, match="3 of 40 images are unreadable") as refusal:
         data.load(folder)
-    assert "000.png" in str(told.value)
-    assert reason in str(told.value)
+    assert "000.png" in str(refusal.value)
+    assert reason in str(refusal.value)
 
 
 def test_a_folder_without_images_says_what_it_holds(tmp_path):

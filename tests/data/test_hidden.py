@@ -14,10 +14,10 @@ def test_classes_take_turns(label, seed, data):
     """No class that has an item left has two fewer than another."""
     label = np.array(label)
     kept = labelled_items(label, 4, data.draw(st.integers(4, len(label))), seed)
-    told, held = np.bincount(label[kept], minlength=4), np.bincount(label, minlength=4)
+    shown, held = np.bincount(label[kept], minlength=4), np.bincount(label, minlength=4)
     assert (np.diff(kept) > 0).all()
-    left = told < held
-    assert told.max() - min(told[left], default=told.max()) <= 1
+    left = shown < held
+    assert shown.max() - min(shown[left], default=shown.max()) <= 1
 
 
 def test_more_labels_only_add_items_and_other_seeds_draw_others():
@@ -30,10 +30,10 @@ def test_more_labels_only_add_items_and_other_seeds_draw_others():
 
 def test_the_training_items_keep_their_pixels_and_few_labels_and_the_examiner_keeps_his(digits):
     few = hide_labels(digits, "label", 20, 0)
-    told = few.train.field("label") != HIDDEN
+    labelled = few.train.field("label") != HIDDEN
     assert few.train.x is digits.train.x
-    assert np.bincount(few.train.field("label")[told]).tolist() == [2] * 10
-    assert (few.train.field("label")[told] == digits.train.field("label")[told]).all()
+    assert np.bincount(few.train.field("label")[labelled]).tolist() == [2] * 10
+    assert (few.train.field("label")[labelled] == digits.train.field("label")[labelled]).all()
     assert (few.valid.field("label") == HIDDEN).all()
     assert few.test is digits.test
     assert (digits.train.field("label") >= 0).all()

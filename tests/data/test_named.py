@@ -41,10 +41,12 @@ def offline(monkeypatch):
     ],
 )
 def test_offline_names_the_file_its_hash_and_the_place(name, file, digest, offline, cache):
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as refusal:
         data.load(name)
-    assert all(part in str(told.value) for part in (file, digest, str(cache / "downloads" / name), "$SIMULACRA_DATA"))
-    assert len(str(told.value).splitlines()) <= 2
+    assert all(
+        part in str(refusal.value) for part in (file, digest, str(cache / "downloads" / name), "$SIMULACRA_DATA")
+    )
+    assert len(str(refusal.value).splitlines()) <= 2
 
 
 def test_a_download_is_checked_and_kept(tmp_path, monkeypatch):

@@ -59,13 +59,13 @@ def test_the_squared_error_is_that_of_the_reconstructions():
 
 
 class Copier:
-    """Samples that are items it was given, in the classes that are asked for."""
+    """Samples that are items it was given, in the classes of the condition."""
 
     def __init__(self, x: np.ndarray) -> None:
-        self.x, self.asked = torch.from_numpy(np.array(x)), []
+        self.x, self.conditions = torch.from_numpy(np.array(x)), []
 
     def __call__(self, n, condition=None, temperature=1.0, generator=None):
-        self.asked.append({name: values.tolist() for name, values in condition.items()})
+        self.conditions.append({name: values.tolist() for name, values in condition.items()})
         return self.x[torch.randint(len(self.x), (n,), generator=generator)]
 
 
@@ -79,7 +79,7 @@ def test_the_distance_is_from_fixed_noise_with_the_classes_of_the_items(monkeypa
     assert same(weights(model), before)
     assert one == again
     assert one != judge(model, data, 1)
-    assert copier.asked[0]["label"] == data.valid.field("label").tolist()
+    assert copier.conditions[0]["label"] == data.valid.field("label").tolist()
     assert (one.name, one.stops) == ("valid_frechet_distance", False)
     fitted = judge.features
     assert judge(model, replace(data, train=data.test), 0) == one  # the features are fitted once

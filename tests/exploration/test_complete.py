@@ -163,8 +163,8 @@ def test_items_with_masks_of_their_own_may_have_different_orders():
     alone = [completion_nats(made, found.completed[i], unknown[i])[0] for i in range(6)]
     np.testing.assert_allclose(found.nats[:, 0], alone, rtol=1e-4)
     for mask, unseen in zip(unknown, found.unseen, strict=True):
-        told = mask.flatten()[made.order(torch.from_numpy(mask)).numpy()]
-        assert unseen == (~told[told.argmax() :]).sum()
+        known = mask.flatten()[made.order(torch.from_numpy(mask)).numpy()]
+        assert unseen == (~known[known.argmax() :]).sum()
 
 
 def test_real_numbers_are_completed_by_densities():

@@ -136,7 +136,7 @@ def test_the_elbo_is_the_likelihood_less_the_divergences():
     torch.testing.assert_close(elbo, likelihood - kl.sum(0), rtol=1e-9, atol=1e-9)
 
 
-def told(model: LadderVAE, z: Tensor, x: Tensor, given) -> list[Tensor]:
+def parameters_of(model: LadderVAE, z: Tensor, x: Tensor, given) -> list[Tensor]:
     """What the posterior says of each layer when the codes are z."""
     q, said = model.encode(x, given), []
     layers = iter(z.split([layer.numel() for layer in model.layers], dim=1))
@@ -153,12 +153,15 @@ def test_a_layer_knows_those_above_and_none_below():
     model, x, given = ladder(), items(GREY, 1), {"label": 0}
     z = torch.randn(1, size_of(model)).double()
     starts = list(itertools.accumulate((layer.numel() for layer in model.layers), initial=0))
-    before = told(model, z, x, given)
+    before = parameters_of(model, z, x, given)
     assert [tuple(mean.shape[1:]) for mean in before] == [tuple(layer) for layer in model.layers]
     for layer, (start, end) in enumerate(itertools.pairwise(starts)):
         moved = z.clone()
         moved[:, start:end] += 1
-        changed = [not torch.equal(one, other) for one, other in zip(before, told(model, moved, x, given), strict=True)]
+        changed = [
+            not torch.equal(one, other)
+            for one, other in zip(before, parameters_of(model, moved, x, given), strict=True)
+        ]
         assert changed == [below > layer for below in range(len(model.layers))]
 
 

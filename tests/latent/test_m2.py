@@ -38,7 +38,7 @@ def steady(monkeypatch):
 
 
 def by_hand(model: M2, x: Tensor, y: int) -> Tensor:
-    """What one item costs, told or not, by eq. 6, 7 and 9."""
+    """What one item costs, labelled or not, by eq. 6, 7 and 9."""
     log_q = model.log_class_probs(x)[0]
     cost = torch.stack([math.log(3) - model.elbo(x, {"label": c})[0] for c in range(3)])
     if y < 0:
@@ -48,16 +48,16 @@ def by_hand(model: M2, x: Tensor, y: int) -> Tensor:
 
 @pytest.mark.parametrize("network", ["dense", "conv"])
 def test_the_loss_is_the_mean_of_what_items_cost_by_hand(steady, network):
-    """Classes told and not in one batch, in one pass; also where all are told, or none."""
+    """Labelled and unlabelled items in one batch, in one pass; also where all are labelled, or none."""
     model, x = small(network=network), items(IMAGES, 6)
-    for told in ([0, -1, 2, -1, -1, 1], [-1] * 6, [2, 1, 0, 0, 1, 1]):
-        loss = torch.stack(list(model.loss(Turn(x, of_classes(torch.tensor(told)))).values())).sum()
-        expected = torch.stack([by_hand(model, x[i : i + 1], y) for i, y in enumerate(told)]).mean()
+    for classes in ([0, -1, 2, -1, -1, 1], [-1] * 6, [2, 1, 0, 0, 1, 1]):
+        loss = torch.stack(list(model.loss(Turn(x, of_classes(torch.tensor(classes)))).values())).sum()
+        expected = torch.stack([by_hand(model, x[i : i + 1], y) for i, y in enumerate(classes)]).mean()
         torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_the_bound_of_an_item_whose_class_is_unknown_is_that_of_the_marginal(steady):
-    """-1 asks for -U(x), which is what training minimises; items that are told keep theirs, wherever they stand."""
+    """-1 asks for -U(x), which is what training minimises; labelled items keep their classes, wherever they stand."""
     model, x = small(), items(IMAGES, 6)
     y = torch.tensor([0, -1, 2, -1, -1, 1])
     bounds = model.elbo(x, {"label": y})
@@ -112,10 +112,10 @@ def test_the_bound_of_the_marginal_is_tight_where_both_posteriors_are_exact():
     assert cost.item() == pytest.approx(-(torch.logsumexp(nats, 1) - math.log(3)).mean().item(), abs=1e-6)
 
 
-def gradients(model: M2, told: list[int]) -> dict[str, float]:
+def gradients(model: M2, classes: list[int]) -> dict[str, float]:
     model.zero_grad(set_to_none=True)
     torch.stack(
-        list(model.loss(Turn(items(IMAGES, len(told)), of_classes(torch.tensor(told)))).values())
+        list(model.loss(Turn(items(IMAGES, len(classes)), of_classes(torch.tensor(classes)))).values())
     ).sum().backward()
     parts = {"classifier": model.classifier, "encoder": model.encoder, "decoder": model.decoder}
     return {name: sum(p.grad.abs().sum().item() for p in part.parameters()) for name, part in parts.items()}

@@ -136,7 +136,7 @@ def test_every_prior_has_a_bound_that_rises_to_p(prior):
 def test_a_vampprior_is_the_encoders_answer_to_its_pseudo_inputs():
     model = small(prior=VampPrior(components=3)).eval()
     u = model.codes.pseudo_inputs.tanh()
-    q = model.codes.posterior(model.encoder.of_real(u, {}).unflatten(1, (2, 2)))
+    q = model.codes.posterior(model.encoder.from_centred(u, {}).unflatten(1, (2, 2)))
     z = torch.randn(5, 2).double()
     each = torch.stack([q[[i] * 5].log_prob(z) for i in range(3)])
     torch.testing.assert_close(model.prior(5).log_prob(z), torch.logsumexp(each, 0) - math.log(3))
@@ -193,7 +193,7 @@ def test_a_fixed_gaussian_is_squared_error_and_a_constant():
 def test_conv_networks_see_and_paint_every_pixel_of_any_size(shape):
     model = VAE(DataSpec(Levels(shape, 4)), latent=3, network=Conv(width=4)).double().eval()
     x = torch.rand(1, *shape).double().requires_grad_()
-    (seen,) = torch.autograd.grad(model.encoder.of_real(x, {}).square().sum(), x)
+    (seen,) = torch.autograd.grad(model.encoder.from_centred(x, {}).square().sum(), x)
     assert (seen != 0).double().mean() > 0.7  # some units are off
     raw = model.decoder(torch.randn(2, 3).double(), {})
     assert raw.shape == (2, *shape, model.likelihood.parameters)

@@ -357,7 +357,7 @@ def test_the_refusal_of_grids_names_the_most_that_fit(size):
         small(vqvae2, spec, grids=most + 1)
 
 
-@pytest.mark.parametrize("asked", ["log_prob_bound", "log_weights"])
-def test_a_bound_of_no_samples_is_refused(asked):
+@pytest.mark.parametrize("bound", ["log_prob_bound", "log_weights"])
+def test_a_bound_of_no_samples_is_refused(bound):
     with pytest.raises(UsageError, match="at least one sample, not 0"):
-        getattr(small(), asked)(items(GREY, 1), {"label": 0}, samples=0)
+        getattr(small(), bound)(items(GREY, 1), {"label": 0}, samples=0)

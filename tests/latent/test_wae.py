@@ -115,11 +115,11 @@ def test_the_loss_is_the_reconstruction_and_the_weighted_gap():
     torch.testing.assert_close(found[50.0]["mmd"], 50 * found[1.0]["mmd"])
 
 
-@pytest.mark.parametrize(("prior", "told"), [("gaussian", True), ("ring", False)])
-def test_a_decoder_is_told_the_class_unless_the_code_says_it(prior, told):
+@pytest.mark.parametrize(("prior", "sees"), [("gaussian", True), ("ring", False)])
+def test_a_decoder_sees_the_class_unless_the_code_says_it(prior, sees):
     model, z, x = small(prior=prior), normal(2, 2), items(LABELLED, 2)
     one, other = (model.decode(z, {"label": label}).mean for label in (0, 1))
-    assert torch.equal(one, other) != told
+    assert torch.equal(one, other) != sees
     codes = [model.encode(x, {"label": label}).mean for label in (0, 1)]
     assert torch.equal(*codes)  # the encoder never is
 

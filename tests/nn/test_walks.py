@@ -66,7 +66,7 @@ def test_within_a_pixel_a_group_reads_the_groups_before_it(strict):
     assert jacobian(layer, 3, 1, 2).view(2, 6, 2, 3)[1, :, 0].all()  # and everything of the pixel on the left
 
 
-def walk(layer: RightConv2d, x: torch.Tensor, told: torch.Tensor | None) -> torch.Tensor:
+def walk(layer: RightConv2d, x: torch.Tensor, added: torch.Tensor | None) -> torch.Tensor:
     """(N, C', H, W) sub-pixel by sub-pixel, as a sampler goes: of the image a pixel shows what is known so far."""
     n, _, height, width = x.shape
     groups = layer.groups_of_features
@@ -75,12 +75,12 @@ def walk(layer: RightConv2d, x: torch.Tensor, told: torch.Tensor | None) -> torc
     output = x.new_zeros(n, layer.out_channels, height, width)
     for row, column, group in torch.cartesian_prod(torch.arange(height), torch.arange(width), torch.arange(groups)):
         assert (memory.row, memory.column, memory.channel) == (row, column, group)
-        pixel, word = x[:, :, row, column], told
-        if told is not None and told.shape[2] > 1:
-            word = told[:, :, row : row + 1]
+        pixel, term = x[:, :, row, column], added
+        if added is not None and added.shape[2] > 1:
+            term = added[:, :, row : row + 1]
         given = pixel * (parts < group) if layer.strict else pixel[:, parts == group]
         members = groups_of(layer.out_channels, groups, layer.period) == group
-        output[:, members, row, column] = layer(given, word, memory)
+        output[:, members, row, column] = layer(given, term, memory)
         if group == groups - 1 and layer.strict:
             memory.previous.copy_(pixel)
         memory.advance()
@@ -95,9 +95,9 @@ def test_pixel_by_pixel_a_right_convolution_gives_the_same(above, left, right, g
     inputs = groups if strict else 2 * groups
     layer = RightConv2d(inputs, 4 * groups, above, left, right, groups, strict, period=2 * groups)
     x = images(2, inputs, *size)
-    for told in (None, images(1, 4 * groups, 1, 1), images(2, 4 * groups, *size)):
+    for added in (None, images(1, 4 * groups, 1, 1), images(2, 4 * groups, *size)):
         randomise(layer.double())
-        torch.testing.assert_close(walk(layer, x, told), layer(x, told), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(walk(layer, x, added), layer(x, added), rtol=1e-12, atol=1e-12)
 
 
 def test_a_walk_goes_row_by_row_and_red_before_green():

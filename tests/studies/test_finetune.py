@@ -39,18 +39,18 @@ def here(rank: int = 0, world: int = 1) -> Runtime:
 @pytest.mark.parametrize(("batch", "world"), [(8, 1), (9, 1), (8, 2), (12, 3)])
 def test_half_of_every_draw_and_of_every_share_has_labels(batch, world):
     data = hide_labels(dataset(SPEC, (31, 1, 1)), "label", 5, 0)
-    told, seen = data.train.field("label") != HIDDEN, []
+    labelled, seen = data.train.field("label") != HIDDEN, []
     for draw in range(20):
         for rank in range(world):
             made = Batches(data.train, SPEC, batch, 0, here(rank, world))
-            own = told[made.indices(draw)[made.share]]
+            own = labelled[made.indices(draw)[made.share]]
             assert abs(2 * own.sum() - len(own)) <= 1
             x, condition = made[draw]
             assert (condition["label"] >= 0).tolist() == own.tolist()
             assert len(x) == len(own)
         seen.append(made.indices(draw))
     times = np.bincount(np.concatenate(seen), minlength=31)
-    for part in (told, ~told):
+    for part in (labelled, ~labelled):
         assert times[part].max() - times[part].min() <= 1  # in epochs of their own, of which nothing is dropped
 
 
@@ -182,10 +182,10 @@ def test_codes_are_worth_something_and_one_draw_has_no_spread(vae, digits):
 
 def test_labels_of_other_training_items_and_of_the_validation_split_change_nothing(vae, digits):
     few = hide_labels(digits, "label", 30, seed=0)
-    told = few.train.field("label") != HIDDEN
+    labelled = few.train.field("label") != HIDDEN
     encoded = few_labels.Encoded(vae, few, "label", here())
     task = few_labels.FewLabelTask(few, 0, 3, lambda share: None)
-    assert told.sum() == 30
+    assert labelled.sum() == 30
     for name, method in METHODS.items():
         blind = method.learn(encoded, task)
         seeing = method.learn(few_labels.Encoded(vae, digits, "label", here()), task)
@@ -205,8 +205,8 @@ def test_refusals(vae, digits, tmp_path):
     refused("They have no labels", data=dataset(vae.spec))
     refused("1×8×8", data=dataset(SPECS["colour-labelled"]))
     refused("gated-pixelcnn has no encoder", small_model(registry.find("gated-pixelcnn"), vae.spec), error=NotSupported)
-    told = small_model(registry.find("vae"), digits.spec)
-    refused("is conditioned on label", told, error=NotSupported)
+    labelled = small_model(registry.find("vae"), digits.spec)
+    refused("is conditioned on label", labelled, error=NotSupported)
     coins = registry.build("vae", vae.spec, prior="bernoulli", latent=3, network="dense:hidden=8")
     refused("m1.m2 learns densities of codes, and those of this vae are discrete", coins, methods=["m1+m2"])
     allowed = sim.finetune(coins, digits, 20, 1, steps=2)

@@ -13,7 +13,7 @@ OPTIONS = {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "batch": 8, "ev
 
 
 class Scripted:
-    """Verdicts in their order, whatever the model; remembers for which steps they were asked."""
+    """Verdicts in their order, whatever the model; records the steps."""
 
     def __init__(self, *values: float, **given) -> None:
         self.values, self.given, self.count = values, given, 0

@@ -141,8 +141,8 @@ def test_two_steps_are_enough_for_two_stages(tmp_path):
 
 def test_a_rehearsal_sees_every_stage(tmp_path):
     arguments = small_arguments(registry.find("vqvae"))
-    told = rehearse(make_plan("vqvae", dataset(SPEC), tmp_path / "run", (), False, {**arguments, "batch": 8}))
-    assert "autoencoder.reconstruction" in told["first loss"]
-    assert "prior.codes_4x4" in told["first loss"]
-    assert all(math.isfinite(float(word)) for word in told["a step"].split()[:1])
+    facts = rehearse(make_plan("vqvae", dataset(SPEC), tmp_path / "run", (), False, {**arguments, "batch": 8}))
+    assert "autoencoder.reconstruction" in facts["first loss"]
+    assert "prior.codes_4x4" in facts["first loss"]
+    assert all(math.isfinite(float(word)) for word in facts["a step"].split()[:1])
     assert not (tmp_path / "run").exists()

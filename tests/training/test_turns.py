@@ -26,13 +26,13 @@ SPEC = SPECS["vector"]
 
 
 class Stream:
-    """Items that follow from the number of the draw; remembers which draws were asked for."""
+    """Items that follow from the number of the draw; remembers which draws were read."""
 
     def __init__(self, spec=SPEC, n: int = 8) -> None:
-        self.spec, self.n, self.asked = spec, n, []
+        self.spec, self.n, self.draws = spec, n, []
 
     def __getitem__(self, draw: int):
-        self.asked.append(draw)
+        self.draws.append(draw)
         return items(self.spec, self.n, seed=draw), condition_of(self.spec, self.n)
 
 
@@ -161,7 +161,7 @@ def test_further_draws_are_other_items_and_all_phases_of_a_step_share_what_is_re
     training = loop(model)
     training.step(stream, 0.0)
     training.step(stream, 0.0)
-    assert stream.asked == [*range(8)]  # each draw is read once
+    assert stream.draws == [*range(8)]  # each draw is read once
     first, second, other = model.seen[:3]
     expected = [items(SPEC, 8, seed=draw) for draw in range(4)]
     assert torch.equal(first.x, expected[0])
@@ -177,7 +177,7 @@ def test_only_what_is_read_is_counted():
     for _ in range(8):
         training.step(stream, 0.0)
     assert training.drawn == 2 * 3 + 6
-    assert stream.asked == [*range(12)]
+    assert stream.draws == [*range(12)]
 
 
 def test_rows_of_a_turn_are_rows_of_everything():

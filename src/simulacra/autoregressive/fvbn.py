@@ -78,12 +78,12 @@ class FvbnSteps:
         self.biases = bias.unflatten(1, (dims, -1))[:, order].unbind(1)
         self.known = bias.new_zeros(n, dims * model.degree)
 
-    def look(self) -> GridDistribution:
+    def conditional(self) -> GridDistribution:
         p, seen = self.position, self.position * self.model.degree
         weight = self.weights[p].narrow(0, 0, seen)
         return self.model.here(torch.addmm(self.biases[p], self.known.narrow(1, 0, seen), weight))
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         number, degree = self.model.spec.centred(value.to(self.known.dtype)), self.model.degree
         self.known.narrow(1, self.position * degree, degree).copy_(self.model.read(number[:, None]))
         self.position += 1

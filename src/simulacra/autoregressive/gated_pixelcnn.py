@@ -64,12 +64,12 @@ class GatedLayer(nn.Module):
         self.to_horizontal = AddCondition(fields, 2 * width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
-    def look_up(self, v: Tensor, condition: Condition, memory: Memory | None) -> tuple[Tensor, Tensor]:
+    def vertical_pass(self, v: Tensor, condition: Condition, memory: Memory | None) -> tuple[Tensor, Tensor]:
         """The vertical stack, (N, C, H, W) or one row: its new features, and those added to the horizontal stack."""
         v = self.to_vertical(self.vertical(v, memory), condition, memory)
         return gate(v), self.to_horizontal(self.vertical_to_horizontal(v, memory), condition, memory)
 
-    def look_left(self, h: Tensor, added: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor]:
+    def horizontal_pass(self, h: Tensor, added: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor]:
         """The horizontal stack, (N, C, H, W) or one pixel: its new features and its contribution to the output."""
         gated = self.dropout(gate(self.horizontal(h, added, memory)))
         skip = self.skip(gated, memory=memory)
@@ -114,17 +114,17 @@ class GatedStacks(Raster):
     def layers(self) -> list[GatedLayer]:
         return cast(list[GatedLayer], list(self.stack))
 
-    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Tensor]:
+    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Tensor]:
         v, added = image, []
         for layer in self.layers:
-            v, each = layer.look_up(v, condition, memory)
+            v, each = layer.vertical_pass(v, condition, memory)
             added.append(each)
         return added
 
-    def beside(self, image: Tensor, added: list[Tensor], memory: Memory | None = None) -> Tensor:
+    def horizontal_pass(self, image: Tensor, added: list[Tensor], memory: Memory | None = None) -> Tensor:
         h, output = image, None
         for layer, each in zip(self.layers, added, strict=True):
-            h, skip = layer.look_left(h, each, memory)
+            h, skip = layer.horizontal_pass(h, each, memory)
             output = skip if output is None else output + skip
         assert output is not None
         return self.last(F.relu(self.gather(F.relu(output), memory=memory)), memory=memory)

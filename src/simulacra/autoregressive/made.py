@@ -132,7 +132,7 @@ class MadeSteps:
         self.x = bias.new_zeros(n, dims)
         self.columns, self.minus_one = self.x.unbind(1), bias.new_tensor(-1.0)
 
-    def look(self) -> GridDistribution:
+    def conditional(self) -> GridDistribution:
         p = self.position
         if self.counts[p]:
             before, known = self.x, p
@@ -145,7 +145,7 @@ class MadeSteps:
             output.addmm_(self.x.narrow(1, 0, p), self.direct[p].narrow(0, 0, p))
         return self.model.here(output)
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         scale = 2 / (self.model.spec.grid_levels - 1)
         torch.add(self.minus_one, value, alpha=scale, out=self.columns[self.position])
         self.position += 1

@@ -101,16 +101,16 @@ class MultiscaleSteps:
         self.walk, self.left = RasterSteps(model.small, n, condition), model.small.spec.dims
         self.known = torch.zeros((n, *model.small.spec.shape), dtype=torch.uint8, device=model.device)
 
-    def look(self) -> GridDistribution:
+    def conditional(self) -> GridDistribution:
         if self.left <= 0:
             self._feed_known_pixels()
-        return self.walk.look()
+        return self.walk.conditional()
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         memory, large = self.walk.memory, self.model.large
         if self.left > 0:
             self.known[:, memory.channel, memory.row, memory.column] = value
-        self.walk.put(value)
+        self.walk.append(value)
         self.left -= 1
         if self.left == 0:
             self.walk = RasterSteps(large, self.n, self.condition | {SMALL: self.known})
@@ -119,5 +119,5 @@ class MultiscaleSteps:
         """Run the network at known pixels too, since later ones read its memory; the outputs there are not used."""
         factor, memory = self.model.factor, self.walk.memory
         while memory.row % factor == 0 and memory.column % factor == 0:
-            self.walk.look()
-            self.walk.put(self.known[:, memory.channel, memory.row // factor, memory.column // factor])
+            self.walk.conditional()
+            self.walk.append(self.known[:, memory.channel, memory.row // factor, memory.column // factor])

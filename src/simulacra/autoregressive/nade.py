@@ -150,13 +150,13 @@ class NadeSteps:
         self.outputs = model.outputs.transpose(1, 2).unbind()
         self.biases = model.biases.unbind()
 
-    def look(self) -> GridDistribution:
+    def conditional(self) -> GridDistribution:
         if self.model.sigmoid:
             torch.sigmoid(self.a, out=self.h)
         else:
             torch.clamp(self.a, min=0, out=self.h)
         return self.model.here(torch.addmm(self.biases[self.position], self.h, self.outputs[self.position]))
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         self.a.addr_(value.to(self.a.dtype), self.inputs[self.position])
         self.position += 1

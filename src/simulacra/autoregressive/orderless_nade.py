@@ -132,11 +132,11 @@ class OrderlessSteps:
         self.biases = model.output_biases(n, embedded)[:, order].unbind(1)
 
     @torch.no_grad()
-    def look(self) -> GridDistribution:
+    def conditional(self) -> GridDistribution:
         h = cast(Tensor, self.model.stack(torch.relu(self.a)))
         return self.model.here(torch.addmm(self.biases[self.position], h, self.outputs[self.position]))
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         number = self.model.spec.centred(value.to(self.a.dtype))
         self.a.addr_(number, self.values[self.position]).add_(self.known[self.position])
         self.position += 1

@@ -69,12 +69,12 @@ class PixelCNN(Raster):
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
         self.last = RightConv2d(2 * width, self.head.outputs, groups=channels)
 
-    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Tensor | None]:
+    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Tensor | None]:
         """The condition alone: the windows themselves reach into the rows above."""
         size = (self.spec.shape[1], self.spec.shape[2])
         return [cast(Block, block).condition.everywhere(condition, size, memory) for block in self.blocks]
 
-    def beside(self, image: Tensor, added: list[Tensor | None], memory: Memory | None = None) -> Tensor:
+    def horizontal_pass(self, image: Tensor, added: list[Tensor | None], memory: Memory | None = None) -> Tensor:
         h = self.first(image, memory=memory)
         for block, row in zip(self.blocks, added, strict=True):
             h = block(h, row, memory)

@@ -74,7 +74,7 @@ class Block(nn.Module):
         self.to_horizontal = AddCondition(fields, 2 * width, maps=True)
         self.dropout = nn.Dropout(dropout)
 
-    def look_up(
+    def vertical_pass(
         self, v: Features, shortcut: Features | None, condition: Condition, memory: Memory | None
     ) -> tuple[Features, Added]:
         """The vertical stream, (N, p, H, W) or one row: its new features and what is added to the horizontal one."""
@@ -86,7 +86,7 @@ class Block(nn.Module):
         of_condition = self.to_horizontal.everywhere(condition, (v.h.shape[2], v.h.shape[3]), memory)
         return v, Added(self.vertical_to_horizontal(v.phi, memory), of_condition)
 
-    def look_left(self, h: Features, shortcut: Features | None, added: Added, memory: Memory | None) -> Features:
+    def horizontal_pass(self, h: Features, shortcut: Features | None, added: Added, memory: Memory | None) -> Features:
         """The horizontal stream, (N, p, H, W) or one pixel (N, p): its new features."""
         found = self.horizontal(h.phi, added.features, memory)
         if self.horizontal_shortcut is not None and shortcut is not None:
@@ -113,40 +113,40 @@ class Level(nn.Module):
         self.grow_down, self.grow_right = Grow(width), Grow(width)
         self.up = nn.ModuleList(Block(width, fields, dropout, shortcut=True) for _ in range(blocks))
 
-    def look_up(self, v: Features, condition: Condition, memory: Memory | None) -> tuple[Features, AddedByLevel]:
+    def vertical_pass(self, v: Features, condition: Condition, memory: Memory | None) -> tuple[Features, AddedByLevel]:
         """The vertical stream, (N, p, H, W) or one row."""
         shortcuts, down, up, below = [], [], [], None
         for block in cast(list[Block], self.down):
-            v, added = block.look_up(v, None, condition, memory)
+            v, added = block.vertical_pass(v, None, condition, memory)
             shortcuts.append(v)
             down.append(added)
         if self.below is None:
             return v, AddedByLevel(down, None, [])
         small = self.shrink_down(v.h, memory)
         if small is not None:
-            inner, below = self.below.look_up(features(small), condition, memory and memory.halved())
+            inner, below = self.below.vertical_pass(features(small), condition, memory and memory.halved())
             small = inner.h
         v = features(self.grow_down(small, *self.size) if memory is None else self.grow_down.row(small, memory))
         for block in cast(list[Block], self.up):
-            v, added = block.look_up(v, shortcuts.pop(), condition, memory)
+            v, added = block.vertical_pass(v, shortcuts.pop(), condition, memory)
             up.append(added)
         return v, AddedByLevel(down, below, up)
 
-    def look_left(self, h: Features, added: AddedByLevel, memory: Memory | None) -> Features:
+    def horizontal_pass(self, h: Features, added: AddedByLevel, memory: Memory | None) -> Features:
         """The horizontal stream, (N, p, H, W) or one pixel (N, p)."""
         shortcuts = []
         for block, each in zip(cast(list[Block], self.down), added.down, strict=True):
-            h = block.look_left(h, None, each, memory)
+            h = block.horizontal_pass(h, None, each, memory)
             shortcuts.append(h)
         if self.below is None:
             return h
         small = self.shrink_right(h.h, memory)
         if small is not None:
             assert added.below is not None
-            small = self.below.look_left(features(small), added.below, memory and memory.halved()).h
+            small = self.below.horizontal_pass(features(small), added.below, memory and memory.halved()).h
         h = features(self.grow_right(small, *self.size) if memory is None else self.grow_right.pixel(small, memory))
         for block, each in zip(cast(list[Block], self.up), added.up, strict=True):
-            h = block.look_left(h, shortcuts.pop(), each, memory)
+            h = block.horizontal_pass(h, shortcuts.pop(), each, memory)
         return h
 
 
@@ -189,11 +189,15 @@ class PixelCNNPlusPlus(Raster):
         if isinstance(self.head, MixtureHead):
             self.head.spread(cast(Tensor, self.last.bias))
 
-    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> tuple[Tensor, AddedByLevel]:
+    def vertical_pass(
+        self, image: Tensor, condition: Condition, memory: Memory | None = None
+    ) -> tuple[Tensor, AddedByLevel]:
         v = features(self.vertical(image, memory))
-        return self.vertical_to_horizontal(image, memory), self.level.look_up(v, condition, memory)[1]
+        return self.vertical_to_horizontal(image, memory), self.level.vertical_pass(v, condition, memory)[1]
 
-    def beside(self, image: Tensor, added: tuple[Tensor, AddedByLevel], memory: Memory | None = None) -> Tensor:
+    def horizontal_pass(
+        self, image: Tensor, added: tuple[Tensor, AddedByLevel], memory: Memory | None = None
+    ) -> Tensor:
         first, blocks = added
         h = features(self.horizontal(image, first, memory))
-        return self.last(self.level.look_left(h, blocks, memory).phi, memory=memory)
+        return self.last(self.level.horizontal_pass(h, blocks, memory).phi, memory=memory)

@@ -103,11 +103,11 @@ class PixelRNN(Raster):
     def layers(self) -> list[Layer]:
         return cast(list[Layer], list(self.stack))
 
-    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Any]:
+    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Any]:
         """The condition alone: the states of the LSTMs carry the rows above."""
         return self.conditions(condition, memory)
 
-    def beside(self, image: Tensor, added: list[Any], memory: Memory | None = None) -> Tensor:
+    def horizontal_pass(self, image: Tensor, added: list[Any], memory: Memory | None = None) -> Tensor:
         if memory is None:
             return self._everywhere(image, added)
         x = self.first(image, memory=memory)

@@ -25,7 +25,7 @@ from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.nn import Memory, RightConv2d
-from simulacra.nn.lstm import Spans, move, remember, scan
+from simulacra.nn.lstm import Spans, move, open_forget_gates, scan
 from simulacra.registry import register
 
 
@@ -86,8 +86,8 @@ class DiagonalLayer(nn.Module):
         self.states = nn.ModuleList(nn.Linear(2 * width, 4 * width, bias=False) for _ in range(2))
         self.widen = RightConv2d(width, 2 * width, groups=groups)
         self.dropout = nn.Dropout(dropout)
-        remember(self.rightwards)
-        remember(self.leftwards)
+        open_forget_gates(self.rightwards)
+        open_forget_gates(self.leftwards)
 
     @property
     def recurrent(self) -> list[Tensor]:
@@ -187,6 +187,6 @@ class DiagonalPixelRNN(PixelRNN):
         super().__init__(spec, Diagonals, layer, width, layers, kernel)
         self.above_features = nn.Conv2d(spec.shape[0], self.layers[0].maps // 2, 1, bias=False)
 
-    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Added]:
-        maps, above = super().above(image, condition, memory), self.above_features(image)
+    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Added]:
+        maps, above = super().vertical_pass(image, condition, memory), self.above_features(image)
         return [Added(each, above if i == 0 else None) for i, each in enumerate(maps)]

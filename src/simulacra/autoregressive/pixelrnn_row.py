@@ -17,7 +17,7 @@ from simulacra.autoregressive.pixelrnn import PixelRNN, pointwise
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.nn import Memory, RightConv2d
-from simulacra.nn.lstm import Spans, move, remember, scan
+from simulacra.nn.lstm import Spans, move, open_forget_gates, scan
 from simulacra.registry import register
 
 
@@ -45,7 +45,7 @@ class RowLayer(nn.Module):
         self.state = nn.Linear(kernel * width, 4 * width, bias=False)
         self.widen = RightConv2d(width, 2 * width, groups=groups)
         self.dropout = nn.Dropout(dropout)
-        remember(self.input)
+        open_forget_gates(self.input)
 
     def forward(self, x: Tensor, added: Tensor | None, memory: Memory | None) -> Tensor:
         if memory is not None:

@@ -24,7 +24,7 @@ from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Field
-from simulacra.nn import AddCondition, Features, LookBack, Memory, RightConv2d, concat_elu, features
+from simulacra.nn import AddCondition, CausalAttention, Features, Memory, RightConv2d, concat_elu, features
 from simulacra.registry import register
 
 
@@ -62,7 +62,7 @@ class Block(nn.Module):
         super().__init__()
         self.near = nn.ModuleList(Layer(width, fields, dropout, reach=1) for _ in range(layers))
         found = heads * max(1, width // (2 * heads))
-        self.far = LookBack(2 * width, channels, found, heads, size)
+        self.far = CausalAttention(2 * width, channels, found, heads, size)
         self.both = Layer(width, fields, dropout, reach=0, found=found)
 
     @property
@@ -123,14 +123,16 @@ class PixelSNAIL(Raster):
     def blocks(self) -> list[Block]:
         return cast(list[Block], list(self.stack))
 
-    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[list[Tensor | None]]:
+    def vertical_pass(
+        self, image: Tensor, condition: Condition, memory: Memory | None = None
+    ) -> list[list[Tensor | None]]:
         """The condition alone: the windows themselves reach into the row above."""
         size = (self.spec.shape[1], self.spec.shape[2])
         return [
             [layer.condition.everywhere(condition, size, memory) for layer in block.layers] for block in self.blocks
         ]
 
-    def beside(self, image: Tensor, added: list[list[Tensor | None]], memory: Memory | None = None) -> Tensor:
+    def horizontal_pass(self, image: Tensor, added: list[list[Tensor | None]], memory: Memory | None = None) -> Tensor:
         h = features(self.first(image, memory=memory))
         known = image if memory is None else memory.previous
         for block, each in zip(self.blocks, added, strict=True):

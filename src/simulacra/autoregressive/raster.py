@@ -1,8 +1,8 @@
 """Images as chains in raster order: what all networks over pixels share.
 
-Such a network has two passes. `above` reads the rows above and the condition and is run once a row in sampling;
-`beside` reads the pixels to the left, adds the features of the first pass, and is run once a pixel. Both are written
-once, for whole images and for a walk that keeps its activations (`simulacra.nn.causal`).
+Such a network has two passes. `vertical_pass` reads the rows above and the condition and is run once a row in
+sampling; `horizontal_pass` reads the pixels to the left, adds the features of the first pass, and is run once a pixel.
+Both are written once, for whole images and for a walk that keeps its activations (`simulacra.nn.causal`).
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Raster(Autoregressive):
         self.embed = Embed(spec.condition, (spec.shape[1], spec.shape[2]))
 
     @abstractmethod
-    def above(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> Any:
-        """Features of the rows above and of the embedded condition, which `beside` adds to its own.
+    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> Any:
+        """Features of the rows above and of the embedded condition, which `horizontal_pass` adds to its own.
 
         image (N, C, H, W) as `enter` returns it, shifted down by one row, or one row of it.
         """
 
     @abstractmethod
-    def beside(self, image: Tensor, added: Any, memory: Memory | None = None) -> Tensor:
+    def horizontal_pass(self, image: Tensor, added: Any, memory: Memory | None = None) -> Tensor:
         """The outputs for `head`: image (N, C, H, W), or the pixel (N, C) that the memory stands at as far as known;
-        `added` is what `above` returned."""
+        `added` is what `vertical_pass` returned."""
 
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
@@ -60,7 +60,8 @@ class Raster(Autoregressive):
 
     def output(self, image: Tensor, condition: Condition) -> Tensor:
         """Both passes over whole images: (N, C · per_value, H, W) from `enter` -> (N, head.outputs, H, W)."""
-        return self.beside(image, self.above(F.pad(image, (0, 0, 1, 0))[:, :, :-1], self.embed(condition)))
+        above = self.vertical_pass(F.pad(image, (0, 0, 1, 0))[:, :, :-1], self.embed(condition))
+        return self.horizontal_pass(image, above)
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> RasterSteps:
         return RasterSteps(self, n, self.conditioned(condition, n))
@@ -78,7 +79,7 @@ class Raster(Autoregressive):
 
 
 class RasterSteps:
-    """`Steps` of a network over pixels: `above` once a row, `beside` once a pixel (or sub-pixel, as the head says)."""
+    """`Steps` of a network over pixels: the vertical pass once a row, the horizontal one once a pixel or sub-pixel."""
 
     @torch.no_grad()
     def __init__(self, model: Raster, n: int, condition: Condition) -> None:
@@ -93,16 +94,16 @@ class RasterSteps:
         self.factor: GridDistribution | None = None
 
     @torch.no_grad()
-    def look(self) -> GridDistribution:
+    def conditional(self) -> GridDistribution:
         memory, model = self.memory, self.model
         if memory.channel == 0 and memory.column == 0:
-            self.added = model.above(self.row, self.embedded, memory)
+            self.added = model.vertical_pass(self.row, self.embedded, memory)
         if memory.channel == 0 or model.head.per_channel:
-            self.output = model.beside(self.pixel, self.added, memory)
+            self.output = model.horizontal_pass(self.pixel, self.added, memory)
         self.factor = model.head.here(self.output, self.pixel, memory.channel, self.factor if memory.channel else None)
         return self.factor
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         memory, each = self.memory, self.model.per_value
         self.pixel[:, memory.channel * each : (memory.channel + 1) * each] = self.model.enter(value[:, None])
         if memory.channel == memory.channels - 1:

@@ -165,14 +165,14 @@ class RnadeSteps:
         self.mean, self.scale = model.units.mean, model.units.scale
 
     @torch.no_grad()
-    def look(self) -> MixtureOfGaussians:
+    def conditional(self) -> MixtureOfGaussians:
         model, i = self.model, self.position
         h = torch.relu(model.rates[i] * self.a)
         output = torch.addmm(model.biases[i], h, model.outputs[i])
         return MixtureOfGaussians(*model.components_of(output, self.shifts[:, i], self.mean[i], self.scale[i]))
 
     @torch.no_grad()
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         model, i = self.model, self.position
         z = (value.to(self.a.dtype) - self.mean[i]) / self.scale[i]
         self.a.addr_(z, model.inputs[i])

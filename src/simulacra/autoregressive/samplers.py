@@ -93,11 +93,11 @@ class WholeSteps:
         self.x = torch.zeros((n, *model.spec.shape), dtype=grid_dtype(model.spec.levels), device=order.device)
         self.position = 0
 
-    def look(self) -> Factorised:
+    def conditional(self) -> Factorised:
         place = torch.unravel_index(torch.tensor(self.places[self.position]), self.model.spec.shape)
         return self.model.conditionals(self.x, self.condition, self.order)[(slice(None), *map(int, place))]
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         self.x.flatten(1)[:, self.places[self.position]] = value.to(self.x.dtype)
         self.position += 1
 
@@ -109,12 +109,12 @@ def _walk(task: Task, steps: Steps) -> Tensor:
     uniform = task.noise.flatten(1).t().contiguous().unbind(0)
     a_row = x.shape[1] * x.shape[-1] if x.dim() == 4 else -(-len(places) // 32)  # between two calls of `progress`
     for i, place in enumerate(places):
-        value = steps.look().quantile(uniform[place], task.temperature)
+        value = steps.conditional().quantile(uniform[place], task.temperature)
         column = drawn[:, place]
         if anything_known:
             value = torch.where(free[:, place], value.to(x.dtype), column)
         column.copy_(value)
-        steps.put(value)
+        steps.append(value)
         if progress is not None and ((i + 1) % a_row == 0 or i + 1 == len(places)):
             progress(x, i + 1, len(places))
     return x

@@ -139,9 +139,9 @@ class TableSteps:
         self.which, self.context, self.position = which, torch.zeros_like(which), 0
         self.levels, self.contexts = model.levels, model.log_masses.shape[2]
 
-    def look(self) -> Categorical:
+    def conditional(self) -> Categorical:
         return Categorical(self.rows[self.position][self.which, self.context])
 
-    def put(self, value: Tensor) -> None:
+    def append(self, value: Tensor) -> None:
         self.context = (self.context * self.levels + value) % self.contexts
         self.position += 1

@@ -70,8 +70,8 @@ def walk(model: ChainModel, x: np.ndarray, fields: Mapping[str, np.ndarray], bat
 def _walk_batch(model: ChainModel, x: np.ndarray, condition: Condition, batch: int, code: Code) -> None:
     steps = model.steps(batch, condition)
     for place in model.order().tolist():
-        x[:, place] = code(masses_of(steps.look(), len(x)), x[:, place])
-        steps.put(_filled_up(x[:, place], batch, model.device))
+        x[:, place] = code(masses_of(steps.conditional(), len(x)), x[:, place])
+        steps.append(_filled_up(x[:, place], batch, model.device))
 
 
 def _filled_up(values: np.ndarray, batch: int, device: torch.device) -> Tensor:

@@ -71,5 +71,5 @@ class Autoencoder(Model):
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         clean = self.spec.centred(turn.x)
         corrupted = clean + self.noise * torch.randn_like(clean) if self.noise else clean
-        decoded = self._decoded(self.encoder.of_real(corrupted, turn.condition), turn.condition)
+        decoded = self._decoded(self.encoder.from_centred(corrupted, turn.condition), turn.condition)
         return {"squared_error": (decoded - clean).square().flatten(1).sum(1).mean()}

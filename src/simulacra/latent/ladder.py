@@ -27,7 +27,7 @@ from simulacra.distributions import Ancestral, DiagonalGaussian, Distribution, k
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.ladder_network import BottomUp, Size, TopDown, grids_of
-from simulacra.latent.likelihoods import Likelihood, suited
+from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.objectives import warm_up
 from simulacra.parts import part, within
 from simulacra.registry import register
@@ -105,7 +105,7 @@ class LadderVAE(LatentVariable):
             raise UsageError(f"ladder-vae is for images (C, H, W), not vectors of shape {spec.shape}; try vae")
         within(0, beta=beta, kl_warmup=kl_warmup, free_bits=free_bits)
         self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
-        self.likelihood = (likelihood or suited(spec)).build(spec)
+        self.likelihood = (likelihood or default_likelihood(spec)).build(spec)
         patch, grids = grids_of(spec.shape, size)
         self.encoder = BottomUp(spec.shape[0], patch, size, grids, spec.condition)
         outputs = spec.shape[0] * self.likelihood.parameters

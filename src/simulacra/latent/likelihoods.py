@@ -118,16 +118,16 @@ class LogisticMixtureLikelihood:
         return Output(3 * self.components, form)
 
 
-def suited(spec: DataSpec) -> Likelihood:
+def default_likelihood(spec: DataSpec) -> Likelihood:
     """Bernoulli for two levels, a smooth mixture for more; continuous data have a density."""
     if spec.levels is None:
         return GaussianLikelihood()
     return BernoulliLikelihood() if spec.levels == 2 else LogisticMixtureLikelihood()
 
 
-def slender(spec: DataSpec) -> Likelihood:
+def compact_likelihood(spec: DataSpec) -> Likelihood:
     """The same with few numbers for a sub-pixel, where a decoder runs so often that they count."""
-    return suited(spec) if spec.levels in (None, 2) else ContinuousBernoulliLikelihood()
+    return default_likelihood(spec) if spec.levels in (None, 2) else ContinuousBernoulliLikelihood()
 
 
 def _grid(likelihood: object, spec: DataSpec) -> int:

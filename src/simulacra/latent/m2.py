@@ -22,7 +22,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.distributions import DiagonalGaussian, Distribution, at_least_float32, kl_divergence
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
-from simulacra.latent.likelihoods import Likelihood, slender
+from simulacra.latent.likelihoods import Likelihood, compact_likelihood
 from simulacra.latent.priors import UnitGaussian
 from simulacra.networks import Decoder, Dense, Encoder, Network
 from simulacra.registry import register
@@ -65,7 +65,7 @@ class M2(LatentVariable):
             raise UsageError(f"m2 needs latent >= 1 and alpha >= 0, not latent = {latent} and alpha = {alpha}")
         ((self.field, label),) = spec.classes("m2").items()
         self.classes, self.latent, self.alpha = label.count, latent, alpha
-        self.likelihood = (likelihood or slender(spec)).build(spec)
+        self.likelihood = (likelihood or compact_likelihood(spec)).build(spec)
         self.codes = UnitGaussian(latent)
         self.classifier = Encoder(spec.conditioned_on(()), label.count, network)
         self.encoder = Encoder(spec, 2 * latent, network)
@@ -127,7 +127,7 @@ class M2(LatentVariable):
     def _cost(self, x: Tensor, item: Tensor, its_class: Tensor) -> Tensor:
         """L(x_i, y) of R pairs of an item and a class, (R,) nats; features of x alone are computed once an item."""
         condition = Condition({self.field: its_class})
-        q = self._posterior(self.encoder.answer(self.encoder.read(x)[item], condition))
+        q = self._posterior(self.encoder.with_condition(self.encoder.without_condition(x)[item], condition))
         z = q.reparameterised()
         reconstruction = self.likelihood(self.decoder(z, condition)).log_prob(x[item])
         return kl_divergence(q, self.prior(len(z)), z) - reconstruction + math.log(self.classes)

@@ -22,7 +22,7 @@ from simulacra.directed import DirectedModel
 from simulacra.distributions import Distribution, PointMass, at_least_float32
 from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel
-from simulacra.latent.likelihoods import Likelihood, suited
+from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.sampled_priors import MODES, SampledPrior
 from simulacra.networks import Decoder, Encoder, Network
 
@@ -43,7 +43,7 @@ class MatchedCodes(DirectedModel):
                 "this prior has one mode for each class of one field, and the condition is "
                 f"{', '.join(spec.condition)}; condition on one field of classes"
             )
-        self.likelihood = (likelihood or suited(spec)).build(spec)
+        self.likelihood = (likelihood or default_likelihood(spec)).build(spec)
         unlabelled = spec.conditioned_on(())
         self.encoder = Encoder(unlabelled, latent, network)
         self.decoder = Decoder(unlabelled if prior.modal else spec, latent, self.likelihood.parameters, network)

@@ -17,7 +17,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
-from simulacra.latent.likelihoods import Likelihood, suited
+from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.objectives import ELBO, Objective
 from simulacra.latent.priors import GaussianPrior, Posterior, Prior
 from simulacra.networks import Decoder, Dense, Encoder, Network
@@ -56,7 +56,7 @@ class VAE(LatentVariable):
         if latent < 1:
             raise UsageError(f"a code has at least one coordinate: latent cannot be {latent}")
         self.latent, self.objective = latent, objective
-        self.likelihood = (likelihood or suited(spec)).build(spec)
+        self.likelihood = (likelihood or default_likelihood(spec)).build(spec)
         self.codes = prior.build(spec, latent)
         objective.check(self.codes)
         self.encoder = Encoder(spec, latent * self.codes.parameters_each, network)
@@ -74,7 +74,7 @@ class VAE(LatentVariable):
         return self.codes(n, next(self.decoder.parameters()).detach(), self._of_pseudo_inputs)
 
     def _of_pseudo_inputs(self, x: Tensor) -> Posterior:
-        return self._posterior(self.encoder.of_real(x, self.conditioned(None, len(x))))
+        return self._posterior(self.encoder.from_centred(x, self.conditioned(None, len(x))))
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """p(x|z), x (N, *shape)."""

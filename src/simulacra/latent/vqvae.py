@@ -25,7 +25,7 @@ from simulacra.fields import MOST_LEVELS, Field
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.code_grids import CodeGrids, is_large
 from simulacra.latent.codeprior import CodePrior
-from simulacra.latent.likelihoods import Likelihood, suited
+from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.quantise import CodeUse, code_use
 from simulacra.parts import kind, part, share, within
 from simulacra.registry import register, variant
@@ -114,7 +114,7 @@ class VQVAE(LatentVariable):
                 f"positive, not {codes}, {grids}, {dim}, {width}, {blocks} and {commitment}"
             )
         self.commitment = commitment
-        self.likelihood = (likelihood or suited(spec)).build(spec)
+        self.likelihood = (likelihood or default_likelihood(spec)).build(spec)
         self.autoencoder = CodeGrids(spec, grids, codes, dim, width, blocks, self.likelihood.parameters)
         self.code_prior = prior.build(self.autoencoder.sizes, codes, spec.condition)
 

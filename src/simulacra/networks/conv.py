@@ -28,13 +28,13 @@ class ConvEncoder(nn.Module):
         self.last = nn.Linear(self.down.features, outputs)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        return self.answer(self.read(x), condition)
+        return self.with_condition(self.without_condition(x), condition)
 
-    def read(self, x: Tensor) -> Tensor:
+    def without_condition(self, x: Tensor) -> Tensor:
         """What is the same for all conditions."""
         return self.down(x)
 
-    def answer(self, h: Tensor, condition: Condition) -> Tensor:
+    def with_condition(self, h: Tensor, condition: Condition) -> Tensor:
         return self.last(self.dropout(self.condition(h, condition)))
 
 

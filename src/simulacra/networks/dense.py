@@ -29,13 +29,13 @@ class Perceptron(nn.Module):
         self.last = nn.Linear(hidden, outputs)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        return self.answer(self.read(x), condition)
+        return self.with_condition(self.without_condition(x), condition)
 
-    def read(self, x: Tensor) -> Tensor:
+    def without_condition(self, x: Tensor) -> Tensor:
         """What is the same for all conditions."""
         return self.first(x.flatten(1))
 
-    def answer(self, h: Tensor, condition: Condition) -> Tensor:
+    def with_condition(self, h: Tensor, condition: Condition) -> Tensor:
         h = self.dropout(torch.relu(self.condition(h, condition)))
         for layer in self.inner:
             h = self.dropout(torch.relu(layer(h)))

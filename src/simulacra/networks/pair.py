@@ -34,8 +34,8 @@ class Network(Protocol):
 class InTwoSteps(Protocol):
     """A module of an encoder that reads x before it knows the condition: many conditions then share the first step."""
 
-    def read(self, x: Tensor) -> Tensor: ...
-    def answer(self, h: Tensor, condition: Condition) -> Tensor: ...
+    def without_condition(self, x: Tensor) -> Tensor: ...
+    def with_condition(self, h: Tensor, condition: Condition) -> Tensor: ...
 
 
 class Encoder(nn.Module):
@@ -48,9 +48,9 @@ class Encoder(nn.Module):
         self.body = network.encoder(spec, outputs)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        return self.of_real(self.spec.centred(x), condition)
+        return self.from_centred(self.spec.centred(x), condition)
 
-    def of_real(self, x: Tensor, condition: Condition) -> Tensor:
+    def from_centred(self, x: Tensor, condition: Condition) -> Tensor:
         """The same for x that is centred already, and need not lie on the grid."""
         return self.body(self._shown(x), self.embed(condition))
 
@@ -60,15 +60,15 @@ class Encoder(nn.Module):
         shown = x if self.spec.levels is None else (x + 1) / 2
         return shown.to(next(self.parameters()).dtype)
 
-    def read(self, x: Tensor) -> Tensor:
-        """What can be computed of x before the condition is known, (N, ...): `answer` does the rest."""
+    def without_condition(self, x: Tensor) -> Tensor:
+        """What can be computed of x before the condition is known, (N, ...): `with_condition` does the rest."""
         shown = self._shown(self.spec.centred(x))
-        return self.body.read(shown) if isinstance(self.body, InTwoSteps) else shown
+        return self.body.without_condition(shown) if isinstance(self.body, InTwoSteps) else shown
 
-    def answer(self, h: Tensor, condition: Condition) -> Tensor:
-        """From what `read` returned to (N, outputs)."""
+    def with_condition(self, h: Tensor, condition: Condition) -> Tensor:
+        """From what `without_condition` returned to (N, outputs)."""
         embedded = self.embed(condition)
-        return self.body.answer(h, embedded) if isinstance(self.body, InTwoSteps) else self.body(h, embedded)
+        return self.body.with_condition(h, embedded) if isinstance(self.body, InTwoSteps) else self.body(h, embedded)
 
 
 class Decoder(nn.Module):

@@ -1,6 +1,6 @@
 """Blocks that know no probability."""
 
-from simulacra.nn.attention import LookBack
+from simulacra.nn.attention import CausalAttention
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
 from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
@@ -13,13 +13,13 @@ from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 __all__ = [
     "AddCondition",
     "Bottleneck",
+    "CausalAttention",
     "Double",
     "DownConv2d",
     "Embed",
     "Features",
     "Grow",
     "Halve",
-    "LookBack",
     "MaskedConv2d",
     "Memory",
     "ResidualStack",

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from simulacra.nn.causal import Memory
 
 
-class LookBack(nn.Module):
+class CausalAttention(nn.Module):
     """Causal attention over an image of height × width in raster order.
 
     Args:
@@ -70,7 +70,7 @@ class LookBack(nn.Module):
 class _Past:
     """Keys and values of all earlier pixels, in one static buffer with ∅ in front."""
 
-    def __init__(self, attention: LookBack, memory: Memory) -> None:
+    def __init__(self, attention: CausalAttention, memory: Memory) -> None:
         places = attention.places().detach().flatten(1).t()  # (pixels, 2 · width)
         width, pixels, self.inputs = attention.width, len(places), attention.query.in_channels
         self.query, self.content = (

@@ -45,7 +45,7 @@ def move(a: Tensor, cell: Tensor) -> Tensor:
     return o * torch.tanh(cell)
 
 
-def remember(gates: nn.Module) -> None:
+def open_forget_gates(gates: nn.Module) -> None:
     """Set the forget gates' biases of an untrained layer, of outputs o, f, i and g, to 1, so that gradients last."""
     bias = cast(Tensor, gates.bias)
     with torch.no_grad():

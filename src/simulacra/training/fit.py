@@ -30,7 +30,7 @@ READ_EVERY = 1.0  # seconds after which the figures of a step are read for whoev
 
 
 class Interrupted(SimulacraError):
-    """Training was asked to stop by a signal, and has saved; exit code 128 + its number."""
+    """Training was stopped by a signal, and has saved; exit code 128 + its number."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -147,7 +147,7 @@ class _Run:
             while (done := self._done()) < 1 and not self._out_of_patience():
                 values = self.loop.step(draws, done)
                 self.seconds = spent_before + time.monotonic() - began
-                stop = self.where.agree(self.stop.asked is not None)
+                stop = self.where.agree(self.stop.received is not None)
                 gained = done - done_before
                 left = (self.seconds - spent_before) * (1 - done) / gained if gained > 0 else None
                 self.at = self._moment(done, left)
@@ -222,7 +222,7 @@ class _Run:
         if self.where.leads:
             self._save_checkpoint()
             self._notify(lambda observer: observer.ended(self.at, "interrupted"))
-        number = self.stop.asked or signal.SIGTERM
+        number = self.stop.received or signal.SIGTERM
         raise Interrupted(number, f"stopped at step {self.loop.steps} and saved; the same command continues from there")
 
     def finish(self) -> Model:

@@ -10,10 +10,10 @@ from simulacra.turns import Items
 
 
 class Prefetched:
-    """`batches` with the draw after the one that was asked for last prepared in advance: the same items.
+    """`batches` with the draw after the one that was read last prepared in advance: the same items.
 
     Draws are prepared by one thread, and by no other, one after the other. What goes wrong there is raised where the
-    draw is asked for. Used as a context, which ends the thread.
+    draw is read. Used as a context, which ends the thread.
     """
 
     def __init__(self, batches: Batches) -> None:

@@ -92,10 +92,10 @@ def runtime(device: str, precision: str) -> Runtime:
 
 
 class StopSignal:
-    """Within the context the first SIGTERM or Ctrl-C only asks to stop (`asked`); the second one stops at once."""
+    """Within the context the first SIGTERM or Ctrl-C only requests a stop (`received`); the second stops at once."""
 
     def __init__(self) -> None:
-        self.asked: int | None = None
+        self.received: int | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopSignal:
@@ -105,7 +105,7 @@ class StopSignal:
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = number
+        self.received = number
         self._restore()
 
     def _restore(self) -> None:

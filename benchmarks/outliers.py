@@ -112,7 +112,7 @@ def emoji(shape: tuple[int, ...]) -> np.ndarray | None:
     return 255 - np.stack([np.asarray(image) for image in small])[:, None]
 
 
-def strangers(x: np.ndarray, levels: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def outliers(x: np.ndarray, levels: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Every set that applies to real items x (N, C, H, W), of at most as many items."""
     sets = {name: change(x, rng) for name, change in transforms(levels).items()}
     pictures = emoji(x.shape[1:])
