@@ -133,9 +133,13 @@ class Phase:
         """How much of its own time has passed once `done` of the budget is spent: 0 at `begin`, 1 at `end`."""
         return (done - self.begin) / (self.end - self.begin)
 
+    def on(self, done: float) -> bool:
+        """Whether its own time has begun and not ended, with `done` of the budget spent."""
+        return self.begin <= done and (done < self.end or self.end >= 1)
+
     def due(self, step: int, done: float) -> bool:
         """Whether it is taken in step number `step`, with `done` of the budget spent."""
-        return step % self.every == 0 and self.begin <= done and (done < self.end or self.end >= 1)
+        return step % self.every == 0 and self.on(done)
 
 
 def players(phases: Sequence[Phase]) -> list[Player]:
@@ -154,14 +158,16 @@ def numbered(own: Sequence[str]) -> list[str]:
     return [f"{name}{1 + own[:i].count(name)}" if own.count(name) > 1 else name for i, name in enumerate(own)]
 
 
-def lazy_correction(phases: Sequence[Phase]) -> float:
+def lazy_correction(phases: Sequence[Phase], done: float = 0.0) -> float:
     r"""c of a player with these phases, some of which are due in few steps (lazy) and some in all.
 
     With u_all updates in a step on average, of which u_main are of the phases that are due in every step,
     c = u_main / u_all. A learning rate times c and betas to the power of c make of many small updates what the main
-    phases alone would have made. It is 1 where there is no lazy phase or no other.
+    phases alone would have made. It is 1 where there is no lazy phase or no other. A phase counts in its own time
+    only: `done` is the share of the budget that is spent.
     Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B.
     """
+    phases = [phase for phase in phases if phase.on(done)]
     everyone = sum(phase.repeat / phase.every for phase in phases)
     main = sum(phase.repeat for phase in phases if phase.every == 1)
     return main / everyone if main else 1.0

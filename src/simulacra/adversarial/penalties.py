@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from simulacra import whole
 from simulacra.condition import Condition
 from simulacra.errors import UsageError
 from simulacra.parts import kind, part
@@ -46,7 +47,7 @@ class GradientPenalty:
     def loss(self, critic: nn.Module, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
         with torch.autocast(real.device.type, enabled=False):
             real, fake = real.float(), fake.detach().float()
-            alpha = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+            alpha = whole.uniform((len(real), *[1] * (real.dim() - 1)), real)
             between = torch.lerp(fake, real, alpha).requires_grad_()
             (gradient,) = torch.autograd.grad(critic(between, condition).sum(), between, create_graph=True)
             squared = gradient.flatten(1).square().sum(1)

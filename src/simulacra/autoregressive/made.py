@@ -18,6 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from simulacra import whole
 from simulacra.autoregressive.masked import MaskedLinear, precedes
 from simulacra.autoregressive.orders import MixtureOfOrders
 from simulacra.condition import Condition, ConditionLike
@@ -79,7 +80,8 @@ class MADE(MixtureOfOrders):
         return precedes(positions, degrees), precedes(read, positions + 1)
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
-        k = int(torch.randint(len(self.orders), ())) if len(self.orders) > 1 else 0
+        count, host = len(self.orders), torch.device("cpu")
+        k = int(torch.randint(count, (), generator=whole.common(host), device=host)) if count > 1 else 0
         return {"nats": -self.conditionals(turn.x, turn.condition, self.orders[k]).log_prob(turn.x).mean()}
 
     def conditionals(

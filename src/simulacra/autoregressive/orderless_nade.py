@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simulacra import whole
 from simulacra.autoregressive.orders import MixtureOfOrders
 from simulacra.autoregressive.vector import blank
 from simulacra.condition import Condition, ConditionLike
@@ -78,9 +79,10 @@ class OrderlessNADE(MixtureOfOrders):
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         """The bound above from one order and position for each item; positions are spread evenly over the batch."""
         x, n, dims = turn.x, len(turn), self.spec.dims
-        shift = torch.rand((), device=x.device)
-        position = ((torch.arange(n, device=x.device) + shift) * (dims / n)).long().clamp(max=dims - 1)
-        known = torch.rand(n, dims, device=x.device).argsort(1) < position[:, None]
+        shift = torch.rand((), generator=whole.common(x.device), device=x.device)
+        numbers, total = whole.numbers(n, x.device)
+        position = ((numbers + shift) * (dims / total)).long().clamp(max=dims - 1)
+        known = whole.uniform((n, dims), shift).argsort(1) < position[:, None]
         output = self.predict(x, known, turn.condition).log_each(x).flatten(1).masked_fill(known, 0).sum(1)
         return {"nats": -(output * dims / (dims - position)).mean()}
 

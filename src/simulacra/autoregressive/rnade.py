@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from simulacra import whole
 from simulacra.autoregressive.chain import Autoregressive
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
@@ -45,10 +46,11 @@ class Units(nn.Module):
 
     @torch.no_grad()
     def learn(self, x: Tensor) -> None:
-        """Pool x (N, dims) with all that was seen before.
+        """Pool x (N, dims), that of all processes, with all that was seen before.
 
         Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance".
         """
+        x = whole.gathered(x)
         self.seen += len(x)
         share = len(x) / self.seen
         change = x.mean(0) - self.mean

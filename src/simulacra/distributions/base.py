@@ -15,6 +15,8 @@ from typing import Any, Self
 import torch
 from torch import Generator, Tensor
 
+from simulacra import whole
+
 FAR = 1e4  # stands for infinity, whose gradients would be inf·0; 67 of the largest scales that a head may learn
 
 
@@ -30,7 +32,7 @@ def grid_dtype(levels: int | None) -> torch.dtype:
 
 def uniform(like: Tensor, generator: Generator | None) -> Tensor:
     """Uniform noise in [0, 1) of the shape of `like`, on its device and in its precision."""
-    return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+    return whole.uniform(like.shape, like, generator)
 
 
 def log_sub_exp(a: Tensor, b: Tensor) -> Tensor:

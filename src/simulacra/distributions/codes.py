@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from simulacra import whole
 from simulacra.distributions.base import Distribution, Factorised, at_least_float32, uniform
 
 
@@ -86,5 +87,10 @@ class OneHotCode(Distribution):
         return F.one_hot(chosen, masses.shape[-1]).to(masses.dtype)
 
     def reparameterised(self) -> Tensor:
-        gumbel = -torch.empty_like(self.log_masses).exponential_().log()
+        like = self.log_masses
+        shape, kind = like.shape[1:], {"device": like.device, "dtype": like.dtype}
+        exponential = whole.drawn(
+            len(like), lambda n, own: torch.empty(n, *shape, **kind).exponential_(generator=own), like.device
+        )
+        gumbel = -exponential.log()
         return torch.softmax((self.log_masses + gumbel) / self.relaxation, dim=-1)

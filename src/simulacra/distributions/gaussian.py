@@ -8,6 +8,7 @@ from abc import abstractmethod
 import torch
 from torch import Generator, Tensor
 
+from simulacra import whole
 from simulacra.distributions.base import Distribution, Factorised, at_least_float32, log_symmetric_mass, uniform
 from simulacra.distributions.discretised import log_normal_cdf
 
@@ -59,7 +60,7 @@ class DiagonalGaussian(Peaked):
         return self._mean + torch.special.ndtri(u) * torch.exp(self.log_scale) * temperature
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
-        noise = torch.randn(self._mean.shape, generator=generator, device=self._mean.device, dtype=self._mean.dtype)
+        noise = whole.normal(self._mean.shape, self._mean, generator)
         return self._mean + noise * torch.exp(self.log_scale) * temperature
 
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from simulacra import whole
 from simulacra.distributions.base import Distribution, at_least_float32
 
 
@@ -52,8 +53,11 @@ class GaussianMixture(Distribution):
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
         """A component by its weight to the power 1/T, then a Gaussian draw of it, σ scaled by T."""
         weights = torch.softmax(self.log_weights / temperature, dim=-1)
-        chosen = torch.multinomial(weights, self.n, replacement=True, generator=generator)
-        noise = torch.randn(
-            (self.n, self.means.shape[1]), generator=generator, device=self.means.device, dtype=self.means.dtype
+        chosen = whole.drawn(
+            self.n,
+            lambda n, own: torch.multinomial(weights, n, replacement=True, generator=own),
+            weights.device,
+            generator,
         )
+        noise = whole.normal((self.n, self.means.shape[1]), self.means, generator)
         return self.means[chosen] + noise * torch.exp(self.log_scales[chosen]) * temperature

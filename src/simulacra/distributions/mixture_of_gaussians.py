@@ -46,8 +46,7 @@ class MixtureOfGaussians(Factorised):
         return (mean + torch.special.ndtri(inside) * log_scale.exp() * math.sqrt(temperature)).squeeze(-1)
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
-        noise = torch.rand(self.means.shape[:-1], generator=generator, device=self.means.device, dtype=self.means.dtype)
-        return self.quantile(noise, temperature)
+        return self.quantile(uniform(self.means[..., 0], generator), temperature)
 
     @property
     def mean(self) -> Tensor:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from simulacra import whole
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import PointMass, at_least_float32
@@ -70,6 +71,6 @@ class Autoencoder(Model):
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         clean = self.spec.centred(turn.x)
-        corrupted = clean + self.noise * torch.randn_like(clean) if self.noise else clean
+        corrupted = clean + self.noise * whole.normal(clean.shape, clean) if self.noise else clean
         decoded = self._decoded(self.encoder.from_centred(corrupted, turn.condition), turn.condition)
         return {"squared_error": (decoded - clean).square().flatten(1).sum(1).mean()}

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from simulacra import whole
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Ancestral, DiagonalGaussian, Distribution, kl_divergence
@@ -184,7 +185,8 @@ class LadderVAE(LatentVariable):
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         reconstruction, kl = self._terms(turn.x, turn.condition)
-        costly = kl.mean(1).clamp(min=self.free_bits).sum()
+        each = whole.mean(kl.mean(1)) if self.free_bits else kl.mean(1)
+        costly = each.clamp(min=self.free_bits).sum()
         warmth = warm_up(turn.step, self.kl_warmup)
         return {"reconstruction": -reconstruction.mean(), "kl": self.beta * warmth * costly}
 

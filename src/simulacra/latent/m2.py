@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from simulacra import whole
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import DiagonalGaussian, Distribution, at_least_float32, kl_divergence
@@ -116,13 +117,18 @@ class M2(LatentVariable):
 
     def _costs(self, x: Tensor, y: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
         """L(x, y) of the labelled items, and U(x) of the unlabelled ones, whose y is -1; nats."""
-        labelled, unlabelled = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
+        labelled, unlabelled, item = self._pairs(y)
         classes = torch.arange(self.classes, device=y.device)
-        item = torch.cat([labelled, unlabelled.repeat_interleave(self.classes)])
         its_class = torch.cat([y[labelled], classes.repeat(len(unlabelled))])
-        cost, log_weights = self._cost(x, item, its_class), log_q[unlabelled]
+        with whole.rows_of(self._pairs(whole.column(self.field, y))[2]):
+            cost, log_weights = self._cost(x, item, its_class), log_q[unlabelled]
         each = cost[len(labelled) :].view(-1, self.classes) + log_weights  # its mean over q(y|x) is U(x)
         return cost[: len(labelled)], (log_weights.exp() * each).sum(1)
+
+    def _pairs(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The labelled items, the unlabelled ones, and the items of all pairs of an item and a class."""
+        labelled, unlabelled = (y >= 0).nonzero().flatten(), (y < 0).nonzero().flatten()
+        return labelled, unlabelled, torch.cat([labelled, unlabelled.repeat_interleave(self.classes)])
 
     def _cost(self, x: Tensor, item: Tensor, its_class: Tensor) -> Tensor:
         """L(x_i, y) of R pairs of an item and a class, (R,) nats; features of x alone are computed once an item."""

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from simulacra import whole
 from simulacra.distributions import Distribution, kl_divergence, kl_each
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
@@ -74,7 +75,7 @@ class ELBO:
             return kl_divergence(q, p, z).mean()
         each = kl_each(q, p)
         assert each is not None
-        return each.mean(0).clamp(min=self.free_bits).sum()
+        return whole.mean(each.mean(0)).clamp(min=self.free_bits).sum()
 
 
 class _Weighted:

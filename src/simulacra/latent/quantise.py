@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simulacra import whole
 from simulacra.distributions import at_least_float32
 
 DECAY = 0.99
@@ -39,8 +39,8 @@ class Quantised(NamedTuple):
 class Codebook(nn.Module):
     """K codes of D numbers.
 
-    `counts` (K,) and `sums` (K, D) are the raw moving averages N and m, per item and not per batch: the mean of those
-    of two processes, weighted by their shares of a batch, is then what one process would have counted on all of it.
+    `counts` (K,) and `sums` (K, D) are the raw moving averages N and m, per item and not per batch, so that they do not
+    depend on its size.
     """
 
     counts: Tensor
@@ -91,30 +91,30 @@ class Codebook(nn.Module):
         """Put codes on random vectors of the batch: all of them at first, and later those that have died.
 
         They start with the mean use of a code. All processes find the same codes dead, as they share their counts, and
-        put them on vectors of the first process: a mean over processes would be no vector of the batch.
+        put them on the same vectors of the items of all.
         """
         fair = z[0, 0].numel() / len(self.counts)  # vectors of an item for each code
         which = self.counts < (DEAD * fair if self.started else torch.inf)
         if not which.any():
             return
-        vectors, needed = z.movedim(1, -1).flatten(0, 2).to(self.sums.dtype), len(which)
-        order = torch.randperm(len(vectors), device=z.device)
-        nudges = 0.01 * vectors.std(0, correction=0) * torch.randn_like(self.sums)  # few vectors may serve many codes
+        vectors, needed = whole.gathered(z).movedim(1, -1).flatten(0, 2).to(self.sums.dtype), len(which)
+        generator, like = whole.common(z.device), self.sums
+        order = torch.randperm(len(vectors), generator=generator, device=z.device)
+        noise = torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+        nudges = 0.01 * vectors.std(0, correction=0) * noise  # few vectors may serve many codes
         places = vectors[order.repeat(-(-needed // len(order)))[:needed]] + nudges
-        if dist.is_available() and dist.is_initialized():
-            dist.broadcast(places, src=0)
         self.counts[which] = fair
         self.sums[which] = fair * places[which]
         self.started.fill_(1)
 
     @torch.no_grad()
     def _update(self, z: Tensor, indices: Tensor) -> None:
-        """Update the moving averages by the vectors that are nearest to each code."""
+        """Update the moving averages by the vectors that are nearest to each code, of the items of all processes."""
         vectors, chosen = z.movedim(1, -1).flatten(0, 2).to(self.sums.dtype), indices.flatten()
         counts = torch.bincount(chosen, minlength=len(self.counts)).to(self.counts.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, vectors)
-        self.counts.lerp_(counts / len(z), 1 - self.decay)
-        self.sums.lerp_(sums / len(z), 1 - self.decay)
+        self.counts.lerp_(whole.mean(counts / len(z)), 1 - self.decay)
+        self.sums.lerp_(whole.mean(sums / len(z)), 1 - self.decay)
 
 
 @dataclass(frozen=True)

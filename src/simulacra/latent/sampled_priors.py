@@ -20,6 +20,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Generator, Tensor
 
+from simulacra import whole
 from simulacra.distributions import DiagonalGaussian, Distribution
 from simulacra.errors import NotSupported, UsageError
 from simulacra.parts import called, kind, part
@@ -88,7 +89,12 @@ class Drawn(Distribution):
         if generator is not None and generator.device.type != "cpu":
             seed = torch.randint(1 << 62, (), generator=generator, device=generator.device)
             generator = Generator().manual_seed(int(seed))
-        return self._drawn(self.which.cpu(), generator).to(self.like)
+        mode = self.which.cpu()
+
+        def draw(n: int, own: Generator | None) -> Tensor:
+            return self._drawn(mode if n == len(mode) else whole.placed(mode), own)
+
+        return whole.drawn(len(mode), draw, mode.device, generator).to(self.like)
 
     def _drawn(self, mode: Tensor, generator: Generator | None) -> Tensor:
         any_mode = torch.randint(self.modes, mode.shape, generator=generator)

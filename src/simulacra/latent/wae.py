@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from simulacra import whole
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
@@ -106,9 +107,12 @@ class WAEMMD(MatchedCodes):
         return float((pairs * _squared_distances(w, w)).sum() / pairs.sum())
 
     def _one_class(self, condition: Condition) -> Tensor | None:
-        """One number for each combination of classes in all class fields, (N,); None where there are no such fields."""
+        """One number for each combination of classes in all class fields, (N,); None where there are no such fields.
+
+        Of the items of all processes, in a loss.
+        """
         fields = [condition[name] for name, field in self.spec.condition.items() if isinstance(field, ClassLabel)]
-        return torch.stack(fields, dim=1).unique(dim=0, return_inverse=True)[1] if fields else None
+        return whole.gathered(torch.stack(fields, dim=1)).unique(dim=0, return_inverse=True)[1] if fields else None
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
@@ -116,5 +120,6 @@ class WAEMMD(MatchedCodes):
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         x, condition = turn.x, turn.condition
         z, w = self.encode(x, condition).value, self.prior(len(x), condition).sample()
-        gap = mmd(z, w.to(z.dtype), self.distance, self._one_class(condition))
+        every_z, every_w = whole.gathered(z), whole.gathered(w.to(z.dtype))  # pairs are made across processes too
+        gap = mmd(every_z, every_w, self.distance, self._one_class(condition))
         return {"reconstruction": self.reconstruction(z, x, condition), "mmd": self.weight * gap}

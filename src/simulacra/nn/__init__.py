@@ -1,6 +1,7 @@
 """Blocks that know no probability."""
 
 from simulacra.nn.attention import CausalAttention
+from simulacra.nn.batchnorm import synchronise
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
 from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
@@ -33,5 +34,6 @@ __all__ = [
     "groups_of",
     "halvings",
     "padding",
+    "synchronise",
     "vector_of",
 ]

@@ -43,7 +43,7 @@ class Batches:
     ) -> None:
         refuse_unless_images(augment, spec)
         self.split, self.spec, self.batch, self.seed, self.device = split, spec, batch, seed, runtime.device
-        self.share = slice(runtime.rank * batch // runtime.world, (runtime.rank + 1) * batch // runtime.world)
+        self.share = runtime.shares(batch)[runtime.rank]
         self.streams = _streams(split, spec, seed)
         self.augment = tuple(augment)
 

@@ -18,7 +18,7 @@ from simulacra.model import Model, load, write
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
 from simulacra.training.judge import Judge, Verdict
-from simulacra.training.loop import Loop
+from simulacra.training.loop import Loop, drops_out
 from simulacra.training.observers import LOGGED_EVERY, MetricsLog, Moment, Observer, Pictures
 from simulacra.training.onepass import OnePass
 from simulacra.training.plan import Plan, make_plan
@@ -67,6 +67,8 @@ def carry_out(plan: Plan, judge: Judge | None = None, observers: Sequence[Observ
                 record.get("threads", torch.get_num_threads())
             )  # the same sums in the same order: resuming is bitwise
         run = _Run(plan, where, stop, judge, observers if where.leads else ())
+        if where.world > 1:
+            torch.set_num_threads(int(where.leaders(torch.get_num_threads())))  # each rank computes as the leading one
         try:
             run.open(record)
             run.train()
@@ -136,6 +138,8 @@ class _Run:
         if resumed:
             over = self.at.done >= 1 or self._out_of_patience()
             line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"
+        if self.where.world > 1 and drops_out(self.plan.model):
+            line += f"; its weights depend on the number of processes ({self.where.world}), as each draws its own dropout"
         self._notify(lambda observer: observer.said(line))
 
     # Steps
@@ -222,6 +226,7 @@ class _Run:
         if self.where.leads:
             self._save_checkpoint()
             self._notify(lambda observer: observer.ended(self.at, "interrupted"))
+        self.where.wait()  # torchrun ends all processes as soon as one has ended: not before the leading one has saved
         number = self.stop.received or signal.SIGTERM
         raise Interrupted(number, f"stopped at step {self.loop.steps} and saved; the same command continues from there")
 

@@ -47,10 +47,6 @@ class Guard:
         first = torch.where(bad.any(), bad.int().argmax(), len(terms))
         self._fail(~torch.isfinite(together), number, step, first)
 
-    def see_other_ranks(self, failures: Tensor, number: int, step: int) -> None:
-        """Fail with the others: `failures` is above zero where any rank has failed."""
-        self._fail(failures > 0, number, step, torch.full_like(self.cause[2], len(self.terms[number]) + 1))
-
     def allows(self, number: int, step: int, norm: Tensor) -> Tensor | bool:
         """Whether the update of a phase may happen, whose gradient has this norm, (); read where `eager`.
 
@@ -62,7 +58,7 @@ class Guard:
         elif self.eager and not bool(self.failed) and math.isfinite(norm.item()):
             return True
         else:
-            gradient = torch.full_like(self.cause[2], len(self.terms[number]) + 2)
+            gradient = torch.full_like(self.cause[2], len(self.terms[number]) + 1)
             self._fail(~torch.isfinite(norm), number, step, gradient)
             allowed = ~self.failed
         if not self.eager:
@@ -75,7 +71,7 @@ class Guard:
         self.norm = torch.where(self.failed, self.norm, norm.to(self.norm.dtype))
         self.skips[0, number] += ~taken
         self.skips[1, number] = torch.where(taken, 0, self.skips[1, number] + 1)
-        stalled = torch.full_like(self.cause[2], len(self.terms[number]) + 3)
+        stalled = torch.full_like(self.cause[2], len(self.terms[number]) + 2)
         self._fail(self.skips[1, number] >= STALLED, number, step, stalled)
 
     def _fail(self, bad: Tensor, number: int, step: int, place: Tensor) -> None:
@@ -91,13 +87,13 @@ class Guard:
             return
         number, step, place = (int(value) for value in self.cause)
         phase, terms = self.phases[number], self.terms[number]
-        if place == len(terms) + 3:
+        if place == len(terms) + 2:
             raise TrainingError(
                 f"training stalls at step {step}: {STALLED} updates in a row were skipped, because the gradient "
                 f"of {phase.loss_name} has a norm above skip = {self.skip:g} (the last one "
                 f"{float(self.norm):.4g}). Begin anew (--fresh) with a larger --skip or a smaller --learning-rate."
             )
-        term = [*map(repr, terms), "'the sum of the terms'", "'the loss of another rank'", "'gradient'"][place]
+        term = [*map(repr, terms), "'the sum of the terms'", "'gradient'"][place]
         raise TrainingError(
             f"the loss is not finite at step {step}: term {term} of {phase.loss_name}. The step was not "
             "taken and the checkpoints before it are whole; try a smaller --learning-rate or set --clip."

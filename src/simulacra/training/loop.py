@@ -1,31 +1,35 @@
 """The one loop. It knows no loss; a loss knows no optimiser.
 
 A step takes every phase that is due: thaw its player and freeze the others, zero, sum the named loss terms, backward,
-average over the ranks, clip, update; and at the end of the step move the averaged weights. All randomness of a step
+add up over the ranks, clip, update; and at the end of the step move the averaged weights. All randomness of a step
 follows from (seed, step), so the state of a run is the step number, the number of batches that were read, the weights
-and the moments of the optimisers.
+and the moments of the optimisers. A loss draws for the whole batch, whoever computes which part of it (`whole`); torch's
+own generators, from which dropout draws, are seeded for each rank.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.modules.dropout import _DropoutNd
 
 from simulacra.condition import Condition
 from simulacra.errors import TrainingError
 from simulacra.model import Model
+from simulacra.nn import synchronise
 from simulacra.randomness import seed_everything
 from simulacra.training.ema import AveragedModel
 from simulacra.training.guard import Guard
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
+from simulacra.training.shares import shared_out
 from simulacra.turns import Items, Phase, Player, Turn, lazy_correction, names, players
+from simulacra.whole import seen_from
 
 Values = dict[str, Tensor]
 
@@ -46,6 +50,8 @@ class Loop:
 
     def __init__(self, model: Model, options: Options, runtime: Runtime) -> None:
         self.model, self.options, self.runtime = model, options, runtime
+        if runtime.world > 1:
+            synchronise(model)
         self.phases = list(model.phases())
         self.names = names(self.phases)
         self.players = players(self.phases)
@@ -80,7 +86,7 @@ class Loop:
                 (x, condition), *further = [read(draw) for draw in range(begin, begin + phase.draws)]
                 seen = Turn(x, condition, tuple(further), self.steps, phase.share(done))
                 seed_everything(self.options.seed, self.steps, number, turn, self.runtime.rank)
-                taken.append(self._turn(number, seen))
+                taken.append(self._turn(number, seen, turn, done))
             values |= self._named(number, taken)
             self.drawn.fill_(max(int(self.drawn), first + phase.batches))
         self.averaged.update(self.steps)
@@ -89,14 +95,13 @@ class Loop:
             values["skipped"] = self.guard.skips[0].sum()
         return values
 
-    def _turn(self, number: int, turn: Turn) -> Values:
-        phase = self.phases[number]
-        optimiser = self._ready(number, turn.share)
-        terms = self._backward(phase, turn)
-        self.guard.see_terms(number, self.steps, terms)
+    def _turn(self, number: int, turn: Turn, repeated: int, done: float) -> Values:
+        optimiser = self._ready(number, turn.share, done)
+        terms = self._backward(number, turn, repeated)
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        self._average(number, gradients, len(turn) / self.options.batch)
+        terms = self._added_up(number, gradients, terms, len(turn) / self.options.batch)
+        self.guard.see_terms(number, self.steps, terms)
         norm = torch.nn.utils.get_total_norm(gradients)
         allowed = self.guard.allows(number, self.steps, norm)
         if isinstance(allowed, Tensor):
@@ -108,13 +113,14 @@ class Loop:
         optimiser.step()
         return terms
 
-    def _backward(self, phase: Phase, turn: Turn) -> Values:
-        """The gradients, from `accumulate` parts of the batch, each weighed by its share of the items."""
+    def _backward(self, number: int, turn: Turn, repeated: int) -> Values:
+        """The gradients, from `accumulate` parts of this rank's items, each weighed by its share of the whole batch."""
         summed: Values = {}
-        for part in _parts(len(turn), self.options.accumulate):
-            weight = (part.stop - part.start) / len(turn)
-            with self.runtime.autocast():
-                terms = phase.loss(turn if weight == 1 else turn.rows(part))
+        for rows, part in shared_out(turn, self.options, self.runtime, self.steps, number, repeated):
+            count = rows.stop - rows.start
+            weight = 1 if part is None else count / part.total
+            with self.runtime.autocast(), seen_from(part):
+                terms = self.phases[number].loss(turn if count == len(turn) else turn.rows(rows))
             total = torch.stack(list(terms.values())).sum()
             (total if weight == 1 else weight * total).backward()
             for name, term in terms.items():
@@ -123,14 +129,19 @@ class Loop:
         return summed
 
     @torch.no_grad()
-    def _average(self, number: int, gradients: Sequence[Tensor], share: float) -> None:
-        """Over the ranks: gradients, floating buffers, and whether any rank has failed."""
+    def _added_up(self, number: int, gradients: Sequence[Tensor], terms: Values, share: float) -> Values:
+        """Over the ranks, in place: gradients, and the mean of floating buffers. Returns the terms of the whole batch.
+
+        A rank that fails therefore is seen by all.
+        """
         if self.runtime.world == 1:
-            return
+            return terms
         statistics = [buffer for buffer in self._player(number).buffers() if buffer.is_floating_point()]
-        failures = self.guard.failed.float()
-        self.runtime.average([*gradients, *statistics, failures], share)
-        self.guard.see_other_ranks(failures, number, self.steps)
+        sums = self.runtime.sums([*gradients, *(share * buffer for buffer in statistics), *terms.values()])
+        held = [*gradients, *statistics]
+        for tensor, total in zip(held, sums, strict=False):
+            tensor.copy_(total)
+        return {name: total.to(terms[name].dtype) for name, total in zip(terms, sums[len(held) :], strict=True)}
 
     def _named(self, number: int, taken: Sequence[Values]) -> Values:
         """The terms of a phase under their names in the whole step, means over its turns."""
@@ -140,12 +151,15 @@ class Loop:
         }  # fmt: skip
         return {name if alone or name == own else f"{own}.{name}": mean for name, mean in means.items()}
 
-    def _ready(self, number: int, share: float) -> torch.optim.Optimizer:
-        """The optimiser of phase `number`, with its learning rate for this turn and without gradients."""
+    def _ready(self, number: int, share: float, done: float) -> torch.optim.Optimizer:
+        """The optimiser of phase `number`, with its learning rate and betas for this turn and without gradients."""
         player = self.players.index(self._player(number))
         optimiser = self.optimisers[player]
+        correction = lazy_correction([phase for phase in self.phases if phase.player is self.players[player]], done)
+        first, second = self.players[player].betas or self.options.betas
         for group in optimiser.param_groups:
-            group["lr"] = self._learning_rate(player, share)
+            group["lr"] = correction * self._learning_rate(player, share)
+            group["betas"] = (first**correction, second**correction)
         optimiser.zero_grad(set_to_none=True)
         self.turns[player] += 1
         return optimiser
@@ -192,19 +206,15 @@ class Loop:
         rise = min(1.0, (taken + 1) / options.warmup) if options.warmup else 1.0
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, share))) if options.schedule == "cosine" else 1.0
         player = self.players[number]
-        return options.learning_rate * player.rate * self._correction(player) * rise * fall
-
-    def _correction(self, player: Player) -> float:
-        return lazy_correction([phase for phase in self.phases if phase.player is player])
+        return options.learning_rate * player.rate * rise * fall
 
     def _adam(self, player: Player) -> torch.optim.Optimizer:
         """Adam with decoupled weight decay, its moments laid out so that every checkpoint has the same tensors."""
-        options, correction = self.options, self._correction(player)
-        first, second = player.betas or options.betas
+        options = self.options
         optimiser = torch.optim.AdamW(
             list(player.parameters()),
             options.learning_rate,
-            (first**correction, second**correction),
+            player.betas or options.betas,
             weight_decay=options.weight_decay,
             fused=self.runtime.device.type in ("cpu", "cuda"),
         )
@@ -235,13 +245,11 @@ class Loop:
         self.steps = steps
 
 
+def drops_out(model: Model) -> bool:
+    """Whether a loss of the model draws dropout, which each rank draws for its own items."""
+    return any(isinstance(module, _DropoutNd) and module.p > 0 for module in model.modules())
+
+
 def _items(draw: tuple[Tensor, Mapping[str, Tensor]]) -> Items:
     x, condition = draw
     return x, condition if isinstance(condition, Condition) else Condition(condition)
-
-
-def _parts(n: int, count: int) -> list[slice]:
-    """n items in so many parts, which differ by one item at most; in n where n is less."""
-    count = min(n, count)
-    ends = [n * i // count for i in range(count + 1)]
-    return [slice(begin, end) for begin, end in itertools.pairwise(ends)]

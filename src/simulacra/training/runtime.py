@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import signal
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
@@ -15,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from simulacra.devices import choose_device
+from simulacra.errors import TrainingError
 
 
 def world_size() -> int:
@@ -44,69 +47,105 @@ class Runtime:
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
+    def shares(self, batch: int) -> list[slice]:
+        """The items of a batch that each rank has, which differ by one in number at most."""
+        ends = [rank * batch // self.world for rank in range(self.world + 1)]
+        return [slice(begin, end) for begin, end in itertools.pairwise(ends)]
+
     @torch.no_grad()
-    def average(self, tensors: Iterable[Tensor], share: float) -> None:
-        """Replace each tensor by its mean over the ranks, this one weighted by its share of the items; one message."""
-        if self.world == 1:
-            return
-        tensors = list(tensors)
-        flat = share * torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(flat)
-        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(mean.view_as(tensor))
+    def add_up(self, tensor: Tensor) -> Tensor:
+        """The sum of a tensor over the ranks."""
+        total = tensor.clone()
+        with _others():
+            dist.all_reduce(total)
+        return total
+
+    @torch.no_grad()
+    def sums(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The sum of each tensor over the ranks, in one message."""
+        flat = self.add_up(torch.cat([tensor.flatten() for tensor in tensors]))
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
     def agree(self, value: bool) -> bool:
         """True on every rank if it is true on any: so that all of them stop at the same step."""
         if self.world == 1:
             return value
-        flag = torch.tensor(float(value), device=self.device)
-        dist.all_reduce(flag, dist.ReduceOp.MAX)
+        flag = torch.tensor(float(value))
+        with _others():
+            dist.all_reduce(flag, dist.ReduceOp.MAX)
         return bool(flag)
 
     def leaders(self, value: float) -> float:
         """The value that the leading rank has."""
         if self.world == 1:
             return value
-        held = torch.tensor(value, dtype=torch.float64, device=self.device)
-        dist.broadcast(held, src=0)
+        held = torch.tensor(value, dtype=torch.float64)
+        with _others():
+            dist.broadcast(held, src=0)
         return held.item()
 
     def wait(self) -> None:
-        if self.world > 1:
-            dist.barrier()
+        """Until every rank has come to this point."""
+        self.agree(False)
+
+
+@contextlib.contextmanager
+def _others() -> Iterator[None]:
+    """Raise TrainingError where another rank does not take part because it is no longer there."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError(
+            "another process of this run has ended, and training cannot go on without it (its own message says why, "
+            "unless it was killed). The checkpoints are kept: the same command continues from the last one"
+        ) from error
 
 
 def runtime(device: str, precision: str) -> Runtime:
     """The runtime of this process, which joins the group that `torchrun` announces in the environment.
 
-    The group lasts until the process ends: one that is left and joined again can wait for messages of the first.
+    What ranks agree on lies in the memory of the host, so that no device has to be waited for. The group lasts until
+    the process ends: one that is left and joined again can wait for messages of the first.
     """
     chosen = choose_device(device)
     bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda")
     if world_size() == 1:
         return Runtime(chosen, bf16)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)
     return Runtime(chosen, bf16, dist.get_rank(), dist.get_world_size())
 
 
+PASSED_ON = 5.0  # seconds in which `torchrun` passes a signal on to processes that have had it from the terminal
+
+
 class StopSignal:
-    """Within the context the first SIGTERM or Ctrl-C only requests a stop (`received`); the second stops at once."""
+    """Within the context the first SIGTERM or Ctrl-C only requests a stop (`received`); the second stops at once.
+
+    Of several processes each receives Ctrl-C twice, from the terminal and from `torchrun`: this counts as one.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._since = 0.0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopSignal:
         with contextlib.suppress(ValueError):  # signals can be caught in the main thread alone
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._ask)
+                self._before[number] = signal.signal(number, self._request)
         return self
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.received = number
-        self._restore()
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.received is None:
+            self.received, self._since = number, time.monotonic()
+            if world_size() == 1:
+                self._restore()
+        elif time.monotonic() - self._since > PASSED_ON:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in list(self._before.items()):  # a signal may arrive now, and empty the table
