@@ -22,6 +22,7 @@ BASE = [
     "condition",
     "data",
     "turns",
+    "whole",
     "distributions",
     "nn",
     "networks",
@@ -49,7 +50,14 @@ FLOORS = [
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FAMILIES = ["autoregressive", "latent", "flows", "diffusion", "adversarial", "sequences", "structured"]
 VERBS = ["training", "evaluation", "exploration", "compression"]
-LEAVES = ["errors", "fields", "condition", "derived", "parts"]  # that blocks and distributions may know, and data.spec
+LEAVES = [
+    "errors",
+    "fields",
+    "condition",
+    "derived",
+    "parts",
+    "whole",
+]  # that blocks and distributions may know, and data.spec
 
 
 def modules() -> list[Path]:

@@ -4,9 +4,9 @@ r"""The whole batch, seen from a part of it: how a batch is shared out changes n
     means   m = Σ_r n_r/N m_r over the processes r, with gradients ∂L/∂m_r = n_r/N Σ_q ∂L_q/∂m.
 
 A batch has parts where processes share it, and where it is taken in several turns (`accumulate`). A loss that draws by
-`drawn`, and averages by `mean` whatever it does not leave to the loop, is the same function of the batch in all of these
-cases. The noise is drawn for the whole batch by every part, which takes its rows; means and sums are over the parts that
-are computed at the same time, one by each process: what is taken in turns never meets.
+`drawn`, and averages by `mean` whatever it does not leave to the loop, is the same function of the batch however
+processes share it. Every part draws the noise of the whole batch and takes its rows. Means are over the parts that are
+computed at the same time, one by each process: what is taken in turns never meets.
 
 Without parts, and in everything but a loss, all of this is the identity and noise comes from torch's own generators.
 """
@@ -191,6 +191,7 @@ def gathered(own: Tensor) -> Tensor:
     part = _PART.get()
     if part is None or len(part.sizes) == 1:
         return own
+    assert len(own) == part.sizes[part.rank], "only rows of the items of a loss can be gathered"
     before, after = sum(part.sizes[: part.rank]), sum(part.sizes[part.rank + 1 :])
     rest = own.shape[1:]
     return _added(torch.cat([own.new_zeros(before, *rest), own, own.new_zeros(after, *rest)]), part.add_up)

@@ -1,14 +1,11 @@
 """A model in closed form is fitted by the same `fit`, in one pass, into the same kind of run folder."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from launching import launched
 from small import SPECS, dataset, same, saved_weights
 
 import simulacra as sim
@@ -187,13 +184,7 @@ assert not model.training
 
 def test_two_ranks_are_one(tmp_path):
     (tmp_path / "train.py").write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
-    command = [sys.executable, *launch, "--master-port", str(port), str(tmp_path / "train.py"), str(tmp_path / "two")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = launched(tmp_path / "train.py", tmp_path / "two")
     assert done.returncode == 0, done.stderr[-3000:]
     assert same(saved_weights(tmp_path / "two"), expected("markov"))
     assert json.loads((tmp_path / "two" / "run.json").read_bytes())["world_size"] == 2

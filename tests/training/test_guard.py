@@ -120,15 +120,3 @@ def test_a_stalled_run_is_reported_even_if_it_goes_on():
     with pytest.raises(TrainingError, match=rf"step {STALLED - 1}: {STALLED} updates in a row .* 20\).*larger --skip"):
         training.check()
     assert training.model.theta.item() == 5.0
-
-
-def test_a_failure_of_one_rank_is_one_of_all():
-    """Whoever did not see it himself says so: the flag comes with the gradients."""
-    guard = lazy(Fragile(at=99)).guard
-    guard.see_terms(1, 4, {"pull": torch.tensor(1.0), "push": torch.tensor(2.0)})
-    guard.see_other_ranks(torch.tensor(0.0), 1, 4)
-    assert bool(guard.allows(1, 4, torch.tensor(1.0)))
-    guard.see_other_ranks(torch.tensor(0.5), 1, 4)
-    assert not bool(guard.allows(1, 4, torch.tensor(1.0)))
-    with pytest.raises(TrainingError, match="step 4: term 'the loss of another rank' of second_loss"):
-        guard.read()

@@ -1,59 +1,72 @@
-"""Two processes are one: the same global batch gives the same weights, to rounding, resumed as well."""
+"""Two processes are one: the same global batch gives the same weights, to rounding; and a run of two goes on."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import torch
-from small import SPECS, dataset
+from launching import launched
+from on_ranks import CASES, trained
+from safetensors.torch import load_file
+from small import same, saved_weights
+from test_skip import HERE
 
-import simulacra as sim
-
-TESTS = Path(__file__).parents[1]
-OPTIONS = {"width": 6, "layers": 3, "kernel": 3, "dropout": 0.0, "steps": 5, "every": 5, "warmup": 2, "ema": 0.0}
-OPTIONS |= {"schedule": "constant"}  # so that a larger budget changes no step that was taken before
-BATCHES = (8, 7)  # shared evenly, and not
-
-SCRIPT = f"""
-import sys
-sys.path.insert(0, {str(TESTS)!r})
-from small import SPECS, dataset
-import simulacra as sim
-
-for batch in {BATCHES}:
-    out = f"{{sys.argv[1]}}/two-{{batch}}"
-    for steps in (3, {OPTIONS["steps"]}):
-        sim.fit("gated-pixelcnn", dataset(SPECS["grey"]), out, batch=batch, **({OPTIONS} | {{"steps": steps}}))
-"""
+SCRIPT = Path(__file__).parent / "on_ranks.py"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> Path:
+def killed(tmp_path_factory) -> tuple[Path, str]:
+    """A run whose second process was killed, and what the processes then said."""
     folder = tmp_path_factory.mktemp("ranks")
-    (folder / "train.py").write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
-    command = [sys.executable, *launch, "--master-port", str(port), str(folder / "train.py"), str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = launched(SCRIPT, folder, "kill")
+    assert done.returncode != 0
+    return folder, done.stderr
+
+
+@pytest.fixture(scope="module")
+def runs(killed) -> Path:
+    """The folder in which two processes have continued that run, and done everything else."""
+    folder, _ = killed
+    done = launched(SCRIPT, folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
 
-@pytest.mark.parametrize("batch", BATCHES)
-def test_two_ranks_are_one_rank_on_the_same_batch(runs, tmp_path, batch):
-    one = sim.fit("gated-pixelcnn", dataset(SPECS["grey"]), tmp_path / "one", batch=batch, **OPTIONS)
-    records = [
-        json.loads((run / "run.json").read_text())["finished"] for run in (tmp_path / "one", runs / f"two-{batch}")
-    ]
-    assert [record["best_step"] for record in records] == [5, 5]
-    two = sim.load(runs / f"two-{batch}")
-    start = {name: tensor for name, tensor in one.state_dict().items() if tensor.is_floating_point()}
-    for name, tensor in start.items():
-        torch.testing.assert_close(two.state_dict()[name], tensor, rtol=0, atol=1e-5)
+@pytest.mark.parametrize("case", CASES)
+def test_two_ranks_are_one_rank_on_the_same_batch(runs, case):
+    two, one = load_file(runs / f"{case}.safetensors"), trained(case, HERE)
+    assert two.keys() == one.keys()
+    for name, tensor in one.items():
+        size = tensor.double().norm()
+        assert (two[name].double() - tensor.double()).norm() <= 1e-5 * size, name
+
+
+def test_a_process_that_is_left_alone_says_what_to_do(killed):
+    folder, said = killed
+    assert "another process of this run has ended" in said
+    assert "the same command continues" in said
+    assert (folder / "killed" / "checkpoints" / "latest").read_text() == "step-00000002"
+
+
+def test_a_run_of_two_that_was_killed_goes_on_bitwise(runs):
+    assert same(saved_weights(runs / "killed"), saved_weights(runs / "straight"))
+    one, other = (
+        load_file(runs / run / "checkpoints/step-00000005/state.safetensors") for run in ("killed", "straight")
+    )
+    assert same(one, other)
+    assert "is continued at step 2" in (runs / "killed.txt").read_text()
+
+
+def test_a_finished_run_of_two_is_returned_as_it_is(runs):
+    lines = (runs / "straight.txt").read_text().splitlines()
+    assert len(lines) == 3
+    assert all("is finished at step 5" in line for line in lines[1:])
+    assert json.loads((runs / "straight" / "run.json").read_text())["finished"]["steps"] == 5
+
+
+def test_it_is_said_that_dropout_depends_on_the_number_of_processes(runs):
+    assert "depend on the number of processes (2), as each draws its own dropout" in (runs / "straight.txt").read_text()
+
+
+def test_a_failure_of_one_rank_is_one_of_all(runs):
+    for rank in (0, 1):
+        assert "not finite at step 0: term 'push' of loss" in (runs / f"failure-{rank}.txt").read_text()

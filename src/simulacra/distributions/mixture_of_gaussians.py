@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from simulacra.distributions.base import Factorised, at_least_float32
+from simulacra.distributions.base import Factorised, at_least_float32, uniform
 
 
 class MixtureOfGaussians(Factorised):

@@ -107,12 +107,9 @@ class WAEMMD(MatchedCodes):
         return float((pairs * _squared_distances(w, w)).sum() / pairs.sum())
 
     def _one_class(self, condition: Condition) -> Tensor | None:
-        """One number for each combination of classes in all class fields, (N,); None where there are no such fields.
-
-        Of the items of all processes, in a loss.
-        """
+        """One number for each combination of classes in all class fields, (N,); None where there are no such fields."""
         fields = [condition[name] for name, field in self.spec.condition.items() if isinstance(field, ClassLabel)]
-        return whole.gathered(torch.stack(fields, dim=1)).unique(dim=0, return_inverse=True)[1] if fields else None
+        return torch.stack(fields, dim=1).unique(dim=0, return_inverse=True)[1] if fields else None
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
@@ -121,5 +118,10 @@ class WAEMMD(MatchedCodes):
         x, condition = turn.x, turn.condition
         z, w = self.encode(x, condition).value, self.prior(len(x), condition).sample()
         every_z, every_w = whole.gathered(z), whole.gathered(w.to(z.dtype))  # pairs are made across processes too
-        gap = mmd(every_z, every_w, self.distance, self._one_class(condition))
+        labels = {
+            name: whole.gathered(condition[name])
+            for name, field in self.spec.condition.items()
+            if isinstance(field, ClassLabel)
+        }
+        gap = mmd(every_z, every_w, self.distance, self._one_class(Condition(labels)))
         return {"reconstruction": self.reconstruction(z, x, condition), "mmd": self.weight * gap}

@@ -20,7 +20,7 @@ def synchronise(model: nn.Module) -> None:
     """From now on every batch norm of the model takes its moments over the whole batch of a loss; see `whole`."""
     for module in model.modules():
         if isinstance(module, BatchNorm):
-            module.forward = functools.partial(_forward, module)
+            vars(module)["forward"] = functools.partial(_forward, module)
 
 
 def _forward(norm: BatchNorm, x: Tensor) -> Tensor:
@@ -43,7 +43,9 @@ def _forward(norm: BatchNorm, x: Tensor) -> Tensor:
 @torch.no_grad()
 def _remember(norm: BatchNorm, mean: Tensor, variance: Tensor, count: int) -> None:
     """Update the running statistics by those of `count` numbers; the variance without bias, as torch does."""
-    assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
     factor = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
     norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), factor)

@@ -139,7 +139,9 @@ class _Run:
             over = self.at.done >= 1 or self._out_of_patience()
             line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"
         if self.where.world > 1 and drops_out(self.plan.model):
-            line += f"; its weights depend on the number of processes ({self.where.world}), as each draws its own dropout"
+            line += (
+                f"; its weights depend on the number of processes ({self.where.world}), as each draws its own dropout"
+            )
         self._notify(lambda observer: observer.said(line))
 
     # Steps

@@ -3,8 +3,8 @@
 A step takes every phase that is due: thaw its player and freeze the others, zero, sum the named loss terms, backward,
 add up over the ranks, clip, update; and at the end of the step move the averaged weights. All randomness of a step
 follows from (seed, step), so the state of a run is the step number, the number of batches that were read, the weights
-and the moments of the optimisers. A loss draws for the whole batch, whoever computes which part of it (`whole`); torch's
-own generators, from which dropout draws, are seeded for each rank.
+and the moments of the optimisers. A loss draws for the whole batch, whoever computes which part of it (`whole`);
+torch's own generators, from which dropout draws, are seeded for each rank.
 """
 
 from __future__ import annotations

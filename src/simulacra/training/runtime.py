@@ -124,7 +124,8 @@ PASSED_ON = 5.0  # seconds in which `torchrun` passes a signal on to processes t
 class StopSignal:
     """Within the context the first SIGTERM or Ctrl-C only requests a stop (`received`); the second stops at once.
 
-    Of several processes each receives Ctrl-C twice, from the terminal and from `torchrun`: this counts as one.
+    Of several processes each receives Ctrl-C twice, from the terminal and from `torchrun`: this counts as one. And one
+    that leaves the context by an error is about to end, and ignores SIGTERM from then on.
     """
 
     def __init__(self) -> None:
@@ -152,5 +153,8 @@ class StopSignal:
             signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
         self._before.clear()
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._restore()
+        if kind is not None and world_size() > 1:  # torchrun ends all as soon as one has: before this one has said why
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
