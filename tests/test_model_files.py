@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from small import labels
 
-from simulacra import registry
+from simulacra import registry, weights
 from simulacra.autoregressive import GatedPixelCNN
 from simulacra.data import DataSpec
 from simulacra.errors import ModelFileError, UsageError, WriteError
@@ -544,3 +544,20 @@ def test_a_full_disk_leaves_the_old_model(folder, monkeypatch):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     monkeypatch.undo()
     load(folder)
+
+
+def test_a_file_may_be_replaced_while_it_is_read(tmp_path, monkeypatch):
+    """As `fit` does at any moment: what is read is the old file or the new one, never the head of one with the rest of
+    the other."""
+    path, old, new = tmp_path / "weights.safetensors", {"w": torch.zeros(3)}, {"w": torch.ones(3)}
+    write_tensors(path, old)
+    compare = weights._compare
+
+    def meanwhile(*given: object) -> None:
+        write_tensors(path, new)
+        compare(*given)
+
+    monkeypatch.setattr(weights, "_compare", meanwhile)
+    assert torch.equal(read_tensors(path, old)[0]["w"], old["w"])
+    monkeypatch.undo()
+    assert torch.equal(read_tensors(path, old)[0]["w"], new["w"])

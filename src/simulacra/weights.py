@@ -10,9 +10,9 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
@@ -98,16 +98,20 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a file and its metadata.
 
-    `expected` holds a tensor (which may be on the meta device) of the same shape and type under every name. Raises
-    ModelFileError, before it allocates anything, when the header is too large or malformed or differs from that, and
-    afterwards when the digest is wrong or a number is not finite.
+    `expected` holds a tensor (which may be on the meta device) of the same shape and type under every name. The file is
+    opened once, so that it may be replaced meanwhile. Raises ModelFileError, before it allocates anything, when the
+    header is too large or malformed or differs from that, and afterwards when the digest is wrong or a number is not
+    finite.
     """
-    header = _read_header(path)
-    metadata = _metadata(path, header.pop("__metadata__", None))
-    _compare(path, header, expected)
+    with _opened(path) as file:
+        header = _read_header(path, file)
+        metadata = _metadata(path, header.pop("__metadata__", None))
+        _compare(path, header, expected)
+        file.seek(0)
+        content = file.read()
     try:
-        tensors = parse_tensors(path.read_bytes())
-    except (OSError, SafetensorError) as error:
+        tensors = parse_tensors(content)
+    except SafetensorError as error:
         raise ModelFileError(f"{path} is damaged: {error}") from error
     if digest(tensors) != metadata.get("digest"):
         raise ModelFileError(f"{path} does not match its own checksum: the file is damaged or was changed")
@@ -119,19 +123,29 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, 
 
 def tensors_in(path: Path) -> int:
     """How many tensors a file holds, by its header; raises ModelFileError as `read_tensors` does."""
-    return len(_read_header(path).keys() - {"__metadata__"})
+    with _opened(path) as file:
+        return len(_read_header(path, file).keys() - {"__metadata__"})
 
 
-def _read_header(path: Path) -> dict[str, Any]:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file; whatever the system refuses becomes a ModelFileError."""
     try:
         with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if not 2 <= size <= min(MAX_HEADER, path.stat().st_size - 8):
-                raise ModelFileError(f"{path} claims a header of {size} bytes: damaged, or not a file of ours")
-            header = json.loads(file.read(size), object_pairs_hook=_unique_keys)
+            yield file
     except FileNotFoundError:
         raise ModelFileError(f"{path} does not exist") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _read_header(path: Path, file: IO[bytes]) -> dict[str, Any]:
+    size = int.from_bytes(file.read(8), "little")
+    if not 2 <= size <= min(MAX_HEADER, os.fstat(file.fileno()).st_size - 8):
+        raise ModelFileError(f"{path} claims a header of {size} bytes: damaged, or not a file of ours")
+    try:
+        header = json.loads(file.read(size), object_pairs_hook=_unique_keys)
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} has a malformed header: {error}") from error
     if not isinstance(header, dict):
         raise ModelFileError(f"{path} has a malformed header: no table of tensors")

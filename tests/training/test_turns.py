@@ -145,6 +145,18 @@ def test_a_lazy_phase_uses_its_players_moments_corrected():
     assert training.turns.tolist() == [10]
 
 
+def test_a_lazy_phase_is_corrected_for_in_its_own_time():
+    """Before it begins and after it has ended, the learning rate and the betas of its player are the plain ones."""
+    main, lazy = Phase(nn.Linear(1, 1), print), Phase(nn.Linear(1, 1), print, every=3, begin=0.25, end=0.75)
+    assert [lazy_correction([main, lazy], done) for done in (0.0, 0.25, 0.5, 0.75, 1.0)] == [1, 0.75, 0.75, 1, 1]
+    training = loop(Pulled(plan=({}, {"every": 3, "begin": 0.25, "end": 0.75})), learning_rate=0.1)
+    for done, c in ((0.0, 1.0), (0.3, 0.75), (0.5, 0.75), (0.8, 1.0)):
+        training.step(Stream(), done)
+        (group,) = training.optimisers[0].param_groups
+        assert group["lr"] == pytest.approx(0.1 * c)
+        assert group["betas"] == pytest.approx((0.9**c, 0.999**c))
+
+
 # What a turn is
 
 
@@ -252,8 +264,9 @@ def test_an_epoch_reads_the_data_once_however_a_step_reads(plan):
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8])
-@pytest.mark.parametrize("name", ["gated-pixelcnn", "autoencoder"])
+@pytest.mark.parametrize("name", ["gated-pixelcnn", "autoencoder", "vae", "m2", "orderless-nade"])
 def test_a_batch_in_parts_is_the_batch(name, parts):
+    """With the noise of the whole batch."""
     spec = SPECS["grey-labelled"]
     made = []
     for accumulate in (1, parts):
@@ -261,7 +274,6 @@ def test_a_batch_in_parts_is_the_batch(name, parts):
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-        model.noise = 0.0
         training = loop(model, accumulate=accumulate, batch=8, clip=1.0)
         values = [training.step(Stream(spec), 0.0) for _ in range(3)]
         made.append((weights(model), values))

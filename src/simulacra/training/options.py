@@ -22,7 +22,8 @@ class Options:
         epochs: stop after this many passes over the training split.
         minutes: stop after this much time; of several budgets the first one spent ends the run.
         batch: items in a step, over all processes together.
-        accumulate: parts in which a batch is taken, where all of it at once does not fit into memory; one update.
+        accumulate: parts in which a batch is taken, where all of it at once does not fit into memory; one update, with
+            the noise of the whole batch. Batch norm, codebooks, free bits and an MMD see one part at a time.
         learning_rate: of Adam, reached after `warmup` steps.
         betas: of Adam.
         weight_decay: decoupled from the gradient (AdamW).
