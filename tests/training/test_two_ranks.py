@@ -41,10 +41,9 @@ def test_two_ranks_are_one_rank_on_the_same_batch(runs, case):
 
 
 def test_a_process_that_is_left_alone_says_what_to_do(killed):
-    folder, said = killed
+    _, said = killed
     assert "another process of this run has ended" in said
     assert "the same command continues" in said
-    assert (folder / "killed" / "checkpoints" / "latest").read_text() == "step-00000002"
 
 
 def test_a_run_of_two_that_was_killed_goes_on_bitwise(runs):
