@@ -145,9 +145,14 @@ def test_a_rehearsal_writes_nothing(tmp_path):
     plan = make_plan(
         "vae", DATA, tmp_path / "run", (), False, {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4}
     )
-    lines = rehearse(plan)
-    assert "parameters" in lines["model"]
-    assert lines["would write"] == str(tmp_path / "run")
+    judged = []
+    found = rehearse(plan, lambda model, data, seed: judged.append(model.training))
+    assert judged == [False]
+    assert (found.steps, found.out, found.lines()["would write"]) == (4, *[str(tmp_path / "run")] * 2)
+    assert found.seconds == pytest.approx(
+        4 * (found.seconds_per_step + found.seconds_per_validation / found.every), 0.2
+    )
+    json.dumps(found.record())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -51,8 +51,27 @@ class Plan:
     @property
     def every(self) -> int:
         """Steps between validations: about an epoch, but neither all the time nor hardly ever."""
-        a_step = self.options.batch * max((phase.batches for phase in self.model.phases()), default=1)
-        return self.options.every or min(1000, max(200, len(self.dataset.train) // a_step))
+        return self.options.every or min(1000, max(200, len(self.dataset.train) // self.items_of_a_step))
+
+    @property
+    def items_of_a_step(self) -> int:
+        return self.options.batch * max((phase.batches for phase in self.model.phases()), default=1)
+
+    @property
+    def costs(self) -> str:
+        """The budget in words."""
+        n, options = len(self.dataset.train), self.options
+        if self.closed_form:
+            return f"one pass over {n:,} items"
+        budgets = []
+        if options.steps is not None:
+            passes = options.steps * self.items_of_a_step / n
+            budgets.append(f"{options.steps:,} steps, which are {passes:.3g} passes over {n:,} items")
+        if options.epochs is not None:
+            budgets.append(f"{options.epochs:g} passes over {n:,} items")
+        if options.minutes is not None:
+            budgets.append(f"{options.minutes:g} minutes")
+        return ", or ".join(budgets)
 
     def epochs(self, steps: int, drawn: int) -> float:
         """Passes over the training split that so many steps are, in which so many batches were read."""
@@ -110,7 +129,7 @@ def make_plan(
     if isinstance(model, str):
         entry = registry.find(model)
         arguments, given = _split(entry, options)
-        chosen = _chosen(entry, given)
+        chosen = _chosen(entry, given, dataset)
         wanted = (condition,) if isinstance(condition, str) else tuple(condition)
         seed_everything(chosen.seed, "weights")
         built: Model = entry.build(dataset.spec.conditioned_on(wanted), **arguments)
@@ -121,7 +140,7 @@ def make_plan(
                 "leave out condition=, or construct it for data.spec.conditioned_on(...)"
             )
         refuse_if_changed_by_hand(model)
-        built, chosen = model, _chosen(registry.find(model.name), options)
+        built, chosen = model, _chosen(registry.find(model.name), options, dataset)
     built.spec.expect(dataset.spec, dataset.name)
     _refuse_batch(chosen)
     _refuse_unlabelled(built, dataset)
@@ -187,9 +206,9 @@ def refuse_what_has_no_meaning(entry: Entry, names: Iterable[str]) -> None:
             )
 
 
-def _chosen(entry: Entry, given: Mapping[str, Any]) -> Options:
+def _chosen(entry: Entry, given: Mapping[str, Any], dataset: Dataset) -> Options:
     refuse_what_has_no_meaning(entry, (name for name, value in given.items() if value is not None))
-    return resolve(entry.defaults, given)
+    return resolve(entry.defaults, given, len(dataset.train))
 
 
 def _split(entry: Entry, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
