@@ -33,6 +33,7 @@ BASE = [
     "directed",
     "feed",
     "pictures",
+    "progress",
 ]
 FLOORS = [
     BASE,
