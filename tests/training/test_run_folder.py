@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from small import SPECS, dataset, same, saved_weights
@@ -154,6 +155,25 @@ def test_a_rehearsal_writes_nothing(tmp_path):
     )
     json.dumps(found.record())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_may_not_be_meant_is_said(tmp_path):
+    class Lines(Observer):
+        def __init__(self) -> None:
+            self.lines = []
+
+        def said(self, line):
+            self.lines.append(line)
+
+    chosen = {"latent": 2, "network": "dense:hidden=8", "steps": 1, "learning_rate": 1e-9}
+    many, wide, fine = Lines(), Lines(), Lines()
+    sim.fit("vae", DATA, tmp_path / "many", observers=[many], batch=1000, **chosen)
+    assert "a batch of 1000 holds some of the" in many.lines[1]
+    x = np.linspace(0, 1, 120, dtype=np.float32).reshape(60, 2)
+    sim.fit("vae", sim.data.from_arrays(20 * x), tmp_path / "wide", observers=[wide], batch=8, ema=0, **chosen)
+    assert "as large as 20" in wide.lines[1]
+    sim.fit("vae", sim.data.from_arrays(x), tmp_path / "fine", observers=[fine], batch=8, **chosen)
+    assert len(fine.lines) == 1
 
 
 def test_the_trained_model_is_ready_and_is_what_was_saved(tmp_path):

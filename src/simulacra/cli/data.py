@@ -22,7 +22,7 @@ class Data:
     data: Annotated[
         str | None,
         tyro.conf.Positional,
-        optional("[DATA]", "a named set, a folder of images, an idx, .npy or .npz file"),
+        optional("[DATA]", "a named set, a folder of images, an idx, .npy, .npz or .csv file"),
     ] = None
     resize: Resize = None
     levels: Levels = None

@@ -141,7 +141,8 @@ class _Run:
         if resumed:
             over = self.at.done >= 1 or self._out_of_patience()
             line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"
-        self._notify(lambda observer: observer.said(line))
+        for sentence in (line, *([] if resumed else self.plan.warnings)):
+            self._notify(lambda observer, sentence=sentence: observer.said(sentence))
 
     # Steps
 

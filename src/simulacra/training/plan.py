@@ -19,7 +19,7 @@ from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel
 from simulacra.model import Model, refuse_if_changed_by_hand
-from simulacra.randomness import seed_everything
+from simulacra.randomness import seed_everything, some_of
 from simulacra.registry import Entry
 from simulacra.training.augmentation import refuse_unless_images
 from simulacra.training.batches import Batches
@@ -27,6 +27,9 @@ from simulacra.training.judge import Verdict
 from simulacra.training.options import OF_ONE_PASS, Options, decisive, resolve
 from simulacra.training.run import RunFolder, unused
 from simulacra.training.runtime import Runtime, world_size
+
+LARGE = 10.0  # beyond which a network that sees such numbers at first may give infinite ones
+SCALED = 1000  # items whose size is looked at
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,21 @@ class Plan:
         if options.minutes is not None:
             budgets.append(f"{options.minutes:g} minutes")
         return ", or ".join(budgets)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may not be meant, each a sentence."""
+        train, found = self.dataset.train, []
+        if self.options.batch > len(train) and not self.closed_form:
+            found.append(f"a batch of {self.options.batch} holds some of the {len(train):,} training items twice")
+        if self.model.spec.levels is None:
+            largest = np.abs(np.asarray(train.x[some_of(len(train), SCALED, 0, "scale")])).max()
+            if largest > LARGE:
+                found.append(
+                    f"coordinates of x are as large as {largest:.3g}; models learn best from numbers of about unit "
+                    "size: scale the data first"
+                )
+        return found
 
     def epochs(self, steps: int, drawn: int) -> float:
         """Passes over the training split that so many steps are, in which so many batches were read."""
