@@ -34,6 +34,7 @@ BASE = [
     "directed",
     "feed",
     "pictures",
+    "progress",
 ]
 FLOORS = [
     BASE,

@@ -19,6 +19,7 @@ from simulacra.derived import Derived
 from simulacra.errors import UsageError
 from simulacra.fields import PADDING, ClassLabel, Field, Levels, each_leaf
 from simulacra.model import Model
+from simulacra.progress import counted
 
 Items = tuple[Tensor, Condition]
 BLOCK = 64  # items of a split whose codes are drawn with the noise of one generator
@@ -121,7 +122,7 @@ def in_order(
         if least is not None and least < 1:
             raise UsageError(f"at least one item is needed, not {least}")
     n = len(split) if limit is None else min(limit, len(split))
-    for part in slices(n, batch):
+    for part in counted(slices(n, batch), n):
         yield feed(split, part, spec, device)
 
 
@@ -135,7 +136,7 @@ def shown(model: Model, split: Split, n: int) -> Condition:
 
 def numbered(split: Split, index: np.ndarray, spec: DataSpec, device: torch.device, batch: int) -> Iterator[Items]:
     """The items of a split with the numbers `index` (n,), in batches; the last batch may be smaller."""
-    for part in slices(len(index), batch):
+    for part in counted(slices(len(index), batch), len(index)):
         yield feed(split, index[part], spec, device)
 
 

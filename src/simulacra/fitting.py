@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from simulacra.data import Dataset
 from simulacra.evaluation.judges import usual_judge
 from simulacra.model import Model
 from simulacra.training import Judge, Observer, carry_out, make_plan
+from simulacra.training.progress import watched
+from simulacra.training.runtime import leads
 
 
 def fit(
@@ -22,6 +25,7 @@ def fit(
     fresh: bool = False,
     observers: Sequence[Observer] = (),
     judge: Judge | None = None,
+    progress: Observer | Literal["auto"] | None = "auto",
     **options: Any,
 ) -> Model:
     """Train a model and return it, ready to sample and score.
@@ -41,6 +45,8 @@ def fit(
         fresh: begin anew, in a new folder beside `out` where `out` is taken.
         observers: see `simulacra.training.Observer`; they follow the training on the leading rank.
         judge: of the weights at each validation (`simulacra.training.Judge`); by default the one that suits the model.
+        progress: what is shown meanwhile: by default a bar on a terminal, lines in a notebook and nothing in a script;
+            None shows nothing anywhere, and an observer of your own takes their place.
         options: training options (`simulacra.training.Options`), and, where `model` is a name, arguments of the model.
 
     Raises:
@@ -49,4 +55,6 @@ def fit(
         Interrupted: after SIGTERM or Ctrl-C, once the state is saved.
     """
     plan = make_plan(model, data, out, condition, fresh, options, labels)
-    return carry_out(plan, judge or usual_judge(plan.model), observers)
+    with watched() if progress == "auto" and leads() else contextlib.nullcontext(progress) as seen:
+        own = [seen] if isinstance(seen, Observer) else []
+        return carry_out(plan, judge or usual_judge(plan.model), [*observers, *own])

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import simulacra.data as data
+from simulacra.cli import main
 from simulacra.data import build, cache
 from simulacra.errors import DataError
 
@@ -157,3 +159,21 @@ def test_the_package_imports_neither_torch_nor_pillow():
     script = "import sys, simulacra.data as d; d.load('digits'); print({'torch', 'PIL'} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "set()"
+
+
+def test_cleaning_removes_data_sets_alone_and_they_are_made_anew(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
+    before = data.load("digits").fingerprint
+    kept = [tmp_path / "cache" / "downloads" / "mnist.gz", tmp_path / "cache" / "data" / "mine" / "note.txt"]
+    for path in kept:
+        path.parent.mkdir(parents=True)
+        path.write_text("mine")
+    assert main(["data", "--clean", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["removed"] == 1
+    assert found["bytes"] > 1797 * 64
+    assert all(path.exists() for path in kept)
+    assert main(["data", "--clean"]) == 0
+    assert "removed 0 data sets" in capsys.readouterr().out
+    assert data.load("digits").fingerprint == before
+    assert main(["data", "digits", "--clean"]) == 2

@@ -80,7 +80,7 @@ def test_the_distance_is_from_fixed_noise_with_the_classes_of_the_items(monkeypa
     assert one == again
     assert one != judge(model, data, 1)
     assert copier.conditions[0]["label"] == data.valid.field("label").tolist()
-    assert (one.name, one.stops) == ("valid_frechet_distance", False)
+    assert (one.name, one.stops) == ("valid_frechet_distance", True)
     fitted = judge.features
     assert judge(model, replace(data, train=data.test), 0) == one  # the features are fitted once
     assert judge.features is fitted

@@ -67,8 +67,8 @@ def test_the_noise_of_a_block_is_its_own(samples):
     data, model = dataset(SPECS["grey-labelled"], (5, 5, 200)), bounded("grey-labelled")
     whole = score_items(model, data.test, samples, seed=3)
     np.testing.assert_array_equal(score_items(model, data.test.rows(slice(128)), samples, seed=3), whole[:128])
-    how, index = choose(samples=samples), np.arange(200)
-    blocks = {block: likelihood._of_block(model, data.test, how, index, 3, block) for block in (3, 1, 0, 2)}
+    how, parts = choose(samples=samples), np.split(np.arange(200), (64, 128, 192))
+    blocks = {block: likelihood._of_block(model, data.test, how, parts[block], 3, block) for block in (3, 1, 0, 2)}
     np.testing.assert_array_equal(np.concatenate([-blocks[block].log_prob.numpy() for block in range(4)]), whole)
     same = data.test.rows(np.arange(200) % 64)
     first, second = score_items(model, same, samples, seed=3)[:128].reshape(2, 64)

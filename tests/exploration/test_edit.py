@@ -10,7 +10,7 @@ from simulacra import registry
 from simulacra.adversarial import AAE
 from simulacra.data import ClassLabel, DataSpec, Levels, Split
 from simulacra.errors import DataError, NotSupported, UsageError
-from simulacra.exploration import attribute_of_classes, codes
+from simulacra.exploration import Edit, attribute_of_classes, codes
 from simulacra.exploration.attributes import class_called, read_attribute, stored
 from simulacra.latent import VAE
 
@@ -176,6 +176,15 @@ def test_an_edit_of_no_strength_is_the_reconstruction():
     found = sim.edit(model, x, {2: 0.0}, [(np.ones(4), 0.0)])
     assert (found.after == found.reconstructed).all()
     assert (found.reconstructed == sim.reconstruct(model, x).numpy()).all()
+
+
+def test_how_much_of_an_item_its_reconstruction_has():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 17, (3, 1, 8, 8)).astype(np.uint8)
+    flat = np.broadcast_to(x.mean((1, 2, 3), keepdims=True), x.shape)
+    assert Edit(x, x, x).explained.tolist() == [1, 1, 1]
+    np.testing.assert_allclose(Edit(x, flat, flat).explained, 0, atol=1e-12)
+    assert (Edit(x, 16 - x, x).explained < 0).all()
 
 
 def test_the_whole_attribute_leads_from_one_mean_to_the_other():

@@ -133,10 +133,9 @@ def test_every_option_either_has_a_meaning_or_is_refused(tmp_path):
 
 def test_a_dry_run_tells_of_the_pass_and_writes_nothing(tmp_path):
     plan = make_plan("independent", DATA, tmp_path / "run", (), False, {})
-    facts = rehearse(plan)
-    assert "1,024 free parameters" in facts["model"]
-    assert "one pass" in facts["the run"]
-    assert "70 training items" in facts["data"]
+    found = rehearse(plan)
+    assert (found.parameters, found.items, found.steps, found.first_loss) == (1024, 70, 1, {})
+    assert "one pass" in found.lines()["the run"]
     assert same(plan.model.state_dict(), registry.build("independent", DATA.spec.conditioned_on(())).state_dict())
     assert list(tmp_path.iterdir()) == []
 

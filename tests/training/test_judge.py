@@ -72,6 +72,20 @@ def test_a_judge_that_may_not_stop_a_run_does_not(tmp_path):
     assert (going.count, record["stopped_by"], record["best_step"]) == (10, "budget", 2)
 
 
+def test_whether_a_run_was_still_learning_is_on_record(tmp_path):
+    """The lowest figure fell by a twentieth of all that was gained, and by more than the noise, in the last fifth."""
+    falling = (10.0, 8.0, 6.0, 4.0, 2.0)
+    _, _, record = run(tmp_path / "falls", *falling, steps=10)
+    assert (record["still_learning"], record["gain_of_last_fifth"]) == (True, 2.0)
+    _, _, record = run(tmp_path / "flat", 10.0, 2.0, 1.9, 2.0, 1.85, steps=10)
+    assert (record["still_learning"], record["gain_of_last_fifth"]) == (False, pytest.approx(0.05))
+    _, _, record = run(tmp_path / "noisy", *falling, given={"error": 3.0}, steps=10)
+    assert not record["still_learning"]
+    run(tmp_path / "parts", *falling[:3], steps=6)
+    _, _, record = run(tmp_path / "parts", *falling[3:], steps=10)
+    assert (record["still_learning"], record["gain_of_last_fifth"]) == (True, 2.0)
+
+
 def test_a_resumed_run_remembers_the_best(tmp_path):
     run(tmp_path / "run", 3.0, 1.0, steps=4)
     _, _, record = run(tmp_path / "run", 2.0, 1.5, steps=8)

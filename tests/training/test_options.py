@@ -26,6 +26,23 @@ def test_none_leaves_a_default_alone():
     assert resolve({"batch": 32, "steps": 100}, {"batch": None, "steps": None}) == Options(batch=32, steps=100)
 
 
+@pytest.mark.parametrize(
+    ("steps", "batch", "items", "suited"),
+    [
+        (1000, 32, 1258, 1000),  # 25 passes
+        (1000, 32, 32_000, 5000),  # 5 passes
+        (1000, 32, 10_000_000, 10_000),  # ten times as many
+        (4000, 64, 320, 2500),  # 500 passes
+        (4000, 64, 8, 400),  # a tenth
+    ],
+)
+def test_a_default_budget_follows_the_number_of_items(steps, batch, items, suited):
+    assert resolve({"steps": steps, "batch": batch}, {}, items).steps == suited
+    assert resolve({"steps": steps}, {"batch": batch}, items).steps == suited
+    assert resolve({"steps": steps}, {"steps": steps}, items).steps == steps
+    assert resolve({"epochs": 3}, {}, items).steps is None
+
+
 def test_an_unknown_option_gets_the_nearest():
     with pytest.raises(UsageError, match=r"no option 'learning_rat'. Did you mean 'learning_rate'"):
         resolve({}, {"learning_rat": 1})

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from small import SPECS, dataset, same, saved_weights
@@ -145,10 +146,34 @@ def test_a_rehearsal_writes_nothing(tmp_path):
     plan = make_plan(
         "vae", DATA, tmp_path / "run", (), False, {"latent": 2, "network": "dense:hidden=8,dropout=0.1", "steps": 4}
     )
-    lines = rehearse(plan)
-    assert "parameters" in lines["model"]
-    assert lines["would write"] == str(tmp_path / "run")
+    judged = []
+    found = rehearse(plan, lambda model, data, seed: judged.append(model.training))
+    assert judged == [False]
+    assert (found.steps, found.out, found.lines()["would write"]) == (4, *[str(tmp_path / "run")] * 2)
+    assert found.seconds == pytest.approx(
+        4 * (found.seconds_per_step + found.seconds_per_validation / found.every), 0.2
+    )
+    json.dumps(found.record())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_may_not_be_meant_is_said(tmp_path):
+    class Lines(Observer):
+        def __init__(self) -> None:
+            self.lines = []
+
+        def said(self, line):
+            self.lines.append(line)
+
+    chosen = {"latent": 2, "network": "dense:hidden=8", "steps": 1, "learning_rate": 1e-9}
+    many, wide, fine = Lines(), Lines(), Lines()
+    sim.fit("vae", DATA, tmp_path / "many", observers=[many], batch=1000, **chosen)
+    assert "a batch of 1000 holds some of the" in many.lines[1]
+    x = np.linspace(0, 1, 120, dtype=np.float32).reshape(60, 2)
+    sim.fit("vae", sim.data.from_arrays(20 * x), tmp_path / "wide", observers=[wide], batch=8, ema=0, **chosen)
+    assert "as large as 20" in wide.lines[1]
+    sim.fit("vae", sim.data.from_arrays(x), tmp_path / "fine", observers=[fine], batch=8, **chosen)
+    assert len(fine.lines) == 1
 
 
 def test_the_trained_model_is_ready_and_is_what_was_saved(tmp_path):

@@ -36,6 +36,9 @@ COMMANDS = {
     "health": "whether the codes are in use, with advice",
 }
 
+OWN_PROGRESS = ("demo", "models", "data", "fit", "finetune")
+WATCHED = ("sample", "complete")  # which have a bar of their own on a terminal
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a wrong call, 1 for a failure, 128 + n after signal n."""
@@ -67,7 +70,13 @@ def run(command: str, argv: Sequence[str]) -> int:
     if command not in COMMANDS:
         raise UsageError(f"there is no command {command!r}.{did_you_mean(command, COMMANDS)}")
     module = importlib.import_module(f"simulacra.cli.{command}")
-    module.main(argv)
+    if command in OWN_PROGRESS or (command in WATCHED and sys.stderr.isatty()):
+        module.main(argv)
+        return 0
+    from simulacra.cli.progress import shown
+
+    with shown(command):
+        module.main(argv)
     return 0
 
 

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Json, Levels, Resize, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, optional, parse
 from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
+from simulacra.data.cache import cache_root, clean
+from simulacra.errors import UsageError
 
 SHOWN = 20  # classes, and unreadable files
 
@@ -22,14 +24,23 @@ class Data:
     data: Annotated[
         str | None,
         tyro.conf.Positional,
-        optional("[DATA]", "a named set, a folder of images, an idx, .npy or .npz file"),
+        optional("[DATA]", "a named set, a folder of images, an idx, .npy, .npz or .csv file"),
     ] = None
     resize: Resize = None
     levels: Levels = None
     target: Annotated[str | None, optional("FIELD", "describe the data with this field as what is modelled")] = None
+    clean: Annotated[Flag, tyro.conf.arg(help="remove all data sets from the cache; what was downloaded stays")] = False
     json: Json = False
 
     def __call__(self) -> None:
+        if self.clean:
+            if self.data is not None:
+                raise UsageError("--clean removes all data sets from the cache: leave out DATA")
+            found, size = clean()
+            where = cache_root() / "data"
+            about = {"removed": found, "bytes": size, "folder": str(where)}
+            print(as_json(about) if self.json else f"removed {found} data sets, {size / 1e6:,.1f} MB, from {where}")
+            return
         if self.data is None:
             known = catalogue()
             print(as_json(known)) if self.json else print_table(

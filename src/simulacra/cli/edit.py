@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from simulacra.data import Dataset
     from simulacra.model import Model
 
+RESEMBLES = 0.5  # of an input's own variation, below which a reconstruction is another picture
+
 
 @dataclass(frozen=True, kw_only=True)
 class Edit(Given, OnRun):
@@ -57,6 +59,11 @@ class Edit(Given, OnRun):
         write_rows(path, rows, model.spec, [""], ["before", "reconstructed", "after"])
         changed = (found.after != found.reconstructed).mean()
         print(f"before, reconstructed and after in {path}; the edit changed {changed:.0%} of the values")
+        if (explained := float(found.explained.min())) < RESEMBLES:
+            print(
+                f"warning: the reconstruction has {max(explained, 0):.0%} of what varies in the input, so that it is "
+                "hardly what is edited; train longer, with more --latent, or give an image like the training data"
+            )
 
     def _item(self, model: Model) -> tuple[np.ndarray, dict[str, Any], Dataset | None]:
         """The item (1, *shape), its condition, and the data that it is from."""

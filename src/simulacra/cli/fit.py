@@ -57,7 +57,9 @@ _OWN: list[Field] = [
     ("fresh", Annotated[Flag, tyro.conf.arg(help="begin anew in a new folder instead of continuing")], False),
     (
         "dry_run",
-        Annotated[Flag, tyro.conf.arg(help="take a few steps, report size, time, paths; write nothing")],
+        Annotated[
+            Flag, tyro.conf.arg(help="take a few steps and a validation, report size, time, memory; write nothing")
+        ],
         False,
     ),
     ("resize", Resize, None),
@@ -90,8 +92,9 @@ def main(argv: Sequence[str]) -> None:
     condition = tuple(itertools.chain(*own["condition"]))
     plan = make_plan(argv[0], dataset, own["out"], condition, own["fresh"], chosen, own["labels"])
     if own["dry_run"]:
-        found = rehearse(plan)
-        print(as_json(found) if own["json"] else "\n".join(f"{name:<12} {text}" for name, text in found.items()))
+        found = rehearse(plan, usual_judge(plan.model))
+        lines = (f"{name:<12} {text}" for name, text in found.lines().items())
+        print(as_json(found.record()) if own["json"] else "\n".join(lines))
         return
     if not leads():
         carry_out(plan, usual_judge(plan.model))
@@ -132,7 +135,13 @@ def _option_fields(entry: Entry) -> list[Field]:
     for argument in (described[name] for name in known):
         default, text = getattr(suited, argument.name), argument.help
         if argument.name in BUDGET:
-            text, default = text + (f" (without any budget: {default})" if default else ""), None
+            text, default = (
+                text
+                + (
+                    f" (without any budget: {default} on a few thousand items, else 5 to 500 passes)" if default else ""
+                ),
+                None,
+            )
         listed.append(_flag(argument, default, text))
     return listed
 
@@ -169,6 +178,9 @@ def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
         steps = f"{ended['steps']} steps in {ended['seconds']:.0f} s ({why})"
         which = "best" if ended["judge"] else "no judge, so the weights are those"
         print(f"done: {steps}; {which} at step {ended['best_step']}{figure}")
+        if ended["still_learning"]:
+            fell = f"the validation figure fell by {ended['gain_of_last_fifth']:.3g} in the last fifth of the run"
+            print(f"still learning: {fell}; the same command with a larger --steps goes on from here")
     if has_health(model) and plan.labels is None:  # an encoder may be conditioned on labels that are hidden
         print("\n".join(lines(health(model, plan.dataset, "valid", limit=HEALTH_ITEMS))))
     run = shlex.quote(str(plan.folder.path))

@@ -31,6 +31,7 @@ from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution, GridDistribution
 from simulacra.errors import NotSupported
+from simulacra.progress import advance
 
 TABLE = 1 << 20  # masses of levels at a time,
 CELLS = 1 << 17  # and coordinates of codes: memory stays flat in the batch
@@ -74,6 +75,7 @@ class ByBitsBack:
             self._push(stack, x[part], {name: values[part] for name, values in fields.items()})
             done += size
             _push_any(stack, np.array([size - 1]), min(most, done))
+            advance(done, len(x))
         return stack.bytes()
 
     def read(self, payload: bytes, x: np.ndarray, fields: Mapping[str, np.ndarray], batch: int) -> None:
@@ -87,6 +89,7 @@ class ByBitsBack:
             part = slice(left - size, left)
             self._pop(stack, x[part], {name: values[part] for name, values in fields.items()})
             left -= size
+            advance(len(x) - left, len(x))
         stack.expect_ground()
 
     def _most(self, batch: int) -> int:

@@ -21,6 +21,8 @@ from simulacra.compression.coder import Code, Reader, Writer, masses_of, uniform
 from simulacra.compression.contents import classes_of
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
+from simulacra.feed import slices
+from simulacra.progress import advance
 
 
 class ChainModel(Chain, Protocol):
@@ -58,20 +60,22 @@ def walk(model: ChainModel, x: np.ndarray, fields: Mapping[str, np.ndarray], bat
 
     x (N, dims) uint8 and the fields (N,) are overwritten with what `code` returns: itself, or what was found out.
     """
-    for start in range(0, len(x), batch):
-        part = slice(start, start + batch)
+    for part in slices(len(x), batch):
         for name, label in classes_of(model.spec).items():
             if label.count > 1:
                 fields[name][part] = code(uniform(label.count, len(x[part])), fields[name][part])
         condition = {name: _filled_up(values[part], batch, model.device) for name, values in fields.items()}
-        _walk_batch(model, x[part], Condition(condition), batch, code)
+        for done in _walk_batch(model, x[part], Condition(condition), batch, code):
+            advance(part.start * x.shape[1] + done, x.size)
 
 
-def _walk_batch(model: ChainModel, x: np.ndarray, condition: Condition, batch: int, code: Code) -> None:
+def _walk_batch(model: ChainModel, x: np.ndarray, condition: Condition, batch: int, code: Code) -> Iterator[int]:
+    """Yields how many coordinates are coded, one after the other."""
     steps = model.steps(batch, condition)
-    for place in model.order().tolist():
+    for done, place in enumerate(model.order().tolist(), 1):
         x[:, place] = code(masses_of(steps.conditional(), len(x)), x[:, place])
         steps.append(_filled_up(x[:, place], batch, model.device))
+        yield len(x) * done
 
 
 def _filled_up(values: np.ndarray, batch: int, device: torch.device) -> Tensor:

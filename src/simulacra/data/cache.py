@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -32,6 +33,7 @@ from simulacra.parts import to_json
 
 VERSION = 2  # of the layout and of what `build` computes; a change makes every cache anew
 TEMPORARY = ".building-"
+KEY = r"[0-9a-f]{32}"  # the name of a folder in the cache
 STALE_SECONDS = 3600  # a builder writes all the time; one that has not for an hour is dead
 
 
@@ -40,6 +42,20 @@ def cache_root() -> Path:
     if own := os.environ.get("SIMULACRA_CACHE"):
         return Path(own).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "simulacra"
+
+
+def clean() -> tuple[int, int]:
+    """Remove the data sets in the cache, and nothing else there; returns how many they were, and their bytes.
+
+    What was downloaded stays. A process that has one of them open keeps it until it ends.
+    """
+    root, found, size = cache_root() / "data", 0, 0
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        if folder.is_dir() and not folder.is_symlink() and re.fullmatch(KEY, folder.name):
+            size += sum(path.stat().st_size for path in folder.iterdir())
+            found += 1
+            shutil.rmtree(folder)
+    return found, size
 
 
 def cached(source: Source) -> Dataset:

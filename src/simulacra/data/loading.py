@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simulacra.data import table
 from simulacra.data.arrays import npy_source, npz_source
 from simulacra.data.binarized_mnist import binarized_mnist_source
 from simulacra.data.cache import cached
@@ -60,7 +61,7 @@ def load(
     levels: int | None = None,
     target: str | None = None,
 ) -> Dataset:
-    """A named set, a folder of images, or an idx, `.npy` or `.npz` file; read once, memory-mapped from then on.
+    """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
 
     source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
     resize: of a folder of images; a side or (H, W): shorter side resized to fit (antialiased), centre cropped.
@@ -127,6 +128,8 @@ def _path_source(path: Path, resize: tuple[int, int] | None) -> Source:
         return npz_source(path, card)
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"{path} is a single image; give the folder that holds the images")
+    if path.suffix.lower() in table.SUFFIXES:
+        return table.table_source(path, card)
     if path.is_file() and is_idx(path):
         return idx_source(path, card)
-    raise DataError(f"{path} is neither idx, .npy nor .npz, nor a folder of images")
+    raise DataError(f"{path} is neither idx, .npy, .npz nor .csv, nor a folder of images")

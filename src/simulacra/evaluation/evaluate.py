@@ -18,6 +18,7 @@ from simulacra.evaluation.memorisation import Neighbours
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.table import metrics
 from simulacra.model import Model, as_model
+from simulacra.progress import stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,8 @@ def evaluate(model: Model | str | Path, data: Any, split: str = "test", seed: in
         if missing := each.missing():
             left_out[each.name] = f"it needs {', '.join(missing)}" + (f": {each.install}" if each.install else "")
             continue
-        found = each(subject)
+        with stage(each.name):
+            found = each(subject)
         if twice := sorted(found.keys() & measures.keys()):
             raise UsageError(f"metric {each.name!r} gives {twice[0]!r}, which another metric gives too: rename it")
         measures |= found

@@ -56,7 +56,7 @@ def by_squared_error(model: Model, data: Dataset, seed: int) -> Verdict:
 
 
 class ByFrechetDistance:
-    """FD of samples to validation items. A run is not ended by it: a game does not get better from step to step.
+    """FD of samples to validation items. A run ends early by it once figures stay above the lowest by more than noise.
 
     The features are fitted to the training items once, at the first verdict.
     """
@@ -73,7 +73,7 @@ class ByFrechetDistance:
             self.features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, components)
         real, fake = self.features(np.asarray(items.x)), self.features(_samples(model, items, seed))
         error = spread_over_halves(fake, real, np.random.default_rng(mix(seed, "judge")))
-        return Verdict("valid_frechet_distance", fidelity.frechet_distance(fake, real), error, stops=False)
+        return Verdict("valid_frechet_distance", fidelity.frechet_distance(fake, real), error)
 
 
 def spread_over_halves(fake: np.ndarray, real: np.ndarray, rng: np.random.Generator) -> float:

@@ -18,6 +18,7 @@ from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
 from simulacra.feed import BLOCK, as_items, feed, slices
 from simulacra.model import Model, as_model, evaluating
+from simulacra.progress import counted
 from simulacra.randomness import seed_everything, some_of
 
 
@@ -118,17 +119,17 @@ def score_items(model: Model, split: Split, samples: int = 1, limit: int | None 
 
 def _estimate(model: Model, split: Split, how: Estimator, index: np.ndarray, seed: int) -> Estimate:
     """Of the items with these numbers, block after block."""
-    return joined([_of_block(model, split, how, index, seed, block) for block in range(-(-len(index) // BLOCK))])
+    blocks = counted(slices(len(index), BLOCK), len(index))
+    return joined([_of_block(model, split, how, index[part], seed, block) for block, part in enumerate(blocks)])
 
 
-def _of_block(model: Model, split: Split, how: Estimator, index: np.ndarray, seed: int, block: int) -> Estimate:
-    """Of items 64 · block to 64 · block + 63 of the `index`.
+def _of_block(model: Model, split: Split, how: Estimator, part: np.ndarray, seed: int, block: int) -> Estimate:
+    """Of block number `block` of 64 items, whose numbers are `part`.
 
     Their noise follows from the seed and the number of the block alone: the blocks may be computed in any order, on
     any process.
     """
     seed_everything(seed, "score", block)
-    part = index[BLOCK * block : BLOCK * (block + 1)]
     unlabelled = model.learns_unlabelled and how.method == "elbo"
     x, condition = feed(split, part, model.spec, model.device, unlabelled=unlabelled)
     with evaluating(model):
@@ -169,7 +170,7 @@ def surprise(model: Model | str | Path, x: Tensor | np.ndarray, condition: Condi
     chain, x = need(model, Chain), as_items(x, model.spec, model.device)
     condition, bits = model.conditioned(condition, len(x)), np.empty(x.shape)
     with evaluating(model):
-        for part in slices(len(x), BLOCK):
+        for part in counted(slices(len(x), BLOCK), len(x)):
             nats = -chain.log_each(x[part], condition.rows(part))
             bits[part] = nats.cpu().double().numpy() / math.log(2)
     return bits

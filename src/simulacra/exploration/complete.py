@@ -17,6 +17,7 @@ from simulacra.errors import UsageError
 from simulacra.exploration.drawing import Progress, blank, draw_into, own_options, reports_progress
 from simulacra.feed import as_items, as_tensor, at_once, slices
 from simulacra.model import Model, as_model, evaluating
+from simulacra.progress import counted
 
 
 @runtime_checkable
@@ -120,7 +121,7 @@ def _nats(model: Model, x: Tensor, unknown: Tensor, given: Condition) -> np.ndar
         return None
     nats = []
     with evaluating(model):
-        for part in slices(len(x), at_once(model)):
+        for part in counted(slices(len(x), at_once(model)), len(x)):
             nats.append(-model.log_prob_completion(x[part], unknown[part], given.rows(part)))
     return torch.cat(nats).cpu().double().numpy()
 

@@ -16,6 +16,7 @@ from simulacra.errors import NotSupported, UsageError, did_you_mean
 from simulacra.feed import slices
 from simulacra.model import Model, evaluating
 from simulacra.parts import convert
+from simulacra.progress import counted
 from simulacra.randomness import generator
 from simulacra.schema import arguments
 
@@ -65,7 +66,7 @@ def draw_into(
     `key` are the seed and the verb; `reports`: `draw` takes `progress` as well, and reports how far a block is.
     """
     n, dims = len(items), model.spec.dims
-    for block, part in enumerate(slices(n, BLOCK)):
+    for block, part in enumerate(counted(slices(n, BLOCK), n)):
         noise = generator(model.device, *key, block)
         own = {"progress": _of_all(items, part, dims, progress)} if reports and progress is not None else {}
         with evaluating(model):

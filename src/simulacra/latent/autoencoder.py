@@ -19,7 +19,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.distributions import PointMass, at_least_float32
 from simulacra.errors import UsageError
 from simulacra.model import Model
-from simulacra.networks import Decoder, Dense, Encoder, Network
+from simulacra.networks import Auto, Decoder, Encoder, Network
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
 
@@ -35,7 +35,8 @@ class Autoencoder(Model):
     Args:
         spec: what x is: images or vectors, discrete or continuous; both networks are conditioned on its condition.
         latent: coordinates of a code z.
-        network: f and g: dense (fully connected) or conv (strided convolutions, for images).
+        network: f and g: dense (fully connected), conv (strided convolutions, for images), or auto, which is conv from
+            32×32 on and dense below.
         noise: σ of the noise added to x in training, on [-1, 1].
     """
 
@@ -43,7 +44,7 @@ class Autoencoder(Model):
         self,
         spec: DataSpec,
         latent: int = 16,
-        network: Network = Dense(layers=2),  # noqa: B008 (parts are immutable)
+        network: Network = Auto(layers=2),  # noqa: B008 (parts are immutable)
         noise: float = 0.0,
     ) -> None:
         super().__init__(spec)

@@ -25,7 +25,7 @@ from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.likelihoods import Likelihood, compact_likelihood
 from simulacra.latent.priors import UnitGaussian
-from simulacra.networks import Decoder, Dense, Encoder, Network
+from simulacra.networks import Auto, Decoder, Encoder, Network
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
 
@@ -43,7 +43,8 @@ class M2(LatentVariable):
     Args:
         spec: what x is; its one condition field is the class y.
         latent: coordinates of a code z, which describes what the class y does not: the style.
-        network: dense (fully connected) or conv (strided convolutions, for images), of classifier, encoder and decoder.
+        network: of classifier, encoder and decoder: dense (fully connected), conv (strided convolutions, for images),
+            or auto: conv from 32×32 on, dense below.
         likelihood: p(x|y,z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it one
             that suits the grid with few numbers for a sub-pixel, as every class of an unlabelled item is decoded.
         alpha: weight of -log q(y|x) of a labelled item.
@@ -55,7 +56,7 @@ class M2(LatentVariable):
         self,
         spec: DataSpec,
         latent: int = 50,
-        network: Network = Dense(hidden=500),  # noqa: B008 (parts are immutable)
+        network: Network = Auto(hidden=500),  # noqa: B008 (parts are immutable)
         likelihood: Likelihood | None = None,
         alpha: float = 10.0,
     ) -> None:

@@ -20,7 +20,7 @@ from simulacra.latent.bound import LatentVariable
 from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.objectives import ELBO, Objective
 from simulacra.latent.priors import GaussianPrior, Posterior, Prior
-from simulacra.networks import Decoder, Dense, Encoder, Network
+from simulacra.networks import Auto, Decoder, Encoder, Network
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
 
@@ -36,7 +36,8 @@ class VAE(LatentVariable):
     Args:
         spec: what x is: images or vectors, discrete or continuous; with a condition, p(x | condition).
         latent: coordinates of a code z.
-        network: encoder and decoder: dense (fully connected) or conv (strided convolutions, for images).
+        network: encoder and decoder: dense (fully connected), conv (strided convolutions, for images), or auto: conv
+            from 32×32 on, dense below.
         likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
             one that suits the grid.
         prior: p(z): gaussian, laplace, bernoulli, categorical, mixture or vampprior.
@@ -47,7 +48,7 @@ class VAE(LatentVariable):
         self,
         spec: DataSpec,
         latent: int = 20,
-        network: Network = Dense(dropout=0.1),  # noqa: B008 (parts are immutable)
+        network: Network = Auto(dropout=0.1),  # noqa: B008 (parts are immutable)
         likelihood: Likelihood | None = None,
         prior: Prior = GaussianPrior(),  # noqa: B008
         objective: Objective = ELBO(),  # noqa: B008

@@ -26,7 +26,7 @@ from simulacra.fields import ClassLabel
 from simulacra.latent.likelihoods import Likelihood
 from simulacra.latent.matched import MatchedCodes
 from simulacra.latent.sampled_priors import Gaussian, SampledPrior
-from simulacra.networks import Dense, Network
+from simulacra.networks import Auto, Network
 from simulacra.randomness import generator
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
@@ -74,7 +74,8 @@ class WAEMMD(MatchedCodes):
     Args:
         spec: what x is: images or vectors, discrete or continuous; with a condition, p(x | condition).
         latent: coordinates of a code z.
-        network: encoder and decoder: dense (fully connected) or conv (strided convolutions, for images).
+        network: encoder and decoder: dense (fully connected), conv (strided convolutions, for images), or auto: conv
+            from 32×32 on, dense below.
         likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
             one that suits the grid.
         prior: p(z): gaussian, ring, swiss-roll (both with latent 2), or one of your own.
@@ -85,7 +86,7 @@ class WAEMMD(MatchedCodes):
         self,
         spec: DataSpec,
         latent: int = 8,
-        network: Network = Dense(layers=2),  # noqa: B008 (parts are immutable)
+        network: Network = Auto(layers=2),  # noqa: B008 (parts are immutable)
         likelihood: Likelihood | None = None,
         prior: SampledPrior = Gaussian(),  # noqa: B008
         weight: float = 100.0,

@@ -1,5 +1,6 @@
 """Whole networks that several families share, and the parts by which a model asks for one of them."""
 
+from simulacra.networks.auto import Auto
 from simulacra.networks.conv import Conv
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
@@ -7,6 +8,7 @@ from simulacra.networks.generators import Critic, DenseCriticPart, DenseGenerato
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 
 __all__ = [
+    "Auto",
     "Conv",
     "Critic",
     "DCCritic",

@@ -19,6 +19,8 @@ from simulacra.studies.few_labels import METHODS, Encoded, FewLabelTask
 from simulacra.training.observers import Moment, Observer
 from simulacra.training.runtime import Runtime
 
+WITHOUT_STEPS = 50  # steps that fitting a method in closed form counts as
+
 
 @dataclass(frozen=True)
 class FewLabels:
@@ -94,7 +96,8 @@ def finetune(
     chosen = tuple(methods or _possible(encoded))
     for method in chosen:
         encoded.refuse(method)
-    clock = _Clock(len(counts) * len(chosen) * draws, observers)
+    jobs = [METHODS[method].steps and (steps or METHODS[method].steps) for _ in counts for method in chosen]
+    clock = _Clock([job or WITHOUT_STEPS for job in jobs for _ in range(draws)], observers)
     results = tuple(_judge(encoded, count, method, draws, seed, steps, clock) for count in counts for method in chosen)
     return Finetuning(encoded.name, data.name, field, len(data.test), draws, seed, results)
 
@@ -149,9 +152,9 @@ def _name(model: Model) -> str:
 
 
 class _Clock:
-    """Reports the share done of all jobs together, of which each counts the same."""
+    """Reports the share done of all jobs together, of which each counts as much as it has training steps."""
 
-    def __init__(self, jobs: int, observers: Sequence[Observer]) -> None:
+    def __init__(self, jobs: Sequence[int], observers: Sequence[Observer]) -> None:
         self.jobs, self.observers, self.begun, self.began = jobs, observers, 0, time.monotonic()
 
     def next(self, name: str) -> Callable[[float], None]:
@@ -159,7 +162,7 @@ class _Clock:
         job, self.begun = self.begun, self.begun + 1
 
         def report(share: float) -> None:
-            done = (job + share) / self.jobs
+            done = (sum(self.jobs[:job]) + share * self.jobs[job]) / sum(self.jobs)
             seconds = time.monotonic() - self.began
             at = Moment(job + 1, done, seconds * (1 - done) / max(done, 1e-9), 0.0, seconds)
             for observer in self.observers:

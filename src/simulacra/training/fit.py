@@ -17,7 +17,8 @@ from simulacra.errors import SimulacraError, TrainingError, UsageError, WriteErr
 from simulacra.model import Model, load, write
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
-from simulacra.training.judge import Judge, Verdict
+from simulacra.training.clock import ESTIMATED_AFTER, Clock
+from simulacra.training.judge import History, Judge, Verdict
 from simulacra.training.loop import Loop, drops_out
 from simulacra.training.observers import LOGGED_EVERY, MetricsLog, Moment, Observer, Pictures
 from simulacra.training.onepass import OnePass
@@ -95,8 +96,10 @@ class _Run:
         self.loop = OnePass(model) if plan.closed_form else Loop(model, plan.options, where)
         self.best: Verdict | None = None
         self.best_step = self.waited = 0
-        self.seconds = 0.0
+        self.history = History()
+        self.clock = Clock()
         self.at = Moment(0, 0.0, None, 0.0, 0.0)
+        self.estimated = False
 
     def _notify(self, what: Callable[[Observer], None]) -> None:
         for observer in self.observers:
@@ -112,7 +115,9 @@ class _Run:
             state, tensors = found
             self.loop.restore(state["steps"], tensors)
             self.best = state["best"] and Verdict(**state["best"])
-            self.best_step, self.waited, self.seconds = state["best_step"], state["waited"], state["seconds"]
+            self.best_step, self.waited = state["best_step"], state["waited"]
+            self.clock.restore(state)
+            self.history = History(tuple((step, value) for step, value in state.get("figures", ())))
         self.at = self._moment(self._done(), None)
         if self.where.leads:
             self._announce(resumed=found is not None, record=record)
@@ -134,37 +139,57 @@ class _Run:
         if not resumed and record is not None and "finished" in record:
             raise UsageError(f"the run in {path} is finished, but its checkpoints are gone; use --fresh to train anew")
         left_out = f"; {len(data.unreadable)} unreadable files left out" if data.unreadable else ""
-        line = f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}"
+        line = f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}: {self.plan.costs}"
         if resumed:
             over = self.at.done >= 1 or self._out_of_patience()
             line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"
+        processes = []
         if self.where.world > 1 and drops_out(self.plan.model):
-            line += (
-                f"; its weights depend on the number of processes ({self.where.world}), as each draws its own dropout"
-            )
-        self._notify(lambda observer: observer.said(line))
+            by = f"the number of processes ({self.where.world}), as each draws its own dropout"
+            processes = [f"its weights depend on {by}"]
+        for sentence in (line, *processes, *([] if resumed else self.plan.warnings)):
+            self._notify(lambda observer, sentence=sentence: observer.said(sentence))
 
     # Steps
 
     def train(self) -> None:
-        began, spent_before, done_before = time.monotonic(), self.seconds, self._done()
-        last_read = began
+        done_before, last_read = self._done(), time.monotonic()
+        self.clock.start()
         with self._draws() as draws:
             while (done := self._done()) < 1 and not self._out_of_patience():
                 values = self.loop.step(draws, done)
-                self.seconds = spent_before + time.monotonic() - began
+                self.clock.tick()
                 stop = self.where.agree(self.stop.received is not None)
                 gained = done - done_before
-                left = (self.seconds - spent_before) * (1 - done) / gained if gained > 0 else None
+                left = self.clock.sitting * (1 - done) / gained if gained > 0 else None
                 self.at = self._moment(done, left)
                 due = self.loop.steps == 1 or self.loop.steps % LOGGED_EVERY == 0
                 if values and (due or time.monotonic() - last_read >= READ_EVERY):
                     self._read(values)
                     last_read = time.monotonic()
-                if self.loop.steps % self.plan.every == 0 or self._done() >= 1:
+                self._estimate()
+                if self._validation_is_due():
                     self._validate(judged=self.loop.judges(done))
+                elif self.where.leads and self.clock.save_is_due:
+                    self.loop.refuse_unless_finite()
+                    self._save_checkpoint()
                 if stop:
                     self._interrupt()
+
+    def _validation_is_due(self) -> bool:
+        """After so many steps and at the end; in a slow run by the clock as well, the leader's for all."""
+        if self.loop.steps % self.plan.every == 0 or self._done() >= 1:
+            return True
+        return bool(self.where.leaders(float(self.plan.options.every is None and self.clock.validation_is_due)))
+
+    def _estimate(self) -> None:
+        """Say once, after some seconds, how long the run will take."""
+        if self.estimated or self.clock.sitting < ESTIMATED_AFTER or self.at.left is None:
+            return
+        self.estimated = True
+        if self.at.left > 60:
+            line = f"about {self.at.left / 60:.0f} minutes on {self.where.device}"
+            self._notify(lambda observer: observer.said(f"{line}; Ctrl-C saves, and the same command continues"))
 
     def _draws(self) -> contextlib.AbstractContextManager[Any]:
         """The batches; on a GPU the next one is prepared while this one trains."""
@@ -174,12 +199,13 @@ class _Run:
 
     def _moment(self, done: float, left: float | None) -> Moment:
         return Moment(
-            self.loop.steps, done, left, self.plan.epochs(self.loop.steps, int(self.loop.drawn)), self.seconds
+            self.loop.steps, done, left, self.plan.epochs(self.loop.steps, int(self.loop.drawn)), self.clock.seconds
         )
 
     def _done(self) -> float:
         """The leader's clock decides for all: ranks that disagree about the end would wait for each other for ever."""
-        return self.where.leaders(self.plan.spent(self.loop.steps, int(self.loop.drawn), self.seconds))
+        ends = self.clock.at_the_end(self.loop.steps, self.plan.options.batch, len(self.plan.dataset.valid))
+        return self.where.leaders(self.plan.spent(self.loop.steps, int(self.loop.drawn), ends))
 
     def _out_of_patience(self) -> bool:
         return 0 < self.plan.options.patience <= self.waited
@@ -206,19 +232,25 @@ class _Run:
             self.waited = int(self.where.leaders(0 if better else self.waited + 1))
         if better:
             self.best, self.best_step = verdict and verdict.after(self.best), self.loop.steps
+        if verdict is not None:
+            self.history = self.history.with_figure(self.loop.steps, verdict.value)
         if self.where.leads:
             if better:
                 self._save_model()
             self._notify(lambda observer: observer.validated(self.at, model, verdict))
+        self.clock.validated()
+        if self.where.leads:
             self._save_checkpoint()
 
     def _save_model(self) -> None:
         write(self.loop.fitted, self.folder.model, self.plan.card(self.best, self.best_step))
 
     def _save_checkpoint(self) -> None:
-        state = {"steps": self.loop.steps, "seconds": self.seconds, "waited": self.waited}
+        state = {"steps": self.loop.steps, "waited": self.waited, **self.clock.state()}
         state |= {"best": self.best and asdict(self.best), "best_step": self.best_step}
+        state |= {"figures": self.history.figures}
         folder = checkpoint.save(self.folder.checkpoints, self.loop.steps, state, self.loop.tensors())
+        self.clock.saved()
         self._notify(lambda observer: observer.saved(self.at, folder))
 
     # The end
@@ -246,9 +278,11 @@ class _Run:
         best = self.best
         return {
             "steps": self.loop.steps,
-            "seconds": round(self.seconds, 3),
+            "seconds": round(self.clock.seconds, 3),
             "best_step": self.best_step,
             "stopped_by": why,
             "valid_bits_per_dim": best.value if best is not None and best.name == "valid_bits_per_dim" else None,
             "judge": best and {"name": best.name, "value": best.value},
+            "gain_of_last_fifth": self.history.gain,
+            "still_learning": why == "budget" and self.history.still_falling(best.error if best else 0.0),
         }

@@ -55,6 +55,30 @@ class Verdict:
         return f"{self.name.removeprefix('valid_').replace('_', ' ')} {self.value:.4g}"
 
 
+@dataclass(frozen=True)
+class History:
+    """The figures of all validations of a run: `figures` are pairs of the step and the value, in their order."""
+
+    figures: tuple[tuple[int, float], ...] = ()
+
+    def with_figure(self, step: int, value: float) -> History:
+        """Figures that are no numbers are left out."""
+        return History((*self.figures, (step, value))) if math.isfinite(value) else self
+
+    @property
+    def gain(self) -> float:
+        """By how much the lowest figure fell in the last fifth of the steps; 0 without validations before and in it."""
+        parted = 0.8 * self.figures[-1][0] if self.figures else 0
+        before = [value for step, value in self.figures if step <= parted]
+        after = [value for step, value in self.figures if step > parted]
+        return max(0.0, min(before) - min(after)) if before and after else 0.0
+
+    def still_falling(self, error: float = 0.0) -> bool:
+        """Whether a twentieth of all that was gained came in the last fifth of the steps, and more than the noise."""
+        values = [value for _, value in self.figures]
+        return bool(values) and self.gain > max(error, 0.05 * (values[0] - min(values)))
+
+
 class Judge(Protocol):
     """Called at every validation, on every rank, with the averaged weights; None where there is nothing to say.
 

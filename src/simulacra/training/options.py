@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -32,7 +33,8 @@ class Options:
         clip: largest norm of the gradient of a phase, in units of its loss; none without it.
         skip: an update whose gradient has a larger norm than this, before clipping, is not taken; none without it.
         ema: decay per step of the averaged weights that are saved, sampled and scored; 0 keeps the raw ones.
-        every: steps between validations, each with a picture and a checkpoint; by default about one epoch.
+        every: steps between validations, each with a picture and a checkpoint; by default about one epoch, and in a
+            slow run every ten minutes too.
         patience: validations without a better likelihood before training stops early; 0 never stops.
         augment: how images are changed anew in every epoch: flip, crop:padding=4, shift:pixels=2; not by default.
         seed: of the initial weights, the order of the items and all noise.
@@ -74,12 +76,16 @@ class Options:
 
 
 USUAL_STEPS = 4000  # where neither the user nor the model gives a budget
+PASSES = (5, 500)  # over the training split, the fewest and the most of a default budget,
+STRETCH = 10  # as long as it stays within this factor of the model's own number of steps
 FREE_TO_CHANGE = (*BUDGET, "device")  # everything else decides the weights, and must stay when a run is continued
 OF_ONE_PASS = ("batch", "seed", "device")  # what remains to be said where nothing is optimised
 
 
-def resolve(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
+def resolve(defaults: Mapping[str, Any], given: Mapping[str, Any], items: int | None = None) -> Options:
     """The model's defaults with the user's options over them; a budget that is given replaces the default budget whole.
+
+    A default number of steps is that of `suited_steps`, for data of so many training `items`.
 
     Raises UsageError for an option that does not exist.
     """
@@ -93,7 +99,20 @@ def resolve(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
         options = replace(options, steps=USUAL_STEPS)
     if any(name in chosen for name in BUDGET):
         options = replace(options, **dict.fromkeys(BUDGET))
-    return replace(options, **chosen)
+    options = replace(options, **chosen)
+    if items is None or options.steps is None or "steps" in chosen:
+        return options
+    return replace(options, steps=suited_steps(options.steps, options.batch, items))
+
+
+def suited_steps(steps: int, batch: int, items: int) -> int:
+    """A model's own number of steps, which suits a few thousand items, changed to what so many items need.
+
+    Where it would be less than 5 passes over the data it becomes 5 passes, and where it would be more than 500 it
+    becomes 500, but at most ten times or a tenth of what it was.
+    """
+    fewest, most = (math.ceil(passes * items / batch) for passes in PASSES)
+    return min(max(steps, min(fewest, STRETCH * steps)), max(most, math.ceil(steps / STRETCH)))
 
 
 def decisive(options: Options) -> dict[str, Any]:

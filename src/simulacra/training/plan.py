@@ -19,7 +19,7 @@ from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel
 from simulacra.model import Model, refuse_if_changed_by_hand
-from simulacra.randomness import seed_everything
+from simulacra.randomness import seed_everything, some_of
 from simulacra.registry import Entry
 from simulacra.training.augmentation import refuse_unless_images
 from simulacra.training.batches import Batches
@@ -27,6 +27,9 @@ from simulacra.training.judge import Verdict
 from simulacra.training.options import OF_ONE_PASS, Options, decisive, resolve
 from simulacra.training.run import RunFolder, unused
 from simulacra.training.runtime import Runtime, world_size
+
+LARGE = 10.0  # beyond which a network that sees such numbers at first may give infinite ones
+SCALED = 1000  # items whose size is looked at
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,42 @@ class Plan:
     @property
     def every(self) -> int:
         """Steps between validations: about an epoch, but neither all the time nor hardly ever."""
-        a_step = self.options.batch * max((phase.batches for phase in self.model.phases()), default=1)
-        return self.options.every or min(1000, max(200, len(self.dataset.train) // a_step))
+        return self.options.every or min(1000, max(200, len(self.dataset.train) // self.items_of_a_step))
+
+    @property
+    def items_of_a_step(self) -> int:
+        return self.options.batch * max((phase.batches for phase in self.model.phases()), default=1)
+
+    @property
+    def costs(self) -> str:
+        """The budget in words."""
+        n, options = len(self.dataset.train), self.options
+        if self.closed_form:
+            return f"one pass over {n:,} items"
+        budgets = []
+        if options.steps is not None:
+            passes = options.steps * self.items_of_a_step / n
+            budgets.append(f"{options.steps:,} steps, which are {passes:.3g} passes over {n:,} items")
+        if options.epochs is not None:
+            budgets.append(f"{options.epochs:g} passes over {n:,} items")
+        if options.minutes is not None:
+            budgets.append(f"{options.minutes:g} minutes")
+        return ", or ".join(budgets)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may not be meant, each a sentence."""
+        train, found = self.dataset.train, []
+        if self.options.batch > len(train) and not self.closed_form:
+            found.append(f"a batch of {self.options.batch} holds some of the {len(train):,} training items twice")
+        if self.model.spec.levels is None:
+            largest = np.abs(np.asarray(train.x[some_of(len(train), SCALED, 0, "scale")])).max()
+            if largest > LARGE:
+                found.append(
+                    f"coordinates of x are as large as {largest:.3g}; models learn best from numbers of about unit "
+                    "size: scale the data first"
+                )
+        return found
 
     def epochs(self, steps: int, drawn: int) -> float:
         """Passes over the training split that so many steps are, in which so many batches were read."""
@@ -110,7 +147,7 @@ def make_plan(
     if isinstance(model, str):
         entry = registry.find(model)
         arguments, given = _split(entry, options)
-        chosen = _chosen(entry, given)
+        chosen = _chosen(entry, given, dataset)
         wanted = (condition,) if isinstance(condition, str) else tuple(condition)
         seed_everything(chosen.seed, "weights")
         built: Model = entry.build(dataset.spec.conditioned_on(wanted), **arguments)
@@ -121,7 +158,7 @@ def make_plan(
                 "leave out condition=, or construct it for data.spec.conditioned_on(...)"
             )
         refuse_if_changed_by_hand(model)
-        built, chosen = model, _chosen(registry.find(model.name), options)
+        built, chosen = model, _chosen(registry.find(model.name), options, dataset)
     built.spec.expect(dataset.spec, dataset.name)
     _refuse_batch(chosen)
     _refuse_unlabelled(built, dataset)
@@ -187,9 +224,9 @@ def refuse_what_has_no_meaning(entry: Entry, names: Iterable[str]) -> None:
             )
 
 
-def _chosen(entry: Entry, given: Mapping[str, Any]) -> Options:
+def _chosen(entry: Entry, given: Mapping[str, Any], dataset: Dataset) -> Options:
     refuse_what_has_no_meaning(entry, (name for name, value in given.items() if value is not None))
-    return resolve(entry.defaults, given)
+    return resolve(entry.defaults, given, len(dataset.train))
 
 
 def _split(entry: Entry, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

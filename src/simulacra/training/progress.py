@@ -67,6 +67,16 @@ class Bar(_Shown):
 
 
 @contextlib.contextmanager
+def watched() -> Iterator[Observer | None]:
+    """What suits whoever may look on: a bar on a terminal, plain lines in a notebook, nothing for a script."""
+    if sys.stderr.isatty():
+        with terminal() as bar:
+            yield bar
+    else:
+        yield PlainLines() if "ipykernel" in sys.modules else None
+
+
+@contextlib.contextmanager
 def terminal() -> Iterator[Observer]:
     """A bar where stderr is a terminal, plain lines where it is not."""
     if not sys.stderr.isatty():

@@ -1,0 +1,50 @@
+"""What a person sees of a verb that takes longer than two seconds: on stderr, so that stdout holds the result alone."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+
+from simulacra.progress import reporting
+
+SILENT = 2.0  # seconds
+BETWEEN_LINES = 10.0  # where stderr is no terminal
+BETWEEN_CHANGES = 0.1  # where it is one
+CLEAR = "\r\033[K"
+
+
+@contextlib.contextmanager
+def shown(verb: str) -> Iterator[None]:
+    """Show how far the verb within is: one line that changes on a terminal, a line now and then elsewhere."""
+    terminal = sys.stderr.isatty()
+    line = Line(verb, terminal)
+    try:
+        with reporting(line):
+            yield
+    finally:
+        if terminal and line.written:
+            print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+class Line:
+    """`score: 1,200 of 10,000, about 40 s left`"""
+
+    def __init__(self, verb: str, terminal: bool) -> None:
+        self.verb, self.terminal, self.written = verb, terminal, False
+        self.began = self.last = self.of_stage = time.monotonic()
+        self.stage: tuple[str, int] | None = None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self.stage != (stage, total):
+            self.stage, self.of_stage = (stage, total), now if self.stage is not None else self.began
+        if now - self.began < SILENT or now - self.last < (BETWEEN_CHANGES if self.terminal else BETWEEN_LINES):
+            return
+        self.last, self.written = now, True
+        left = (now - self.of_stage) * (total - done) / max(done, 1)
+        name = f"{self.verb}, {stage}" if stage else self.verb
+        text = f"{name}: {done:,} of {total:,}, about {left:.0f} s left"
+        before, after = (CLEAR, "") if self.terminal else ("", "\n")
+        print(f"{before}{text}", end=after, file=sys.stderr, flush=True)
