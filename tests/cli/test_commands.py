@@ -77,7 +77,7 @@ def test_evaluate_gives_each_figure_its_interval_floor_and_protocol(printed, run
     measures = json.loads(printed("evaluate", runs["dcgan"], "digits", "--json"))
     assert set(measures) == {"frechet_distance", "kernel_mmd", "neighbour_distance", "near_copies"}
     for measure in measures.values():
-        assert set(measure) == {"value", "low", "high", "floor", "n", "kind", "protocol"}
+        assert set(measure) == {"value", "low", "high", "floor", "n", "kind", "protocol", "warning"}
     distance = measures["frechet_distance"]
     assert distance["low"] < distance["value"] < distance["high"]
     assert 0 < distance["floor"] < distance["value"]  # three steps of training are worse than real digits

@@ -72,7 +72,7 @@ def test_evaluate_as_json_and_as_a_table(printed, tmp_path, monkeypatch):
     run = saved(tmp_path, "vae")
     measures = json.loads(printed("evaluate", run, "digits", "--split", "valid", "--json"))
     assert {"nats", "bits_per_dim", "linear_probe_error", "frechet_distance", "near_copies"} < measures.keys()
-    assert all(list(each) == ["value", "low", "high", "floor", "n", "kind", "protocol"] for each in measures.values())
+    assert all(list(each) == ["value", "low", "high", "floor", "n", "kind", "protocol", "warning"] for each in measures.values())
     monkeypatch.setattr(table, "find_spec", lambda package: None if package == "sklearn" else package)
     shown = printed("evaluate", run, "digits", "--split", "valid")
     assert "frechet_distance: pixel-pca18" in shown

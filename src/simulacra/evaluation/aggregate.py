@@ -26,6 +26,7 @@ from simulacra.feed import BLOCK, numbered
 from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, mix
 
+FEWEST, COMPARED = 20, 2000  # items whose codes are compared
 ITEMS_PER_MOMENT = 10  # draws for each dimension, without which a covariance is mostly noise
 FLOORS = 20  # pairs of sets of draws of the prior behind a floor
 SMALLEST = 1e-12  # variance

@@ -234,6 +234,13 @@ def _thresholds(
             f"give reject >= {(1 + two_sided) * least:.2g}, or 0 to refuse nothing"
         )
     _, nats = bayes(log_likelihoods(model, valid, limit, seed), log_prior)
+    return thresholds(nats, reject, two_sided)
+
+
+def thresholds(nats: np.ndarray, reject: float, two_sided: bool) -> tuple[float, float]:
+    """The lowest and the highest log p(x) that is accepted, so that of fresh items like those of `nats` (n,) a share
+    `reject` lies beyond them on average; of a test with two sides half of it on either side."""
+    tail = reject / (1 + two_sided)
     return intervals.threshold(nats, tail), -intervals.threshold(-nats, tail) if two_sided else math.inf
 
 

@@ -198,9 +198,11 @@ def _refitted(again: list[float], judged: float = 0.0) -> float:
     `judged` is the standard error that the test items add. Forests differ by chance too, so that halves do not cancel
     in pairs here: their plain spread is taken, which is rather too wide.
     """
-    learnt = float(np.var(again, ddof=1))
-    freedom = (len(again) - 1) * ((learnt + judged**2) / max(learnt, 1e-12)) ** 2  # Satterthwaite 1946
-    return intervals.half_width(math.sqrt(learnt + judged**2), min(freedom, intervals.PAIRS))
+    learnt, freedom = float(np.var(again, ddof=1)), float(intervals.PAIRS)
+    variance = learnt + judged**2
+    if learnt > 0:
+        freedom = min(freedom, (len(again) - 1) * (variance / learnt) ** 2)  # Satterthwaite 1946
+    return intervals.half_width(math.sqrt(variance), freedom)
 
 
 def _information_gap(bins: np.ndarray, factors: np.ndarray) -> float:
@@ -224,8 +226,9 @@ def _accuracy_gap(right: np.ndarray, factors: np.ndarray) -> float:
 
 def _binned(codes: np.ndarray) -> np.ndarray:
     """(N, D) real -> integers below BINS."""
-    edges = [np.histogram_bin_edges(column, BINS)[1:-1] for column in codes.T]
-    return np.stack([np.digitize(column, inner) for column, inner in zip(codes.T, edges, strict=True)], axis=1)
+    inner = np.linspace(codes.min(0), codes.max(0), BINS + 1)[1:-1]
+    binned = [np.searchsorted(edges, column, "right") for edges, column in zip(inner.T, codes.T, strict=True)]
+    return np.stack(binned, axis=1)
 
 
 def _entropy(counts: np.ndarray) -> float:

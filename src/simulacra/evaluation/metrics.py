@@ -14,17 +14,16 @@ import numpy as np
 
 from simulacra.capabilities import Bound, Classifier, Density, Encoder, Prior, Quantised, Sampler, can
 from simulacra.evaluation import disentanglement, fidelity, intervals, representation
-from simulacra.evaluation.aggregate import aggregate
+from simulacra.evaluation.aggregate import COMPARED, FEWEST, aggregate
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import near_copies, near_share, nearest_items
 from simulacra.evaluation.mistakes import mistakes
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.table import EVAL, metric
-from simulacra.randomness import mix
+from simulacra.randomness import mix, some_of
 
 DRAWN = 50  # draws of real items behind a floor
 ANCHORS = 5  # draws of independent pixels behind a position
-FEWEST = 20  # items whose codes are compared with the prior
 INSTALL_EVAL = "pip install 'simulacra[eval]'"
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
@@ -75,14 +74,17 @@ def axes_of_codes(subject: Subject) -> dict[str, Measure]:
 @metric(needs=(Encoder, Prior), name="aggregate_gap")
 def gap_of_codes(subject: Subject) -> dict[str, Measure]:
     """How far the codes of the items, all together, are from the prior. A codebook's prior is fitted to its codes."""
-    if can(subject.model, Quantised) or subject.n < FEWEST:
+    of = len(subject.items)
+    index = some_of(of, COMPARED, subject.seed, "aggregate")
+    if can(subject.model, Quantised) or len(index) < FEWEST:
         return {}
-    found = aggregate(subject.model, subject.items, subject.index, subject.seed)
+    found = aggregate(subject.model, subject.items, index, subject.seed)
     protocol = (
-        f"KL(q(z) || p(z)), nats, of {found.how}, from a draw of q(z|x) of {subject.which} and as many of the prior; "
-        "floor: of two such sets of draws of the prior; interval: of the mean over fresh items and draws"
+        f"KL(q(z) || p(z)), nats, of {found.how}, from a draw of q(z|x) of {len(index)} of {of} {subject.split} items "
+        "and as many of the prior; floor: of two such sets of draws of the prior; "
+        "interval: of the mean over fresh items and draws"
     )
-    measure = Measure(found.gap, found.low, found.high, found.floor, subject.n, "estimate", protocol)
+    measure = Measure(found.gap, found.low, found.high, found.floor, len(index), "estimate", protocol)
     return {"aggregate_gap": measure}
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from simulacra.capabilities import Encoder, Layered, Prior, Quantised, can, need
 from simulacra.data import Dataset, Split, as_dataset
-from simulacra.evaluation.aggregate import Aggregate, aggregate
+from simulacra.evaluation.aggregate import COMPARED, FEWEST, Aggregate, aggregate
 from simulacra.exploration.codes import split_for
 from simulacra.exploration.posteriors import SILENT, Posteriors, posteriors
 from simulacra.feed import BLOCK, at_once, numbered
@@ -35,7 +35,6 @@ ACTIVE = 0.01  # variance
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
 UNEVEN = 0.25  # of the codes: a lower perplexity is worth a sentence
 WARMUP, FREE = 2000, 0.1  # steps, nats
-FEWEST, COMPARED = 20, 2000  # items whose codes are compared with the prior
 REMEDIES: dict[str, Callable[[float], float]] = {  # arguments of a model, or of a part of it, and what to set them to
     "kl_warmup": lambda now: WARMUP,
     "warmup": lambda now: WARMUP,
