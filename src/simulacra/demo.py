@@ -17,9 +17,9 @@ from simulacra.capabilities import Encoder
 from simulacra.data import Dataset
 from simulacra.evaluation import Evaluation
 from simulacra.evaluation.report import Chapter, write_report
-from simulacra.feed import in_order
 from simulacra.model import Model
 from simulacra.pictures import beside, picture, png
+from simulacra.randomness import some_of
 from simulacra.training import Observer
 from simulacra.weights import write_atomically
 
@@ -43,11 +43,13 @@ class Trained:
     def row(self) -> dict[str, str]:
         """Its line in the table."""
         measures = self.evaluation
-        bits, distance, copies = (measures.get(key) for key in ("bits_per_dim", "frechet_distance", "near_copies"))
+        keys = ("bits_per_dim", "frechet_distance", "frechet_position", "near_copies")
+        bits, distance, position, copies = map(measures.get, keys)
         return {
             "model": self.name,
             "bits/dim": f"{bits.value:.3f} ({bits.kind})" if bits else "none",
             "FD / floor": f"{distance.value / distance.floor:.2f}" if distance and distance.floor else "",
+            "position": f"{position.value:.2f}" if position else "",
             "near-copies": f"{copies.value:.1%}" if copies else "",
             "64 samples": f"{self.seconds_to_sample:.3f} s",
             "training": f"{self.record['finished']['seconds']:.0f} s",
@@ -68,7 +70,7 @@ def demo(out: Path, observers: Sequence[Observer] = (), seed: int = 0, **options
             observer.said(f"{name}: learning {len(data.train):,} digits")
         model = simulacra.fit(name, data, out / name, observers=observers, seed=seed, **options)
         trained.append(_look_at(name, model, data, out / name))
-    pictures = {"real digits": data.test.x[:SHOWN]} | {entry.name: entry.samples for entry in trained}
+    pictures = {"real digits": _drawn(data, SHOWN)} | {entry.name: entry.samples for entry in trained}
     sheet = beside({name: picture(np.asarray(items), data.spec) for name, items in pictures.items()})
     write_atomically(out / "samples.png", png(sheet))
     rows = [entry.row() for entry in trained]
@@ -85,6 +87,11 @@ def _look_at(name: str, model: Model, data: Dataset, run: Path) -> Trained:
     return Trained(name, model, simulacra.evaluate(model, data), samples, seconds, run, record)
 
 
+def _drawn(data: Dataset, n: int) -> np.ndarray:
+    """Some test items, (n, *shape)."""
+    return np.asarray(data.test.x[some_of(len(data.test), n, 0, "shown")])
+
+
 def _chapter(entry: Trained, data: Dataset) -> Chapter:
     """Its part of the report: samples beside their nearest training items, and what its codes can do."""
     pictures = {"What it drew": picture(entry.samples, data.spec)}
@@ -95,9 +102,9 @@ def _chapter(entry: Trained, data: Dataset) -> Chapter:
             pairs, data.spec, IN_A_ROW
         )
     if isinstance(entry.model, Encoder):
-        x, condition = next(in_order(data.test, data.spec.conditioned_on(()), entry.model.device, IN_A_ROW))
-        again = simulacra.reconstruct(entry.model, x, condition).cpu().numpy()
-        both = np.concatenate([x.cpu().numpy(), again])
+        x = _drawn(data, IN_A_ROW)
+        again = simulacra.reconstruct(entry.model, x).cpu().numpy()
+        both = np.concatenate([x, again])
         pictures["Unseen digits (above) and their reconstructions (below)"] = picture(both, data.spec, IN_A_ROW)
         walk = simulacra.interpolate(entry.model, IN_A_ROW, 4, data).cpu().numpy()
         pictures["Walks between the codes of unseen digits"] = picture(walk, data.spec, IN_A_ROW)

@@ -20,6 +20,7 @@ from simulacra.errors import UsageError
 from simulacra.fields import PADDING, ClassLabel, Field, Levels, each_leaf
 from simulacra.model import Model
 from simulacra.progress import counted
+from simulacra.randomness import some_of
 
 Items = tuple[Tensor, Condition]
 BLOCK = 64  # items of a split whose codes are drawn with the noise of one generator
@@ -128,10 +129,15 @@ def in_order(
 
 def shown(model: Model, split: Split, n: int) -> Condition:
     """A condition for n items to look at: all classes in turn, or where there is more than classes that of n items of
-    the split, in turn where it has fewer."""
+    the split, drawn by a constant seed, and in turn where it has fewer."""
     if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()):
         return model.every_class(n)
-    return feed(split, np.arange(n) % len(split), model.spec, model.device)[1]
+    return feed(split, np.resize(some_of(len(split), n, "shown"), n), model.spec, model.device)[1]
+
+
+def drawn(split: Split, n: int, model: Model, seed: int) -> Items:
+    """Some items of a split to look at, n or all that there are, drawn by the seed; raises UsageError for n < 1."""
+    return feed(split, some_of(len(split), n, seed, "shown"), model.spec, model.device)
 
 
 def numbered(split: Split, index: np.ndarray, spec: DataSpec, device: torch.device, batch: int) -> Iterator[Items]:

@@ -60,7 +60,7 @@ def test_a_traversal_says_what_its_rows_are_sorted_by(printed, runs, tmp_path):
 
 
 def test_a_walk_as_a_film_runs_there_and_back(printed, runs, tmp_path):
-    words = ["interpolate", runs["vae"], "digits", "--rows", "3", "--steps", "5"]
+    words = ["interpolate", runs["vae"], "digits", "--rows", "20", "--steps", "5"]
     printed(*words, "--out", tmp_path / "w.gif")
     with Image.open(tmp_path / "w.gif") as film:
         assert (film.format, film.n_frames, film.info["loop"]) == ("GIF", 8, 0)
@@ -100,7 +100,7 @@ def test_neighbours_are_training_items(printed, runs, tmp_path):
 def test_health_has_figures_and_advice(printed, run):
     found = json.loads(printed("health", run, "digits", "--json"))
     assert (found["model"], found["data"], found["split"], found["n"]) == ("vae", "digits", "test", 359)
-    assert set(found["findings"]) == {"active_units", "kl", "collapsed"}
+    assert set(found["findings"]) == {"active_units", "kl", "collapsed", "aggregate_gap"}
     for finding in found["findings"].values():
         assert set(finding) == {"value", "of", "each", "advice"}
     output = printed("health", run, "digits", "--limit", "50")

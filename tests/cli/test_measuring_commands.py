@@ -16,9 +16,10 @@ from simulacra.data import DataSpec
 from simulacra.evaluation import table
 
 SCORE = ["model", "data", "split", "n", "kind", "nats", "bits_per_dim", "standard_error", "samples", "estimator",
-         "monte_carlo_error", "effective_sample_size"]  # fmt: skip
-CLASSIFY = ["model", "data", "split", "n", "accuracy", "standard_error", "cross_entropy", "prior", "reject",
-            "two_sided", "low", "high", "refused", "accuracy_accepted", "foreign"]  # fmt: skip
+         "monte_carlo_error", "effective_sample_size", "warning"]  # fmt: skip
+CLASSIFY = ["model", "data", "split", "n", "accuracy", "standard_error", "accuracy_low", "accuracy_high",
+            "cross_entropy", "prior", "reject", "two_sided", "low", "high", "refused", "accuracy_accepted",
+            "foreign"]  # fmt: skip
 
 
 def saved(folder: Path, name: str, *condition: str) -> Path:
@@ -72,7 +73,10 @@ def test_evaluate_as_json_and_as_a_table(printed, tmp_path, monkeypatch):
     run = saved(tmp_path, "vae")
     measures = json.loads(printed("evaluate", run, "digits", "--split", "valid", "--json"))
     assert {"nats", "bits_per_dim", "linear_probe_error", "frechet_distance", "near_copies"} < measures.keys()
-    assert all(list(each) == ["value", "low", "high", "floor", "n", "kind", "protocol"] for each in measures.values())
+    assert all(
+        list(each) == ["value", "low", "high", "floor", "n", "kind", "protocol", "warning"]
+        for each in measures.values()
+    )
     monkeypatch.setattr(table, "find_spec", lambda package: None if package == "sklearn" else package)
     shown = printed("evaluate", run, "digits", "--split", "valid")
     assert "frechet_distance: pixel-pca18" in shown

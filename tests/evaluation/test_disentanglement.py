@@ -136,7 +136,7 @@ def test_measures_hold_their_floor_and_an_interval_about_them():
     for name, measure in found.items():
         assert 0 <= measure.low <= measure.value <= measure.high <= 1, name
         assert measure.floor < measure.low, name
-        assert measure.n == 400
+        assert measure.n == (600 if name in ("dci_disentanglement", "dci_completeness") else 400)
         assert "four numbers against a, b, c; 600 of 9000 training and 400 of 9000 test items" in measure.protocol
     alone = [replace(part, fields={"a": part.fields["a"]}) for part in parts]
     assert disentanglement.measures(*alone, "test") == {}

@@ -10,14 +10,16 @@ from small import SPECS, dataset, randomise, small_model
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.capabilities import Bound, Classifier, Density, Sampler
+from simulacra.capabilities import Bound, Classifier, Density, Encoder, Sampler, can
 from simulacra.data import Dataset, DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation import Measure, Subject, metric, subject, table
+from simulacra.evaluation.fidelity import independent_pixels
+from simulacra.evaluation.intervals import student
 from simulacra.evaluation.likelihood import has_likelihood
 from simulacra.fields import Levels
 
-FIELDS = {"value", "low", "high", "floor", "n", "kind", "protocol"}
+FIELDS = {"value", "low", "high", "floor", "n", "kind", "protocol", "warning"}
 CASES = [("gated-pixelcnn", "grey"), ("vae", "binary-labelled"), ("vae", "continuous"), ("dcgan", "grey-labelled")]
 
 
@@ -30,7 +32,11 @@ def measured(name: str, spec: str, **options):
 def test_measures_are_plain_numbers_that_json_holds(name, spec):
     model, measures = measured(name, spec)
     expected = {"frechet_distance", "kernel_mmd", "neighbour_distance", "near_copies"}
-    assert measures.keys() == expected | ({"nats", "bits_per_dim"} if has_likelihood(model) else set())
+    assert measures.keys() - {"frechet_position"} == (
+        expected
+        | ({"nats", "bits_per_dim"} if has_likelihood(model) else set())
+        | ({"aggregate_gap"} if can(model, Encoder) else set())
+    )
     assert json.loads(json.dumps(measures.to_json(), allow_nan=False)).keys() == measures.keys()
     for name, measure in measures.items():
         record = json.loads(json.dumps(asdict(measure), allow_nan=False))
@@ -49,7 +55,7 @@ def test_kinds_are_stated_and_likelihoods_are_those_of_score():
     assert measures["nats"].kind == measures["bits_per_dim"].kind == "exact"
     assert measures["nats"].value == result.nats
     assert measures["bits_per_dim"].value == result.bits_per_dim
-    assert measures["nats"].high - measures["nats"].value == pytest.approx(1.96 * result.standard_error)
+    assert measures["nats"].high - measures["nats"].value == pytest.approx(student(39) * result.standard_error)
     _, bound = measured("vae", "binary", samples=5)
     assert bound["nats"].kind == "bound"
     assert "K = 5" in bound["nats"].protocol
@@ -95,7 +101,69 @@ def test_held_out_items_are_as_far_from_training_items_as_the_floor(digits):
     fresh = sim.evaluate(Replay(spec, digits.valid.x), digits, split="valid")
     assert fresh["neighbour_distance"].value == pytest.approx(fresh["neighbour_distance"].floor)
     assert fresh["near_copies"].value <= 0.03
+    assert fresh["neighbour_distance"].low <= fresh["neighbour_distance"].floor <= fresh["neighbour_distance"].high
     assert fresh["near_copies"].floor == 0.01
+
+
+def test_the_position_is_0_for_real_items_and_1_for_independent_pixels(digits):
+    spec, n = digits.spec.conditioned_on(()), len(digits.test)
+    model = sim.fit("independent", digits, observers=())
+    fewer = replace(digits, test=digits.test.rows(slice(len(digits.valid))))
+    real = sim.evaluate(Replay(spec, digits.valid.x), fewer)["frechet_position"]
+    independent = sim.evaluate(model, digits)["frechet_position"]
+    assert real.low <= 0.02
+    assert abs(real.value) < 0.05
+    assert independent.value == pytest.approx(1, abs=0.05)
+    assert independent.low < 1 < independent.high
+    assert (real.floor, real.n, independent.n) == (0.0, len(digits.valid), n)
+    blend = np.concatenate([digits.valid.x, independent_pixels(digits.train.x, n - len(digits.valid), 1)])
+    assert 0.1 < sim.evaluate(Replay(spec, blend), digits)["frechet_position"].value < 0.9
+
+
+def test_independent_pixels_have_the_marginals_and_nothing_else(digits):
+    drawn = independent_pixels(digits.train.x, 4000, 0).reshape(4000, -1).astype(float)
+    train = np.asarray(digits.train.x).reshape(len(digits.train), -1)
+    np.testing.assert_allclose(drawn.mean(0), train.mean(0), atol=0.5)
+    np.testing.assert_allclose(drawn.std(0), train.std(0), atol=0.5)
+    moving = train.std(0) > 1
+    off = np.corrcoef(drawn[:, moving].T) - np.eye(moving.sum())
+    assert abs(off).max() < 0.1
+
+
+def test_where_pixels_are_independent_there_is_no_position():
+    _, measures = measured("dcgan", "grey")  # `dataset` draws every pixel alone
+    assert "frechet_position" not in measures
+
+
+def test_the_training_split_is_not_compared_with_itself(digits):
+    """No floor of 0, no copies of itself, no probe on what it has learnt; and a sentence that says so."""
+    data = dataset(SPECS["grey-labelled"], (60, 10, 40))
+    model = randomise(small_model(registry.find("vae"), SPECS["grey"]), 0.3).eval()
+    found = sim.evaluate(model, data, "train")
+    for name in ("frechet_distance", "kernel_mmd", "neighbour_distance"):
+        assert found[name].floor is None, name
+    assert "no floor" in found["frechet_distance"].protocol
+    left = {"near_copies", "probes", "disentanglement"}
+    assert found.left_out.keys() == left
+    assert not {"near_copies", "frechet_position", "linear_probe_error"} & found.keys()
+    assert all("use the split valid or test" in found.left_out[name] for name in left)
+    assert found["nats"].value == sim.score(model, data, "train").nats
+
+
+def test_a_figure_from_few_effective_draws_is_marked(monkeypatch):
+    """Weights of which one outweighs all others: the errors say too little, in the JSON too."""
+    model = randomise(small_model(registry.find("vae"), SPECS["binary"]), 0.3).eval()
+    data = dataset(SPECS["binary"], (60, 10, 40))
+    assert sim.score(model, data, samples=1).warning is None
+    monkeypatch.setattr(model, "log_weights", lambda x, condition=None, samples=1: torch.zeros(samples, len(x)))
+    assert sim.score(model, data, samples=50).to_json()["warning"] is None
+    one = torch.cat([torch.full((1, 40), 99.0), torch.zeros(49, 40)])
+    monkeypatch.setattr(model, "log_weights", lambda x, condition=None, samples=1: one[:, : len(x)])
+    assert "for 100% of the items fewer than 5 of the 50 draws count" in sim.score(model, data, samples=50).warning
+    measures = sim.evaluate(model, data, samples=50).to_json()
+    assert "errors and interval are too small" in measures["nats"]["warning"]
+    assert measures["bits_per_dim"]["warning"] == measures["nats"]["warning"]
+    assert measures["frechet_distance"]["warning"] is None
 
 
 def test_a_conditional_model_is_given_the_labels_of_the_held_out_items():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulacra.evaluation import memorisation
-from simulacra.evaluation.memorisation import near_copies, nearest_items
+from simulacra.evaluation.memorisation import near_copies, near_share, nearest_items
 
 
 def pixels(n: int, seed: int) -> np.ndarray:
@@ -84,6 +84,18 @@ def test_a_share_of_copies_is_found_to_be_that_share(parts):
 
 def test_fresh_real_items_are_hardly_ever_flagged(parts):
     assert share(parts, parts["valid"]) < 0.05
+
+
+@pytest.mark.parametrize(("n", "usual"), [(99, 0.01), (250, 0.01), (19, 0.05)])
+def test_of_fresh_items_the_share_that_was_said_is_flagged(n, usual):
+    """1 % on average over held-out items, or what so few of them can mark."""
+    rng, shares = np.random.default_rng(0), []
+    train = rng.normal(size=(60, 3))
+    for _ in range(400):
+        held_out, fresh = rng.normal(size=(2, n, 3))
+        shares.append(near_copies(fresh, train, held_out, None))
+    assert near_share(n) == pytest.approx(usual)
+    assert np.mean(shares) == pytest.approx(usual, abs=3 * np.std(shares) / 20)
 
 
 def test_a_blur_is_near_to_everything_and_a_copy_of_nothing():

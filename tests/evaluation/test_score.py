@@ -172,6 +172,6 @@ def test_the_json_of_a_score_holds_no_items():
     scored = sim.score(bounded(), dataset(SPECS["grey"]))
     assert list(scored.to_json()) == [
         "model", "data", "split", "n", "kind", "nats", "bits_per_dim", "standard_error", "samples", "estimator",
-        "monte_carlo_error", "effective_sample_size",
+        "monte_carlo_error", "effective_sample_size", "warning",
     ]  # fmt: skip
     assert scored.per_item.mean() == scored.nats

@@ -12,6 +12,7 @@ from simulacra import registry
 from simulacra.capabilities import Sampler, can
 from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration import codes, drawing, walk
+from simulacra.randomness import some_of
 
 EVERY_SAMPLER = pytest.mark.parametrize(
     "entry", [entry for entry in registry.models() if can(entry.model, Sampler)], ids=lambda entry: entry.name
@@ -183,7 +184,8 @@ def test_continuous_items_are_reconstructed_as_numbers():
 def test_rows_begin_and_end_at_the_decoded_codes_of_items():
     made, data = model(), dataset(SPECS["grey-labelled"])
     found = sim.interpolate(made, steps=5, rows=3, data=data).view(3, 5, 1, 8, 8)
-    x, label = torch.from_numpy(data.test.x[:6]), torch.from_numpy(data.test.condition["label"][:6])
+    some = some_of(len(data.test), 6, 0, "shown")
+    x, label = torch.from_numpy(data.test.x[some]), torch.from_numpy(data.test.condition["label"][some])
     z = made.encode(x, {"label": label}).mean
     begins = made.decode(z[:3], {"label": label[:3]}).mean.round().byte()
     ends = made.decode(z[3:], {"label": label[:3]}).mean.round().byte()  # the class is that of the first item
@@ -223,7 +225,7 @@ def test_both_paths_are_there_with_and_without_data(path):
         usual = sim.interpolate(made, steps=3, rows=2, data=given).view(2, 3, 1, 8, 8)
         assert torch.equal(found[:, [0, 2]], usual[:, [0, 2]])
         assert torch.equal(found, usual) == (path == ("spherical" if given is None else "linear"))
-    z = made.encode(torch.from_numpy(data.test.x[:4])).mean
+    z = made.encode(torch.from_numpy(data.test.x[some_of(len(data.test), 4, 0, "shown")])).mean
     middle = walk(z[:2], z[2:], 3, path == "spherical")[:, 1]
     assert torch.equal(found[:, 1], made.decode(middle).mean.round().byte())
 

@@ -207,3 +207,17 @@ def test_a_wrong_call_is_refused(wrong, message):
     right = {"x": np.zeros((2, 1, 2, 3), np.uint8), "unknown": MIDDLE, "condition": {"label": 0}}
     with pytest.raises(UsageError, match=message):
         complete(model(), **(right | wrong))
+
+
+def test_one_order_of_several_completes_and_says_so():
+    """The draws and their nats are those of one order, which differ from the conditional of the mixture."""
+    spec = DataSpec(Levels((1, 2, 3), 2))
+    mixed = randomise(registry.find("made").build(spec, orders=3, hidden=16), 1.0).eval()
+    x, unknown = all_items(spec)[:8], MIDDLE
+    found = complete(mixed, x, unknown, 2)
+    assert found.orders == 3
+    masses = mixed.log_prob(all_items(spec)).double().exp().detach().numpy()
+    same = (all_items(spec).numpy() == x[:1].numpy()) | unknown
+    conditional = masses[0] / masses[same.reshape(64, -1).all(1)].sum()
+    assert abs(completion_nats(mixed, x, unknown)[0] + math.log(conditional)) > 1e-3
+    assert complete(model(), all_items(TINY)[:2], SUFFIX, condition={"label": 0}).orders == 1

@@ -11,6 +11,7 @@ from simulacra.condition import Condition
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Levels, Real, Split
 from simulacra.errors import UsageError
 from simulacra.exploration import completion_nats, walk
+from simulacra.randomness import some_of
 
 PICTURE = Levels((1, 4, 4), 5)
 BOTH = DataSpec(Levels((1, 8, 8), 17), {"small": PICTURE, **labels(3, "a", "b", "c")})
@@ -78,9 +79,10 @@ def test_every_step_of_a_walk_has_the_condition_of_its_row():
         assert torch.equal(alone[i], rows[i])
     data = both()
     between = sim.interpolate(made, steps=3, rows=2, data=data).view(2, 3, 1, 8, 8)
-    z = made.encode(torch.from_numpy(data.test.x[:4]), tensors(data.test.condition, slice(4))).mean
+    some = some_of(len(data.test), 4, 0, "shown")
+    z = made.encode(torch.from_numpy(data.test.x[some]), tensors(data.test.condition, some)).mean
     middle = walk(z[:2], z[2:], 3, spherical=False)[:, 1]
-    expected = made.decode(middle, tensors(data.test.condition, slice(2))).mean.round().byte()
+    expected = made.decode(middle, tensors(data.test.condition, some[:2])).mean.round().byte()
     assert torch.equal(between[:, 1], expected)
 
 
@@ -113,7 +115,8 @@ def test_traversals_edits_and_planes_take_pictures_too():
 def test_neighbours_of_a_model_conditioned_on_pictures_have_the_conditions_of_test_items():
     made, data = model("vae"), both()
     found = sim.neighbours(made, data, 5, seed=1)
-    own = {name: array[:5] for name, array in data.test.condition.items()}
+    some = some_of(len(data.test), 5, "shown")
+    own = {name: array[some] for name, array in data.test.condition.items()}
     assert (found.samples == sim.sample(made, 5, seed=1, condition=own)).all()
     more = {name: np.concatenate([array[:12], array[:1]]) for name, array in data.test.condition.items()}
     assert (sim.neighbours(made, data, 13, seed=1).samples == sim.sample(made, 13, seed=1, condition=more)).all()

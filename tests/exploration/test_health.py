@@ -83,7 +83,7 @@ def test_advice_names_the_arguments_that_a_model_has():
 
 
 def test_a_prior_without_a_closed_form_has_active_units_alone():
-    assert set(sim.health(vae(2, "mixture"), DATA).findings) == {"active_units"}
+    assert set(sim.health(vae(2, "mixture"), DATA).findings) == {"active_units", "aggregate_gap"}
 
 
 def test_a_point_mass_is_compared_with_its_widest_dimension():

@@ -28,7 +28,7 @@ class Classify(OnData):
     prior: Annotated[str, tyro.conf.arg(metavar="NAME", help="p(y): uniform, or train for the shares there")] = (
         "uniform"
     )
-    reject: Annotated[float, tyro.conf.arg(help="share of the validation items that is refused; 0: none")] = 0.01
+    reject: Annotated[float, tyro.conf.arg(help="share of fresh real items that is refused; 0: none")] = 0.01
     two_sided: Annotated[Flag, tyro.conf.arg(help="refuse what is too probable as well, half of the share each")] = (
         False
     )
@@ -72,7 +72,8 @@ def _foreign(source: str, spec: DataSpec) -> Dataset:
 def _lines(found: Classification) -> list[str]:
     items = f"{found.n:,} {found.split} items of {found.data}"
     lines = [
-        f"accuracy {found.accuracy:.4f} ± {found.standard_error:.4f} on {items} (p(y) {found.prior})",
+        f"accuracy {found.accuracy:.4f} (95 %: {found.accuracy_low:.4f} to {found.accuracy_high:.4f}) on {items} "
+        f"(p(y) {found.prior})",
         f"{found.cross_entropy:.4f} nats of cross-entropy, -log p(y|x)",
     ]
     if not found.reject:
@@ -80,7 +81,7 @@ def _lines(found: Classification) -> list[str]:
     beyond = f" or above {found.high:.2f}" if math.isfinite(found.high) else ""
     return [
         *lines,
-        f"refused where log p(x) is below {found.low:.2f}{beyond} nats: {found.reject:.2%} of the validation items",
+        f"refused where log p(x) is below {found.low:.2f}{beyond} nats, as {found.reject:.2%} of fresh items are",
         f"refused {found.refused:.2%} of these items; accuracy on the others {found.accuracy_accepted:.4f}",
         *(f"refused {other.refused:.2%} of {other.n:,} items of {other.name}" for other in found.foreign),
     ]

@@ -26,7 +26,7 @@ class Complete(OnData):
     """Fill the unknown part of items several times, and say how probable the completions and the truth are."""
 
     mask: Annotated[str, tyro.conf.arg(metavar="MASK", help=MASK)] = "bottom"
-    n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many items")] = 8
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many items, drawn by the seed")] = 8
     samples: Annotated[int, tyro.conf.arg(help="completions of each item")] = 4
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
@@ -39,12 +39,12 @@ class Complete(OnData):
         import simulacra
         from simulacra.cli.watch import watching
         from simulacra.exploration import completion_nats, mask_of
-        from simulacra.feed import in_order
+        from simulacra.feed import drawn
 
         model, data = self.loaded()
         path = place(self.out, self.run, "completions", picture_or_array(model.spec.is_image))
         model.spec.expect(data.spec, data.name)
-        x, condition = next(in_order(data.split(self.split), model.spec, model.device, self.n))
+        x, condition = drawn(data.split(self.split), self.n, model, self.seed)
         unknown = mask_of(self.mask, model.spec, self.seed)
         with watching(model.spec, self.watch) as progress:
             found = simulacra.complete(
@@ -69,6 +69,7 @@ class Complete(OnData):
             "unknown": int(unknown.sum()),
             "known": int((~unknown).sum()),
             "unseen": int(found.unseen[0]),
+            "orders": found.orders,
             "nats": None if found.nats is None else float(found.nats.mean()),
             "nats_truth": None if truth is None else float(truth.mean()),
             "out": str(path),
@@ -89,6 +90,11 @@ def _lines(record: dict[str, Any]) -> list[str]:
         lines.append(
             f"a chain conditions on what precedes: {record['unseen']:,} of {record['known']:,} known values "
             f"({share:.0%}) lie after an unknown one in its order and were not used; orderless-nade would use all"
+        )
+    if record["orders"] > 1:
+        lines.append(
+            "drawn and weighed in one order, with most known values first: its conditional, and not that of the "
+            f"mixture of {record['orders']} orders that `score` reports"
         )
     return lines
 

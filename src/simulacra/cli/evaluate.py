@@ -54,6 +54,8 @@ class Evaluate(OnData):
         ]
         print_table(["metric", "value", "95 %", "floor", "n", "kind"], rows)
         print("\n".join(f"{name}: {measure.protocol}" for name, measure in found.items()))
+        for warning in {measure.warning: None for measure in found.values() if measure.warning}:
+            print(f"warning: {warning}")
         smallest = min(measure.n for measure in found.values())
         if smallest < FEW:
             print(f"note: {smallest} items are too few for a conclusion; these figures are a hint only")

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Health(OnData):
-    """Whether the codes are in use: active units, KL, posterior collapse, codebooks; each with advice."""
+    """Whether the codes are in use (active units, KL, posterior collapse, codebooks), and all of them together like the
+    prior; each with advice."""
 
-    limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
+    limit: Annotated[int | None, optional("INT", "at most so many items, drawn by the seed")] = None
     seed: Seed = 0
     json: Json = False
 

@@ -10,23 +10,24 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import OnData, optional, parse
+from simulacra.cli.arguments import OnData, Seed, optional, parse
 from simulacra.cli.output import write_items
 
 
 @dataclass(frozen=True)
 class Reconstruct(OnData):
-    """Show items of a split, each above its reconstruction."""
+    """Show items of a split, drawn by the seed, each above its reconstruction."""
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 16
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/reconstructions.png")] = None
+    seed: Seed = 0
 
     def __call__(self) -> None:
         import simulacra
-        from simulacra.feed import in_order
+        from simulacra.feed import drawn
 
         model, data = self.loaded()
-        x, condition = next(in_order(data.split(self.split), model.spec, model.device, self.n))
+        x, condition = drawn(data.split(self.split), self.n, model, self.seed)
         again = simulacra.reconstruct(model, x, condition)
         pairs = np.concatenate([x.cpu().numpy(), again.cpu().numpy()])
         path = write_items(self.out or self.run / "reconstructions.png", pairs, model.spec, {}, columns=len(x))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from simulacra.model import Model
 
 SHOWN = 40  # items on a map
-FEW = 5  # effective draws, below which the error of an estimate is uncertain itself
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,12 @@ def _lines(scored: evaluation.Score, map: Path | None) -> list[str]:
     items = f"{scored.n:,} {scored.split} items of {scored.data}"
     lines = [
         f"{scored.bits_per_dim:.4f} bits/dim ({'exact' if scored.kind == 'exact' else bound})",
-        f"{scored.nats:.3f} ± {scored.standard_error:.3f} nats per item, {items}",
+        f"{scored.nats:.3f} ± {scored.standard_error:.3f} nats per item (one standard error), {items}",
     ]
     if scored.monte_carlo_error is not None:
         lines.append(f"± {scored.monte_carlo_error:.4f} nats of it come from the draws{_spread(scored)}")
+    if scored.warning is not None:
+        lines.append(f"warning: {scored.warning}")
     if map is not None:
         shown = min(SHOWN, scored.n)
         lines.append(f"the {shown} most surprising of them, each beside its bits per pixel: {map}")
@@ -72,12 +73,9 @@ def _lines(scored: evaluation.Score, map: Path | None) -> list[str]:
 
 
 def _spread(scored: evaluation.Score) -> str:
-    """The effective sample size, with a warning where it is small."""
+    """The effective sample size."""
     size = scored.effective_sample_size
-    if size is None:
-        return ""
-    warning = "; so few that the error itself is uncertain, and the bound may be loose" if size < FEW else ""
-    return f"; median effective sample size {size:.1f} of {scored.samples}{warning}"
+    return "" if size is None else f"; median effective sample size {size:.1f} of {scored.samples}"
 
 
 def _check_map(path: Path, model: Model) -> None:

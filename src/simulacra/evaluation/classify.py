@@ -3,7 +3,8 @@ r"""Bayes' rule: a likelihood of items given their class is a classifier, and on
     p(y | x) = p(x | y) p(y) / p(x),     p(x) = Σ_y p(x | y) p(y)
 
 A classifier that knows p(y | x) alone has to call a monkey a cat or a dog. This one knows p(x) too and refuses what
-lies below a quantile of log p(x) on the validation split: the quantile is the share of real items that it will refuse.
+lies below a threshold from log p(x) on the validation split, so chosen that it will refuse a set share of fresh real
+items, on average over such splits.
 The test is one-sided and lets through what is *more* probable than real items, such as plain surfaces (Nalisnick et al.
 2019, "Do Deep Generative Models Know What They Don't Know?"); the two-sided test refuses both tails.
 """
@@ -22,6 +23,7 @@ import torch
 from simulacra.capabilities import Bound, Classifier, Density, can, need
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import NotSupported, UsageError
+from simulacra.evaluation import intervals
 from simulacra.feed import at_once, numbered
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import some_of
@@ -58,7 +60,8 @@ class Classification:
     accuracy:          share of n items whose class is the most probable one; standard_error is that of this share.
     cross_entropy:     mean of -log p(y | x) of the true class, nats.
     prior:             p(y): "uniform", or "train" for the shares of the classes in the training split.
-    reject:            the share of validation items that would be refused; 0: nothing is refused.
+    reject:            the share of fresh real items that is refused on average; 0: nothing is refused.
+    accuracy_low, accuracy_high: 95 % interval of the accuracy.
     low, high:         nats; an item is refused where log p(x) < low or log p(x) > high.
     refused:           share of the n items that is.
     accuracy_accepted: accuracy among the others; nan if there are none.
@@ -72,6 +75,8 @@ class Classification:
     n: int
     accuracy: float
     standard_error: float
+    accuracy_low: float
+    accuracy_high: float
     cross_entropy: float
     prior: str
     reject: float
@@ -107,7 +112,7 @@ def classify(
         data: a labelled data set of the same shape and levels, or its name or path.
         split: "train", "valid" or "test".
         prior: p(y), "uniform" or "train": the shares of the classes in the training split.
-        reject: the share of real items that may be refused: a quantile of log p(x) on the validation split.
+        reject: the share of fresh real items that is refused, by log p(x) of the validation split.
         two_sided: refuse half of them for being too improbable and half for being too probable.
         foreign: sets of the same shape and levels; at most as many items of each are judged as there are real ones.
         limit: judge at most so many items, of the validation split too, drawn by the seed.
@@ -130,6 +135,7 @@ def classify(
     low, high = _thresholds(model, data.valid, log_prior, reject, two_sided, limit, seed)
     judged = _judge(model, items, index, log_prior, low, high)
     right = judged.log_posterior.argmax(axis=1) == label
+    accuracy_low, accuracy_high = intervals.of_share(right.mean(), len(right))
     return Classification(
         model=model.name,
         data=data.name,
@@ -137,6 +143,8 @@ def classify(
         n=len(label),
         accuracy=float(right.mean()),
         standard_error=math.sqrt(right.mean() * (1 - right.mean()) / len(right)),
+        accuracy_low=accuracy_low,
+        accuracy_high=accuracy_high,
         cross_entropy=float(-judged.log_posterior[np.arange(len(label)), label].mean()),
         prior=prior,
         reject=reject,
@@ -220,13 +228,20 @@ def _thresholds(
     if not reject:
         return -math.inf, math.inf
     tail, n = reject / (1 + two_sided), min(len(valid), limit or len(valid))
-    if n * tail < 1:
+    if tail < (least := intervals.least_share(n)):
         raise UsageError(
             f"{n} validation items are too few to find which {tail:g} of real items to refuse: "
-            f"give reject >= {(1 + two_sided) / n:.2g}, or 0 to refuse nothing"
+            f"give reject >= {(1 + two_sided) * least:.2g}, or 0 to refuse nothing"
         )
     _, nats = bayes(log_likelihoods(model, valid, limit, seed), log_prior)
-    return float(np.quantile(nats, tail)), float(np.quantile(nats, 1 - tail)) if two_sided else math.inf
+    return thresholds(nats, reject, two_sided)
+
+
+def thresholds(nats: np.ndarray, reject: float, two_sided: bool) -> tuple[float, float]:
+    """The lowest and the highest log p(x) that is accepted, so that of fresh items like those of `nats` (n,) a share
+    `reject` lies beyond them on average; of a test with two sides half of it on either side."""
+    tail = reject / (1 + two_sided)
+    return intervals.threshold(nats, tail), -intervals.threshold(-nats, tail) if two_sided else math.inf
 
 
 def _log_prior(data: Dataset, name: str, count: int, prior: str) -> np.ndarray:

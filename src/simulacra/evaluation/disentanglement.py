@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulacra.errors import UsageError
+from simulacra.evaluation import intervals
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.representation import Encoded, extra, varying
 from simulacra.randomness import mix
@@ -32,7 +33,7 @@ from simulacra.randomness import mix
 BINS = 20
 TREES, LEAF = 20, 5
 LARGEST = 64  # numbers in a code that is judged: a larger one is a map of features, whose axes stand for places
-RESAMPLED, REFITTED = 50, 8  # halves behind an interval: of items, and of items from which forests learn anew
+REFITTED = 8  # halves of the training items from which forests and trees learn anew, behind an interval
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def measures(train: Encoded, test: Encoded, split: str, seed: int = 0) -> dict[s
     rng = np.random.default_rng(mix(seed, "disentanglement"))
     items = f"{len(v)} of {train.of} training and {len(v_test)} of {test.of} {split} items"
     about = (
-        f"{train.description} against {', '.join(fields)}; {items}; floor: as many principal components of the pixels"
+        f"{train.description} against {', '.join(fields)}; {items}; floor: as many principal components of the pixels; "
+        "interval: of the mean over fresh items, as many as these"
     )
     by_forests = _of_forests(train, test, v, v_test, about, rng, seed)
     by_information = _of_information(test, v_test, about, rng)
@@ -123,9 +125,13 @@ def measures(train: Encoded, test: Encoded, split: str, seed: int = 0) -> dict[s
 
 def _of_information(test: Encoded, v: np.ndarray, about: str, rng: np.random.Generator) -> dict[str, Measure]:
     bins, n = _binned(test.codes), len(v)
-    spread = _spread([_information_gap(bins[h], v[h]) for h in _halves(n, RESAMPLED, rng)])
+
+    def gaps(selections: np.ndarray) -> np.ndarray:
+        return np.array([_information_gap(_binned(test.codes[rows]), v[rows]) for rows in selections])
+
+    half = intervals.half_width(intervals.standard_error(gaps, n, rng))
     floor = _information_gap(_binned(test.components), v)
-    measured = _measure(_information_gap(bins, v), spread, floor, n, f"MIG, {BINS} bins, of {about}")
+    measured = _measure(_information_gap(bins, v), half, floor, n, f"MIG, {BINS} bins, of {about}")
     return {"mutual_information_gap": measured}
 
 
@@ -133,27 +139,29 @@ def _of_forests(
     train: Encoded, test: Encoded, v: np.ndarray, v_test: np.ndarray, about: str, rng: np.random.Generator, seed: int
 ) -> dict[str, Measure]:
     found = dci(train.codes, v, test.codes, v_test, seed)
-    halves = [dci(train.codes[h], v[h], test.codes, v_test, seed) for h in _halves(len(v), REFITTED, rng)]
+    halves = intervals.some_halves(len(v), REFITTED, rng)
+    again = [dci(train.codes[h], v[h], test.codes, v_test, seed) for h in halves]
     floor, n = dci(train.components, v, test.components, v_test, seed), len(v_test)
     share, forests = found.correct.mean(1), f"forests of {TREES} trees, of {about}"
+    judged = float(share.std(ddof=1)) / math.sqrt(n)
     return {
         "dci_disentanglement": _measure(
             found.disentanglement,
-            _spread([each.disentanglement for each in halves]),
+            _refitted([each.disentanglement for each in again]),
             floor.disentanglement,
-            n,
+            len(v),
             f"DCI disentanglement, {forests}",
         ),
         "dci_completeness": _measure(
             found.completeness,
-            _spread([each.completeness for each in halves]),
+            _refitted([each.completeness for each in again]),
             floor.completeness,
-            n,
+            len(v),
             f"DCI completeness, {forests}",
         ),
         "dci_informativeness": _measure(
             found.informativeness,
-            1.96 * float(share.std(ddof=1)) / math.sqrt(n),
+            _refitted([each.informativeness for each in again], judged),
             floor.informativeness,
             n,
             f"DCI informativeness, mean accuracy of {forests}",
@@ -166,14 +174,35 @@ def _of_trees(
 ) -> dict[str, Measure]:
     right, n = _right_by_one(train.codes, v, test.codes, v_test), len(v_test)
     floor = _accuracy_gap(_right_by_one(train.components, v, test.components, v_test), v_test)
-    spread = _spread([_accuracy_gap(right[:, h], v_test[h]) for h in _halves(n, RESAMPLED, rng)])
-    measured = _measure(_accuracy_gap(right, v_test), spread, floor, n, f"SAP, a tree on one number, of {about}")
+
+    def gaps(selections: np.ndarray) -> np.ndarray:
+        return np.array([_accuracy_gap(right[:, rows], v_test[rows]) for rows in selections])
+
+    again = [
+        _accuracy_gap(_right_by_one(train.codes[h], v[h], test.codes, v_test), v_test)
+        for h in intervals.some_halves(len(v), REFITTED, rng)
+    ]
+    half = _refitted(again, intervals.standard_error(gaps, n, rng))
+    measured = _measure(_accuracy_gap(right, v_test), half, floor, n, f"SAP, a tree on one number, of {about}")
     return {"separated_attribute_predictability": measured}
 
 
-def _measure(value: float, spread: float, floor: float, n: int, protocol: str) -> Measure:
-    """`spread` is half a 95 % interval."""
-    return Measure(value, max(0.0, value - spread), min(1.0, value + spread), floor, n, "estimate", protocol)
+def _measure(value: float, half: float, floor: float, n: int, protocol: str) -> Measure:
+    """`half` of a 95 % interval."""
+    return Measure(value, max(0.0, value - half), min(1.0, value + half), floor, n, "estimate", protocol)
+
+
+def _refitted(again: list[float], judged: float = 0.0) -> float:
+    """Half a 95 % interval of what was learnt from n training items, from what was learnt `again` from halves of them.
+
+    `judged` is the standard error that the test items add. Forests differ by chance too, so that halves do not cancel
+    in pairs here: their plain spread is taken, which is rather too wide.
+    """
+    learnt, freedom = float(np.var(again, ddof=1)), float(intervals.PAIRS)
+    variance = learnt + judged**2
+    if learnt > 0:
+        freedom = min(freedom, (len(again) - 1) * (variance / learnt) ** 2)  # Satterthwaite 1946
+    return intervals.half_width(math.sqrt(variance), freedom)
 
 
 def _information_gap(bins: np.ndarray, factors: np.ndarray) -> float:
@@ -195,20 +224,11 @@ def _accuracy_gap(right: np.ndarray, factors: np.ndarray) -> float:
     return float(np.mean(gaps))
 
 
-def _halves(n: int, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Halves of n items without replacement: repeated items would look like information."""
-    return [rng.permutation(n)[: max(1, n // 2)] for _ in range(count)]
-
-
-def _spread(of_halves: list[float]) -> float:
-    """Half a 95 % interval of a metric of n items, from what halves of them gave."""
-    return 1.96 * float(np.std(of_halves)) / math.sqrt(2)
-
-
 def _binned(codes: np.ndarray) -> np.ndarray:
     """(N, D) real -> integers below BINS."""
-    edges = [np.histogram_bin_edges(column, BINS)[1:-1] for column in codes.T]
-    return np.stack([np.digitize(column, inner) for column, inner in zip(codes.T, edges, strict=True)], axis=1)
+    inner = np.linspace(codes.min(0), codes.max(0), BINS + 1)[1:-1]
+    binned = [np.searchsorted(edges, column, "right") for edges, column in zip(inner.T, codes.T, strict=True)]
+    return np.stack(binned, axis=1)
 
 
 def _entropy(counts: np.ndarray) -> float:
@@ -219,8 +239,8 @@ def _entropy(counts: np.ndarray) -> float:
 
 def _mutual_information(a: np.ndarray, b: np.ndarray) -> float:
     """I(a; b) of the counts of two columns of integers, nats."""
-    table = np.zeros((a.max() + 1, b.max() + 1))
-    np.add.at(table, (a, b), 1)
+    width = int(b.max()) + 1
+    table = np.bincount(a * width + b, minlength=(int(a.max()) + 1) * width).reshape(-1, width)
     return _entropy(table.sum(0)) + _entropy(table.sum(1)) - _entropy(table.ravel())
 
 

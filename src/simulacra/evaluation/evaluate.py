@@ -29,7 +29,8 @@ class Evaluation(Mapping[str, Measure]):
         measures: the figures.
         samples: (n, *shape) those that were drawn for it; None of a model that draws none.
         neighbours: of each sample its nearest training item.
-        left_out: metrics that the model and the data allow and that a missing package does not, with the remedy.
+        left_out: metrics that the model and the data allow and that a missing package or the training split does not,
+            with the remedy.
     """
 
     measures: Mapping[str, Measure]
@@ -50,7 +51,7 @@ class Evaluation(Mapping[str, Measure]):
         return "\n".join(f"{name}: {measure}" for name, measure in self.items())
 
     def to_json(self) -> dict[str, Any]:
-        """{metric: {value, low, high, floor, n, kind, protocol}}"""
+        """{metric: {value, low, high, floor, n, kind, protocol, warning}}"""
         return {name: measure.to_json() for name, measure in self.items()}
 
 
@@ -63,7 +64,8 @@ def evaluate(model: Model | str | Path, data: Any, split: str = "test", seed: in
     Args:
         model: a model or its run folder.
         data: a data set of the same shape and levels; or its name, path or array.
-        split: "train", "valid" or "test".
+        split: "train", "valid" or "test". Of "train" nothing is held out: there are no floors, no near-copies and no
+            probes of codes.
         seed: of the samples, and of the held-out items that they are compared with where the split has more than 2,000.
         samples: draws in the importance-weighted bound of a latent-variable model.
 
@@ -77,8 +79,8 @@ def evaluate(model: Model | str | Path, data: Any, split: str = "test", seed: in
     for each in metrics():
         if not each.suits(subject):
             continue
-        if missing := each.missing():
-            left_out[each.name] = f"it needs {', '.join(missing)}" + (f": {each.install}" if each.install else "")
+        if obstacle := each.obstacle(split):
+            left_out[each.name] = obstacle
             continue
         with stage(each.name):
             found = each(subject)

@@ -6,7 +6,10 @@ Two samples of the same size are compared in features φ(x):
     kernel MMD²        E k(a, a') + E k(b, b') - 2 E k(a, b), unbiased, may be negative      Gretton et al. 2012, eq. 3
 
 Both have a floor that is not zero, which depends on the sample size: the value for two sets of real items of the same
-sizes. A figure without its floor says nothing, so the two always go together.
+sizes. A figure without its floor says nothing, so the two always go together. Multiples of the floor do not compare
+between data sets; the position on the way from real items to independent pixels does:
+
+    position   (FD - floor) / (FD of independent pixels - floor): 0 for real items, 1 for the product of the marginals
 """
 
 from __future__ import annotations
@@ -16,9 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulacra.randomness import mix, some_of
+
 COMPONENTS = 64
 ITEMS_PER_COMPONENT = 10  # a covariance of d dimensions from fewer than 10·d items is mostly noise
 FITTED_ON = 10_000
+BEHIND_A_BANDWIDTH = 1000  # items
+TOGETHER = 64  # items whose pixels are drawn at a time
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,8 @@ class PixelPCA:
 
     @classmethod
     def fit(cls, x: np.ndarray, levels: int | None, components: int) -> PixelPCA:
-        """x (N, *shape) training items; at most FITTED_ON of them are used, evenly spaced."""
-        chosen = np.linspace(0, len(x) - 1, min(len(x), FITTED_ON)).astype(int)
+        """x (N, *shape) training items; FITTED_ON of them are used where there are more, drawn by a constant seed."""
+        chosen = some_of(len(x), FITTED_ON, "principal components")
         scale = 1.0 if levels is None else 1.0 / (levels - 1)
         flat = np.asarray(x[chosen]).reshape(len(chosen), -1).astype(np.float64) * scale
         mean = flat.mean(0)
@@ -73,22 +80,55 @@ def _symmetric_root(matrix: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
 
 
+def frechet_distances(a: np.ndarray, b: np.ndarray, selections: np.ndarray) -> np.ndarray:
+    """FD of each selection (R, N), truths, of the rows of both sets (N, d), (R,)."""
+    return np.array([frechet_distance(a[rows], b[rows]) for rows in selections])
+
+
 def kernel_mmd(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
     """Unbiased MMD² of two sets of features under k(x, y) = exp(-|x - y|² / 2 bandwidth²)."""
 
-    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return np.exp(-squared_distances(x, y) / (2 * bandwidth**2))
-
     def within(x: np.ndarray) -> float:
-        return (kernel(x, x).sum() - len(x)) / (len(x) * (len(x) - 1))  # an item is no pair with itself
+        return (_kernel(x, x, bandwidth).sum() - len(x)) / (len(x) * (len(x) - 1))  # an item is no pair with itself
 
-    return float(within(a) + within(b) - 2 * kernel(a, b).mean())
+    return float(within(a) + within(b) - 2 * _kernel(a, b, bandwidth).mean())
+
+
+def kernel_mmds(a: np.ndarray, b: np.ndarray, bandwidth: float, selections: np.ndarray) -> np.ndarray:
+    """`kernel_mmd` of each selection (R, N), truths, of the rows of both sets (N, d), (R,): one kernel for all."""
+    rows = selections.astype(np.float64)
+    n = rows.sum(1)
+
+    def total(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return ((rows @ _kernel(x, y, bandwidth)) * rows).sum(1)
+
+    return (total(a, a) + total(b, b) - 2 * n) / (n * (n - 1)) - 2 * total(a, b) / n**2
+
+
+def _kernel(x: np.ndarray, y: np.ndarray, bandwidth: float) -> np.ndarray:
+    return np.exp(-squared_distances(x, y) / (2 * bandwidth**2))
 
 
 def median_distance(a: np.ndarray) -> float:
-    """The usual bandwidth: the median distance between two of the items."""
-    squared = squared_distances(a[:1000], a[:1000])
+    """The usual bandwidth: the median distance between two of the items, or of some where there are many."""
+    some = a[some_of(len(a), BEHIND_A_BANDWIDTH, "bandwidth")]
+    squared = squared_distances(some, some)
     return float(np.sqrt(np.median(squared[np.triu_indices_from(squared, 1)])))
+
+
+def independent_pixels(x: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """n draws from the product of the marginals of items x (N, *shape), each sub-pixel that of an item of its own.
+
+    They are those of `independent`, the model of the marginals, without its fit. At most FITTED_ON items are read.
+    """
+    rng = np.random.default_rng(mix(seed, "independent pixels"))
+    items = np.asarray(x[some_of(len(x), FITTED_ON, seed, "marginals")])
+    flat = items.reshape(len(items), -1)
+    drawn = np.empty((n, flat.shape[1]), flat.dtype)
+    for start in range(0, n, TOGETHER):
+        part = drawn[start : start + TOGETHER]
+        part[:] = np.take_along_axis(flat, rng.integers(len(flat), size=part.shape), axis=0)
+    return drawn.reshape(n, *items.shape[1:])
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -4,18 +4,19 @@ likelihood      -log p(x), or a bound of it, bits/dim; the same items and draws 
 Fréchet         FD between validation items and as many samples from fixed noise, for what only samples; see `fidelity`
 squared error   of reconstructions, for an autoencoder, which does neither
 
-A distance between samples is itself random. Its error is the spread over halves of both samples, drawn without
-replacement: their means vary by σ²/(n/2) · (1 - 1/2) = σ²/n, as those of the whole do, so that no factor is needed.
+A distance between samples is itself random; its error is that of `simulacra.evaluation.intervals`.
 """
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 import torch
 
 from simulacra.capabilities import Decoder, Encoder, Sampler, can
 from simulacra.data import Dataset, Split
-from simulacra.evaluation import fidelity
+from simulacra.evaluation import fidelity, intervals
 from simulacra.evaluation.likelihood import has_likelihood, score_items
 from simulacra.feed import OTHERS, at_once, feed, in_order, slices
 from simulacra.model import Model, evaluating
@@ -24,7 +25,7 @@ from simulacra.training.judge import Judge, Verdict
 
 SCORED = 1000  # validation items by which a likelihood or a reconstruction is judged
 COMPARED = 2000  # validation items that samples are compared with
-HALVES = 20  # pairs of half samples behind a standard error
+PAIRS = 10  # of halves behind a standard error
 
 
 def usual_judge(model: Model) -> Judge | None:
@@ -72,17 +73,10 @@ class ByFrechetDistance:
             components = fidelity.components_for(len(items) // 2, data.spec.dims)
             self.features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, components)
         real, fake = self.features(np.asarray(items.x)), self.features(_samples(model, items, seed))
-        error = spread_over_halves(fake, real, np.random.default_rng(mix(seed, "judge")))
+        rng = np.random.default_rng(mix(seed, "judge"))
+        halves = functools.partial(fidelity.frechet_distances, fake, real)
+        error = intervals.standard_error(halves, len(items), rng, PAIRS)
         return Verdict("valid_frechet_distance", fidelity.frechet_distance(fake, real), error)
-
-
-def spread_over_halves(fake: np.ndarray, real: np.ndarray, rng: np.random.Generator) -> float:
-    """One standard error of the Fréchet distance between two sets of features (N, d), (M, d)."""
-
-    def half(features: np.ndarray) -> np.ndarray:
-        return features[rng.permutation(len(features))[: len(features) // 2]]
-
-    return float(np.std([fidelity.frechet_distance(half(fake), half(real)) for _ in range(HALVES)], ddof=1))
 
 
 def drawn_of(split: Split, most: int, seed: int) -> Split:

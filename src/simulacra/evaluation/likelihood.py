@@ -21,6 +21,9 @@ from simulacra.model import Model, as_model, evaluating
 from simulacra.progress import counted
 from simulacra.randomness import seed_everything, some_of
 
+FEW = 5  # effective draws, below which the error of an estimate is uncertain itself
+MANY = 0.05  # share of the items with so few: theirs is then part of the error of the mean
+
 
 @dataclass(frozen=True)
 class Score:
@@ -30,6 +33,7 @@ class Score:
     A bound was made by an `estimator` (see `simulacra.evaluation.estimators`) from so many `samples`;
     monte_carlo_error is what these draws add to the error of the mean, nats (None for a single draw), and
     effective_sample_size the median over the items (None for the ELBO). All four are None where nats are exact.
+    warning says where so few of the draws count that the bound is loose and its errors are too small; None elsewhere.
     per_item are the nats (n,) of each item, float64, and index (n,) their numbers in the split; JSON has neither.
     """
 
@@ -45,6 +49,7 @@ class Score:
     estimator: str | None
     monte_carlo_error: float | None
     effective_sample_size: float | None
+    warning: str | None
     per_item: np.ndarray = field(compare=False, repr=False)
     index: np.ndarray = field(compare=False, repr=False)
 
@@ -102,8 +107,20 @@ def score(
         estimator=None if exact else how.method,
         monte_carlo_error=None if exact else _number(found.standard_error.square().sum().sqrt() / len(nats)),
         effective_sample_size=None if exact else _number(found.effective_sample_size.median()),
+        warning=_warning(found),
         per_item=nats,
         index=index,
+    )
+
+
+def _warning(found: Estimate) -> str | None:
+    """Where the error that the draws leave is not to be relied on."""
+    few = float((found.effective_sample_size < FEW).double().mean())
+    if found.samples < 2 or few < MANY:
+        return None
+    return (
+        f"for {few:.0%} of the items fewer than {FEW} of the {found.samples} draws count: the bound is loose by an "
+        "unknown amount, and its errors and interval are too small; take more draws, or --estimator ais"
     )
 
 

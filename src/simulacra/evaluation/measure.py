@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,11 +12,13 @@ class Measure:
 
     Attributes:
         value: the figure.
-        low, high: its 95 % interval.
-        floor: what real items score in the place of samples, or principal components of the pixels in that of codes.
+        low, high: its 95 % interval, of the mean of such figures over fresh draws of n items; see `intervals`.
+        floor: what real items score in the place of samples, or principal components of the pixels in that of codes;
+            None where there is nothing to compare with.
         n: the items behind it.
         kind: "exact", "bound" or "estimate".
         protocol: how it was made, and its unit.
+        warning: why the interval is not to be relied on; None where it is.
     """
 
     value: float
@@ -27,6 +28,7 @@ class Measure:
     n: int
     kind: str
     protocol: str
+    warning: str | None = None
 
     def __str__(self) -> str:
         floor = "" if self.floor is None else f", floor {self.floor:.4g}"
@@ -34,9 +36,3 @@ class Measure:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def interval_of_share(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share of n items that were looked at one by one; never narrower than one of them."""
-    half = 1.96 * math.sqrt(max(share * (1 - share), 1 / n) / n)
-    return max(0.0, share - half), min(1.0, share + half)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulacra.evaluation import intervals
 from simulacra.evaluation.fidelity import squared_distances
 
 CHUNK = 4096  # training items at a time
-NEAR = 0.01  # a near-copy has a smaller r than all but this share of the held-out items
+NEAR = 0.01  # a near-copy has a smaller r than all but this share of real items
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Neighbours:
 def nearest_items(x: np.ndarray, others: np.ndarray, levels: int | None, leave_one_out: bool = False) -> Neighbours:
     """x (N, *shape) against others (M, *shape), exactly, in chunks so that memory stays flat in M.
 
-    `leave_one_out`: x are the others themselves, and no item is its own neighbour.
+    `leave_one_out`: item i of x is not compared with the i-th of the others, which may be itself.
     """
     scale = 1.0 if levels is None else 1.0 / (levels - 1)
     chunks = (np.asarray(others[start : start + CHUNK]) for start in range(0, len(others), CHUNK))
@@ -57,11 +58,21 @@ def nearest_among(
 
 
 def near_copies(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray, levels: int | None) -> float:
-    """Share of samples with a smaller r than all but 1 % of the held-out items have; all arrays (N, *shape)."""
-    ratio_of_samples = _ratio(nearest_items(samples, train, levels), nearest_items(samples, held_out, levels))
-    among = nearest_items(held_out, held_out, levels, leave_one_out=True)
-    ratio_of_held_out = _ratio(nearest_items(held_out, train, levels), among)
-    return float((ratio_of_samples < np.quantile(ratio_of_held_out, NEAR)).mean())
+    """Share of samples with a smaller r than all but `near_share` of fresh real items have; all arrays (N, *shape).
+
+    A held-out item has one fewer to be near to, itself left out. So has a sample, which is thereby not compared with
+    the item under whose condition it was drawn.
+    """
+    ratios = [
+        _ratio(nearest_items(x, train, levels), nearest_items(x, held_out, levels, leave_one_out=True))
+        for x in (samples, held_out)
+    ]
+    return float((ratios[0] < intervals.threshold(ratios[1], near_share(len(held_out)))).mean())
+
+
+def near_share(n: int) -> float:
+    """The share of fresh real items that n held-out items mark as near-copies, on average: 1 %, or more of few."""
+    return max(NEAR, intervals.least_share(n))
 
 
 def _ratio(to_train: Neighbours, to_held_out: Neighbours) -> np.ndarray:

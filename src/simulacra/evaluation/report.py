@@ -33,8 +33,9 @@ svg { width: 100%; max-width: 36rem; height: auto; } .quiet { opacity: .75; font
 _READING = """<p><b>bits/dim</b>: how well held-out items are explained, lower is better. <i>exact</i>: the likelihood
 itself; <i>bound</i>: the truth is at most this high; <i>none</i>: the model assigns no probability.
 <b>FD / floor</b>: distance of the samples from held-out items, in multiples of what real items score (1 is perfect).
-<b>near-copies</b>: share of samples that lie suspiciously nearer to a training item than to any other real one; real
-items have 1 %, much more means memorising.</p>"""
+<b>position</b>: where that distance lies between real items (0) and independent pixels (1).
+<b>near-copies</b>: share of samples that lie suspiciously nearer to a training item than to any other real one; 1 % of
+fresh real items do on average, much more means memorising.</p>"""
 
 
 @dataclass(frozen=True)

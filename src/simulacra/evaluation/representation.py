@@ -25,8 +25,9 @@ import torch
 from simulacra.capabilities import Encoder, need
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
+from simulacra.evaluation import intervals
 from simulacra.evaluation.logistic import standardised_regression
-from simulacra.evaluation.measure import Measure, interval_of_share
+from simulacra.evaluation.measure import Measure
 from simulacra.feed import at_once, numbered
 from simulacra.model import Model, evaluating
 from simulacra.randomness import mix, some_of
@@ -123,10 +124,10 @@ def _of_field(train: Encoded, test: Encoded, field: str, split: str, seed: int) 
         return float((probe(a, y, b) != truth).mean())
 
     def measure(value: float, floor: float, what: str, beside: str) -> Measure:
-        items = f"{len(y)} of {train.of} training items, judged on {len(truth)} of {test.of} {split} items"
-        return Measure(
-            value, *interval_of_share(value, len(truth)), floor, len(truth), "estimate", f"{what}, {items}; {beside}"
-        )
+        n = len(truth)
+        items = f"{len(y)} of {train.of} training items, judged on {n} of {test.of} {split} items"
+        protocol = f"{what}, {items}; {beside}; interval: over the judged items, of what was learnt from these"
+        return Measure(value, *intervals.of_share(value, n), floor, n, "estimate", protocol)
 
     means = f"of {field} from {train.description}"
     same = f"floor: from {train.components.shape[1]} principal components of the pixels"

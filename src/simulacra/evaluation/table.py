@@ -3,14 +3,14 @@
 A metric of your own is a function that you register, in a plug-in, or in a module that you import before `evaluate`:
 
     from simulacra.capabilities import Sampler
-    from simulacra.evaluation import Measure, Subject, metric
+    from simulacra.evaluation import Measure, Subject, intervals, metric
 
     @metric(needs=(Sampler,))
     def brightness(subject: Subject) -> Measure:
         means = subject.samples.reshape(len(subject.samples), -1).mean(1)
-        half = 1.96 * float(means.std()) / len(means) ** 0.5
+        low, high = intervals.about(float(means.mean()), float(means.std(ddof=1)) / len(means) ** 0.5, len(means) - 1)
         value, floor = float(means.mean()), float(subject.held_out.mean())
-        return Measure(value, value - half, value + half, floor, len(means), "estimate", "mean level of the samples")
+        return Measure(value, low, high, floor, len(means), "estimate", "mean level of the samples")
 
 `brightness` then stands among the figures of `sim.evaluate` and `simulacra evaluate`. A function that yields several
 figures returns them by name, {"brightness": ..., "contrast": ...}. What several metrics share, such as the samples, the
@@ -44,6 +44,7 @@ class Metric:
         function: from a subject to its figure, or to several by name.
         needs: abilities of the model, all of them; `Density | Bound` is met by either.
         labels: whether it needs class labels of the items that the model is not conditioned on.
+        held_out: whether it needs items from which nothing was learnt: it is left out on the training split.
         packages: that it imports, beyond those that Simulacra itself needs.
         install: the command that brings these packages.
     """
@@ -52,6 +53,7 @@ class Metric:
     function: Function
     needs: tuple[type | UnionType, ...] = ()
     labels: bool = False
+    held_out: bool = False
     packages: tuple[str, ...] = ()
     install: str = ""
 
@@ -60,9 +62,14 @@ class Metric:
         able = all(can(subject.model, ability) for ability in self.needs)  # pyright: ignore[reportArgumentType]
         return able and (bool(subject.labels) or not self.labels)
 
-    def missing(self) -> list[str]:
-        """The packages that are not installed."""
-        return [package for package in self.packages if find_spec(package) is None]
+    def obstacle(self, split: str) -> str | None:
+        """Why it cannot be computed here although it suits, with the remedy."""
+        if self.held_out and split == "train":
+            return "it needs items from which nothing was learnt: use the split valid or test"
+        missing = [package for package in self.packages if find_spec(package) is None]
+        if not missing:
+            return None
+        return f"it needs {', '.join(missing)}" + (f": {self.install}" if self.install else "")
 
     def __call__(self, subject: Subject) -> dict[str, Measure]:
         found = self.function(subject)
@@ -77,6 +84,7 @@ def metric(
     *,
     name: str | None = None,
     labels: bool = False,
+    held_out: bool = False,
     packages: tuple[str, ...] = (),
     install: str = "",
 ) -> Callable[[F], F]:
@@ -86,7 +94,7 @@ def metric(
     """
 
     def enter(function: F) -> F:
-        own = Metric(name or function.__name__, function, tuple(needs), labels, tuple(packages), install)
+        own = Metric(name or function.__name__, function, tuple(needs), labels, held_out, tuple(packages), install)
         taken = _metrics.get(own.name)
         if taken is not None and _origin(taken.function) != _origin(function):
             raise ValueError(f"two metrics are called {own.name!r}: {taken.function} and {function}; give name=")

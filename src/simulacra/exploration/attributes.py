@@ -18,6 +18,7 @@ from simulacra.data.source import reading
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.exploration.codes import mean_codes, split_for
 from simulacra.model import Model, as_model
+from simulacra.randomness import some_of
 from simulacra.weights import digest
 
 MOST = 10_000  # items of either group that are encoded
@@ -30,8 +31,8 @@ def attribute(
 
     Args:
         model: a model with an encoder, or its run folder.
-        items_with: (N, *shape) on the data grid; a `Split` where the model is conditional and needs their labels. The
-            first 10,000 are encoded.
+        items_with: (N, *shape) on the data grid; a `Split` where the model is conditional and needs their labels. Of
+            more than 10,000 so many are drawn by a constant seed and encoded.
         items_without: the same of other items.
 
     Raises:
@@ -75,7 +76,9 @@ def _mean_of_classes(model: Model, split: Split, field: str, classes: Sequence[i
     """The mean over classes of the mean code of each."""
     means = []
     for each in classes:
-        chosen = np.flatnonzero(split.condition[field] == each)[: max(1, MOST // len(classes))]
+        of_class = np.flatnonzero(split.condition[field] == each)
+        most = max(1, MOST // len(classes))
+        chosen = of_class[some_of(len(of_class), most, "attribute", each)]
         if not len(chosen):
             raise UsageError(f"class {each} of field {field!r} has no items in the {split.name} split")
         means.append(_mean_code(model, split.rows(chosen)))
@@ -86,8 +89,9 @@ def _mean_code(model: Model, items: Split | np.ndarray) -> np.ndarray:
     split = items if isinstance(items, Split) else Split(items, {}, "given")
     if not len(split):
         raise UsageError("an attribute needs items with it and items without it; one of these groups is empty")
-    total = sum(codes.sum(axis=0, dtype=np.float64) for codes in mean_codes(model, split, MOST))
-    return np.asarray(total / min(len(split), MOST), np.float32)
+    index = some_of(len(split), MOST, "attribute")
+    total = sum(codes.sum(axis=0, dtype=np.float64) for codes in mean_codes(model, split, index))
+    return np.asarray(total / len(index), np.float32)
 
 
 def _classes(spec: DataSpec, names: Sequence[str]) -> tuple[str, list[int]]:

@@ -13,7 +13,7 @@ from simulacra.capabilities import Decoder, Encoder, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Dataset, Split, as_dataset
 from simulacra.errors import UsageError
-from simulacra.feed import BLOCK, as_items, at_once, feed, in_order, slices
+from simulacra.feed import BLOCK, as_items, at_once, feed, in_order, numbered, slices
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator
 
@@ -51,11 +51,14 @@ def encode_items(model: Model, split: Split, limit: int | None = None, seed: int
     return {"z": z, "mean": mean} | {name: np.array(values[: len(z)]) for name, values in split.condition.items()}
 
 
-def mean_codes(model: Model, split: Split, limit: int | None = None) -> Iterator[np.ndarray]:
-    """E_q[z] of the items of a split, (n, ...) of one batch after the other: few are in memory at a time."""
-    encoder = need(model, Encoder)
+def mean_codes(model: Model, split: Split, index: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """E_q[z] of the items of a split, (n, ...) of one batch after the other: few are in memory at a time.
+
+    index: the numbers of those that are encoded, where they are not all.
+    """
+    encoder, index = need(model, Encoder), np.arange(len(split)) if index is None else index
     with evaluating(model):
-        for x, condition in in_order(split, model.spec, model.device, at_once(model), limit):
+        for x, condition in numbered(split, index, model.spec, model.device, at_once(model)):
             yield encoder.encode(x, condition).mean.cpu().numpy()
 
 

@@ -29,6 +29,13 @@ class Weighing(Protocol):
         ...
 
 
+@runtime_checkable
+class Averaging(Protocol):
+    """A chain whose density is the mean over several orders, (K, dims)."""
+
+    orders: Tensor
+
+
 @dataclass(frozen=True)
 class Completion:
     """Items with their unknown part drawn several times.
@@ -37,11 +44,14 @@ class Completion:
     nats:      (N, samples), -log p(unknown | known) of each, by the model that drew them; None where it assigns none.
     unseen:    (N,), known coordinates that lie after an unknown one in the model's order and so were not seen when that
                one was drawn; 0 where all that is known is seen first.
+    orders:    K, over how many orders the density of the model is averaged. Draws and nats are those of p(unknown |
+               known) in one order, with most known values first, and not of the mixture 1/K Σ_k p_k.
     """
 
     completed: np.ndarray
     nats: np.ndarray | None
     unseen: np.ndarray
+    orders: int = 1
 
 
 def complete(
@@ -60,7 +70,8 @@ def complete(
     """Draw the unknown part of items from p(unknown | known).
 
     A chain in a fixed order conditions on what precedes: what is known after an unknown coordinate is kept, but not
-    seen by it, and the record counts such coordinates.
+    seen by it, and the record counts such coordinates. A model that averages over several orders completes in one of
+    them: the conditional of the mixture would weigh every order by its probability of what is known.
 
     Args:
         model: a model that can complete, or its run folder.
@@ -98,7 +109,9 @@ def complete(
     draw_into(drawn, draw, model, (seed, "complete"), progress, progress is not None and reports_progress(signature))
     nats = _nats(model, torch.from_numpy(drawn).to(model.device), unknown[again], given)
     completed = drawn.reshape(len(x), samples, *model.spec.shape)
-    return Completion(completed, None if nats is None else nats.reshape(len(x), samples), _unseen(model, unknown))
+    orders = len(model.orders) if isinstance(model, Averaging) else 1
+    weighed = None if nats is None else nats.reshape(len(x), samples)
+    return Completion(completed, weighed, _unseen(model, unknown), orders)
 
 
 def completion_nats(

@@ -1,10 +1,11 @@
-"""Whether a model's codes are in use: figures of a split, each with one sentence on what to do.
+"""Whether a model's codes are in use and like its prior: figures of a split, each with one sentence on what to do.
 
 active units   dimensions with Var_x(E_q[z_d]) > 0.01: Burda et al. 2016, "Importance Weighted Autoencoders", sec. 5.2.
                Codes without a prior have no scale, so that of a point mass counts from 1 % of the widest dimension.
 KL             mean over items of KL(q(z_d|x) || p(z_d)), where it has a closed form for each dimension.
 collapse       dimensions with KL < 0.01 nats for 99 % of the items: Lucas et al. 2019, "Don't Blame the ELBO!", def. 1.
 layers         mean KL of every layer of a hierarchy; a layer in use has at least 0.01 nats.
+aggregate      KL of the codes of all items together from the prior, by moments: see `simulacra.evaluation.aggregate`.
 codebooks      how many codes occur among all items, and their perplexity exp(-Σ_k p_k log p_k), by which they are as
                many as that number of equally frequent ones.
 """
@@ -16,17 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Encoder, Layered, Quantised, can, need
+from simulacra.capabilities import Encoder, Layered, Prior, Quantised, can, need
 from simulacra.data import Dataset, Split, as_dataset
+from simulacra.evaluation.aggregate import COMPARED, FEWEST, Aggregate, aggregate
 from simulacra.exploration.codes import split_for
 from simulacra.exploration.posteriors import SILENT, Posteriors, posteriors
-from simulacra.feed import BLOCK, at_once, in_order
+from simulacra.feed import BLOCK, at_once, numbered
 from simulacra.model import Model, as_model, evaluating
 from simulacra.parts import called, is_part
-from simulacra.randomness import seed_everything
+from simulacra.randomness import seed_everything, some_of
 
 ACTIVE = 0.01  # variance
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
@@ -64,33 +67,37 @@ class Health:
 def health(
     model: Model | str | Path, data: Dataset | str | Path, split: str = "test", limit: int | None = None, seed: int = 0
 ) -> Health:
-    """Look at the codes of a split, or of its first `limit` items.
+    """Look at the codes of a split, or of `limit` of its items.
 
-    The seed is that of the draws by which the layers of a hierarchy are compared.
+    The seed is that of these items, and of the draws by which layers of a hierarchy are compared, and codes with the
+    prior, for which 2,000 items do.
     Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid, limit < 1.
     """
     model, data = as_model(model), as_dataset(data)
     need(model, Encoder)
     items = split_for(model, data, split)
-    n = min(len(items), limit or len(items))
-    return Health(model.name, data.name, split, n, dict(_findings(model, items, limit, seed)))
+    index = some_of(len(items), limit, seed, "health")
+    return Health(model.name, data.name, split, len(index), dict(_findings(model, items, index, seed)))
 
 
 def has_health(model: Model) -> bool:
     return can(model, Encoder)
 
 
-def _findings(model: Model, items: Split, limit: int | None, seed: int) -> Iterator[tuple[str, Finding]]:
+def _findings(model: Model, items: Split, index: np.ndarray, seed: int) -> Iterator[tuple[str, Finding]]:
     if isinstance(model, Quantised):
-        yield from _codebooks(model, model, items, limit)
+        yield from _codebooks(model, model, items, index)
         return
-    found = posteriors(model, items, limit)
+    found = posteriors(model, items, index)
     yield "active_units", _active(model, found)
     if found.kl is not None and found.silent is not None:
         yield "kl", _kl(found.kl)
         yield "collapsed", _collapsed(model, found.silent)
     if isinstance(model, Layered):
-        yield "layers", _layers(model, model, items, limit, seed)
+        yield "layers", _layers(model, model, items, index, seed)
+    if can(model, Prior) and len(index) >= FEWEST:
+        some = index[some_of(len(index), COMPARED, seed, "aggregate")]
+        yield "aggregate_gap", _aggregate(model, aggregate(model, items, some, seed))
 
 
 def _active(model: Model, found: Posteriors) -> Finding:
@@ -139,10 +146,38 @@ def _changes(arguments: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(name, change(arguments[name])) for name, change in REMEDIES.items() if name in arguments]
 
 
-def _layers(model: Model, layered: Layered, items: Split, limit: int | None, seed: int) -> Finding:
+def _aggregate(model: Model, found: Aggregate) -> Finding:
+    by_chance = f"of which two sets of draws have {found.floor:.2g} nats"
+    if found.differs:
+        low, high = (f"{edge:.2g}" for edge in np.quantile(found.ratio, [0.1, 0.9]))
+        away = float(np.sqrt(np.square(found.offset).mean()))
+        advice = (
+            f"all codes together differ from the prior, {by_chance}: their variance is {low} to {high} of the prior's, "
+            f"their mean {away:.2g} of its standard deviations away, so that samples start from codes that items do "
+            f"not have; {_meet(model)}"
+        )
+    else:
+        advice = f"all codes together are about like the prior, {by_chance}"
+    return Finding(found.gap, None, tuple(found.ratio.tolist()), advice)
+
+
+def _meet(model: Model) -> str:
+    """What may bring codes and prior together, by the arguments that the model has."""
+    ways, objective, prior = ["fit longer"], model.arguments.get("objective"), model.arguments.get("prior")
+    if is_part(objective) and "beta" in vars(objective):
+        ways.append(f"weigh the KL more (--objective {called(objective)[1]}:beta={2 * vars(objective)['beta']:g})")
+    elif (now := model.arguments.get("beta") or model.arguments.get("weight")) is not None:
+        name = "beta" if model.arguments.get("beta") else "weight"
+        ways.append(f"weigh the prior more (--{name} {2 * now:g})")
+    if is_part(prior) and called(prior) == ("prior", "gaussian"):
+        ways.append("let the prior learn (--prior mixture)")
+    return ", or ".join(ways)
+
+
+def _layers(model: Model, layered: Layered, items: Split, index: np.ndarray, seed: int) -> Finding:
     found = []
     with evaluating(model):
-        for block, (x, condition) in enumerate(in_order(items, model.spec, model.device, BLOCK, limit)):
+        for block, (x, condition) in enumerate(numbered(items, index, model.spec, model.device, BLOCK)):
             seed_everything(seed, "health", block)
             found.append(layered.kl_by_layer(x, condition).cpu())
     each = torch.cat(found, dim=1).mean(1)
@@ -154,9 +189,9 @@ def _layers(model: Model, layered: Layered, items: Split, limit: int | None, see
     return Finding(used, count, tuple(each.tolist()), advice)
 
 
-def _codebooks(model: Model, quantised: Quantised, items: Split, limit: int | None) -> Iterator[tuple[str, Finding]]:
+def _codebooks(model: Model, quantised: Quantised, items: Split, index: np.ndarray) -> Iterator[tuple[str, Finding]]:
     with evaluating(model):
-        uses = quantised.code_use(x for x, _ in in_order(items, model.spec, model.device, at_once(model), limit))
+        uses = quantised.code_use(x for x, _ in numbered(items, index, model.spec, model.device, at_once(model)))
     for use in uses:
         grid = "{}x{}".format(*use.grid)
         dead = use.codes - use.used

@@ -14,8 +14,9 @@ from simulacra.exploration.dimensions import Dimensions
 from simulacra.exploration.posteriors import posteriors
 from simulacra.feed import at_once, slices
 from simulacra.model import Model
+from simulacra.randomness import some_of
 
-ITEMS = 1000  # encoded
+ITEMS = 1000  # encoded at most
 DECODED, MOST = 1024, 16  # draws whose change is looked at: as many items for all dimensions, at most so many for one
 
 
@@ -37,13 +38,15 @@ class Importance:
         return self.each.argsort(descending=True, stable=True).tolist()
 
 
-def importance(model: Model, dimensions: Dimensions, given: Condition, split: Split | None) -> Importance:
-    """By the KL or the spread over the first items of a split; without one by the change under one condition."""
-    return _to_decoder(model, dimensions, given) if split is None else _to_encoder(model, dimensions, split)
+def importance(
+    model: Model, dimensions: Dimensions, given: Condition, split: Split | None, seed: int = 0
+) -> Importance:
+    """By the KL or the spread over items of a split, drawn by the seed; without a split by the change of draws."""
+    return _to_decoder(model, dimensions, given) if split is None else _to_encoder(model, dimensions, split, seed)
 
 
-def _to_encoder(model: Model, dimensions: Dimensions, split: Split) -> Importance:
-    found = posteriors(model, split, ITEMS)
+def _to_encoder(model: Model, dimensions: Dimensions, split: Split, seed: int) -> Importance:
+    found = posteriors(model, split, some_of(len(split), ITEMS, seed, "importance"))
     if found.kl is not None:
         return Importance("KL", found.kl)
     return Importance("spread", found.spread / dimensions.scale.cpu().square())

@@ -12,7 +12,7 @@ from simulacra.data import Dataset, as_dataset
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition, split_for
 from simulacra.exploration.paths import walk
-from simulacra.feed import in_order
+from simulacra.feed import drawn
 from simulacra.model import Model, as_model, evaluating
 from simulacra.randomness import generator
 
@@ -38,8 +38,8 @@ def interpolate(
         model: a model with a decoder, or its run folder.
         steps: items in a row, both ends included.
         rows: walks.
-        data: whose test items are the ends.
-        seed: of the draws of the prior.
+        data: whose test items are the ends, some of them.
+        seed: of these items, or of the draws of the prior.
         path: "linear" or "spherical", in place of the usual one.
         condition: without data, that of all rows or one for each: `{"label": 3}`; without it a model conditioned on
             classes has one for each row in turn. Between two items it is that of the first, and none can be given.
@@ -63,7 +63,7 @@ def interpolate(
         refuse_condition(condition)
         need(model, Encoder)
         data = as_dataset(data)
-        x, fields = next(in_order(split_for(model, data, "test"), model.spec, model.device, 2 * rows))
+        x, fields = drawn(split_for(model, data, "test"), 2 * rows, model, seed)
         if len(x) < 2 * rows:
             raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
         ends, given = code_of(model, x, fields), fields.rows(slice(rows))

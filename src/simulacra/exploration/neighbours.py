@@ -52,7 +52,7 @@ def neighbours(
         n: samples.
         seed: of the samples, as in `sample`.
         condition: that of the samples, as in `sample`; without it all classes in turn, and of a model that is
-            conditioned on something else the conditions of the first n test items.
+            conditioned on something else the conditions of n test items.
 
     Raises:
         NotSupported: the model cannot sample.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from simulacra.capabilities import Encoder, Prior, need
 from simulacra.data import Split
 from simulacra.distributions import kl_each
 from simulacra.exploration.dimensions import by_dimension
-from simulacra.feed import at_once, in_order
+from simulacra.feed import at_once, numbered
 from simulacra.model import Model, evaluating
 
 SILENT = 0.01  # nats, below which a dimension holds nothing of an item
@@ -33,12 +34,12 @@ class Posteriors:
     point: bool
 
 
-def posteriors(model: Model, split: Split, limit: int | None = None) -> Posteriors:
-    """Encode the items of a split, or its first `limit`; raises NotSupported for a model without an encoder."""
+def posteriors(model: Model, split: Split, index: np.ndarray) -> Posteriors:
+    """Encode the items of a split with these numbers; raises NotSupported for a model without an encoder."""
     encoder = need(model, Encoder)
     kl, silent, means, point = _Mean(), _Mean(), _Mean(), False
     with evaluating(model):
-        for x, condition in in_order(split, model.spec, model.device, at_once(model), limit):
+        for x, condition in numbered(split, index, model.spec, model.device, at_once(model)):
             q = encoder.encode(x, condition)
             point = not q.values and q.deviations is not None and not q.deviations.any()
             means.add(by_dimension(q.mean, q.values))

@@ -22,16 +22,17 @@ from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.fidelity import PixelPCA, components_for
 from simulacra.evaluation.logistic import standardised_regression
 from simulacra.model import Model
+from simulacra.randomness import some_of
 
 FITTED_ON = 10_000
 
 
 class Judge:
-    """p(y | x), fitted to the training items of a labelled data set, or FITTED_ON of them, evenly spaced."""
+    """p(y | x), fitted to the training items of a labelled data set, or FITTED_ON of them, drawn by a constant seed."""
 
     def __init__(self, data: Dataset, field: str) -> None:
-        count, n = data.spec.conditioned_on((field,)).classes("a judge")[field].count, len(data.train)
-        some = np.linspace(0, n - 1, min(n, FITTED_ON)).astype(int)
+        count = data.spec.conditioned_on((field,)).classes("a judge")[field].count
+        some = some_of(len(data.train), FITTED_ON, "judge")
         x, labels = np.asarray(data.train.x[some]), np.array(data.train.field(field)[some])
         self.features = PixelPCA.fit(x, data.spec.levels, components_for(len(x), data.spec.dims))
         self.log_class_probs = standardised_regression(self.features(x), labels, count)

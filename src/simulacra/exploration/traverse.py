@@ -94,7 +94,7 @@ def traverse(
         items = split_for(model, data, split)
         x, given = item_of(model, items, index)
         dimensions, start = dimensions_of(model, given, seed), code_of(model, x, given)
-    matter = importance(model, dimensions, given, items)
+    matter = importance(model, dimensions, given, items, seed)
     chosen = dimensions.check(matter.order()[:top] if dims is None else dims)
     settings = dimensions.settings(steps, REACH)
     z = torch.cat([dimensions.put(start, dimension, setting) for dimension in chosen for setting in settings])
@@ -142,7 +142,7 @@ def manifold(
     if side < 2 or (dims is not None and (len(dims) != 2 or dims[0] == dims[1])):
         raise UsageError("a manifold needs side >= 2 and two different dimensions, such as --dims 3 7")
     dimensions.check(dims or ())
-    matter = importance(model, dimensions, given, items)
+    matter = importance(model, dimensions, given, items, seed)
     across, up = dims or (sorted if dimensions.count == 2 else list)(matter.order()[:2])
     u = (torch.arange(side) + 0.5) / side
     z = _plane(dimensions, across, up, u)
