@@ -50,6 +50,8 @@ class Loop:
         self.names = names(self.phases)
         self.players = players(self.phases)
         self.optimisers = [self._adam(player) for player in self.players]
+        self._parameters = list(model.parameters())  # to walk over the modules for them would take a part of a step
+        self._moved = [set(self._player(number).parameters()) for number in range(len(self.phases))]
         self.averaged = AveragedModel(model, options.ema)
         self.guard = Guard(self.phases, options.skip, runtime.device)
         self.steps = 0
@@ -67,13 +69,14 @@ class Loop:
         step. So it does when `skip` has left a phase without an update for long. On a GPU the update does not happen
         either, nor any after it, and the error is raised by `check`.
         """
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         first, values = int(self.drawn), dict[str, Tensor]()
         read = functools.cache(lambda draw: _items(draws[draw]))
         for number, phase in enumerate(self.phases):
             if not phase.due(self.steps, done):
                 continue
-            self._thaw(phase)
+            self._thaw(number)
             taken = []
             for turn in range(phase.repeat):
                 begin = first + turn * phase.draws
@@ -96,8 +99,9 @@ class Loop:
         self.guard.see_terms(number, self.steps, terms)
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        self._average(number, gradients, len(turn) / self.options.batch)
-        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.runtime.world > 1:
+            self._average(number, gradients, len(turn) / self.options.batch)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # pyright: ignore[reportPrivateImportUsage]
         allowed = self.guard.allows(number, self.steps, norm)
         if isinstance(allowed, Tensor):
             optimiser.found_inf = (~allowed).float()  # pyright: ignore[reportAttributeAccessIssue]
@@ -125,8 +129,6 @@ class Loop:
     @torch.no_grad()
     def _average(self, number: int, gradients: Sequence[Tensor], share: float) -> None:
         """Over the ranks: gradients, floating buffers, and whether any rank has failed."""
-        if self.runtime.world == 1:
-            return
         statistics = [buffer for buffer in self._player(number).buffers() if buffer.is_floating_point()]
         failures = self.guard.failed.float()
         self.runtime.average([*gradients, *statistics, failures], share)
@@ -155,10 +157,11 @@ class Loop:
         assert isinstance(player, Player)
         return player
 
-    def _thaw(self, phase: Phase) -> None:
+    def _thaw(self, number: int) -> None:
+        """Let gradients reach the parameters of the player of phase `number`, and no others."""
         if len(self.phases) > 1:
-            self.model.requires_grad_(False)
-            phase.player.requires_grad_(True)
+            for parameter in self._parameters:
+                parameter.requires_grad = parameter in self._moved[number]
 
     def check(self) -> None:
         """Raise TrainingError if a step has failed that nobody has looked at yet, as on a GPU."""
