@@ -64,6 +64,12 @@ class Memory:
             self._halved._follow(self)
 
 
+def _zeros(like: Tensor, n: int, channels: int, rows: int, columns: int) -> Tensor:
+    """Rows in a walk, the channels of a pixel side by side: so a convolution of few rows is faster, and so pixels are
+    read afterwards."""
+    return like.new_zeros(n, rows, columns, channels).permute(0, 3, 1, 2)
+
+
 class DownConv2d(nn.Conv2d):
     """Row r of the output reads rows r - rows + 1 .. r of the input, and columns up to `reach` away on both sides.
 
@@ -79,7 +85,7 @@ class DownConv2d(nn.Conv2d):
         if memory is None:
             return super().forward(F.pad(input, (self.reach, self.reach, self.rows - 1, 0)))
         if self.rows > 1:
-            kept = memory.keep(self, lambda: input.new_zeros(*input.shape[:2], self.rows, input.shape[3]))
+            kept = memory.keep(self, lambda: _zeros(input, *input.shape[:2], self.rows, input.shape[3]))
             kept[:, :, :-1] = kept[:, :, 1:].clone()
             kept[:, :, -1:] = input
             input = kept
@@ -154,7 +160,7 @@ class _Kept:
         self.alone = conv.left == 0 and not conv.above and groups == 1 and not conv.strict  # needs no memory at all
         if self.alone:
             return
-        self.rows = memory.like.new_zeros(memory.n, conv.in_channels, conv.above, conv.left + width + conv.right)
+        self.rows = _zeros(memory.like, memory.n, conv.in_channels, conv.above, conv.left + width + conv.right)
         current = memory.like.new_zeros(memory.n, conv.left + width, conv.in_channels)
         self.row = current[:, conv.left :]
         self.slots = self.row.unbind(1)

@@ -51,7 +51,7 @@ class Loop:
         self.players = players(self.phases)
         self.optimisers = [self._adam(player) for player in self.players]
         self._parameters = list(model.parameters())  # to walk over the modules for them would take a part of a step
-        self._moved = [set(self._player(number).parameters()) for number in range(len(self.phases))]
+        self._moved = [dict.fromkeys(self._player(number).parameters()) for number in range(len(self.phases))]
         self.averaged = AveragedModel(model, options.ema)
         self.guard = Guard(self.phases, options.skip, runtime.device)
         self.steps = 0
@@ -97,7 +97,7 @@ class Loop:
         optimiser = self._ready(number, turn.share)
         terms = self._backward(phase, turn)
         self.guard.see_terms(number, self.steps, terms)
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        parameters = self._moved[number]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if self.runtime.world > 1:
             self._average(number, gradients, len(turn) / self.options.batch)
@@ -148,7 +148,8 @@ class Loop:
         optimiser = self.optimisers[player]
         for group in optimiser.param_groups:
             group["lr"] = self._learning_rate(player, share)
-        optimiser.zero_grad(set_to_none=True)
+        for parameter in self._moved[number]:
+            parameter.grad = None
         self.turns[player] += 1
         return optimiser
 
