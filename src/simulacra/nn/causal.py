@@ -85,7 +85,7 @@ class DownConv2d(nn.Conv2d):
         if memory is None:
             return super().forward(F.pad(input, (self.reach, self.reach, self.rows - 1, 0)))
         if self.rows > 1:
-            kept = memory.keep(self, lambda: _zeros(input, *input.shape[:2], self.rows, input.shape[3]))
+            kept = memory.keep(self, lambda: _zeros(input, len(input), self.in_channels, self.rows, input.shape[3]))
             kept[:, :, :-1] = kept[:, :, 1:].clone()
             kept[:, :, -1:] = input
             input = kept
