@@ -3,6 +3,7 @@
 import pytest
 import torch
 from small import labels, randomise
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from simulacra.autoregressive import GatedPixelCNN, Independent, PixelCNN
 from simulacra.autoregressive.chain import raster
@@ -54,6 +55,32 @@ def test_cached_runs_every_layer_once_a_row_or_once_a_sub_pixel(cls):
     assert len(calls) > 5
     for name, times in calls.items():
         assert times == (4 if isinstance(model.get_submodule(name), DownConv2d) else SPEC.dims)
+
+
+class Products(TorchDispatchMode):
+    """Counts the matrix products of vectors of pixels."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func.overloadpacket.__name__ == "addmm"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_both_convolutions_behind_a_gate_take_one_product(channels):
+    """Of two layers: both windows, what the first passes on beside its skip, the last skip, and the two at the end."""
+    spec = DataSpec(Levels((channels, 4, 3), 5))
+    with Products() as products:
+        draw(pixels(GatedPixelCNN, spec))
+    assert products.count == 6 * spec.dims
+
+
+def test_what_each_level_enters_as_is_computed_once(monkeypatch):
+    model = pixels(GatedPixelCNN)
+    calls = counted(monkeypatch, model, "enter")
+    draw(model)
+    assert len(calls) == 1
 
 
 def test_fixed_point_takes_a_sweep_for_each_link_of_the_longest_chain_and_one_to_see_that_nothing_changes(monkeypatch):

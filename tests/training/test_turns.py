@@ -310,3 +310,20 @@ def test_a_critic_is_not_averaged_and_is_the_newest_where_it_is_read():
         training.step(Stream(SPECS["grey"]), 0.0)
         assert not same(weights(fitted.critic), weights(model.critic))  # it is copied when it is read
         assert same(weights(training.fitted.critic), weights(model.critic))
+
+
+# The cost of a step beside its losses
+
+
+def test_a_step_is_taken_in_training_mode_and_walks_over_modules_only_to_enter_it(monkeypatch):
+    training, walks = loop(Pulled(plan=({}, {}), shared=False)), []
+    training.model.eval()
+    training.step(Stream(), 0.0)
+    assert all(module.training for module in training.model.modules())
+    for name in ("train", "named_modules", "named_children"):
+        original = getattr(nn.Module, name)
+        monkeypatch.setattr(
+            nn.Module, name, lambda *args, original=original, **given: walks.append(1) or original(*args, **given)
+        )
+    training.step(Stream(), 0.0)
+    assert not walks

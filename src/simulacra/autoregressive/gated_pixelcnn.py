@@ -24,7 +24,7 @@ from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Field
-from simulacra.nn import AddCondition, DownConv2d, Memory, RightConv2d
+from simulacra.nn import AddCondition, DownConv2d, Memory, RightConv2d, side_by_side
 from simulacra.registry import register
 
 
@@ -71,11 +71,12 @@ class GatedLayer(nn.Module):
 
     def horizontal_pass(self, h: Tensor, added: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor]:
         """The horizontal stack, (N, C, H, W) or one pixel: its new features and its contribution to the output."""
-        gated = self.dropout(gate(self.horizontal(h, added, memory)))
-        skip = self.skip(gated, memory=memory)
+        gated = gate(self.horizontal(h, added, memory))
+        if self.training:
+            gated = self.dropout(gated)
         if self.residual is None:
-            return h, skip
-        passed = self.residual(gated, memory=memory)
+            return h, self.skip(gated, memory=memory)
+        passed, skip = side_by_side(self.residual, self.skip, gated, memory)
         return passed if self.first else h + passed, skip
 
 

@@ -87,8 +87,11 @@ class RasterSteps:
         channels, height, width = model.spec.shape
         like = next(model.parameters()).detach()
         self.memory = Memory(n, (channels, height, width), like, model.per_value)
+        self.entered = model.enter(torch.arange(model.spec.grid_levels, device=like.device)[:, None])  # of each level
         self.row = like.new_zeros(n, channels * model.per_value, 1, width)
+        self.columns = self.row[:, :, 0].unbind(2)
         self.pixel = like.new_zeros(n, channels * model.per_value)
+        self.parts = self.pixel.split(model.per_value, dim=1)
         self.added: Any = None
         self.output = self.pixel
         self.factor: GridDistribution | None = None
@@ -104,10 +107,10 @@ class RasterSteps:
         return self.factor
 
     def append(self, value: Tensor) -> None:
-        memory, each = self.memory, self.model.per_value
-        self.pixel[:, memory.channel * each : (memory.channel + 1) * each] = self.model.enter(value[:, None])
+        memory = self.memory
+        self.parts[memory.channel].copy_(self.entered.index_select(0, value.long()))
         if memory.channel == memory.channels - 1:
-            self.row[:, :, 0, memory.column] = self.pixel
+            self.columns[memory.column].copy_(self.pixel)
             memory.previous.copy_(self.pixel)
             self.pixel.zero_()
         memory.advance()

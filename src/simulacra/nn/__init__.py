@@ -3,7 +3,7 @@
 from simulacra.nn.attention import CausalAttention
 from simulacra.nn.batchnorm import synchronise
 from simulacra.nn.bottleneck import Bottleneck
-from simulacra.nn.causal import DownConv2d, Memory, RightConv2d
+from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
 from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
@@ -34,6 +34,7 @@ __all__ = [
     "groups_of",
     "halvings",
     "padding",
+    "side_by_side",
     "synchronise",
     "vector_of",
 ]

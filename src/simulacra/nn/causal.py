@@ -31,10 +31,10 @@ class Memory:
         self.n, (self.channels, self.height, self.width), self.like = n, shape, like
         self.row = self.column = self.channel = 0
         self.previous = like.new_zeros(n, self.channels * per_value)
-        self._kept: dict[nn.Module, object] = {}
+        self._kept: dict[object, object] = {}
         self._halved: Memory | None = None
 
-    def keep(self, owner: nn.Module, make: Callable[[], T]) -> T:
+    def keep(self, owner: object, make: Callable[[], T]) -> T:
         """What `owner` has kept so far; `make` says what it keeps at first."""
         if owner not in self._kept:
             self._kept[owner] = make()
@@ -64,6 +64,12 @@ class Memory:
             self._halved._follow(self)
 
 
+def _zeros(like: Tensor, n: int, channels: int, rows: int, columns: int) -> Tensor:
+    """Rows in a walk, the channels of a pixel side by side: so a convolution of few rows is faster, and so pixels are
+    read afterwards."""
+    return like.new_zeros(n, rows, columns, channels).permute(0, 3, 1, 2)
+
+
 class DownConv2d(nn.Conv2d):
     """Row r of the output reads rows r - rows + 1 .. r of the input, and columns up to `reach` away on both sides.
 
@@ -79,7 +85,7 @@ class DownConv2d(nn.Conv2d):
         if memory is None:
             return super().forward(F.pad(input, (self.reach, self.reach, self.rows - 1, 0)))
         if self.rows > 1:
-            kept = memory.keep(self, lambda: input.new_zeros(*input.shape[:2], self.rows, input.shape[3]))
+            kept = memory.keep(self, lambda: _zeros(input, len(input), self.in_channels, self.rows, input.shape[3]))
             kept[:, :, :-1] = kept[:, :, 1:].clone()
             kept[:, :, -1:] = input
             input = kept
@@ -119,35 +125,43 @@ class RightConv2d(MaskedConv2d):
         the input or, in the first layer, from the whole pixel as far as it is known.
         """
         if memory is not None:
-            return memory.keep(self, lambda: _Kept(self, memory)).step(input, added, memory)
+            return memory.keep(self, lambda: _Kept(memory, self)).step(input, added, memory)
         output = super().forward(F.pad(input, (self.left, self.right, self.above, 0)))
         return output if added is None else output + added
+
+
+def side_by_side(one: RightConv2d, other: RightConv2d, input: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor]:
+    """The outputs of two 1×1 convolutions of as many channels that read the same input: in a walk one product."""
+    if memory is None:
+        return one(input), other(input)
+    return memory.keep((one, other), lambda: _Kept(memory, one, other)).step(input, None, memory).chunk(2, 1)  # pyright: ignore[reportReturnType]
 
 
 class _Kept:
     """What a `RightConv2d` keeps: the rows above and the current one, in static buffers, with its weights as matrices.
 
     The rows above and `added` contribute to a whole row at once; a pixel then takes one matrix product, of the window
-    on its left and the weights. All windows are views made beforehand.
+    on its left and the weights. All windows are views made beforehand. Further convolutions of the same kind of window,
+    `beside` it, share the product; their outputs follow its own.
     """
 
-    def __init__(self, conv: RightConv2d, memory: Memory) -> None:
+    def __init__(self, memory: Memory, conv: RightConv2d, *beside: RightConv2d) -> None:
         width, groups = memory.width, conv.groups_of_features
         self.conv = conv
-        weight = (conv.weight * conv.mask).detach()
         seen = conv.left + (0 if conv.strict and groups == 1 else 1)  # columns of the window
         outputs = groups_of(conv.out_channels, groups, conv.period)
-        self.members = [(outputs == g).nonzero()[:, 0].to(weight.device) for g in range(groups)]
-        here = weight[:, :, -1, :seen].permute(2, 1, 0).flatten(0, 1)  # (columns · inputs, outputs)
-        self.matrices = [here[:, rows].contiguous() for rows in self.members]
-        self.weight_above = weight[:, :, :-1]
-        bias = cast(Tensor, conv.bias).detach()
-        self.before = [[bias[rows]] * width for rows in self.members]
+        self.members = [(outputs == g).nonzero()[:, 0].to(conv.weight.device) for g in range(groups)]
+        weights = [(each.weight * each.mask).detach() for each in (conv, *beside)]
+        here = [weight[:, :, -1, :seen].permute(2, 1, 0).flatten(0, 1) for weight in weights]  # (columns · in, out)
+        self.matrices = [torch.cat([matrix[:, rows] for matrix in here], 1) for rows in self.members]
+        self.weight_above = weights[0][:, :, :-1]
+        biases = [cast(Tensor, each.bias).detach() for each in (conv, *beside)]
+        self.before = [[torch.cat([bias[rows] for bias in biases])] * width for rows in self.members]
         self.alone = conv.left == 0 and not conv.above and groups == 1 and not conv.strict  # needs no memory at all
         if self.alone:
             return
-        self.rows = bias.new_zeros(memory.n, conv.in_channels, conv.above, conv.left + width + conv.right)
-        current = bias.new_zeros(memory.n, conv.left + width, conv.in_channels)
+        self.rows = _zeros(memory.like, memory.n, conv.in_channels, conv.above, conv.left + width + conv.right)
+        current = memory.like.new_zeros(memory.n, conv.left + width, conv.in_channels)
         self.row = current[:, conv.left :]
         self.slots = self.row.unbind(1)
         inputs = groups_of(conv.in_channels, groups)
@@ -182,5 +196,6 @@ class _Kept:
             row = F.conv2d(self.rows, self.weight_above, conv.bias)
         if added is not None:
             row = row + added
-        row = row.expand(memory.n, -1, 1, memory.width)[:, :, 0].permute(2, 0, 1)  # (width, n, outputs)
-        self.before = [list(row[..., rows].contiguous().unbind(0)) for rows in self.members]
+        row = row.expand(memory.n, -1, 1, memory.width)[:, :, 0]
+        shares = [row] if len(self.members) == 1 else [row.index_select(1, rows) for rows in self.members]
+        self.before = [list(share.permute(2, 0, 1).contiguous().unbind(0)) for share in shares]  # (n, outputs) each

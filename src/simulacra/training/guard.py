@@ -7,6 +7,7 @@ elsewhere reading costs little and is done in every turn.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -39,10 +40,10 @@ class Guard:
     def see_terms(self, number: int, step: int, terms: Mapping[str, Tensor]) -> None:
         """Look at the loss terms of phase `number`, detached; their sum counts as a term too."""
         self.terms[number] = [*terms]
-        values = torch.stack(list(terms.values()))
-        together = values.sum()
+        together = functools.reduce(torch.add, terms.values())
         if self.eager and math.isfinite(together.item()):
             return
+        values = torch.stack(list(terms.values()))
         bad = ~torch.isfinite(values)
         first = torch.where(bad.any(), bad.int().argmax(), len(terms))
         self._fail(~torch.isfinite(together), number, step, first)

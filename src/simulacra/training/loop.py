@@ -28,7 +28,7 @@ from simulacra.training.guard import Guard
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
 from simulacra.training.shares import shared_out
-from simulacra.turns import Items, Phase, Player, Turn, lazy_correction, names, players
+from simulacra.turns import Items, Player, Turn, lazy_correction, names, players
 from simulacra.whole import seen_from
 
 Values = dict[str, Tensor]
@@ -56,6 +56,8 @@ class Loop:
         self.names = names(self.phases)
         self.players = players(self.phases)
         self.optimisers = [self._adam(player) for player in self.players]
+        self._parameters = list(model.parameters())  # to walk over the modules for them would take a part of a step
+        self._moved = [list(self._player(number).parameters()) for number in range(len(self.phases))]
         self.averaged = AveragedModel(model, options.ema)
         self.guard = Guard(self.phases, options.skip, runtime.device)
         self.steps = 0
@@ -73,13 +75,14 @@ class Loop:
         step. So it does when `skip` has left a phase without an update for long. On a GPU the update does not happen
         either, nor any after it, and the error is raised by `check`.
         """
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         first, values = int(self.drawn), dict[str, Tensor]()
         read = functools.cache(lambda draw: _items(draws[draw]))
         for number, phase in enumerate(self.phases):
             if not phase.due(self.steps, done):
                 continue
-            self._thaw(phase)
+            self._thaw(number)
             taken = []
             for turn in range(phase.repeat):
                 begin = first + turn * phase.draws
@@ -98,9 +101,10 @@ class Loop:
     def _turn(self, number: int, turn: Turn, repeated: int, done: float) -> Values:
         optimiser = self._ready(number, turn.share, done)
         terms = self._backward(number, turn, repeated)
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        parameters = self._moved[number]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        terms = self._added_up(number, gradients, terms, len(turn) / self.options.batch)
+        if self.runtime.world > 1:
+            terms = self._added_up(number, gradients, terms, len(turn) / self.options.batch)
         self.guard.see_terms(number, self.steps, terms)
         norm = torch.nn.utils.get_total_norm(gradients)
         allowed = self.guard.allows(number, self.steps, norm)
@@ -134,8 +138,6 @@ class Loop:
 
         A rank that fails therefore is seen by all.
         """
-        if self.runtime.world == 1:
-            return terms
         statistics = [buffer for buffer in self._player(number).buffers() if buffer.is_floating_point()]
         sums = self.runtime.sums([*gradients, *(share * buffer for buffer in statistics), *terms.values()])
         held = [*gradients, *statistics]
@@ -160,7 +162,8 @@ class Loop:
         for group in optimiser.param_groups:
             group["lr"] = correction * self._learning_rate(player, share)
             group["betas"] = (first**correction, second**correction)
-        optimiser.zero_grad(set_to_none=True)
+        for parameter in self._moved[number]:
+            parameter.grad = None
         self.turns[player] += 1
         return optimiser
 
@@ -169,10 +172,11 @@ class Loop:
         assert isinstance(player, Player)
         return player
 
-    def _thaw(self, phase: Phase) -> None:
+    def _thaw(self, number: int) -> None:
+        """Let gradients reach the parameters of the player of phase `number`, and no others."""
         if len(self.phases) > 1:
-            self.model.requires_grad_(False)
-            phase.player.requires_grad_(True)
+            for parameter in self._parameters:
+                parameter.requires_grad = parameter in self._moved[number]
 
     def check(self) -> None:
         """Raise TrainingError if a step has failed that nobody has looked at yet, as on a GPU."""
