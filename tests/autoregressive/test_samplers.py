@@ -5,7 +5,7 @@ import torch
 from small import labels, randomise
 
 from simulacra.autoregressive import GatedPixelCNN, Independent, PixelCNN
-from simulacra.autoregressive.chain import raster
+from simulacra.autoregressive.orders import raster
 from simulacra.data import DataSpec
 from simulacra.fields import Levels
 from simulacra.nn import DownConv2d, RightConv2d

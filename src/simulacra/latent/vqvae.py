@@ -23,11 +23,11 @@ from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import NotSupported, UsageError
 from simulacra.fields import MOST_LEVELS, Field
 from simulacra.latent.code_grids import CodeGrids, is_large
-from simulacra.latent.codeprior import CodePrior
+from simulacra.latent.codeprior import CodePixelCNN, CodePrior
 from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.quantise import CodeUse, code_use
 from simulacra.model import Model
-from simulacra.parts import kind, part, share, within
+from simulacra.parts import kind, part
 from simulacra.registry import register, variant
 from simulacra.turns import Phase, Turn
 
@@ -59,12 +59,8 @@ class GridPixelCNN:
     layers: int = 4
     dropout: float = 0.2
 
-    def __post_init__(self) -> None:
-        within(1, width=self.width, layers=self.layers)
-        share(dropout=self.dropout)
-
     def build(self, sizes: Sequence[tuple[int, int]], codes: int, fields: Mapping[str, Field]) -> CodePrior:
-        return CodePrior(sizes, codes, fields, self.width, self.layers, self.dropout)
+        return CodePrior(sizes, codes, fields, CodePixelCNN(self.width, self.layers, self.dropout))
 
 
 @register(
