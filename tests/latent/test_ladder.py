@@ -14,7 +14,7 @@ from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import UsageError
 from simulacra.fields import Levels
-from simulacra.latent import LadderVAE
+from simulacra.latent import ELBO, IWAE, LadderVAE
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.ladder import Small
 from simulacra.turns import Turn
@@ -236,6 +236,22 @@ def test_beta_and_its_warm_up_and_free_bits_weigh_the_loss_and_no_bound(steady):
     free = ladder(objective=ELBO(free_bits=1e6))
     assert free.loss(Turn(x, Condition(given)))["kl"].item() == pytest.approx(1e6 * layers)
     torch.testing.assert_close(free.elbo(x, given), elbo)
+
+
+def test_iwae_maximises_the_weighted_bound_through_one_walk():
+    x, given = items(GREY, 4), condition_of(GREY, 4)
+    model = ladder(objective=IWAE(draws=3))
+    torch.manual_seed(5)
+    bound = model.log_prob_bound(x, given, samples=3).mean()
+    torch.manual_seed(5)
+    (loss,) = model.loss(Turn(x, Condition(given))).values()
+    torch.testing.assert_close(loss, -bound)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_the_usual_objective_warms_the_kl_up():
+    assert LadderVAE(GREY, SMALL).objective == ELBO(beta=1.0, warmup=500, free_bits=0.0)
 
 
 def test_the_three_sizes():

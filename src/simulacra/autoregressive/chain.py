@@ -67,10 +67,7 @@ class Autoregressive(Model):
         """The order of a model that has one alone; raises UsageError for another one."""
         own = self.orders[0]
         if order is not None and not torch.equal(order, own):
-            raise UsageError(
-                f"{self.name} factorises in raster order only; leave the order out, or use made or orderless-nade, "
-                "which take any"
-            )
+            raise UsageError(f"{self.name} factorises in raster order only; made and orderless-nade take any order")
         return own
 
     def phases(self) -> Sequence[Phase]:

@@ -1,4 +1,4 @@
-"""The networks over pixels as models by their names: `Raster` with one of its parts, whose arguments are the model's."""
+"""Models by the names of their networks: `Raster` with one of its parts, whose arguments are the model's."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Images as chains in raster order: p(x) = Π_i p(x_i | x_<i), red before green before blue, from any network over pixels.
+"""Images as chains in raster order, red before green before blue, p(x) = Π_i p(x_i | x_<i), from one network.
 
-The networks are parts, whose two passes `simulacra.autoregressive.pixels` describes; a named model, such as `pixelcnn`,
-is a preset with one of them.
+Networks over pixels are parts, whose two passes `simulacra.autoregressive.pixels` describes; a named model, such as
+`pixelcnn`, is a preset with one of them.
 """
 
 from __future__ import annotations
