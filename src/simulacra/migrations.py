@@ -59,6 +59,15 @@ def newest(record: Json, path: Path) -> Migrated:
     return migrated
 
 
+def of_run(record: Any, path: Path) -> Any:
+    """The config that a run was begun with, in the newest format if its checkpoints can be continued: those of format 2
+    can, of a model whose tensors keep their names. Any other is returned as it is."""
+    if not isinstance(record, Mapping) or record.get("format") != 2:
+        return record
+    migrated = newest(dict(record), path)
+    return record if any(migrated.renamed) else migrated.record
+
+
 def _from_1(record: Json, path: Path) -> Migrated:
     if set(record) != {"format", "type", "spec", "arguments"} or not isinstance(record["type"], str):
         raise ModelFileError(f"{path} is not a model config of format 1")
