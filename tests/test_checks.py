@@ -10,7 +10,7 @@ from small import labels, randomise, same, weights
 from torch import nn
 
 import simulacra as sim
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import gated_pixelcnn
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, Categorical
 from simulacra.errors import NotSupported, UsageError
@@ -237,7 +237,7 @@ def test_what_starts_at_zero_hides_no_dependence_when_shaken():
 
 @pytest.mark.parametrize("check", [sim.checks.causality, sim.checks.normalisation])
 def test_a_check_leaves_the_model_and_the_global_noise_alone(check):
-    model = GatedPixelCNN(DataSpec(Levels((1, 3, 3), 2), labels(2)), width=4, layers=2).train()
+    model = gated_pixelcnn(DataSpec(Levels((1, 3, 3), 2), labels(2)), width=4, layers=2).train()
     before, state = weights(model), torch.get_rng_state()
     first, again = str(check(model)), str(check(model))
     assert first == again
@@ -256,7 +256,7 @@ def test_probabilities_add_up_to_one():
 
 
 def test_given_every_class_they_add_up_to_one():
-    model = GatedPixelCNN(DataSpec(Levels((1, 2, 2), 3), labels(3, "a", "b", "c")), width=4, layers=1)
+    model = gated_pixelcnn(DataSpec(Levels((1, 2, 2), 3), labels(3, "a", "b", "c")), width=4, layers=1)
     assert len(sim.checks.normalisation(model).totals) == 3
     assert len(sim.checks.normalisation(model, {"label": "b"}).totals) == 1
 

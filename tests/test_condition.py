@@ -7,7 +7,7 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 from small import labels, randomise
 
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import gated_pixelcnn
 from simulacra.condition import Condition
 from simulacra.data import ClassLabel, DataSpec, Levels
 from simulacra.errors import UsageError
@@ -128,7 +128,7 @@ ONE = {"label": "b", "size": [1, 2], "words": "red blue", "objects": [{"kind": 1
 
 
 def model(fields=FIELDS) -> Model:
-    return randomise(GatedPixelCNN(DataSpec(X, fields), width=4, layers=1).eval())
+    return randomise(gated_pixelcnn(DataSpec(X, fields), width=4, layers=1).eval())
 
 
 def test_one_value_serves_all_items_and_each_may_have_its_own():

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from small import labels
 
 from simulacra import registry, weights
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import gated_pixelcnn
 from simulacra.data import DataSpec
 from simulacra.errors import ModelFileError, UsageError, WriteError
 from simulacra.fields import Levels
@@ -383,7 +383,7 @@ HOSTILE = {
     "not a number": argument("objective", {"elbo": {"beta": float("nan")}}),
     "a size of a ladder that never ends": model({"ladder-vae": {"size": {"small": {"grid": 0}}}}),
     "long string": argument("likelihood", "x" * 100_000),
-    "other format": lambda record: record.update(format=3),
+    "other format": lambda record: record.update(format=99),
     "no format": lambda record: record.pop("format"),
     "extra key": lambda record: record.update(code="import os"),
     "preset is a list": lambda record: record.update(preset=["vae"]),
@@ -471,7 +471,7 @@ def test_a_hostile_config_of_an_earlier_format_is_refused_too(tmp_path, change):
 @pytest.mark.parametrize("name", ["width", "layers", "kernel", "inner_kernel"])
 def test_a_network_too_large_to_be_meant_is_refused_at_once(tmp_path, name, value):
     """Neither memory nor time is spent on what the weights file cannot hold."""
-    save(GatedPixelCNN(SPEC, width=4, layers=2), tmp_path / "net")
+    save(gated_pixelcnn(SPEC, width=4, layers=2), tmp_path / "net")
     edited(tmp_path / "net", argument(name, value + name.endswith("kernel")))
     refused(tmp_path / "net")
 

@@ -16,7 +16,8 @@ from simulacra.model import Model, load, save
 from simulacra.networks import DCCritic, DCGenerator, Dense
 
 GREY = SPECS["grey"]
-PRESETS = {"vqvae2", "dcgan"}
+PIXELS = {"gated-pixelcnn", "pixelcnn", "pixelcnn++", "pixelrnn-diagonal", "pixelrnn-row", "pixelsnail"}
+PRESETS = {"vqvae2", "dcgan", "independent"} | PIXELS
 
 
 @pytest.fixture

@@ -14,19 +14,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from simulacra.autoregressive import RowPixelRNN
 from simulacra.condition import Condition
 from simulacra.errors import ModelFileError
+from simulacra.latent import ELBO
 from simulacra.model import Model, load, save
 from simulacra.turns import Turn
 
 SAVED = Path(__file__).parent / "saved"
-CASES = {folder.parent.name: folder.parent for folder in sorted(SAVED.glob("format-*/*/config.json"))}
+CASES = {  # by format and name, such as 1/vae
+    f"{folder.parent.parent.name.removeprefix('format-')}/{folder.parent.name}": folder.parent
+    for folder in sorted(SAVED.glob("format-*/*/config.json"))
+}
 AGAIN = "the networks of {} have changed since: fit it again with `simulacra fit {} DATA`"
 REFUSED = {  # case -> what its refusal says
     case: AGAIN.format(name, name)
     for name in ("vqvae2", "multiscale-pixelrnn")
     for case in CASES
-    if case.startswith(name)
+    if case.startswith(f"1/{name}")
 }
 LOADED = [case for case in CASES if case not in REFUSED]
 
@@ -50,32 +55,40 @@ DRAWN: dict[str, Callable[[Any, Tensor, Given], Tensor]] = {  # of (model, x, co
 }
 DRAWS, LATE = 100, 10**6  # a step after every warm-up
 SETTINGS = [  # (case, attribute, value): of training or estimation, which no output above is sure to show
-    ("independent-label", "smoothing", 2.0),
-    ("markov-label", "smoothing", 3.0),
-    ("autoencoder", "noise", 0.0),
-    ("autoencoder-conv-label", "noise", 0.5),
-    ("ladder-vae", "kl_warmup", 500),
-    ("ladder-vae-label", "kl_warmup", 20),
-    ("ladder-vae-free-bits", "kl_warmup", 0),
-    ("ladder-vae-free-bits", "beta", 2.0),
-    ("ladder-vae-free-bits", "free_bits", 0.5),
-    ("vae", "objective.beta", 1.0),
-    ("vae", "objective.free_bits", 0.0),
-    ("vae", "objective.warmup", 0),
-    ("vae-beta", "objective.beta", 4.0),
-    ("vae-kl-warmup", "objective.warmup", 20),
-    ("vae-free-bits", "objective.free_bits", 0.5),
-    ("vae-beta-kl-warmup-free-bits", "objective.beta", 0.5),
-    ("vae-beta-kl-warmup-free-bits", "objective.free_bits", 0.25),
-    ("vae-beta-kl-warmup-free-bits", "objective.warmup", 10),
-    ("vae-iwae", "objective.draws", 7),
-    ("vae-iwae-default", "objective.draws", 5),
-    ("vae-dreg", "objective.draws", 5),
-    ("vae-dreg-label", "objective.draws", 3),
-    ("vae-bernoulli", "codes.relaxation", 0.5),
-    ("vae-bernoulli-relaxation", "codes.relaxation", 0.7),
-    ("vae-categorical", "codes.relaxation", 0.7),
-    ("vae-categorical-label", "codes.relaxation", 0.5),
+    ("1/independent-label", "smoothing", 2.0),
+    ("1/markov-label", "smoothing", 3.0),
+    ("1/autoencoder", "noise", 0.0),
+    ("1/autoencoder-conv-label", "noise", 0.5),
+    ("1/ladder-vae", "objective.warmup", 500),
+    ("1/ladder-vae-label", "objective.warmup", 20),
+    ("1/ladder-vae-free-bits", "objective.warmup", 0),
+    ("1/ladder-vae-free-bits", "objective.beta", 2.0),
+    ("1/ladder-vae-free-bits", "objective.free_bits", 0.5),
+    ("1/vae", "objective.beta", 1.0),
+    ("1/vae", "objective.free_bits", 0.0),
+    ("1/vae", "objective.warmup", 0),
+    ("1/vae-beta", "objective.beta", 4.0),
+    ("1/vae-kl-warmup", "objective.warmup", 20),
+    ("1/vae-free-bits", "objective.free_bits", 0.5),
+    ("1/vae-beta-kl-warmup-free-bits", "objective.beta", 0.5),
+    ("1/vae-beta-kl-warmup-free-bits", "objective.free_bits", 0.25),
+    ("1/vae-beta-kl-warmup-free-bits", "objective.warmup", 10),
+    ("1/vae-iwae", "objective.draws", 7),
+    ("1/vae-iwae-default", "objective.draws", 5),
+    ("1/vae-dreg", "objective.draws", 5),
+    ("1/vae-dreg-label", "objective.draws", 3),
+    ("1/vae-bernoulli", "codes.relaxation", 0.5),
+    ("1/vae-bernoulli-relaxation", "codes.relaxation", 0.7),
+    ("1/vae-categorical", "codes.relaxation", 0.7),
+    ("1/vae-categorical-label", "codes.relaxation", 0.5),
+    ("2/ladder-vae", "objective.warmup", 500),
+    ("2/ladder-vae-label", "objective.warmup", 20),
+    ("2/ladder-vae-free-bits", "objective", ELBO(beta=2.0, warmup=0, free_bits=0.5)),
+    ("2/vae-label", "objective", ELBO(beta=2.0, warmup=10)),
+    ("2/independent", "smoothing", 2.0),
+    ("2/independent", "name", "independent"),
+    ("2/pixelrnn-row-label", "name", "pixelrnn-row"),
+    ("2/pixelrnn-row-label", "arguments", {"network": RowPixelRNN(3, 2, 3, 5, 0.1)}),
 ]
 
 
@@ -121,9 +134,10 @@ def averages_the_same(model: Model, case: str) -> None:
 
 
 def test_every_saved_model_is_here():
-    assert len(CASES) == 91
-    types = {json.loads((folder / "config.json").read_text())["type"] for folder in CASES.values()}
-    assert len(types) == 23  # all models of version 0.1.0
+    records = [json.loads((folder / "config.json").read_text()) for folder in CASES.values()]
+    first, second = ([record for record in records if record["format"] == number] for number in (1, 2))
+    assert (len(first), len({record["type"] for record in first})) == (91, 23)  # all models of version 0.1.0
+    assert (len(second), len({name for record in second for name in record["model"]})) == (33, 21)
 
 
 @pytest.mark.parametrize("case", LOADED)

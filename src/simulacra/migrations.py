@@ -1,13 +1,14 @@
 """Configs of earlier formats, brought to the newest one, with the names that their weights have.
 
 Format 1 knew no parts: a model's prior, likelihood, networks and objective were words and numbers among its arguments,
-and a condition was classes alone. What format 1 said of a model is said here in terms of format 2; two models whose
-networks have changed since are refused, with the command that fits them again.
+and a condition was classes alone. In format 2 each network over pixels was a class of models of its own, and the
+objective of a ladder three numbers. What a format said of a model is said here in terms of the next one; two models
+of format 1 whose networks have changed since are refused, with the command that fits them again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,32 +20,55 @@ from simulacra.errors import ModelFileError
 
 Json = dict[str, Any]
 CHANGED = ("vqvae2", "multiscale-pixelrnn")  # their networks read coarser grids and small images otherwise now
+PIXEL_NETWORKS = ("gated-pixelcnn", "pixelcnn", "pixelcnn++", "pixelsnail", "pixelrnn-row", "pixelrnn-diagonal")
+LADDER_WEIGHTS = {"beta": "beta", "warmup": "kl_warmup", "free_bits": "free_bits"}  # an argument of elbo, what it was
+GRIDS = 8  # of codes, at most
 
 
 @dataclass(frozen=True)
 class Migrated:
     """A config of the newest format.
 
-    renamed: of a tensor's name in the model now the beginning, and that in the file.
+    renamed: from the newest format back to the file's, of each step: the beginning of a tensor's name, and what it was.
     left_out: tensors that the file holds and the model no longer has, as meta tensors by name.
     """
 
     record: Json
-    renamed: Mapping[str, str] = field(default_factory=dict)
+    renamed: Sequence[Mapping[str, str]] = ()
     left_out: Mapping[str, Tensor] = field(default_factory=dict)
 
     def in_file(self, name: str) -> str:
         """The name that a tensor of the model has in the file."""
-        for now, then in self.renamed.items():
-            if name.startswith(now):
-                return then + name.removeprefix(now)
+        for step in self.renamed:
+            begins = next((now for now in step if name.startswith(now)), None)
+            name = name if begins is None else step[begins] + name.removeprefix(begins)
         return name
 
 
 def newest(record: Json, path: Path) -> Migrated:
     """A config of any format; one of the newest is returned as it is. Raises ModelFileError for what cannot be read."""
-    if record.get("format") != 1:
-        return Migrated(record)
+    migrated = Migrated(record)
+    for number, step in ((1, _from_1), (2, _from_2)):
+        if migrated.record.get("format") == number:
+            try:
+                later = step(migrated.record, path)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise ModelFileError(f"{path} does not describe a model of format {number}: {error!r}") from error
+            renamed = [*later.renamed, *migrated.renamed]
+            migrated = Migrated(later.record, renamed, {**later.left_out, **migrated.left_out})
+    return migrated
+
+
+def of_run(record: Any, path: Path) -> Any:
+    """The config that a run was begun with, in the newest format if its checkpoints can be continued: those of format 2
+    can, of a model whose tensors keep their names. Any other is returned as it is."""
+    if not isinstance(record, Mapping) or record.get("format") != 2:
+        return record
+    migrated = newest(dict(record), path)
+    return record if any(migrated.renamed) else migrated.record
+
+
+def _from_1(record: Json, path: Path) -> Migrated:
     if set(record) != {"format", "type", "spec", "arguments"} or not isinstance(record["type"], str):
         raise ModelFileError(f"{path} is not a model config of format 1")
     name, arguments = record["type"], record["arguments"]
@@ -53,14 +77,27 @@ def newest(record: Json, path: Path) -> Migrated:
             f"{path} is of format 1, and the networks of {name} have changed since: fit it again with "
             f"`simulacra fit {name} DATA`"
         )
-    try:
-        recipe = _RECIPES.get(name, _plain)(name, dict(arguments))
-        spec = _spec(record["spec"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{path} does not describe a model of format 1: {error!r}") from error
+    recipe, spec = _RECIPES.get(name, _plain)(name, dict(arguments)), _spec(record["spec"])
     preset = "dcgan" if name == "dcgan" else None
     now = {"format": 2, "model": recipe, "preset": preset, "imports": [], "spec": spec}
-    return Migrated(now, _RENAMED.get(name, {}), _LEFT_OUT.get(name, {}))
+    return Migrated(now, [_RENAMED.get(name, {})], _LEFT_OUT.get(name, {}))
+
+
+def _from_2(record: Json, path: Path) -> Migrated:
+    ((name, arguments),), preset, renamed = record["model"].items(), record["preset"], {}
+    if name in PIXEL_NETWORKS:
+        recipe, renamed = {"raster": {"network": {name: arguments}}}, {"network.": ""}
+    elif name == "independent":
+        recipe = {"markov": {"memory": 0, **arguments}}
+    elif name == "ladder-vae":
+        others = dict(arguments)
+        weights = {now: others.pop(then) for now, then in LADDER_WEIGHTS.items()}
+        recipe = {name: others | {"objective": {"elbo": weights}}}
+    else:
+        recipe, renamed = record["model"], _OWNED.get(name, {})
+    if name not in recipe and preset is None:
+        preset = name
+    return Migrated(record | {"format": 3, "model": recipe, "preset": preset}, [renamed])
 
 
 def _spec(spec: Json) -> Json:
@@ -153,12 +190,16 @@ _RENAMED = {
     **dict.fromkeys(("pixelcnn", "gated-pixelcnn", "pixelcnn++", "pixelsnail"), _LAST),
     **dict.fromkeys(("pixelrnn-row", "pixelrnn-diagonal"), _ROWS),
     "ladder-vae": {"decoder.last.": "decoder.tell."},
-    "vqvae": {f"code_prior.grids.{i}.last.": f"code_prior.grids.{i}.tell." for i in range(8)},
+    "vqvae": {f"code_prior.grids.{i}.last.": f"code_prior.grids.{i}.tell." for i in range(GRIDS)},
     "dcgan": {
         "generator.beside.vectors.": "generator.classes.",
         "critic.head.vectors.": "critic.classes.",
         "critic.head.score.": "critic.score.",
     },
+}
+_OWNED = {  # chains over pixels that own a network since
+    "multiscale-pixelrnn": {f"{size}.network.": f"{size}." for size in ("large", "small")},
+    "vqvae": {f"code_prior.grids.{i}.network.": f"code_prior.grids.{i}." for i in range(GRIDS)},
 }
 _COUNT = torch.zeros((), dtype=torch.int64, device="meta")  # of the calls by which a warm-up was counted
 _LEFT_OUT = {"vae": {"warmth.done": _COUNT}, "ladder-vae": {"warmth.done": _COUNT}}

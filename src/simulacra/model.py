@@ -34,7 +34,7 @@ from simulacra.weights import read_json, read_tensors, tensors_in, write_atomica
 if TYPE_CHECKING:
     from simulacra.turns import Phase
 
-FORMAT = 2
+FORMAT = 3
 MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
 MAX_DEPTH = 32  # parts within parts
 MAX_WORD = 1 << 12  # characters of a word

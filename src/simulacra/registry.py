@@ -110,6 +110,26 @@ def variant(
     return register(name, paper, defaults)(preset)
 
 
+def with_part(
+    name: str, of: type, part: type, paper: str, defaults: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
+    """Register the preset `name`: a class with this part, whose arguments the preset takes in the place of the part.
+
+    `of` has one argument of the part's kind, and leaves no other without a default.
+    """
+    given = next(own for own, each in arguments(of).items() if kind_of(each.type) == part.__part__[0])  # pyright: ignore[reportAttributeAccessIssue]
+
+    def preset(spec: Any, **own: Any) -> Any:
+        return of(spec, **{given: part(**own)})
+
+    spec, listed = inspect.signature(preset).parameters["spec"], inspect.signature(part).parameters.values()
+    preset.__signature__ = inspect.Signature([spec, *listed])  # pyright: ignore[reportFunctionMemberAccess]
+    types = {own: each.type for own, each in arguments(part).items()}
+    preset.__annotations__ = {"spec": arguments(of)["spec"].type, **types, "return": of}
+    preset.__module__, preset.__qualname__, preset.__doc__ = part.__module__, f"{of.__qualname__}({name})", part.__doc__
+    return register(name, paper, defaults)(preset)
+
+
 def _inherited(preset: Callable[..., Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The training options of a preset over those of its class."""
     returned = typing.get_type_hints(preset)["return"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import textwrap
 import types
 import typing
 from collections.abc import Callable
@@ -63,6 +64,8 @@ def documented(call: Callable[..., Any]) -> dict[str, str]:
 
 def _entries(text: str) -> dict[str, str]:
     _, _, block = re.sub(r"(?m)^Attributes:$", "Args:", text).partition("Args:\n")
+    if not block.startswith(" "):  # a docstring that begins with the heading has no other margin than theirs
+        block = textwrap.indent(block, "    ")
     entries = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", block, re.MULTILINE)
     return {name: re.sub(r"\s+", " ", entry).strip().rstrip(".") for name, entry in entries}
 

@@ -49,11 +49,11 @@ def test_with_polynomials_of_the_full_degree_a_level_can_mean_anything(levels):
     """1, T_1, ..., T_{L-1} are independent functions of L levels, and more of them would not be."""
     model = FVBN(DataSpec(numeric((1,), levels)), degree=99)
     assert model.degree == levels - 1
-    read = model.read(model.numbers(torch.arange(levels)[:, None]))
+    read = model.read(model.head.numbers(torch.arange(levels)[:, None], model.regression.weight))
     table = torch.cat((torch.ones(levels, 1), read), dim=1)
     assert torch.linalg.matrix_rank(table) == levels
     if levels > 2:
-        angle = model.numbers(torch.arange(levels)[:, None])[:, 0].acos()
+        angle = model.head.numbers(torch.arange(levels)[:, None], model.regression.weight)[:, 0].acos()
         torch.testing.assert_close(read[:, 1], (2 * angle).cos(), rtol=1e-5, atol=1e-5)
 
 

@@ -5,7 +5,7 @@ import torch
 from small import condition_of, items, labels, randomise
 
 import simulacra as sim
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import Raster, gated_pixelcnn
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
@@ -21,9 +21,9 @@ NETWORKS = [
 SPEC = DataSpec(Levels((3, 4, 4), 4), labels(3))
 
 
-def gated(spec: DataSpec, **arguments) -> GatedPixelCNN:
+def gated(spec: DataSpec, **arguments) -> Raster:
     """Wide, so that ReLUs which happen to be off hide no dependency, and with random biases everywhere."""
-    return randomise(GatedPixelCNN(spec, **({"width": 24, "layers": 4} | arguments)).eval(), 0.25)
+    return randomise(gated_pixelcnn(spec, **({"width": 24, "layers": 4} | arguments)).eval(), 0.25)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
@@ -100,4 +100,4 @@ def test_in_training_mode_dropout_moves_the_score_and_in_eval_mode_it_does_not()
 )
 def test_what_it_cannot_model_is_refused(spec, arguments, message):
     with pytest.raises(UsageError, match=message):
-        GatedPixelCNN(spec, **arguments)
+        gated_pixelcnn(spec, **arguments)

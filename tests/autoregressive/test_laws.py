@@ -15,7 +15,12 @@ from simulacra.fields import Levels, Real, numeric
 from simulacra.model import Model
 
 ENTRIES = [entry for entry in sim.models() if entry.family == "autoregressive"]
-LARGER = {"width": 12, "hidden": 64, "orders": 3}  # than small ones: so that all of the past can pass; orders to mix
+LARGER = {  # than small ones: so that all of the past can pass; orders to mix
+    "width": 12,
+    "hidden": 64,
+    "orders": 3,
+    "network": "gated-pixelcnn:width=12,layers=3,kernel=3",
+}
 
 
 def build(entry, spec: DataSpec, scale: float = 1.0, **arguments) -> Model:

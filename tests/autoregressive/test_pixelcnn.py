@@ -5,7 +5,7 @@ import torch
 from small import randomise
 
 import simulacra as sim
-from simulacra.autoregressive import PixelCNN
+from simulacra.autoregressive import pixelcnn
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels
@@ -14,7 +14,7 @@ from simulacra.fields import Levels
 @pytest.mark.parametrize(("kernel", "layers"), [(3, 1), (3, 2), (5, 2), (7, 1)])
 def test_the_receptive_field_is_that_of_windows_one_after_the_other(kernel, layers):
     """By dilation: a k×k window without its own pixel, then 3×3 windows with it."""
-    model = randomise(PixelCNN(DataSpec(Levels((1, 11, 11), 4)), width=16, layers=layers, kernel=kernel).eval())
+    model = randomise(pixelcnn(DataSpec(Levels((1, 11, 11), 4)), width=16, layers=layers, kernel=kernel).eval())
     found = sim.checks.causality(model, factors=[8 * 11 + 5])
     seen = {(0, 0)}
     for _ in range(layers):
@@ -33,7 +33,7 @@ def test_the_receptive_field_is_that_of_windows_one_after_the_other(kernel, laye
 
 def test_its_blind_spot_remains_however_many_layers_there_are():
     """Windows of 3: one row up, the second column on the right is never seen, though an image of 4×4 is tiny."""
-    model = randomise(PixelCNN(DataSpec(Levels((1, 4, 4), 4)), width=16, layers=5, kernel=3).eval())
+    model = randomise(pixelcnn(DataSpec(Levels((1, 4, 4), 4)), width=16, layers=5, kernel=3).eval())
     found = sim.checks.causality(model)
     assert found.causal
     assert found.dependence[2 * 4 + 1, 1 * 4 + 3] == 0
@@ -43,4 +43,4 @@ def test_its_blind_spot_remains_however_many_layers_there_are():
 @pytest.mark.parametrize("arguments", [{"kernel": 4}, {"layers": 0}, {"dropout": 1.0}])
 def test_arguments_out_of_range_are_refused(arguments):
     with pytest.raises(UsageError, match="odd kernel, at least one layer and dropout"):
-        PixelCNN(DataSpec(Levels((1, 4, 4), 4)), **arguments)
+        pixelcnn(DataSpec(Levels((1, 4, 4), 4)), **arguments)

@@ -8,7 +8,7 @@ from small import condition_of, items, labels, randomise
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import simulacra as sim
-from simulacra.autoregressive import PixelCNNPlusPlus
+from simulacra.autoregressive import Raster, pixelcnn_plus_plus
 from simulacra.autoregressive.pixelcnn_plus_plus import Level
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiscretisedLogisticMixture
@@ -19,15 +19,15 @@ from simulacra.nn import DownConv2d, Grow, RightConv2d, ShrinkDown, ShrinkRight
 SHAPES = [(1, 5, 6), (1, 9, 2), (3, 3, 3), (1, 1, 7), (2, 7, 1), (3, 1, 1)]
 
 
-def plus_plus(shape, levels: int = 5, condition=None, **arguments) -> PixelCNNPlusPlus:
+def plus_plus(shape, levels: int = 5, condition=None, **arguments) -> Raster:
     small = {"width": 5, "blocks": 1, "scales": 9, "components": 2}
     return randomise(
-        PixelCNNPlusPlus(DataSpec(numeric(shape, levels), condition or {}), **(small | arguments)).eval(), 0.25
+        pixelcnn_plus_plus(DataSpec(numeric(shape, levels), condition or {}), **(small | arguments)).eval(), 0.25
     )
 
 
-def levels_of(model: PixelCNNPlusPlus) -> list[Level]:
-    found = [model.level]
+def levels_of(model: Raster) -> list[Level]:
+    found = [model.network.level]
     while found[-1].below is not None:
         found.append(found[-1].below)
     return found
@@ -74,7 +74,7 @@ def test_the_row_above_is_seen_without_a_gap_and_farther_from_every_second_row()
         assert due[: 4 * blocks + 2].all()
 
 
-def seen(model: PixelCNNPlusPlus, row: int) -> torch.Tensor:
+def seen(model: Raster, row: int) -> torch.Tensor:
     """(H, W) the pixels that the first one of a row depends on."""
     _, height, width = model.spec.shape
     return sim.checks.causality(model, draws=2, factors=[row * width]).dependence.view(height, width) != 0
@@ -106,8 +106,8 @@ def test_a_walk_computes_every_activation_once(shape):
     levels = levels_of(model)
     for level, below in zip(levels, [*levels[1:], None], strict=True):
         (rows, columns), own = level.size, set(level.modules()) - (set(below.modules()) if below else set())
-        if level is model.level:
-            own |= set(model.children())
+        if level is model.network.level:
+            own |= set(model.network.children())
         expected |= {layer: rows for layer in own if isinstance(layer, DownConv2d)}
         expected |= {layer: rows * columns for layer in own if isinstance(layer, RightConv2d)}
         if below is not None:
@@ -139,7 +139,7 @@ def test_a_binary_image_of_one_channel_has_a_bernoulli_and_others_a_mixture():
 def test_components_begin_side_by_side():
     """Untrained, the mixture covers the grid: no level is rarer than a tenth of its fair share."""
     torch.manual_seed(0)
-    model = PixelCNNPlusPlus(DataSpec(Levels((1, 4, 4), 256)), width=8, blocks=1).eval()
+    model = pixelcnn_plus_plus(DataSpec(Levels((1, 4, 4), 256)), width=8, blocks=1).eval()
     with torch.no_grad():
         masses = model.conditionals(items(model.spec, 4)).log_masses().exp().mean((0, 1, 2, 3))
     assert masses.min() > 0.1 / 256

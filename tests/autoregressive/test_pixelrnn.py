@@ -7,7 +7,7 @@ import torch
 from small import condition_of, items, labels, randomise
 
 import simulacra as sim
-from simulacra.autoregressive import DiagonalPixelRNN, RowPixelRNN
+from simulacra.autoregressive import pixelrnn_diagonal, pixelrnn_row
 from simulacra.autoregressive.pixelrnn_diagonal import DiagonalLayer, Diagonals
 from simulacra.autoregressive.pixelrnn_row import RowLayer, Rows
 from simulacra.condition import Condition
@@ -17,7 +17,7 @@ from simulacra.fields import Levels, Real
 from simulacra.turns import Turn
 
 SHAPES = [(1, 5, 6), (1, 7, 2), (1, 2, 7), (1, 1, 6), (1, 6, 1), (3, 3, 3), (2, 3, 2)]
-KINDS = [RowPixelRNN, DiagonalPixelRNN]
+KINDS = [pixelrnn_row, pixelrnn_diagonal]
 SIZES = [(3, 4), (4, 3), (1, 5), (5, 1), (1, 1)]
 
 
@@ -28,7 +28,7 @@ def wide(kind, spec: DataSpec, **arguments):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_one_diagonal_layer_sees_all_that_comes_before(shape):
-    found = sim.checks.causality(wide(DiagonalPixelRNN, DataSpec(Levels(shape, 4)), layers=1, kernel=3))
+    found = sim.checks.causality(wide(pixelrnn_diagonal, DataSpec(Levels(shape, 4)), layers=1, kernel=3))
     assert found.causal
     assert found.coverage == 1
 
@@ -36,7 +36,7 @@ def test_one_diagonal_layer_sees_all_that_comes_before(shape):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_row_layers_see_a_triangle(layers):
     """With windows of 3: d rows up, from c - d - layers - 1 to c + d; what is on the upper right of it is not seen."""
-    model = wide(RowPixelRNN, DataSpec(Levels((1, 5, 11), 4)), layers=layers, kernel=3)
+    model = wide(pixelrnn_row, DataSpec(Levels((1, 5, 11), 4)), layers=layers, kernel=3)
     found = sim.checks.causality(model, factors=[3 * 11 + 6])
     expected = torch.zeros(5, 11, dtype=torch.bool)
     for up in range(4):
@@ -48,7 +48,7 @@ def test_row_layers_see_a_triangle(layers):
 @pytest.mark.parametrize("inner_kernel", [1, 5])
 @pytest.mark.parametrize("shape", [(1, 4, 5), (3, 3, 2)], ids=str)
 def test_row_layers_of_any_window_are_causal_and_walk(shape, inner_kernel):
-    model = wide(RowPixelRNN, DataSpec(Levels(shape, 4)), inner_kernel=inner_kernel, width=6).double()
+    model = wide(pixelrnn_row, DataSpec(Levels(shape, 4)), inner_kernel=inner_kernel, width=6).double()
     assert sim.checks.causality(model).causal
     drawn = [model.sample(3, sampler=way, generator=torch.Generator().manual_seed(0)) for way in ("cached", "naive")]
     assert torch.equal(*drawn)
@@ -144,4 +144,4 @@ def test_what_they_cannot_model_is_refused(kind, spec, arguments, message):
 
 def test_a_row_has_windows_with_an_odd_side():
     with pytest.raises(UsageError, match="an odd side, not 2"):
-        RowPixelRNN(DataSpec(Levels((1, 4, 4), 4)), inner_kernel=2)
+        pixelrnn_row(DataSpec(Levels((1, 4, 4), 4)), inner_kernel=2)

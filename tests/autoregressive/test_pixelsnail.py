@@ -7,7 +7,7 @@ import torch
 from small import condition_of, items, labels, randomise
 
 import simulacra as sim
-from simulacra.autoregressive import PixelSNAIL
+from simulacra.autoregressive import Raster, pixelsnail
 from simulacra.data import DataSpec
 from simulacra.distributions import Bernoulli, DiscretisedLogisticMixture
 from simulacra.errors import UsageError
@@ -17,9 +17,9 @@ from simulacra.nn import CausalAttention, RightConv2d
 SHAPES = [(1, 4, 3), (3, 2, 3), (1, 1, 6), (2, 6, 1), (3, 1, 1)]
 
 
-def snail(shape, levels: int = 5, condition=None, **arguments) -> PixelSNAIL:
+def snail(shape, levels: int = 5, condition=None, **arguments) -> Raster:
     small = {"width": 6, "blocks": 1, "layers": 1, "heads": 2, "components": 2}
-    return randomise(PixelSNAIL(DataSpec(numeric(shape, levels), condition or {}), **(small | arguments)).eval(), 0.3)
+    return randomise(pixelsnail(DataSpec(numeric(shape, levels), condition or {}), **(small | arguments)).eval(), 0.3)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -39,7 +39,7 @@ def test_attention_sees_all_of_the_past_and_windows_alone_do_not():
     model = snail((1, 6, 8), width=12)
     assert sim.checks.causality(model, draws=2).coverage == 1
     with torch.no_grad():
-        for block in model.blocks:
+        for block in model.network.blocks:
             block.both.merge.weight.zero_()
     assert sim.checks.causality(model, draws=2).coverage < 0.5
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 from small import all_items, condition_of, items, labels, randomise, same, weights
 
-from simulacra.autoregressive import Independent, Markov
-from simulacra.autoregressive.tables import Tables
+from simulacra.autoregressive import Markov, independent
 from simulacra.capabilities import ClosedForm, can
 from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import UsageError
@@ -15,16 +14,16 @@ from simulacra.fields import Levels, Real, numeric
 
 BINARY = DataSpec(Levels((1, 3, 3), 2))
 COLOUR = DataSpec(Levels((3, 1, 2), 4))
-KINDS = {"independent": (Independent, {}), "markov": (Markov, {}), "markov-2": (Markov, {"memory": 2})}
+KINDS = {"independent": (independent, {}), "markov": (Markov, {}), "markov-2": (Markov, {"memory": 2})}
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def made(kind: str, spec: DataSpec, **more) -> Tables:
+def made(kind: str, spec: DataSpec, **more) -> Markov:
     cls, arguments = KINDS[kind]
     return randomise(cls(spec, **arguments, **more).double().eval())
 
 
-def counted(model: Tables, x: torch.Tensor, condition=None) -> Tables:
+def counted(model: Markov, x: torch.Tensor, condition=None) -> Markov:
     model.double().estimate([(x, condition or {})])
     return model
 
@@ -34,7 +33,7 @@ def counted(model: Tables, x: torch.Tensor, condition=None) -> Tables:
 
 def test_independent_masses_are_frequencies_pulled_to_those_of_all_coordinates():
     spec, x = DataSpec(Levels((3,), 4)), items(DataSpec(Levels((3,), 4)), 50)
-    masses = counted(Independent(spec, smoothing=2.0), x).conditionals(x[:1]).log_masses().exp()[0]
+    masses = counted(independent(spec, smoothing=2.0), x).conditionals(x[:1]).log_masses().exp()[0]
     levels = torch.arange(4, dtype=torch.uint8)
     pooled = ((x.flatten()[:, None] == levels).sum(0) + 2 / 4) / (150 + 2)
     expected = ((x[..., None] == levels).sum(0) + 2 * pooled) / (50 + 2)
@@ -86,7 +85,7 @@ def test_enough_draws_recover_a_known_chain():
     truth = math.log(0.5) + changes * math.log(0.1) + (7 - changes) * math.log(0.9)
     divergence = (truth.exp() * (truth - model.log_prob(every))).sum()
     assert 0 <= divergence < 2e-3
-    assert (counted(Independent(spec), x).log_prob(every) - 8 * math.log(0.5)).abs().max() < 0.1  # which sees nothing
+    assert (counted(independent(spec), x).log_prob(every) - 8 * math.log(0.5)).abs().max() < 0.1  # which sees nothing
 
 
 @every_kind
@@ -114,7 +113,7 @@ def test_each_class_has_a_table_of_its_own(kind):
 def test_two_fields_of_a_condition_are_one_class_for_each_pair():
     spec = DataSpec(Levels((4,), 2), {"shape": ClassLabel(2), "ink": ClassLabel(3)})
     pairs = [(shape, ink) for shape in range(2) for ink in range(3)]
-    model = Independent(spec, smoothing=0.1)
+    model = independent(spec, smoothing=0.1)
     x = all_items(DataSpec(Levels((4,), 2)))[[0, 1, 2, 4, 8, 15]]
     both = {"shape": torch.tensor([shape for shape, _ in pairs]), "ink": torch.tensor([ink for _, ink in pairs])}
     model.estimate([(x, both)] * 20)
@@ -143,7 +142,7 @@ def test_what_was_never_seen_is_possible(kind):
 def test_free_parameters_of_binary_data(n):
     """n for independence, 2n - 1 for a chain, 2^n - 1 for the full table."""
     spec = DataSpec(Levels((n,), 2))
-    assert Independent(spec).free_parameters() == n
+    assert independent(spec).free_parameters() == n
     assert Markov(spec).free_parameters() == 2 * n - 1
     assert Markov(spec, memory=max(1, n - 1)).free_parameters() == 2**n - 1
     assert Markov(spec, memory=n + 3).free_parameters() == 2**n - 1  # there is nothing more to remember
@@ -151,7 +150,7 @@ def test_free_parameters_of_binary_data(n):
 
 def test_free_parameters_of_levels_and_classes():
     spec = DataSpec(Levels((1, 8, 8), 17))
-    assert Independent(spec).free_parameters() == 64 * 16
+    assert independent(spec).free_parameters() == 64 * 16
     assert Markov(spec).free_parameters() == 16 * (1 + 63 * 17)
     assert Markov(DataSpec(Levels((1, 8, 8), 17), labels(10))).free_parameters() == 10 * 16 * (1 + 63 * 17)
 
@@ -237,19 +236,19 @@ def test_independent_coordinates_can_be_told_in_any_order_and_a_chain_in_one():
 
 
 def test_they_are_in_closed_form_and_have_no_phases():
-    for cls in (Independent, Markov):
-        assert can(cls, ClosedForm)
-        assert cls(BINARY).phases() == []
+    for build in (independent, Markov):
+        assert can(build(BINARY), ClosedForm)
+        assert build(BINARY).phases() == []
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Independent(DataSpec(Real((2,)))), "continuous.*rnade"),
+        (lambda: independent(DataSpec(Real((2,)))), "continuous.*rnade"),
         (lambda: Markov(DataSpec(Real((2,)))), "continuous.*rnade"),
-        (lambda: Markov(BINARY, memory=0), "at least 1, not 0.*independent"),
+        (lambda: Markov(BINARY, memory=-1), "remembers 0 coordinates or more, not -1"),
         (lambda: Markov(BINARY, smoothing=0.0), "smoothing must be positive, not 0.0"),
-        (lambda: Independent(BINARY, smoothing=math.nan), "smoothing must be positive, not nan"),
+        (lambda: independent(BINARY, smoothing=math.nan), "smoothing must be positive, not nan"),
         (
             lambda: Markov(DataSpec(Levels((3, 32, 32), 256))),
             r"memory of 1 has 2\^27.6 masses.*smaller --memory.*--levels",

@@ -9,7 +9,7 @@ from small import condition_of, dataset, items, labels, randomise
 
 import simulacra as sim
 from simulacra.adversarial import dcgan
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import Raster, gated_pixelcnn
 from simulacra.compression import codec, coder, compress_file, container, walk
 from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import DataError, NotSupported, UsageError
@@ -19,8 +19,8 @@ from simulacra.latent import VAE
 OVERHEAD = 32  # bytes, beside 1 % of the ideal size
 
 
-def small(spec: DataSpec, seed: int = 0, scale: float = 0.3) -> GatedPixelCNN:
-    return randomise(GatedPixelCNN(spec, width=6, layers=3, kernel=3).eval(), scale, seed)
+def small(spec: DataSpec, seed: int = 0, scale: float = 0.3) -> Raster:
+    return randomise(gated_pixelcnn(spec, width=6, layers=3, kernel=3).eval(), scale, seed)
 
 
 def ideal_bytes(model, x, condition=None) -> float:

@@ -9,7 +9,7 @@ from PIL import Image
 from small import items, randomise
 
 import simulacra
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import gated_pixelcnn
 from simulacra.cli import main
 from simulacra.data import DataSpec
 from simulacra.fields import Levels
@@ -20,7 +20,7 @@ from simulacra.latent import VAE
 def run(tmp_path_factory):
     """A model of digits in its run folder."""
     folder = tmp_path_factory.mktemp("run")
-    model = randomise(GatedPixelCNN(DataSpec(Levels((1, 8, 8), 17)), width=4, layers=1, kernel=3).eval())
+    model = randomise(gated_pixelcnn(DataSpec(Levels((1, 8, 8), 17)), width=4, layers=1, kernel=3).eval())
     simulacra.save(model, folder / "model")
     return folder
 
@@ -74,7 +74,7 @@ def test_what_goes_wrong_is_said_in_a_line_or_two(run, tmp_path, capsys):
         VAE(DataSpec(Levels((1, 8, 8), 17)), latent=2, network="dense:hidden=4", prior="mixture:components=2"),
         tmp_path / "vae" / "model",
     )
-    other = randomise(GatedPixelCNN(DataSpec(Levels((1, 8, 8), 17)), width=4, layers=1, kernel=3).eval(), seed=1)
+    other = randomise(gated_pixelcnn(DataSpec(Levels((1, 8, 8), 17)), width=4, layers=1, kernel=3).eval(), seed=1)
     simulacra.save(other, tmp_path / "other" / "model")
     sim, back = tmp_path / "x.sim", tmp_path / "back.npz"
     assert typed(capsys, "compress", run, "digits", "--out", sim, "--limit", 2)[0] == 0

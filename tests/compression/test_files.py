@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from small import dataset, items, labels, randomise
 
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import Raster, gated_pixelcnn
 from simulacra.compression import codec, compress_file, container, decompress_file, walk
 from simulacra.data import DataSpec
 from simulacra.errors import DataError, UsageError, WriteError
@@ -22,8 +22,8 @@ GREY, COLOUR, BINARY, FEW = (
 )
 
 
-def small(spec: DataSpec) -> GatedPixelCNN:
-    return randomise(GatedPixelCNN(spec, width=6, layers=1, kernel=3).eval())
+def small(spec: DataSpec) -> Raster:
+    return randomise(gated_pixelcnn(spec, width=6, layers=1, kernel=3).eval())
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:

@@ -78,7 +78,9 @@ def test_advice_follows_from_the_figures():
 
 def test_advice_names_the_arguments_that_a_model_has():
     ladder = small_model(registry.find("ladder-vae"), SPECS["grey"])
-    assert HEALTH._wake(ladder) == "fit again with --kl-warmup 2000 or --free-bits 0.1 or --beta 0.5"
+    assert HEALTH._wake(ladder) == (
+        "fit again with --objective elbo:warmup=2000 or --objective elbo:free_bits=0.1 or --objective elbo:beta=0.5"
+    )
     assert "weaken" in HEALTH._wake(small_model(registry.find("autoencoder"), SPECS["grey"]))
 
 

@@ -14,7 +14,7 @@ from simulacra.data import DataSpec
 from simulacra.distributions import DiagonalGaussian
 from simulacra.errors import UsageError
 from simulacra.fields import Levels
-from simulacra.latent import LadderVAE
+from simulacra.latent import ELBO, IWAE, LadderVAE
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.ladder import Small
 from simulacra.turns import Turn
@@ -226,16 +226,32 @@ def test_chunks_change_nothing_but_memory(monkeypatch, steady, chunk):
 
 def test_beta_and_its_warm_up_and_free_bits_weigh_the_loss_and_no_bound(steady):
     x, given = items(GREY, 4), condition_of(GREY, 4)
-    plain = ladder(kl_warmup=0)
+    plain = ladder(objective=ELBO())
     loss, elbo, layers = plain.loss(Turn(x, Condition(given))), plain.elbo(x, given), len(plain.layers)
     torch.testing.assert_close(sum(loss.values()), -elbo.mean())
-    model = ladder(beta=2.0, kl_warmup=4)
+    model = ladder(objective=ELBO(beta=2.0, warmup=4))
     rising = [(model.loss(Turn(x, Condition(given), step=i))["kl"] / loss["kl"]).item() for i in range(6)]
     assert rising == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
     torch.testing.assert_close(model.elbo(x, given), elbo)
-    free = ladder(free_bits=1e6, kl_warmup=0)
+    free = ladder(objective=ELBO(free_bits=1e6))
     assert free.loss(Turn(x, Condition(given)))["kl"].item() == pytest.approx(1e6 * layers)
     torch.testing.assert_close(free.elbo(x, given), elbo)
+
+
+def test_iwae_maximises_the_weighted_bound_through_one_walk():
+    x, given = items(GREY, 4), condition_of(GREY, 4)
+    model = ladder(objective=IWAE(draws=3))
+    torch.manual_seed(5)
+    bound = model.log_prob_bound(x, given, samples=3).mean()
+    torch.manual_seed(5)
+    (loss,) = model.loss(Turn(x, Condition(given))).values()
+    torch.testing.assert_close(loss, -bound)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_the_usual_objective_warms_the_kl_up():
+    assert LadderVAE(GREY, SMALL).objective == ELBO(beta=1.0, warmup=500, free_bits=0.0)
 
 
 def test_the_three_sizes():
@@ -254,9 +270,10 @@ def test_the_three_sizes():
         (DataSpec(Levels((5,), 4)), {}, "for images .* not vectors of shape .* try vae"),
         (GREY, {"size": "lage"}, "no ladder-size 'lage'. Did you mean 'large'"),
         (GREY, {"likelihood": "bernoulli"}, "binary data, these have 17 levels"),
-        (GREY, {"beta": -1.0}, "beta must be at least 0, not -1.0"),
-        (GREY, {"free_bits": -1.0}, "free_bits must be at least 0, not -1.0"),
-        (GREY, {"kl_warmup": -1}, "kl_warmup must be at least 0, not -1"),
+        (GREY, {"objective": "elbo:beta=-1"}, "beta must be at least 0, not -1.0"),
+        (GREY, {"objective": "elbo:free_bits=-1"}, "free_bits must be at least 0, not -1.0"),
+        (GREY, {"objective": "elbo:warmup=-1"}, "warmup must be at least 0, not -1"),
+        (GREY, {"objective": "dreg"}, "'dreg' needs a q.* that shares no layer with p.*use --objective iwae"),
         *((GREY, {"size": f"small:{n}=0"}, f"{n} must be at least 1, not 0") for n in ("width", "hidden", "latent")),
         (GREY, {"size": "small:layers=0"}, "layers must be at least 1, not 0"),
         (GREY, {"size": "medium:layers=(3,0)"}, "layers must be at least 1, not 0"),

@@ -9,6 +9,7 @@ import torch
 from small import SPECS, condition_of, items, labels, randomise
 
 import simulacra as sim
+from simulacra.autoregressive import Raster
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
@@ -28,7 +29,7 @@ def small(build=vqvae2, spec: DataSpec = GREY, scale: float = 0.4, **arguments) 
 
 
 def prior(codes: int = 5, sizes=((2, 2), (4, 4)), scale: float = 0.5) -> CodePrior:
-    return randomise(CodePrior(sizes, codes, labels(3), 6, 2, 0.1).double().eval(), scale)
+    return randomise(CodePrior(sizes, codes, labels(3), CodePixelCNN(6, 2, 0.1)).double().eval(), scale)
 
 
 def noise(seed: int = 3) -> torch.Generator:
@@ -76,7 +77,7 @@ def test_the_prior_of_codes_sums_to_one():
 def test_a_grid_of_codes_is_a_causal_chain_that_reads_all_coarser_codes():
     torch.manual_seed(0)
     spec = DataSpec(Levels((1, 4, 4), 5), {"coarse": LabelMap(5, (2, 2))})
-    net = randomise(CodePixelCNN(spec, 8, 3, 0.0), 0.5).double().eval()
+    net = randomise(Raster(spec, CodePixelCNN(8, 3, 0.0)), 0.5).double().eval()
     k, coarse = torch.randint(5, (2, 1, 4, 4)), torch.randint(5, (2, 2, 2))
     before = net.log_each(k, {"coarse": coarse})
     for place in range(16):
@@ -96,14 +97,14 @@ def test_a_grid_of_codes_is_a_causal_chain_that_reads_all_coarser_codes():
 
 def test_codes_are_no_points_of_a_line():
     """Names of codes do not matter: with them exchanged, in the embedding and the head, the prior says the same."""
-    made = prior(codes=5, sizes=((3, 3),)).networks[0]
+    made = prior(codes=5, sizes=((3, 3),)).chains[0]
     k, order = torch.randint(5, (4, 1, 3, 3)), torch.tensor([3, 0, 4, 1, 2])  # code order[i] is now called i
     given = {"label": torch.tensor([0, 1, 2, 0])}
     before = made.log_prob(k, given)
     with torch.no_grad():
-        made.embedding.weight.copy_(made.embedding.weight[order])
-        made.last.weight.copy_(made.last.weight[order])
-        made.last.bias.copy_(made.last.bias[order])
+        made.network.embedding.weight.copy_(made.network.embedding.weight[order])
+        made.network.last.weight.copy_(made.network.last.weight[order])
+        made.network.last.bias.copy_(made.network.last.bias[order])
     torch.testing.assert_close(made.log_prob(order.argsort()[k], given), before)
 
 

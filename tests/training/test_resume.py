@@ -13,7 +13,7 @@ from small import before_step, dataset, same, saved_weights, small_arguments, st
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.errors import ModelFileError
+from simulacra.errors import ModelFileError, UsageError
 from simulacra.training import Interrupted, Observer, Verdict
 from simulacra.training import fit as fit_with
 
@@ -262,3 +262,30 @@ def test_the_model_that_is_kept_is_the_best_on_validation(tmp_path):
     assert record["valid_bits_per_dim"] == min(figures)
     kept = sim.score(sim.load(tmp_path / "run"), data, "valid").bits_per_dim
     assert kept == pytest.approx(min(figures), abs=1e-5)
+
+
+def made_in_format_2(run, recipe: dict, preset: str | None = None) -> None:
+    record = json.loads((run / "run.json").read_text())
+    record["model"] |= {"format": 2, "model": recipe, "preset": preset}
+    (run / "run.json").write_text(json.dumps(record))
+
+
+def test_a_run_of_the_format_before_is_continued_where_tensors_keep_their_names(tmp_path):
+    entry, whole, run = registry.find("ladder-vae"), tmp_path / "whole", tmp_path / "run"
+    fit(whole, entry)
+    with pytest.raises(Interrupted), before_step(3, send(signal.SIGTERM)):
+        fit(run, entry)
+    arguments = json.loads((run / "run.json").read_text())["model"]["model"]["ladder-vae"]
+    del arguments["objective"]
+    made_in_format_2(run, {"ladder-vae": arguments | {"beta": 1.0, "kl_warmup": 500, "free_bits": 0.0}})
+    fit(run, entry)
+    assert_equal_runs(whole, run)
+
+
+def test_a_run_of_the_format_before_is_refused_where_they_do_not(tmp_path):
+    entry = registry.find("pixelcnn")
+    fit(tmp_path, entry)
+    network = json.loads((tmp_path / "run.json").read_text())["model"]["model"]["raster"]["network"]
+    made_in_format_2(tmp_path, network)
+    with pytest.raises(UsageError, match=r"made with other settings: model .pixelcnn there, raster now"):
+        fit(tmp_path, entry, steps=12)

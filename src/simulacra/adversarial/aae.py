@@ -63,7 +63,7 @@ class AAE(MatchedCodes):
     ) -> None:
         super().__init__(spec, latent, network, likelihood, prior)
         self.game, self.embed = game, Embed(spec.condition)
-        self.critic = Perceptron(latent, critic_hidden, CRITIC_LAYERS, 1, spec.condition)
+        self.critic = Perceptron(latent, critic_hidden, CRITIC_LAYERS, (1,), spec.condition)
 
     def phases(self) -> Sequence[Phase]:
         return [

@@ -14,9 +14,10 @@ from simulacra.adversarial.games import Game, NonSaturating
 from simulacra.adversarial.penalties import Penalty
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
-from simulacra.directed import DirectedModel
+from simulacra.directed import ancestral
 from simulacra.distributions import DiagonalGaussian, PointMass
 from simulacra.errors import UsageError
+from simulacra.model import Model
 from simulacra.networks import Critic, DenseCriticPart, DenseGeneratorPart, Generator
 from simulacra.parts import called
 from simulacra.registry import register
@@ -28,7 +29,7 @@ from simulacra.turns import Phase, Player, Turn, numbered
     paper="Goodfellow et al. 2014, Generative Adversarial Nets",
     defaults={"learning_rate": 2e-4, "betas": (0.5, 0.999), "batch": 64, "steps": 4000, "ema": 0.995},
 )
-class GAN(DirectedModel):
+class GAN(Model):
     r"""min_G max_D of a game, with D(x, c) and G(z, c), z ~ N(0, I); every network, game and penalty is a part.
 
     Args:
@@ -40,6 +41,8 @@ class GAN(DirectedModel):
         penalties: terms added to the critic's loss.
         critic_steps: updates of the critic for one of the generator, each on fresh items.
     """
+
+    sample = ancestral
 
     def __init__(
         self,

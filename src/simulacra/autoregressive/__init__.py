@@ -2,7 +2,7 @@
 
 from simulacra.autoregressive.fvbn import FVBN
 from simulacra.autoregressive.gated_pixelcnn import GatedPixelCNN
-from simulacra.autoregressive.independent import Independent
+from simulacra.autoregressive.independent import independent
 from simulacra.autoregressive.made import MADE
 from simulacra.autoregressive.markov import Markov
 from simulacra.autoregressive.multiscale_pixelrnn import MultiscalePixelRNN
@@ -13,6 +13,15 @@ from simulacra.autoregressive.pixelcnn_plus_plus import PixelCNNPlusPlus
 from simulacra.autoregressive.pixelrnn_diagonal import DiagonalPixelRNN
 from simulacra.autoregressive.pixelrnn_row import RowPixelRNN
 from simulacra.autoregressive.pixelsnail import PixelSNAIL
+from simulacra.autoregressive.presets import (
+    gated_pixelcnn,
+    pixelcnn,
+    pixelcnn_plus_plus,
+    pixelrnn_diagonal,
+    pixelrnn_row,
+    pixelsnail,
+)
+from simulacra.autoregressive.raster import Raster
 from simulacra.autoregressive.rnade import RNADE
 
 __all__ = [
@@ -22,12 +31,19 @@ __all__ = [
     "RNADE",
     "DiagonalPixelRNN",
     "GatedPixelCNN",
-    "Independent",
     "Markov",
     "MultiscalePixelRNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
     "PixelSNAIL",
+    "Raster",
     "RowPixelRNN",
+    "gated_pixelcnn",
+    "independent",
+    "pixelcnn",
+    "pixelcnn_plus_plus",
+    "pixelrnn_diagonal",
+    "pixelrnn_row",
+    "pixelsnail",
 ]

@@ -1,7 +1,10 @@
 r"""The chain rule: p(x) = Π_i p(x_o(i) | x_o(1), ..., x_o(i-1)) for any order o of the coordinates, exactly.
 
 A model of the family defines `conditionals` (all factors at once) and `steps` (one factor after the other, every
-activation computed once); likelihood, sampling, completion and coding are made of these here and elsewhere.
+activation computed once); likelihood, sampling, completion and coding are made of these here and elsewhere. A model
+that factorises items in several orders is the mixture of them, p(x) = 1/K Σ_k p_k(x): it is the probabilities of whole
+items that are averaged. The mean of the logits over orders, or of the conditionals coordinate by coordinate, adds up to
+something else than one and is no density.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
+from simulacra.autoregressive.orders import best_order, raster, report_as_whole
 from simulacra.autoregressive.samplers import SAMPLERS, Progress, Task
 from simulacra.capabilities import Steps
 from simulacra.condition import Condition, ConditionLike
@@ -23,18 +27,21 @@ from simulacra.model import Model
 from simulacra.turns import Phase, Turn
 
 
-def raster(shape: Sequence[int]) -> Tensor:
-    """(dims,) places in the flattened item; of an image row by row, column by column, red before green before blue."""
-    places = torch.arange(math.prod(shape), device="cpu")  # real numbers also under the meta device
-    return places if len(shape) != 3 else places.view(*shape).permute(1, 2, 0).flatten()
-
-
 class Autoregressive(Model):
-    """Base of the family: a subclass writes `conditionals` and `steps`; the rest follows from the chain rule."""
+    """Base of the family: a subclass writes `conditionals` and `steps`; the rest follows from the chain rule.
 
-    def __init__(self, spec: DataSpec) -> None:
+    Without an order, `conditionals`, `steps` and `log_each` use the first one; `log_prob` and `sample` are those of the
+    mixture.
+
+    Attributes:
+        orders: of the chain rule, (K, dims) places in the flattened item; by default raster order alone.
+    """
+
+    orders: Tensor
+
+    def __init__(self, spec: DataSpec, orders: Tensor | None = None) -> None:
         super().__init__(spec)
-        self._raster = raster(spec.shape)
+        self.register_buffer("orders", raster(spec.shape)[None] if orders is None else orders, persistent=False)
 
     @abstractmethod
     def conditionals(
@@ -50,8 +57,18 @@ class Autoregressive(Model):
         """The same factors one after the other, every activation computed once; see `simulacra.capabilities.Steps`."""
 
     def order(self, unknown: Tensor | None = None) -> Tensor:
-        """The order of the chain, (dims,): raster, whatever is unknown, unless a model overrides it."""
-        return self._raster.to(self.device)
+        """The first order, (dims,); where coordinates are unknown, the one that conditions them on most of the others.
+
+        unknown (*shape): True where a value is to be drawn. A model that takes any order at all may return another one.
+        """
+        return self.orders[0] if unknown is None else best_order(self.orders, unknown)
+
+    def own(self, order: Tensor | None) -> Tensor:
+        """The order of a model that has one alone; raises UsageError for another one."""
+        own = self.orders[0]
+        if order is not None and not torch.equal(order, own):
+            raise UsageError(f"{self.name} factorises in raster order only; made and orderless-nade take any order")
+        return own
 
     def phases(self) -> Sequence[Phase]:
         return [Phase(self, self.loss)]
@@ -60,8 +77,11 @@ class Autoregressive(Model):
         return {"nats": -self.log_prob(turn.x, turn.condition).mean()}
 
     def log_prob(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
-        """log p(x | condition), exact, (N,) nats; x (N, *shape) on the data grid."""
-        return self.conditionals(x, condition).log_prob(x)
+        """log 1/K Σ_k p_k(x | condition), exact, (N,) nats; x (N, *shape) on the data grid."""
+        if len(self.orders) == 1:
+            return self.conditionals(x, condition).log_prob(x)
+        each = [self.conditionals(x, condition, order).log_prob(x) for order in self.orders]
+        return torch.logsumexp(torch.stack(each), dim=0) - math.log(len(each))
 
     def log_each(self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None) -> Tensor:
         """log p(x_i | those before it), nats, of the shape of x: where an item is surprising."""
@@ -77,7 +97,7 @@ class Autoregressive(Model):
         sampler: str = "cached",
         progress: Progress | None = None,
     ) -> Tensor:
-        """(n, *shape) draws.
+        """(n, *shape) draws: of each item first its order, where there are several, then the item.
 
         Args:
             n: how many.
@@ -90,9 +110,17 @@ class Autoregressive(Model):
             progress: called with the items so far, the number of coordinates that are final, and of all.
         """
         unknown = torch.ones(self.spec.shape, dtype=torch.bool, device=self.device)
-        blank = torch.zeros((n, *self.spec.shape), dtype=grid_dtype(self.spec.levels), device=self.device)
+        x = torch.zeros((n, *self.spec.shape), dtype=grid_dtype(self.spec.levels), device=self.device)
         condition = self.conditioned(condition, n)
-        return self._fill(blank, unknown, self.order(), condition, temperature, generator, sampler, progress)
+        if len(self.orders) == 1:
+            return self._fill(x, unknown, self.orders[0], condition, temperature, generator, sampler, progress)
+        which = torch.randint(len(self.orders), (n,), generator=generator, device=self.device)
+        for k, order in enumerate(self.orders):
+            own = (which == k).nonzero()[:, 0]
+            some = condition.rows(own)
+            of_these = None if progress is None else report_as_whole(x, own, int((which < k).sum()), progress)
+            x[own] = self._fill(x[own], unknown, order, some, temperature, generator, sampler, of_these)
+        return x
 
     @torch.no_grad()
     def complete(

@@ -13,13 +13,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from simulacra.autoregressive.chain import Autoregressive
 from simulacra.autoregressive.masked import MaskedLinear, precedes
-from simulacra.autoregressive.vector import Discrete
+from simulacra.autoregressive.vector import VectorHead
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
-from simulacra.nn import AddCondition
+from simulacra.nn import AddCondition, Embed
 from simulacra.registry import register
 
 
@@ -28,7 +29,7 @@ from simulacra.registry import register
     paper="Frey 1998, Graphical Models for Machine Learning and Digital Communication",
     defaults={"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine", "weight_decay": 0.1},
 )
-class FVBN(Discrete):
+class FVBN(Autoregressive):
     r"""log p(x|c) = Σ_i log p(x_i | x_<i, c) in raster order, each factor a (multinomial) logistic regression.
 
     Args:
@@ -38,14 +39,15 @@ class FVBN(Discrete):
 
     def __init__(self, spec: DataSpec, degree: int = 2) -> None:
         super().__init__(spec)
+        self.head, self.embed = VectorHead(spec), Embed(spec.condition)
         if degree < 1:
             raise UsageError(f"fvbn reads coordinates by polynomials of degree 1 or more, not {degree}")
         self.degree = min(degree, spec.grid_levels - 1)  # which already is any function of so many levels
-        positions = self._raster.argsort()
+        positions = self.orders[0].argsort()
         mask = precedes(positions.repeat_interleave(self.degree), positions)
-        self.regression = MaskedLinear(mask, self.logits)
+        self.regression = MaskedLinear(mask, self.head.outputs)
         nn.init.zeros_(self.regression.weight)  # the loss is convex
-        self.condition = AddCondition(spec.condition, spec.dims * self.logits)
+        self.condition = AddCondition(spec.condition, spec.dims * self.head.outputs)
 
     def read(self, x: Tensor) -> Tensor:
         """Numbers (N, n) -> T_1, ..., T_degree of each, (N, n · degree)."""
@@ -58,12 +60,12 @@ class FVBN(Discrete):
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
         self.own(order)
-        output = self.regression(self.read(self.numbers(x)))
-        output = self.condition(output, self.embedded(condition, len(x)))
-        return self.everywhere(output.unflatten(1, (-1, self.logits)))
+        output = self.regression(self.read(self.head.numbers(x, self.regression.weight)))
+        output = self.condition(output, self.embed(self.conditioned(condition, len(x))))
+        return self.head.everywhere(output.unflatten(1, (-1, self.head.outputs)))
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> FvbnSteps:
-        return FvbnSteps(self, n, self.embedded(condition, n), self.own(order))
+        return FvbnSteps(self, n, self.embed(self.conditioned(condition, n)), self.own(order))
 
 
 class FvbnSteps:
@@ -81,7 +83,7 @@ class FvbnSteps:
     def conditional(self) -> GridDistribution:
         p, seen = self.position, self.position * self.model.degree
         weight = self.weights[p].narrow(0, 0, seen)
-        return self.model.here(torch.addmm(self.biases[p], self.known.narrow(1, 0, seen), weight))
+        return self.model.head.here(torch.addmm(self.biases[p], self.known.narrow(1, 0, seen), weight))
 
     def append(self, value: Tensor) -> None:
         number, degree = self.model.spec.centred(value.to(self.known.dtype)), self.model.degree

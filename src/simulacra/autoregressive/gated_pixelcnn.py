@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import LevelHead
-from simulacra.autoregressive.raster import Raster
+from simulacra.autoregressive.pixels import PixelNetwork, shared
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import AddCondition, DownConv2d, Memory, RightConv2d, side_by_side
-from simulacra.registry import register
+from simulacra.parts import part
 
 
 def gate(h: Tensor) -> Tensor:
@@ -80,8 +80,8 @@ class GatedLayer(nn.Module):
         return passed if self.first else h + passed, skip
 
 
-class GatedStacks(Raster):
-    """Base of the networks made of both stacks; their input is `enter(x)`."""
+class GatedStacks(PixelNetwork):
+    """Both stacks. With an `embedding` of so many numbers, levels enter by a learned row each."""
 
     def __init__(
         self,
@@ -91,25 +91,23 @@ class GatedStacks(Raster):
         kernel: int,
         inner_kernel: int,
         dropout: float,
-        per_value: int = 1,
+        embedding: int | None = None,
     ) -> None:
         super().__init__(spec)
-        self.per_value = per_value
-        if kernel % 2 == 0 or inner_kernel % 2 == 0:
-            raise UsageError(f"kernels have an odd side, not {kernel} and {inner_kernel}")
-        if layers < 1 or not 0 <= dropout < 1:
-            raise UsageError("gated-pixelcnn needs at least one layer and dropout from 0 up to 1")
-        channels, width = spec.shape[0], self.groups(width)
+        self.per_value = embedding or 1
+        channels, width = spec.shape[0], shared(width, spec.shape[0])
         self.stack = nn.ModuleList()
         for i in range(layers):
             first, last = i == 0, i == layers - 1
-            inputs, side = (channels * per_value, kernel) if first else (width, inner_kernel)
+            inputs, side = (channels * self.per_value, kernel) if first else (width, inner_kernel)
             self.stack.append(
                 GatedLayer(inputs, width, side, channels, spec.condition, dropout, first=first, last=last)
             )
         self.head = LevelHead(spec)
         self.gather = RightConv2d(width, width, groups=channels)
         self.last = RightConv2d(width, self.head.outputs, groups=channels)
+        if embedding is not None:
+            self.embedding = nn.Embedding(spec.grid_levels, embedding)
 
     @property
     def layers(self) -> list[GatedLayer]:
@@ -131,16 +129,11 @@ class GatedStacks(Raster):
         return self.last(F.relu(self.gather(F.relu(output), memory=memory)), memory=memory)
 
 
-@register(
-    "gated-pixelcnn",
-    paper="van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders",
-    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
-)
-class GatedPixelCNN(GatedStacks):
-    r"""log p(x|c) = Σ_i log softmax(f(x_<i, c))_{x_i}: exact, for images of any size, depth and number of channels.
+@part("pixel-network", "gated-pixelcnn")
+class GatedPixelCNN:
+    """van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders".
 
-    Args:
-        spec: what x is; with a condition field, p(x | label).
+    Attributes:
         width: channels of each stack.
         layers: gated layers, the first included.
         kernel: side of the first layer's (unmasked) window.
@@ -148,13 +141,17 @@ class GatedPixelCNN(GatedStacks):
         dropout: share of the horizontal features dropped in training.
     """
 
-    def __init__(
-        self,
-        spec: DataSpec,
-        width: int = 32,
-        layers: int = 5,
-        kernel: int = 7,
-        inner_kernel: int = 3,
-        dropout: float = 0.2,
-    ) -> None:
-        super().__init__(spec, width, layers, kernel, inner_kernel, dropout)
+    width: int = 32
+    layers: int = 5
+    kernel: int = 7
+    inner_kernel: int = 3
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.kernel % 2 == 0 or self.inner_kernel % 2 == 0:
+            raise UsageError(f"kernels have an odd side, not {self.kernel} and {self.inner_kernel}")
+        if self.layers < 1 or not 0 <= self.dropout < 1:
+            raise UsageError("gated-pixelcnn needs at least one layer and dropout from 0 up to 1")
+
+    def build(self, spec: DataSpec) -> PixelNetwork:
+        return GatedStacks(spec, self.width, self.layers, self.kernel, self.inner_kernel, self.dropout)

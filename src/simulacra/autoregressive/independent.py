@@ -5,19 +5,17 @@ The baseline of the marginals: what a model gains on it is due to dependence bet
 
 from __future__ import annotations
 
-from simulacra.autoregressive.tables import Tables
+from simulacra.autoregressive.markov import Markov
 from simulacra.data.spec import DataSpec
 from simulacra.registry import register
 
 
 @register("independent", paper="the chain rule without memory")
-class Independent(Tables):
+def independent(spec: DataSpec, smoothing: float = 5.0) -> Markov:
     """p_i(x) = (n_i(x) + α p̄(x)) / (N + α), with p̄ the masses over all coordinates together; for each class its own.
 
     Args:
         spec: what x is; with a condition field, p(x | label).
         smoothing: α, the items that p̄ is worth.
     """
-
-    def __init__(self, spec: DataSpec, smoothing: float = 5.0) -> None:
-        super().__init__(spec, 0, smoothing)
+    return Markov(spec, 0, smoothing)

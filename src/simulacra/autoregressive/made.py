@@ -19,13 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from simulacra import whole
+from simulacra.autoregressive.chain import Autoregressive
 from simulacra.autoregressive.masked import MaskedLinear, precedes
-from simulacra.autoregressive.orders import MixtureOfOrders
+from simulacra.autoregressive.orders import raster_first
+from simulacra.autoregressive.vector import VectorHead
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
-from simulacra.nn import AddCondition
+from simulacra.nn import AddCondition, Embed
 from simulacra.registry import register
 from simulacra.turns import Turn
 
@@ -35,7 +37,7 @@ from simulacra.turns import Turn
     paper="Germain et al. 2015, MADE: Masked Autoencoder for Distribution Estimation",
     defaults={"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine"},
 )
-class MADE(MixtureOfOrders):
+class MADE(Autoregressive):
     r"""log p(x|c) = log 1/K Σ_k Π_i p(x_i | those before x_i in order k, c), from one masked perceptron.
 
     Args:
@@ -57,7 +59,8 @@ class MADE(MixtureOfOrders):
         direct: bool = True,
         dropout: float = 0.5,
     ) -> None:
-        super().__init__(spec, orders, raster_first=True)
+        super().__init__(spec, raster_first(orders, spec.shape))
+        self.head, self.embed = VectorHead(spec), Embed(spec.condition)
         if hidden < 1 or layers < 1 or not 0 <= dropout < 1:
             raise UsageError("made needs hidden >= 1, layers >= 1 and dropout from 0 up to 1")
         self.direct = direct
@@ -69,8 +72,8 @@ class MADE(MixtureOfOrders):
         others = (MaskedLinear(precedes(self.degrees, self.degrees + 1)) for _ in range(layers - 1))
         self.stack = nn.ModuleList([MaskedLinear(first), *others])
         self.conditions = nn.ModuleList(AddCondition(spec.condition, hidden) for _ in range(layers))
-        self.output = MaskedLinear(last, self.logits)
-        self.output_condition = AddCondition(spec.condition, spec.dims * self.logits)
+        self.output = MaskedLinear(last, self.head.outputs)
+        self.output_condition = AddCondition(spec.condition, spec.dims * self.head.outputs)
         self.dropout = nn.Dropout(dropout)
 
     def masks(self, order: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +90,7 @@ class MADE(MixtureOfOrders):
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        embedded, x = self.embedded(condition, len(x)), self.numbers(x)
+        embedded, x = self.embed(self.conditioned(condition, len(x))), self.head.numbers(x, self.output.weight)
         order = self.orders[0] if order is None else order
         usual = len(self.orders) == 1 and torch.equal(order, self.orders[0])
         mask, output_mask = (None, None) if usual else self.masks(order)
@@ -96,10 +99,12 @@ class MADE(MixtureOfOrders):
             h, mask = self.dropout(torch.relu(add(layer(h, mask), embedded))), None
         seen = torch.cat((h, x), dim=1) if self.direct else h
         output = self.output_condition(self.output(seen, output_mask), embedded)
-        return self.everywhere(output.unflatten(1, (-1, self.logits)))
+        return self.head.everywhere(output.unflatten(1, (-1, self.head.outputs)))
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> MadeSteps:
-        return MadeSteps(self, n, self.embedded(condition, n), self.orders[0] if order is None else order)
+        return MadeSteps(
+            self, n, self.embed(self.conditioned(condition, n)), self.orders[0] if order is None else order
+        )
 
 
 class MadeSteps:
@@ -145,7 +150,7 @@ class MadeSteps:
         output = torch.addmm(self.output_biases[p], h.narrow(1, 0, known), self.units[p].narrow(0, 0, known))
         if self.model.direct:
             output.addmm_(self.x.narrow(1, 0, p), self.direct[p].narrow(0, 0, p))
-        return self.model.here(output)
+        return self.model.head.here(output)
 
     def append(self, value: Tensor) -> None:
         scale = 2 / (self.model.spec.grid_levels - 1)

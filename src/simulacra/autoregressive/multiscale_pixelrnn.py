@@ -12,15 +12,17 @@ Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks", sectio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from simulacra.autoregressive.chain import Autoregressive
+from simulacra.autoregressive.orders import raster
 from simulacra.autoregressive.pixelrnn_diagonal import DiagonalPixelRNN
 from simulacra.autoregressive.pixelrnn_row import RowPixelRNN
-from simulacra.autoregressive.raster import RasterSteps
+from simulacra.autoregressive.raster import Raster, RasterSteps, refuse_unless_pixels
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
@@ -30,6 +32,15 @@ from simulacra.registry import register
 
 SMALL = "the small image"  # the field of the large network's condition
 KINDS: dict[str, type[RowPixelRNN] | type[DiagonalPixelRNN]] = {"row": RowPixelRNN, "diagonal": DiagonalPixelRNN}
+
+
+def coarse_first(shape: Sequence[int], factor: int) -> Tensor:
+    """The small image in raster order, then all that is left in raster order; (dims,)."""
+    coarse = torch.zeros(*shape, dtype=torch.bool, device="cpu")
+    coarse[..., ::factor, ::factor] = True
+    order = raster(shape)
+    first = coarse.flatten()[order]
+    return torch.cat([order[first], order[~first]])
 
 
 @register(
@@ -60,22 +71,15 @@ class MultiscalePixelRNN(Autoregressive):
         kernel: int = 7,
         dropout: float = 0.5,
     ) -> None:
-        super().__init__(spec)
+        refuse_unless_pixels(spec)
         if factor < 2:
             raise UsageError(f"a factor of at least 2 makes a small image, not {factor}")
-        arguments = {"width": width, "layers": layers, "kernel": kernel, "dropout": dropout}
+        super().__init__(spec, coarse_first(spec.shape, factor)[None])
+        network = KINDS[kind](width=width, layers=layers, kernel=kernel, dropout=dropout)
         small = numeric((spec.shape[0], *(-(-side // factor) for side in spec.shape[1:])), spec.levels)
         self.factor = factor
-        self.large = KINDS[kind](DataSpec(spec.x, {**spec.condition, SMALL: small}), **arguments)
-        self.small = KINDS[kind](DataSpec(small, spec.condition), **arguments)
-
-    def order(self, unknown: Tensor | None = None) -> Tensor:
-        """The small image in raster order, then all that is left in raster order; (dims,)."""
-        coarse = torch.zeros(self.spec.shape, dtype=torch.bool, device=self.device)
-        self.thin(coarse).fill_(True)
-        order = super().order()
-        first = coarse.flatten()[order]
-        return torch.cat([order[first], order[~first]])
+        self.large = Raster(DataSpec(spec.x, {**spec.condition, SMALL: small}), network)
+        self.small = Raster(DataSpec(small, spec.condition), network)
 
     def thin(self, image: Tensor) -> Tensor:
         """The small image within an image (..., H, W), as a view."""
@@ -84,10 +88,10 @@ class MultiscalePixelRNN(Autoregressive):
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        condition, image = self.conditioned(condition, len(x)), self.large.enter(x)
+        condition, image = self.conditioned(condition, len(x)), self.large.network.enter(x)
         output = self.large.output(image, condition | {SMALL: self.thin(x)}).clone()
         self.thin(output).copy_(self.small.output(self.thin(image), condition))
-        return self.large.head.everywhere(output, image)
+        return self.large.network.head.everywhere(output, image)
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> MultiscaleSteps:
         return MultiscaleSteps(self, n, self.conditioned(condition, n))

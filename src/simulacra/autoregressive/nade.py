@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import Function, FunctionCtx, once_differentiable
 
-from simulacra.autoregressive.vector import Discrete, blank
+from simulacra.autoregressive.chain import Autoregressive
+from simulacra.autoregressive.vector import VectorHead, blank
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
-from simulacra.nn import AddCondition
+from simulacra.nn import AddCondition, Embed
 from simulacra.registry import register
 
 BLOCK = 16  # logits of a block: with more of them most products are in vain, with fewer they are too small
@@ -100,7 +101,7 @@ def _states(x: Tensor, start: Tensor, inputs: Tensor, sigmoid: bool) -> tuple[Te
     paper="Larochelle & Murray 2011, The Neural Autoregressive Distribution Estimator",
     defaults={"learning_rate": 1e-2, "batch": 64, "steps": 1000, "schedule": "cosine"},
 )
-class NADE(Discrete):
+class NADE(Autoregressive):
     r"""log p(x|c) = Σ_i log p(x_i | x_<i, c) in raster order, from one hidden layer.
 
     Args:
@@ -111,13 +112,14 @@ class NADE(Discrete):
 
     def __init__(self, spec: DataSpec, hidden: int = 500, sigmoid: bool = True) -> None:
         super().__init__(spec)
+        self.head, self.embed = VectorHead(spec), Embed(spec.condition)
         if hidden < 1:
             raise UsageError(f"nade needs at least one hidden unit, not {hidden}")
         self.sigmoid = sigmoid
         self.inputs = nn.Parameter(torch.empty(spec.dims, hidden))  # rows in the order of the chain, like all below
         self.start = nn.Parameter(torch.zeros(hidden))
-        self.outputs = blank(spec.dims, self.logits, hidden)
-        self.biases = nn.Parameter(torch.zeros(spec.dims, self.logits))
+        self.outputs = blank(spec.dims, self.head.outputs, hidden)
+        self.biases = nn.Parameter(torch.zeros(spec.dims, self.head.outputs))
         self.condition = AddCondition(spec.condition, hidden)
         for weight in (self.inputs, self.outputs):
             nn.init.uniform_(weight, -(hidden**-0.5), hidden**-0.5)
@@ -125,17 +127,17 @@ class NADE(Discrete):
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        embedded, chain = self.embedded(condition, len(x)), self.own(order)
-        x = (self.numbers(x)[:, chain] + 1) / 2
+        embedded, chain = self.embed(self.conditioned(condition, len(x))), self.own(order)
+        x = (self.head.numbers(x, self.start)[:, chain] + 1) / 2
         start = self.condition(self.start.expand(len(x), -1), embedded)
         form = plainly if x.requires_grad else Outputs.apply  # derivatives in x: they prove the autoregressive property
         with torch.autocast(x.device.type, enabled=False):  # a running sum of 784 terms is no place for 8 bits
             output = cast(Tensor, form(x, start, self.inputs, self.outputs, self.sigmoid)) + self.biases
-        return self.everywhere(output[:, chain.argsort()])
+        return self.head.everywhere(output[:, chain.argsort()])
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> NadeSteps:
         self.own(order)
-        return NadeSteps(self, n, self.embedded(condition, n))
+        return NadeSteps(self, n, self.embed(self.conditioned(condition, n)))
 
 
 class NadeSteps:
@@ -155,7 +157,7 @@ class NadeSteps:
             torch.sigmoid(self.a, out=self.h)
         else:
             torch.clamp(self.a, min=0, out=self.h)
-        return self.model.here(torch.addmm(self.biases[self.position], self.h, self.outputs[self.position]))
+        return self.model.head.here(torch.addmm(self.biases[self.position], self.h, self.outputs[self.position]))
 
     def append(self, value: Tensor) -> None:
         self.a.addr_(value.to(self.a.dtype), self.inputs[self.position])

@@ -20,13 +20,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra import whole
-from simulacra.autoregressive.orders import MixtureOfOrders
-from simulacra.autoregressive.vector import blank
+from simulacra.autoregressive.chain import Autoregressive
+from simulacra.autoregressive.orders import random_orders
+from simulacra.autoregressive.vector import VectorHead, blank
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
-from simulacra.nn import AddCondition
+from simulacra.nn import AddCondition, Embed
 from simulacra.registry import register
 from simulacra.turns import Turn
 
@@ -38,7 +39,7 @@ AT_ONCE = 1 << 21  # numbers in a layer of features, when all positions of an or
     paper="Uria et al. 2014, A Deep and Tractable Density Estimator",
     defaults={"learning_rate": 2e-3, "batch": 64, "steps": 3000, "schedule": "cosine"},
 )
-class OrderlessNADE(MixtureOfOrders):
+class OrderlessNADE(Autoregressive):
     r"""log p(x|c) = log 1/K Σ_k Π_i p(x_i | those before x_i in order k, c), from one network for all orders.
 
     A completion takes an order of its own, in which all that is known comes first.
@@ -54,7 +55,8 @@ class OrderlessNADE(MixtureOfOrders):
     def __init__(
         self, spec: DataSpec, hidden: int = 500, layers: int = 2, orders: int = 4, dropout: float = 0.2
     ) -> None:
-        super().__init__(spec, orders, raster_first=False)
+        super().__init__(spec, random_orders(orders, spec.dims))
+        self.head, self.embed = VectorHead(spec), Embed(spec.condition)
         if hidden < 1 or layers < 1 or not 0 <= dropout < 1:
             raise UsageError("orderless-nade needs hidden >= 1, layers >= 1 and dropout from 0 up to 1")
         self.values = nn.Parameter(torch.empty(spec.dims, hidden))
@@ -64,10 +66,10 @@ class OrderlessNADE(MixtureOfOrders):
         for _ in range(layers - 1):
             self.stack.extend([nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU()])
         self.stack.append(nn.Dropout(dropout))
-        self.outputs = blank(spec.dims, self.logits, hidden)
-        self.biases = nn.Parameter(torch.zeros(spec.dims * self.logits))
+        self.outputs = blank(spec.dims, self.head.outputs, hidden)
+        self.biases = nn.Parameter(torch.zeros(spec.dims * self.head.outputs))
         self.condition = AddCondition(spec.condition, hidden)
-        self.output_condition = AddCondition(spec.condition, spec.dims * self.logits)
+        self.output_condition = AddCondition(spec.condition, spec.dims * self.head.outputs)
         for weight, inputs in ((self.values, spec.dims), (self.known, spec.dims), (self.outputs, hidden)):
             nn.init.uniform_(weight, -(inputs**-0.5), inputs**-0.5)
 
@@ -92,18 +94,21 @@ class OrderlessNADE(MixtureOfOrders):
         Only the factors of the unknown coordinates are meaningful, and their product is no joint density: none of them
         is conditioned on another.
         """
-        embedded, mask = self.embedded(condition, len(x)), known.to(self.values.dtype)
-        a = torch.addmm(self.start, self.numbers(x) * mask, self.values) + mask @ self.known
+        embedded, mask = self.embed(self.conditioned(condition, len(x))), known.to(self.values.dtype)
+        a = torch.addmm(self.start, self.head.numbers(x, self.values) * mask, self.values) + mask @ self.known
         h = self.stack(torch.relu(self.condition(a, embedded)))
         output = self.output_condition(F.linear(h, self.outputs.flatten(0, 1), self.biases), embedded)
-        return self.everywhere(output.unflatten(1, (-1, self.logits)))
+        return self.head.everywhere(output.unflatten(1, (-1, self.head.outputs)))
 
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        embedded = self.embedded(condition, len(x))
+        embedded = self.embed(self.conditioned(condition, len(x)))
         order = self.orders[0] if order is None else order
-        numbers, a = self.numbers(x)[:, order], self.condition(self.start.expand(len(x), -1), embedded)
+        numbers, a = (
+            self.head.numbers(x, self.values)[:, order],
+            self.condition(self.start.expand(len(x), -1), embedded),
+        )
         biases, found = self.output_biases(len(x), embedded), []
         for places in order.split(max(1, AT_ONCE // max(1, a.numel()))):
             some, numbers = numbers[:, : len(places)], numbers[:, len(places) :]
@@ -112,14 +117,16 @@ class OrderlessNADE(MixtureOfOrders):
             a = sums[:, -1]
             h = self.stack(torch.relu(sums[:, :-1]))
             found.append(torch.einsum("nph,plh->npl", h, self.outputs[places]) + biases[:, places])
-        return self.everywhere(torch.cat(found, dim=1)[:, order.argsort()])
+        return self.head.everywhere(torch.cat(found, dim=1)[:, order.argsort()])
 
     def output_biases(self, n: int, embedded: Condition) -> Tensor:
         """(n, dims, logits)"""
-        return self.output_condition(self.biases.expand(n, -1), embedded).unflatten(1, (-1, self.logits))
+        return self.output_condition(self.biases.expand(n, -1), embedded).unflatten(1, (-1, self.head.outputs))
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> OrderlessSteps:
-        return OrderlessSteps(self, n, self.embedded(condition, n), self.orders[0] if order is None else order)
+        return OrderlessSteps(
+            self, n, self.embed(self.conditioned(condition, n)), self.orders[0] if order is None else order
+        )
 
 
 class OrderlessSteps:
@@ -136,7 +143,7 @@ class OrderlessSteps:
     @torch.no_grad()
     def conditional(self) -> GridDistribution:
         h = cast(Tensor, self.model.stack(torch.relu(self.a)))
-        return self.model.here(torch.addmm(self.biases[self.position], h, self.outputs[self.position]))
+        return self.model.head.here(torch.addmm(self.biases[self.position], h, self.outputs[self.position]))
 
     def append(self, value: Tensor) -> None:
         number = self.model.spec.centred(value.to(self.a.dtype))

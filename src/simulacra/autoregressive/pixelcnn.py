@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import LevelHead
-from simulacra.autoregressive.raster import Raster
+from simulacra.autoregressive.pixels import PixelNetwork, shared
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import AddCondition, Memory, RightConv2d
-from simulacra.registry import register
+from simulacra.parts import part
 
 
 class Block(nn.Module):
@@ -42,30 +42,40 @@ class Block(nn.Module):
         return h + self.widen(self.dropout(F.relu(self.look(narrow, added, memory))), memory=memory)
 
 
-@register(
-    "pixelcnn",
-    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
-    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
-)
-class PixelCNN(Raster):
-    r"""log p(x|c) = Σ_i log p(x_i | x_<i, c), exact, for images of any size, depth and number of channels.
+@part("pixel-network", "pixelcnn")
+class PixelCNN:
+    """van den Oord et al. 2016, "Pixel Recurrent Neural Networks".
 
-    Args:
-        spec: what x is; with a condition field, p(x | label).
+    Attributes:
         width: features of the 3×3 convolutions; the residual stream has twice as many.
         layers: residual blocks.
         kernel: side of the first window, odd.
         dropout: share of the features of a block that is dropped in training.
     """
 
-    def __init__(self, spec: DataSpec, width: int = 32, layers: int = 5, kernel: int = 7, dropout: float = 0.2) -> None:
-        super().__init__(spec)
-        if kernel % 2 == 0 or layers < 1 or not 0 <= dropout < 1:
+    width: int = 32
+    layers: int = 5
+    kernel: int = 7
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.kernel % 2 == 0 or self.layers < 1 or not 0 <= self.dropout < 1:
             raise UsageError("pixelcnn needs an odd kernel, at least one layer and dropout from 0 up to 1")
-        channels, width, reach = spec.shape[0], self.groups(width), kernel // 2
+
+    def build(self, spec: DataSpec) -> PixelNetwork:
+        return MaskedBlocks(spec, self)
+
+
+class MaskedBlocks(PixelNetwork):
+    """A first window, residual blocks, and a `LevelHead`."""
+
+    def __init__(self, spec: DataSpec, part: PixelCNN) -> None:
+        super().__init__(spec)
+        channels, width, reach = spec.shape[0], shared(part.width, spec.shape[0]), part.kernel // 2
+        blocks = (Block(width, channels, spec.condition, part.dropout) for _ in range(part.layers))
         self.head = LevelHead(spec)
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)
-        self.blocks = nn.ModuleList(Block(width, channels, spec.condition, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(blocks)
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
         self.last = RightConv2d(2 * width, self.head.outputs, groups=channels)
 

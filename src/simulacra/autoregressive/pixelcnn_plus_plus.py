@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import MixtureHead, pixel_head
-from simulacra.autoregressive.raster import Raster
+from simulacra.autoregressive.pixels import PixelNetwork
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
@@ -40,7 +40,7 @@ from simulacra.nn import (
     concat_elu,
     features,
 )
-from simulacra.registry import register
+from simulacra.parts import part
 
 
 class Added(NamedTuple):
@@ -150,16 +150,11 @@ class Level(nn.Module):
         return h
 
 
-@register(
-    "pixelcnn++",
-    paper="Salimans et al. 2017, PixelCNN++",
-    defaults={"learning_rate": 3e-3, "batch": 32, "steps": 450, "schedule": "cosine"},
-)
-class PixelCNNPlusPlus(Raster):
-    r"""log p(x|c) = Σ_pixels log Σ_k π_k Π_channels L(x_channel; μ_k, s_k): exact, for images of any size and depth.
+@part("pixel-network", "pixelcnn++")
+class PixelCNNPlusPlus:
+    """Salimans et al. 2017, "PixelCNN++".
 
-    Args:
-        spec: what x is; with a condition field, p(x | label).
+    Attributes:
         width: features of each stream.
         blocks: gated residual blocks of each stream at each resolution, on the way down and again on the way up.
         scales: resolutions, each half of the one before; no more of them than the image has.
@@ -167,24 +162,31 @@ class PixelCNNPlusPlus(Raster):
         dropout: share of the features within a block that is dropped in training.
     """
 
-    def __init__(
-        self,
-        spec: DataSpec,
-        width: int = 48,
-        blocks: int = 2,
-        scales: int = 3,
-        components: int = 5,
-        dropout: float = 0.3,
-    ) -> None:
-        super().__init__(spec)
-        if min(width, blocks, scales, components) < 1 or not 0 <= dropout < 1:
+    width: int = 48
+    blocks: int = 2
+    scales: int = 3
+    components: int = 5
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.blocks, self.scales, self.components) < 1 or not 0 <= self.dropout < 1:
             raise UsageError("pixelcnn++ needs at least one of each thing and dropout from 0 up to 1")
-        channels, height, across = spec.shape
-        self.head = pixel_head(spec, components)
+
+    def build(self, spec: DataSpec) -> PixelNetwork:
+        return Streams(spec, self)
+
+
+class Streams(PixelNetwork):
+    """Both streams, and a mixture head."""
+
+    def __init__(self, spec: DataSpec, part: PixelCNNPlusPlus) -> None:
+        super().__init__(spec)
+        (channels, *size), width = spec.shape, part.width
+        self.head = pixel_head(spec, part.components)
         self.vertical = DownConv2d(channels, width, rows=2, reach=1)
         self.vertical_to_horizontal = DownConv2d(channels, width, reach=1)
         self.horizontal = RightConv2d(channels, width, above=1, left=1, strict=True)
-        self.level = Level(width, blocks, spec.condition, dropout, (height, across), scales)
+        self.level = Level(width, part.blocks, spec.condition, part.dropout, (size[0], size[1]), part.scales)
         self.last = RightConv2d(2 * width, self.head.outputs)
         if isinstance(self.head, MixtureHead):
             self.head.spread(cast(Tensor, self.last.bias))

@@ -12,13 +12,13 @@ van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks"
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import LevelHead
-from simulacra.autoregressive.raster import Raster
+from simulacra.autoregressive.pixels import PixelNetwork, shared
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
@@ -41,12 +41,20 @@ class Path(Protocol):
         ...
 
 
+class Added(NamedTuple):
+    """What is added to a layer's pre-activations: maps of the condition (N, maps, H or 1, W or 1), and features of the
+    row above (N, maps / 2, H, W) for those of its cells that come from the right."""
+
+    maps: Tensor | None
+    above: Tensor | None
+
+
 class Layer(Protocol):
     """Attributes: maps: number of a pixel's pre-activations to which the condition is added."""
 
     maps: int
 
-    def __call__(self, x: Tensor, added: Any, memory: Memory | None) -> Tensor:
+    def __call__(self, x: Tensor, added: Added, memory: Memory | None) -> Tensor:
         """x (M, N, 2h), or with a memory the pixel it stands at (N, 2h or its share); `added` to pre-activations."""
         ...
 
@@ -54,6 +62,17 @@ class Layer(Protocol):
 def pointwise(conv: RightConv2d, x: Tensor) -> Tensor:
     """A masked 1×1 convolution of pixels in any order, (..., C) -> (..., C')."""
     return F.linear(x, (conv.weight * conv.mask)[:, :, 0, 0], conv.bias)
+
+
+def check_windows(kernels: Sequence[int], layers: int, dropout: float) -> None:
+    """Raise UsageError for arguments of which no PixelRNN can be built."""
+    for kernel in kernels:
+        if kernel % 2 == 0:
+            raise UsageError(f"windows have an odd side, not {kernel}")
+    if layers < 1:
+        raise UsageError(f"a PixelRNN has at least one layer, not {layers}")
+    if not 0 <= dropout < 1:
+        raise UsageError(f"dropout is a share from 0 up to 1, not {dropout}")
 
 
 class LayerConditions(nn.Module):
@@ -69,54 +88,58 @@ class LayerConditions(nn.Module):
         return [cast(AddCondition, layer).everywhere(condition, self.size, memory) for layer in self.layers]
 
 
-P = TypeVar("P", bound=Path)
+class PixelRNN(PixelNetwork):
+    """A first window, layers of LSTMs along one path, and a `LevelHead`.
 
-
-class PixelRNN(Raster):
-    """A first window, layers of LSTMs along one path, and a `LevelHead`."""
+    Args:
+        path: that all layers take.
+        layer: makes one of its number of units.
+        width: units of each layer.
+        layers: how many.
+        kernel: side of the first window.
+        looks_up: whether the first layer also reads the image one row further up.
+    """
 
     def __init__(
         self,
         spec: DataSpec,
-        path: Callable[[int, int], P],
-        layer: Callable[[int, P], nn.Module],
+        path: Path,
+        layer: Callable[[int], nn.Module],
         width: int,
         layers: int,
         kernel: int,
+        looks_up: bool,
     ) -> None:
-        """`path` is made of height and width, a `layer` of its units and the path."""
         super().__init__(spec)
-        if kernel % 2 == 0:
-            raise UsageError(f"windows have an odd side, not {kernel}")
-        if layers < 1:
-            raise UsageError(f"a PixelRNN has at least one layer, not {layers}")
-        channels, width, reach = spec.shape[0], self.groups(width), kernel // 2
-        self.head, self.path = LevelHead(spec), (way := path(*spec.shape[1:]))
+        channels, width, reach = spec.shape[0], shared(width, spec.shape[0]), kernel // 2
+        self.head, self.path = LevelHead(spec), path
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)
-        self.stack = nn.ModuleList(layer(width, way) for _ in range(layers))
+        self.stack = nn.ModuleList(layer(width) for _ in range(layers))
         size, maps = (spec.shape[1], spec.shape[2]), [each.maps for each in self.layers]
         self.conditions = LayerConditions(spec.condition, size, maps)
         self.gather = RightConv2d(2 * width, 2 * width, groups=channels)
         self.last = RightConv2d(2 * width, self.head.outputs, groups=channels)
+        self.above_features = nn.Conv2d(channels, maps[0] // 2, 1, bias=False) if looks_up else None
 
     @property
     def layers(self) -> list[Layer]:
         return cast(list[Layer], list(self.stack))
 
-    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Any]:
-        """The condition alone: the states of the LSTMs carry the rows above."""
-        return self.conditions(condition, memory)
+    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Added]:
+        """The condition, and what the first layer reads of the row above: the states of the LSTMs carry the rest."""
+        above = None if self.above_features is None else self.above_features(image)
+        return [Added(maps, None if i else above) for i, maps in enumerate(self.conditions(condition, memory))]
 
-    def horizontal_pass(self, image: Tensor, added: list[Any], memory: Memory | None = None) -> Tensor:
+    def horizontal_pass(self, image: Tensor, added: list[Added], memory: Memory | None = None) -> Tensor:
         if memory is None:
             return self._everywhere(image, added)
         x = self.first(image, memory=memory)
-        for layer, maps in zip(self.layers, added, strict=True):
-            x = layer(x, maps, memory)
+        for layer, each in zip(self.layers, added, strict=True):
+            x = layer(x, each, memory)
         return self.last(F.relu(self.gather(F.relu(x), memory=memory)), memory=memory)
 
-    def _everywhere(self, image: Tensor, added: list[Any]) -> Tensor:
+    def _everywhere(self, image: Tensor, added: list[Added]) -> Tensor:
         x = self.path.flatten(self.first(image))
-        for layer, maps in zip(self.layers, added, strict=True):
-            x = layer(x, maps, None)
+        for layer, each in zip(self.layers, added, strict=True):
+            x = layer(x, each, None)
         return self.path.unflatten(pointwise(self.last, F.relu(pointwise(self.gather, F.relu(x)))))

@@ -14,19 +14,18 @@ van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks"
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.autoregressive.pixelrnn import PixelRNN, pointwise
-from simulacra.condition import Condition
+from simulacra.autoregressive.pixelrnn import Added, PixelRNN, check_windows, pointwise
+from simulacra.autoregressive.pixels import PixelNetwork
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.nn import Memory, RightConv2d
 from simulacra.nn.lstm import Spans, move, open_forget_gates, scan
-from simulacra.registry import register
+from simulacra.parts import part
 
 
 class Diagonals(nn.Module):
@@ -65,14 +64,6 @@ class Diagonals(nn.Module):
     def reflect_above(self, pixels: Tensor) -> Tensor:
         """(M, N, C) of this path -> of its mirror image, every pixel replaced by the one above it; zeros at the top."""
         return F.pad(pixels, (0, 0, 0, 0, 0, 1)).index_select(0, self.above)
-
-
-class Added(NamedTuple):
-    """What is added to a layer's pre-activations: maps of the condition (N, 8h, H or 1, W or 1) for both lines, and
-    features of the row above (N, 4h, H, W) for the line from the right."""
-
-    maps: Tensor | None
-    above: Tensor | None
 
 
 class DiagonalLayer(nn.Module):
@@ -161,32 +152,29 @@ class _KeptDiagonal:
         self.added = row
 
 
-@register(
-    "pixelrnn-diagonal",
-    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
-    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
-)
-class DiagonalPixelRNN(PixelRNN):
-    r"""log p(x|c) = Σ_i log p(x_i | x_<i, c), exact, for images of any size, depth and number of channels.
+@part("pixel-network", "pixelrnn-diagonal")
+class DiagonalPixelRNN:
+    """van den Oord et al. 2016, "Pixel Recurrent Neural Networks", section 3.2.
 
-    Args:
-        spec: what x is; with a condition field, p(x | label).
+    Attributes:
         width: units of each LSTM; the residual stream has twice as many features.
         layers: pairs of LSTMs.
         kernel: side of the first window, odd.
         dropout: share of the states that a layer's output leaves out in training.
     """
 
-    def __init__(self, spec: DataSpec, width: int = 48, layers: int = 2, kernel: int = 7, dropout: float = 0.5) -> None:
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout is a share from 0 up to 1, not {dropout}")
+    width: int = 48
+    layers: int = 2
+    kernel: int = 7
+    dropout: float = 0.5
 
-        def layer(width: int, path: Diagonals) -> DiagonalLayer:
-            return DiagonalLayer(width, spec.shape[0], dropout, path)
+    def __post_init__(self) -> None:
+        check_windows([self.kernel], self.layers, self.dropout)
 
-        super().__init__(spec, Diagonals, layer, width, layers, kernel)
-        self.above_features = nn.Conv2d(spec.shape[0], self.layers[0].maps // 2, 1, bias=False)
+    def build(self, spec: DataSpec) -> PixelNetwork:
+        path = Diagonals(spec.shape[1], spec.shape[2])
 
-    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> list[Added]:
-        maps, above = super().vertical_pass(image, condition, memory), self.above_features(image)
-        return [Added(each, above if i == 0 else None) for i, each in enumerate(maps)]
+        def layer(width: int) -> DiagonalLayer:
+            return DiagonalLayer(width, spec.shape[0], self.dropout, path)
+
+        return PixelRNN(spec, path, layer, self.width, self.layers, self.kernel, looks_up=True)

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.autoregressive.pixelrnn import PixelRNN, pointwise
+from simulacra.autoregressive.pixelrnn import Added, PixelRNN, check_windows, pointwise
+from simulacra.autoregressive.pixels import PixelNetwork
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.nn import Memory, RightConv2d
 from simulacra.nn.lstm import Spans, move, open_forget_gates, scan
-from simulacra.registry import register
+from simulacra.parts import part
 
 
 class Rows:
@@ -47,11 +47,11 @@ class RowLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         open_forget_gates(self.input)
 
-    def forward(self, x: Tensor, added: Tensor | None, memory: Memory | None) -> Tensor:
+    def forward(self, x: Tensor, added: Added, memory: Memory | None) -> Tensor:
         if memory is not None:
             return memory.keep(self, lambda: _KeptRow(self, memory)).step(x, added, memory)
         a = self._look_left(x)
-        a = a if added is None else a + self.path.flatten(added)
+        a = a if added.maps is None else a + self.path.flatten(added.maps)
         h = scan(a[None], self.state.weight[None], self.path.spans)[0]
         return x + pointwise(self.widen, self.dropout(h))
 
@@ -77,26 +77,21 @@ class _KeptRow:
         self.cells = [part.unbind(0) for part in cells.chunk(groups, -1)]
         self.added: Tensor | None = None
 
-    def step(self, x: Tensor, added: Tensor | None, memory: Memory) -> Tensor:
+    def step(self, x: Tensor, added: Added, memory: Memory) -> Tensor:
         group, column = memory.channel, memory.column
         if group == 0 and column == 0:
             row = self.layer.state(torch.cat(self.taps, -1)).permute(1, 2, 0).unsqueeze(2)  # (n, 4h, 1, W)
-            self.added = row if added is None else row + added
+            self.added = row if added.maps is None else row + added.maps
         h = move(self.layer.input(x, self.added, memory), self.cells[group][column])
         self.states[group][column].copy_(h)
         return x + self.layer.widen(h, memory=memory)
 
 
-@register(
-    "pixelrnn-row",
-    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
-    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
-)
-class RowPixelRNN(PixelRNN):
-    r"""log p(x|c) = Σ_i log p(x_i | x_<i, c), exact, for images of any size, depth and number of channels.
+@part("pixel-network", "pixelrnn-row")
+class RowPixelRNN:
+    """van den Oord et al. 2016, "Pixel Recurrent Neural Networks", section 3.1.
 
-    Args:
-        spec: what x is; with a condition field, p(x | label).
+    Attributes:
         width: units of each LSTM; the residual stream has twice as many features.
         layers: LSTMs.
         kernel: side of the first window, odd.
@@ -104,21 +99,19 @@ class RowPixelRNN(PixelRNN):
         dropout: share of the states that a layer's output leaves out in training.
     """
 
-    def __init__(
-        self,
-        spec: DataSpec,
-        width: int = 48,
-        layers: int = 3,
-        kernel: int = 7,
-        inner_kernel: int = 3,
-        dropout: float = 0.5,
-    ) -> None:
-        if inner_kernel % 2 == 0:
-            raise UsageError(f"windows have an odd side, not {inner_kernel}")
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout is a share from 0 up to 1, not {dropout}")
+    width: int = 48
+    layers: int = 3
+    kernel: int = 7
+    inner_kernel: int = 3
+    dropout: float = 0.5
 
-        def layer(width: int, path: Rows) -> RowLayer:
-            return RowLayer(width, inner_kernel, spec.shape[0], dropout, path)
+    def __post_init__(self) -> None:
+        check_windows([self.inner_kernel, self.kernel], self.layers, self.dropout)
 
-        super().__init__(spec, Rows, layer, width, layers, kernel)
+    def build(self, spec: DataSpec) -> PixelNetwork:
+        path = Rows(spec.shape[1], spec.shape[2])
+
+        def layer(width: int) -> RowLayer:
+            return RowLayer(width, self.inner_kernel, spec.shape[0], self.dropout, path)
+
+        return PixelRNN(spec, path, layer, self.width, self.layers, self.kernel, looks_up=False)

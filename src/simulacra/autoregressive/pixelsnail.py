@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.autoregressive.heads import MixtureHead, pixel_head
-from simulacra.autoregressive.raster import Raster
+from simulacra.autoregressive.pixels import PixelNetwork
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import AddCondition, CausalAttention, Features, Memory, RightConv2d, concat_elu, features
-from simulacra.registry import register
+from simulacra.parts import part
 
 
 class Layer(nn.Module):
@@ -78,16 +78,11 @@ class Block(nn.Module):
         return self.both(h, self.far(h.phi, image, memory), last, memory)
 
 
-@register(
-    "pixelsnail",
-    paper="Chen et al. 2018, PixelSNAIL",
-    defaults={"learning_rate": 3e-3, "batch": 32, "steps": 1000, "schedule": "cosine"},
-)
-class PixelSNAIL(Raster):
-    r"""log p(x|c) = Σ_pixels log Σ_k π_k Π_channels L(x_channel; μ_k, s_k): exact, for images of any size and depth.
+@part("pixel-network", "pixelsnail")
+class PixelSNAIL:
+    """Chen et al. 2018, "PixelSNAIL".
 
-    Args:
-        spec: what x is; with a condition field, p(x | label).
+    Attributes:
         width: features of every layer.
         blocks: blocks, each with one attention over all earlier pixels.
         layers: gated residual layers before each attention.
@@ -96,25 +91,32 @@ class PixelSNAIL(Raster):
         dropout: share of the features within a layer that is dropped in training.
     """
 
-    def __init__(
-        self,
-        spec: DataSpec,
-        width: int = 32,
-        blocks: int = 2,
-        layers: int = 3,
-        heads: int = 1,
-        components: int = 5,
-        dropout: float = 0.2,
-    ) -> None:
-        super().__init__(spec)
-        if min(width, blocks, layers, heads, components) < 1 or not 0 <= dropout < 1:
+    width: int = 32
+    blocks: int = 2
+    layers: int = 3
+    heads: int = 1
+    components: int = 5
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        least = min(self.width, self.blocks, self.layers, self.heads, self.components)
+        if least < 1 or not 0 <= self.dropout < 1:
             raise UsageError("pixelsnail needs at least one of each thing and dropout from 0 up to 1")
-        channels, *size = spec.shape
-        self.head = pixel_head(spec, components)
+
+    def build(self, spec: DataSpec) -> PixelNetwork:
+        return AttentionBlocks(spec, self)
+
+
+class AttentionBlocks(PixelNetwork):
+    """A first window, blocks, and a mixture head."""
+
+    def __init__(self, spec: DataSpec, part: PixelSNAIL) -> None:
+        super().__init__(spec)
+        (channels, height, across), width = spec.shape, part.width
+        sizes = (channels, width, part.layers, part.heads, (height, across), spec.condition, part.dropout)
+        self.head = pixel_head(spec, part.components)
         self.first = RightConv2d(channels, width, above=1, left=1, right=1, strict=True)
-        self.stack = nn.ModuleList(
-            Block(channels, width, layers, heads, (size[0], size[1]), spec.condition, dropout) for _ in range(blocks)
-        )
+        self.stack = nn.ModuleList(Block(*sizes) for _ in range(part.blocks))
         self.last = RightConv2d(2 * width, self.head.outputs)
         if isinstance(self.head, MixtureHead):
             self.head.spread(cast(Tensor, self.last.bias))

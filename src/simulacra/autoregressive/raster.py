@@ -1,13 +1,11 @@
-"""Images as chains in raster order: what all networks over pixels share.
+"""Images as chains in raster order, red before green before blue, p(x) = Π_i p(x_i | x_<i), from one network.
 
-Such a network has two passes. `vertical_pass` reads the rows above and the condition and is run once a row in
-sampling; `horizontal_pass` reads the pixels to the left, adds the features of the first pass, and is run once a pixel.
-Both are written once, for whole images and for a walk that keeps its activations (`simulacra.nn.causal`).
+Networks over pixels are parts, whose two passes `simulacra.autoregressive.pixels` describes; a named model, such as
+`pixelcnn`, is a preset with one of them.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -15,67 +13,56 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from simulacra.autoregressive.chain import Autoregressive
-from simulacra.autoregressive.heads import Head
+from simulacra.autoregressive.gated_pixelcnn import GatedPixelCNN
+from simulacra.autoregressive.pixels import PixelPart
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
 from simulacra.errors import UsageError
 from simulacra.nn import Embed, Memory
+from simulacra.registry import register
 
 
+def refuse_unless_pixels(spec: DataSpec) -> None:
+    """Raise UsageError, with what to use instead, for data that are no images on a grid of levels."""
+    if spec.levels is None:
+        raise UsageError(f"this model is for images on a grid of levels, not {spec.describe()}; try rnade")
+    if not spec.is_image:
+        raise UsageError(f"this model is for images (C, H, W), not vectors of shape {spec.shape}; try made or nade")
+
+
+@register(
+    "raster",
+    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
+    defaults={"learning_rate": 4e-3, "batch": 32, "steps": 1500, "schedule": "cosine"},
+)
 class Raster(Autoregressive):
-    """Base of the networks over pixels. A subclass sets `head` and writes the two passes.
+    r"""log p(x|c) = Σ_i log p(x_i | x_<i, c), exact, for images of any size, depth and number of channels.
 
-    A value enters the network as `per_value` numbers: as a point of [-1, 1], unless a subclass overrides `enter`.
+    Args:
+        spec: what x is; with a condition, p(x | condition).
+        network: gated-pixelcnn, pixelcnn, pixelcnn++, pixelsnail, pixelrnn-row, pixelrnn-diagonal, or one of your own.
     """
 
-    head: Head
-    per_value = 1
-
-    def __init__(self, spec: DataSpec) -> None:
+    def __init__(self, spec: DataSpec, network: PixelPart = GatedPixelCNN()) -> None:  # noqa: B008 (it is immutable)
         super().__init__(spec)
-        if spec.levels is None:
-            raise UsageError(f"this model is for images on a grid of levels, not {spec.describe()}; try rnade")
-        if not spec.is_image:
-            raise UsageError(f"this model is for images (C, H, W), not vectors of shape {spec.shape}; try made or nade")
+        refuse_unless_pixels(spec)
         self.embed = Embed(spec.condition, (spec.shape[1], spec.shape[2]))
-
-    @abstractmethod
-    def vertical_pass(self, image: Tensor, condition: Condition, memory: Memory | None = None) -> Any:
-        """Features of the rows above and of the embedded condition, which `horizontal_pass` adds to its own.
-
-        image (N, C, H, W) as `enter` returns it, shifted down by one row, or one row of it.
-        """
-
-    @abstractmethod
-    def horizontal_pass(self, image: Tensor, added: Any, memory: Memory | None = None) -> Tensor:
-        """The outputs for `head`: image (N, C, H, W), or the pixel (N, C) that the memory stands at as far as known;
-        `added` is what `vertical_pass` returned."""
+        self.network = network.build(spec)
 
     def conditionals(
         self, x: Tensor, condition: ConditionLike | None = None, order: Tensor | None = None
     ) -> GridDistribution:
-        image = self.enter(x)
-        return self.head.everywhere(self.output(image, self.conditioned(condition, len(x))), image)
+        image = self.network.enter(x)
+        return self.network.head.everywhere(self.output(image, self.conditioned(condition, len(x))), image)
 
     def output(self, image: Tensor, condition: Condition) -> Tensor:
         """Both passes over whole images: (N, C · per_value, H, W) from `enter` -> (N, head.outputs, H, W)."""
-        above = self.vertical_pass(F.pad(image, (0, 0, 1, 0))[:, :, :-1], self.embed(condition))
-        return self.horizontal_pass(image, above)
+        above = self.network.vertical_pass(F.pad(image, (0, 0, 1, 0))[:, :, :-1], self.embed(condition))
+        return self.network.horizontal_pass(image, above)
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> RasterSteps:
         return RasterSteps(self, n, self.conditioned(condition, n))
-
-    def enter(self, x: Tensor) -> Tensor:
-        """Levels (N, C, ...) -> the network's input, (N, C · per_value, ...), in its precision: here in [-1, 1]."""
-        return self.spec.centred(x.to(next(self.parameters()).dtype))
-
-    def groups(self, width: int) -> int:
-        """`width` rounded down to equal shares for red, green and blue; raises UsageError if nothing is left."""
-        channels = self.spec.shape[0]
-        if width < channels:
-            raise UsageError(f"a width of at least {channels} is needed for {channels} channels, not {width}")
-        return width // channels * channels
 
 
 class RasterSteps:
@@ -83,27 +70,30 @@ class RasterSteps:
 
     @torch.no_grad()
     def __init__(self, model: Raster, n: int, condition: Condition) -> None:
-        self.model, self.embedded = model, model.embed(condition)
+        self.network, self.embedded = model.network, model.embed(condition)
         channels, height, width = model.spec.shape
         like = next(model.parameters()).detach()
-        self.memory = Memory(n, (channels, height, width), like, model.per_value)
-        self.entered = model.enter(torch.arange(model.spec.grid_levels, device=like.device)[:, None])  # of each level
-        self.row = like.new_zeros(n, channels * model.per_value, 1, width)
+        network = self.network
+        self.memory = Memory(n, (channels, height, width), like, network.per_value)
+        self.entered = network.enter(torch.arange(model.spec.grid_levels, device=like.device)[:, None])  # of each level
+        self.row = like.new_zeros(n, channels * network.per_value, 1, width)
         self.columns = self.row[:, :, 0].unbind(2)
-        self.pixel = like.new_zeros(n, channels * model.per_value)
-        self.parts = self.pixel.split(model.per_value, dim=1)
+        self.pixel = like.new_zeros(n, channels * network.per_value)
+        self.parts = self.pixel.split(network.per_value, dim=1)
         self.added: Any = None
         self.output = self.pixel
         self.factor: GridDistribution | None = None
 
     @torch.no_grad()
     def conditional(self) -> GridDistribution:
-        memory, model = self.memory, self.model
+        memory, network = self.memory, self.network
         if memory.channel == 0 and memory.column == 0:
-            self.added = model.vertical_pass(self.row, self.embedded, memory)
-        if memory.channel == 0 or model.head.per_channel:
-            self.output = model.horizontal_pass(self.pixel, self.added, memory)
-        self.factor = model.head.here(self.output, self.pixel, memory.channel, self.factor if memory.channel else None)
+            self.added = network.vertical_pass(self.row, self.embedded, memory)
+        if memory.channel == 0 or network.head.per_channel:
+            self.output = network.horizontal_pass(self.pixel, self.added, memory)
+        self.factor = network.head.here(
+            self.output, self.pixel, memory.channel, self.factor if memory.channel else None
+        )
         return self.factor
 
     def append(self, value: Tensor) -> None:

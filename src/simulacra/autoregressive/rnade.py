@@ -148,13 +148,6 @@ class RNADE(Autoregressive):
         self.own(order)
         return RnadeSteps(self, n, self.embed(self.conditioned(condition, n)))
 
-    def own(self, order: Tensor | None) -> Tensor:
-        """The raster order, the only one; raises UsageError for another."""
-        own = self.order()
-        if order is not None and not torch.equal(order, own):
-            raise UsageError("rnade factorises in raster order only; leave the order out")
-        return own
-
 
 class RnadeSteps:
     """`Steps` of an RNADE: the pre-activations and the direct sums are kept, and a value adds its rows of weights."""

@@ -1,4 +1,4 @@
-"""Items as plain sequences of coordinates: what all models share that do not use rows and columns.
+"""Items as plain sequences of coordinates: what all networks share that do not use rows and columns.
 
 A network reads numbers in [-1, 1] and gives for every coordinate one logit where there are two levels, else one for
 each level.
@@ -11,12 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from simulacra.autoregressive.chain import Autoregressive
-from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Bernoulli, Categorical, GridDistribution
 from simulacra.errors import UsageError
-from simulacra.nn import Embed
 
 MOST_WEIGHTS = 1 << 28  # of one layer: a gigabyte, and in training four more
 
@@ -31,41 +28,28 @@ def blank(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape))
 
 
-class Discrete(Autoregressive):
-    """Base of the models over vectors, and over images flattened, on a grid.
+class VectorHead:
+    """The outputs of a network for a coordinate as its masses: a Bernoulli for two levels, else a categorical.
 
     Attributes:
-        logits: numbers that the network gives for one coordinate.
+        outputs: numbers that the network gives for one coordinate.
     """
 
     def __init__(self, spec: DataSpec) -> None:
-        super().__init__(spec)
         if spec.levels is None:
             raise UsageError("these data are continuous and this model is for levels on a grid; use rnade")
-        self.logits = 1 if spec.levels == 2 else spec.levels
-        self.embed = Embed(spec.condition)
+        self.spec, self.outputs = spec, 1 if spec.levels == 2 else spec.levels
 
-    def embedded(self, condition: ConditionLike | None, n: int) -> Condition:
-        """The condition, checked and embedded, as `AddCondition` reads it."""
-        return self.embed(self.conditioned(condition, n))
-
-    def numbers(self, x: Tensor) -> Tensor:
-        """Levels (N, *shape) -> (N, dims) in [-1, 1], in the precision of the network."""
-        return self.spec.centred(x.to(next(self.parameters()).dtype)).flatten(1)
+    def numbers(self, x: Tensor, like: Tensor) -> Tensor:
+        """Levels (N, *shape) -> (N, dims) in [-1, 1], in the precision of `like`: what the network reads."""
+        return self.spec.centred(x.to(like.dtype)).flatten(1)
 
     def everywhere(self, output: Tensor) -> GridDistribution:
-        """output (N, dims, logits), coordinates in their places -> all conditionals, (N, *shape)."""
-        if self.logits == 1:
+        """output (N, dims, outputs), coordinates in their places -> all conditionals, (N, *shape)."""
+        if self.outputs == 1:
             return Bernoulli(output.squeeze(-1).unflatten(1, self.spec.shape))
         return Categorical(output.unflatten(1, self.spec.shape))
 
     def here(self, output: Tensor) -> GridDistribution:
-        """output (N, logits) -> the conditional of one coordinate, (N,)."""
-        return Bernoulli(output.squeeze(-1)) if self.logits == 1 else Categorical(output)
-
-    def own(self, order: Tensor | None) -> Tensor:
-        """The raster order, for a model that has no other; raises UsageError for another one."""
-        own = self.order()
-        if order is not None and not torch.equal(order, own):
-            raise UsageError("this model factorises in raster order only; made and orderless-nade take any order")
-        return own
+        """output (N, outputs) -> the conditional of one coordinate, (N,)."""
+        return Bernoulli(output.squeeze(-1)) if self.outputs == 1 else Categorical(output)

@@ -97,30 +97,30 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadsData(OnRun):
-    """The arguments of every command that reads data: by default as those of the run were read."""
+class Reading:
+    """How data are read: by default as those of the run were."""
 
     resize: Resize = None
     levels: Levels = None
     target: Target = None
 
-    def load_data(self, source: str) -> Dataset:
-        return load_data_of(self.run, source, self.resize, self.levels, self.target)
+    def load_data(self, run: Path, source: str) -> Dataset:
+        return load_data_of(run, source, self.resize, self.levels, self.target)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnData(ReadsData):
+class OnData(Reading, OnRun):
     """The arguments of every command about a run and a split of some data."""
 
     data: Data
     split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
 
     def loaded(self) -> tuple[Model, Dataset]:
-        return self.load_model(), self.load_data(self.data)
+        return self.load_model(), self.load_data(self.run, self.data)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaybeOnData(Given, ReadsData):
+class MaybeOnData(Given, Reading, OnRun):
     """The arguments of every command about a run for which data are optional."""
 
     data: Annotated[str | None, tyro.conf.Positional, optional("[DATA]", "a named data set or a path")] = None
@@ -128,7 +128,7 @@ class MaybeOnData(Given, ReadsData):
     def loaded(self) -> tuple[Model, Dataset | None, dict[str, Any] | None]:
         """The model, the data if there are any, and the condition if there is one."""
         model = self.load_model()
-        data = None if self.data is None else self.load_data(self.data)
+        data = None if self.data is None else self.load_data(self.run, self.data)
         return model, data, self.condition(model, elsewhere=data is not None)
 
 

@@ -10,12 +10,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Data, Given, ReadsData, Seed, optional, parse
+from simulacra.cli.arguments import Data, Given, OnRun, Reading, Seed, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neighbours(Given, ReadsData):
+class Neighbours(Given, Reading, OnRun):
     """Show samples above the training items that are nearest to them, by pixels and, with an encoder, by codes."""
 
     data: Data
@@ -26,7 +26,7 @@ class Neighbours(Given, ReadsData):
     def __call__(self) -> None:
         import simulacra
 
-        model, data = self.load_model(), self.load_data(self.data)
+        model, data = self.load_model(), self.load_data(self.run, self.data)
         path = place(self.out, self.run, "neighbours", picture_or_array(model.spec.is_image))
         condition = self.condition(model, elsewhere=True)
         found = simulacra.neighbours(model, data, self.n, self.seed, condition=condition)

@@ -35,8 +35,7 @@ ACTIVE = 0.01  # variance
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
 UNEVEN = 0.25  # of the codes: a lower perplexity is worth a sentence
 WARMUP, FREE = 2000, 0.1  # steps, nats
-REMEDIES: dict[str, Callable[[float], float]] = {  # arguments of a model, or of a part of it, and what to set them to
-    "kl_warmup": lambda now: WARMUP,
+REMEDIES: dict[str, Callable[[float], float]] = {  # arguments of an objective, and what to set them to
     "warmup": lambda now: WARMUP,
     "free_bits": lambda now: FREE,
     "beta": lambda now: now / 2,
@@ -134,8 +133,8 @@ def _collapsed(model: Model, silent: Tensor) -> Finding:
 
 
 def _wake(model: Model) -> str:
-    """What may bring dimensions into use, by the arguments that the model has."""
-    flags = [f"--{name.replace('_', '-')} {value:g}" for name, value in _changes(model.arguments)]
+    """What may bring dimensions into use, by the arguments that the model's parts have."""
+    flags = []
     for name, own in model.arguments.items():
         if is_part(own):
             flags += [f"--{name} {called(own)[1]}:{argument}={value:g}" for argument, value in _changes(vars(own))]

@@ -15,26 +15,46 @@ import torch
 from torch import Tensor
 
 from simulacra.condition import Condition, ConditionLike
-from simulacra.directed import DirectedModel
-from simulacra.distributions import Distribution, kl_divergence
+from simulacra.directed import ancestral
+from simulacra.distributions import Distribution, kl_each
 from simulacra.errors import UsageError
+from simulacra.model import Model
 
 CHUNK = 256  # decoded items at a time: memory stays flat in K, and a decoder's outputs stay in the cache of a CPU
 PARALLEL = 64  # times as many on any other device
 
 
-class LatentVariable(DirectedModel):
+class LatentVariable(Model):
     """Abstract; a subclass writes `encode`, `prior` and `decode`, whose distributions are all that is needed here."""
+
+    sample = ancestral
 
     @abstractmethod
     def encode(self, x: Tensor, condition: ConditionLike | None = None) -> Distribution:
         """q(z|x), codes (N, ...)."""
 
+    @abstractmethod
+    def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
+        """p(z), codes (n, ...)."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, condition: ConditionLike | None = None) -> Distribution:
+        """p(x|z), x (N, *shape)."""
+
     def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """E_q[log p(x|z)] - KL(q||p), (N,) nats, from one unrelaxed draw of z; the KL in closed form if it has one."""
-        q = self.encode(x, condition)
-        z = q.sample()
-        return self.decode(z, condition).log_prob(x) - kl_divergence(q, self.prior(len(x), condition), z)
+        reconstruction, kl = self.elbo_terms(x, condition)
+        return reconstruction - kl.flatten(1).sum(1)
+
+    def elbo_terms(
+        self, x: Tensor, condition: ConditionLike | None = None, relaxed: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """log p(x|z), (N,) nats, at one draw of z, and KL(q||p) in its parts, (N, ...): that of each coordinate where
+        there is a closed form, else one. A `relaxed` draw has gradients for discrete codes too, and gives no bound."""
+        q, p = self.encode(x, condition), self.prior(len(x), condition)
+        z = q.reparameterised() if relaxed else q.sample()
+        kl = kl_each(q, p)
+        return self.decode(z, condition).log_prob(x), (q.log_prob(z) - p.log_prob(z))[:, None] if kl is None else kl
 
     def log_weights(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """log w_k of `samples` draws, (samples, N) nats; few of them are decoded at a time, whatever their number."""

@@ -16,21 +16,34 @@ from typing import cast
 from torch import Generator, Tensor, nn
 
 from simulacra.autoregressive.gated_pixelcnn import GatedStacks
+from simulacra.autoregressive.pixels import PixelNetwork, PixelPart
+from simulacra.autoregressive.raster import Raster
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.fields import Field, LabelMap, Levels
+from simulacra.parts import part, share, within
 
 
-class CodePixelCNN(GatedStacks):
-    """p(k_g | k_<g, label): a grid of codes as an image of one channel with as many levels as codes."""
+@part("pixel-network", "code-pixelcnn")
+class CodePixelCNN:
+    """A Gated PixelCNN of levels without an order, such as codes: each enters by a learned embedding.
 
-    def __init__(self, spec: DataSpec, width: int, layers: int, dropout: float) -> None:
-        super().__init__(spec, width, layers, kernel=5, inner_kernel=3, dropout=dropout, per_value=width)
-        self.embedding = nn.Embedding(spec.grid_levels, width)
+    Attributes:
+        width: channels of each stack, and numbers of an embedding.
+        layers: gated layers.
+        dropout: share of the features dropped in training.
+    """
 
-    def enter(self, x: Tensor) -> Tensor:
-        """Indices (N, 1, ...) -> (N, width, ...)"""
-        return self.embedding(x[:, 0].long()).movedim(-1, 1)
+    width: int = 32
+    layers: int = 4
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        within(1, width=self.width, layers=self.layers)
+        share(dropout=self.dropout)
+
+    def build(self, spec: DataSpec) -> PixelNetwork:
+        return GatedStacks(spec, self.width, self.layers, 5, 3, self.dropout, embedding=self.width)
 
 
 class CodePrior(nn.Module):
@@ -40,7 +53,7 @@ class CodePrior(nn.Module):
         sizes: (h, w) of each grid, of which each divides the next.
         codes: levels of every grid.
         fields: of the condition.
-        width, layers, dropout: of each Gated PixelCNN.
+        network: of each chain.
     """
 
     def __init__(
@@ -48,9 +61,7 @@ class CodePrior(nn.Module):
         sizes: Sequence[tuple[int, int]],
         codes: int,
         fields: Mapping[str, Field],
-        width: int,
-        layers: int,
-        dropout: float,
+        network: PixelPart,
     ) -> None:
         super().__init__()
         self.sizes, grids = list(sizes), {f"codes {height}x{across}": (height, across) for height, across in sizes}
@@ -58,17 +69,17 @@ class CodePrior(nn.Module):
         for g, size in enumerate(sizes):
             coarser = {name: LabelMap(codes, grids[name]) for name in self.names[:g]}
             spec = DataSpec(Levels((1, *size), codes), {**fields, **coarser})
-            self.grids.append(CodePixelCNN(spec, width, layers, dropout))
+            self.grids.append(Raster(spec, network))
 
     @property
-    def networks(self) -> list[CodePixelCNN]:
-        return cast(list[CodePixelCNN], list(self.grids))
+    def chains(self) -> list[Raster]:
+        return cast(list[Raster], list(self.grids))
 
     def log_prob_each(self, indices: Sequence[Tensor], condition: Condition) -> list[Tensor]:
         """log p of every grid, (N,) nats, given the coarser ones; indices (N, h, w) each."""
         return [
-            net.log_prob(own[:, None], self._with_coarser(indices[:i], condition))
-            for i, (net, own) in enumerate(zip(self.networks, indices, strict=True))
+            chain.log_prob(own[:, None], self._with_coarser(indices[:i], condition))
+            for i, (chain, own) in enumerate(zip(self.chains, indices, strict=True))
         ]
 
     def sample(
@@ -76,8 +87,8 @@ class CodePrior(nn.Module):
     ) -> list[Tensor]:
         """Indices of all grids, (n, h, w) each."""
         drawn: list[Tensor] = []
-        for net in self.networks:
-            drawn.append(net.sample(n, self._with_coarser(drawn, condition), temperature, generator, sampler)[:, 0])
+        for chain in self.chains:
+            drawn.append(chain.sample(n, self._with_coarser(drawn, condition), temperature, generator, sampler)[:, 0])
         return drawn
 
     def _with_coarser(self, coarser: Sequence[Tensor], condition: Condition) -> Condition:

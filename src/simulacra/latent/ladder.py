@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from simulacra import whole
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Ancestral, DiagonalGaussian, Distribution, kl_divergence
@@ -29,8 +28,8 @@ from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.ladder_network import BottomUp, Size, TopDown, grids_of
 from simulacra.latent.likelihoods import Likelihood, default_likelihood
-from simulacra.latent.objectives import warm_up
-from simulacra.parts import part, within
+from simulacra.latent.objectives import ELBO, Objective
+from simulacra.parts import part
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
 
@@ -86,26 +85,25 @@ class LadderVAE(LatentVariable):
         size: small, medium or large, each with its numbers: small:width=32,layers=(1,1).
         likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
             one that suits the grid.
-        beta: weight of the KL terms in training; every bound that is reported has beta = 1.
-        kl_warmup: steps over which this weight rises from 0. Without it the upper layers stay inactive for long
+        objective: what is maximised: elbo or iwae. Without a warm-up of the KL the upper layers stay inactive for long
             (Sønderby et al. 2016, section 2.2).
-        free_bits: nats of every layer's KL that cost nothing in training (Kingma et al. 2016, eq. 15).
     """
+
+    per_coordinate = reparameterised = True  # of the codes: the KL is a sum over layers, all of them Gaussian
+    separate = False  # q and p run through the same layers
 
     def __init__(
         self,
         spec: DataSpec,
         size: Size = Small(),  # noqa: B008 (parts are immutable)
         likelihood: Likelihood | None = None,
-        beta: float = 1.0,
-        kl_warmup: int = 500,
-        free_bits: float = 0.0,
+        objective: Objective = ELBO(warmup=500),  # noqa: B008
     ) -> None:
         super().__init__(spec)
         if not spec.is_image:
             raise UsageError(f"ladder-vae is for images (C, H, W), not vectors of shape {spec.shape}; try vae")
-        within(0, beta=beta, kl_warmup=kl_warmup, free_bits=free_bits)
-        self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
+        objective.check(self)
+        self.objective = objective
         self.likelihood = (likelihood or default_likelihood(spec)).build(spec)
         patch, grids = grids_of(spec.shape, size)
         self.encoder = BottomUp(spec.shape[0], patch, size, grids, spec.condition)
@@ -143,16 +141,15 @@ class LadderVAE(LatentVariable):
         raw = self.decoder(len(z), None, condition, lambda p, _: _from_code(p, next(codes).view_as(p.mean)))
         return self._output(raw)
 
-    def elbo(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
-        """E_q[log p(x|z)] - Σ_l KL_l, (N,) nats, from one draw of all layers; each KL in closed form given the draw."""
-        reconstruction, kl = self._terms(x, condition)
-        return reconstruction - kl.sum(0)
-
     def kl_by_layer(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """KL(q(z_l | z_<l, x) || p(z_l | z_<l)) at a draw of the layers before, (layers, N) nats, from the top down."""
-        return self._terms(x, condition)[1]
+        return self.elbo_terms(x, condition)[1].t()
 
-    def _terms(self, x: Tensor, condition: ConditionLike | None) -> tuple[Tensor, Tensor]:
+    def elbo_terms(
+        self, x: Tensor, condition: ConditionLike | None = None, relaxed: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """log p(x|z), (N,), and the KL of each layer in closed form given the layers before, (N, layers), nats, from
+        one draw of all layers."""
         condition, kl = self.conditioned(condition, len(x)), []
 
         def choose(p: DiagonalGaussian, q: DiagonalGaussian) -> Tensor:
@@ -161,7 +158,7 @@ class LadderVAE(LatentVariable):
             return z
 
         raw = self.decoder(len(x), self._features(x, condition), condition, choose)
-        return self._output(raw).log_prob(x), torch.stack(kl)
+        return self._output(raw).log_prob(x), torch.stack(kl, dim=1)
 
     def log_weights_of(self, q: Distribution, x: Tensor, condition: Condition) -> Tensor:
         """log p(x, z_k) - log q(z_k|x) of fresh draws, (K, N) nats: one top-down pass computes p and q."""
@@ -184,11 +181,7 @@ class LadderVAE(LatentVariable):
         return [Phase(self, self.loss)]
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
-        reconstruction, kl = self._terms(turn.x, turn.condition)
-        each = whole.mean(kl.mean(1)) if self.free_bits else kl.mean(1)
-        costly = each.clamp(min=self.free_bits).sum()
-        warmth = warm_up(turn.step, self.kl_warmup)
-        return {"reconstruction": -reconstruction.mean(), "kl": self.beta * warmth * costly}
+        return self.objective.terms(self, turn)
 
 
 def _in_units_of(p: DiagonalGaussian, q: DiagonalGaussian) -> DiagonalGaussian:

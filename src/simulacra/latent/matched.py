@@ -18,17 +18,20 @@ from torch import Tensor
 
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
-from simulacra.directed import DirectedModel
+from simulacra.directed import ancestral
 from simulacra.distributions import Distribution, PointMass, at_least_float32
 from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel
 from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.sampled_priors import MODES, SampledPrior
+from simulacra.model import Model
 from simulacra.networks import Decoder, Encoder, Network
 
 
-class MatchedCodes(DirectedModel):
+class MatchedCodes(Model):
     """Abstract; the phases of a subclass minimise D(q, p)."""
+
+    sample = ancestral
 
     def __init__(
         self, spec: DataSpec, latent: int, network: Network, likelihood: Likelihood | None, prior: SampledPrior

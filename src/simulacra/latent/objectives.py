@@ -1,6 +1,7 @@
 r"""What a variational autoencoder maximises. An objective returns named terms, means over items, to be minimised.
 
 ELBO    E_q[log p(x|z)] - β KL(q||p); β != 1, the warm-up of the KL and free bits change training and never a score.
+        Free bits are counted on the parts that the KL has: the coordinates of a code, the layers of a ladder.
 IWAE    log 1/K Σ_k w_k, with gradients through the draws (Burda et al. 2016, section 3).
 DReG    the same bound; the encoder's gradient is E[Σ_k w̃_k² ∂log w_k/∂z_k ∂z_k/∂φ] with w̃ the normalised weights,
         whose variance does not grow with K (Tucker et al. 2019, "Doubly Reparameterized Gradient Estimators").
@@ -15,12 +16,24 @@ import torch
 from torch import Tensor
 
 from simulacra import whole
-from simulacra.distributions import Distribution, kl_divergence, kl_each
 from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
-from simulacra.latent.priors import CodePrior
 from simulacra.parts import called, kind, part, within
 from simulacra.turns import Turn
+
+
+class Codes(Protocol):
+    """What an objective needs to know of q(z|x) and p(z).
+
+    Attributes:
+        per_coordinate: whether their KL is a sum of parts in closed form.
+        reparameterised: whether unrelaxed draws of q have gradients.
+        separate: whether q has no parameters but those that the encoder returns for each item.
+    """
+
+    per_coordinate: bool
+    reparameterised: bool
+    separate: bool
 
 
 @kind("objective")
@@ -31,8 +44,8 @@ class Objective(Protocol):
         """Named scalars whose sum is minimised."""
         ...
 
-    def check(self, prior: CodePrior) -> None:
-        """Raise UsageError, with the reason, for a prior for which it is not defined."""
+    def check(self, codes: Codes) -> None:
+        """Raise UsageError, with the reason, for codes for which it is not defined."""
         ...
 
 
@@ -48,8 +61,9 @@ class ELBO:
     Attributes:
         beta: weight of the KL; every bound that is reported has beta = 1.
         warmup: steps over which this weight rises from 0.
-        free_bits: nats of every coordinate's KL, on average over the batch, that cost nothing (Kingma et al. 2016,
-            "Improved Variational Inference with Inverse Autoregressive Flow", eq. 15).
+        free_bits: nats of every part of the KL, on average over the batch, that cost nothing: of a coordinate's, or of
+            a layer's of ladder-vae (Kingma et al. 2016, "Improved Variational Inference with Inverse Autoregressive
+            Flow", eq. 15).
     """
 
     beta: float = 1.0
@@ -59,40 +73,40 @@ class ELBO:
     def __post_init__(self) -> None:
         within(0, beta=self.beta, warmup=self.warmup, free_bits=self.free_bits)
 
-    def check(self, prior: CodePrior) -> None:
-        if self.free_bits and not prior.per_coordinate:
+    def check(self, codes: Codes) -> None:
+        if self.free_bits and not codes.per_coordinate:
             raise UsageError("free bits are counted per coordinate, but a mixture gives one KL for the whole code")
 
     def terms(self, model: LatentVariable, turn: Turn) -> dict[str, Tensor]:
-        q = model.encode(turn.x, turn.condition)
-        z = q.reparameterised()
-        reconstruction = model.decode(z, turn.condition).log_prob(turn.x).mean()
-        kl = self._kl(q, model.prior(len(turn), turn.condition), z)
-        return {"reconstruction": -reconstruction, "kl": self.beta * warm_up(turn.step, self.warmup) * kl}
-
-    def _kl(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        if not self.free_bits:
-            return kl_divergence(q, p, z).mean()
-        each = kl_each(q, p)
-        assert each is not None
-        return whole.mean(each.mean(0)).clamp(min=self.free_bits).sum()
+        reconstruction, parts = model.elbo_terms(turn.x, turn.condition, relaxed=True)
+        each = whole.mean(parts.mean(0)) if self.free_bits else parts.flatten(1).sum(1).mean()
+        costly = each.clamp(min=self.free_bits).sum() if self.free_bits else each
+        kl = self.beta * warm_up(turn.step, self.warmup) * costly
+        return {"reconstruction": -reconstruction.mean(), "kl": kl}
 
 
 class _Weighted:
     """What the importance-weighted objectives have in common."""
 
     draws: int
+    detaches = False  # whether the parameters of q are detached, and not those of p
 
     def __post_init__(self) -> None:
         if self.draws < 2:
             name = called(self)[1]
             raise UsageError(f"objective {name!r} needs draws >= 2, not {self.draws}; with one draw it is the ELBO")
 
-    def check(self, prior: CodePrior) -> None:
-        if not prior.reparameterised:
+    def check(self, codes: Codes) -> None:
+        name = called(self)[1]
+        if not codes.reparameterised:
             raise UsageError(
-                f"objective {called(self)[1]!r} needs gradients through unrelaxed draws, and discrete codes have only "
+                f"objective {name!r} needs gradients through unrelaxed draws, and discrete codes have only "
                 "relaxed ones, with which it is no bound; use --objective elbo"
+            )
+        if self.detaches and not codes.separate:
+            raise UsageError(
+                f"objective {name!r} needs a q(z|x) that shares no layer with p(z), and here both run through the same "
+                "ones; use --objective iwae"
             )
 
 
@@ -108,7 +122,7 @@ class IWAE(_Weighted):
 
     def terms(self, model: LatentVariable, turn: Turn) -> dict[str, Tensor]:
         q = model.encode(turn.x, turn.condition).repeat(self.draws)
-        log_w = model.log_weights_at(q.reparameterised(), q, turn.x, turn.condition)
+        log_w = model.log_weights_of(q, turn.x, turn.condition)
         return {"iwae": (math.log(self.draws) - torch.logsumexp(log_w, dim=0)).mean()}
 
 
@@ -121,6 +135,7 @@ class DReG(_Weighted):
     """
 
     draws: int = 5
+    detaches = True
 
     def terms(self, model: LatentVariable, turn: Turn) -> dict[str, Tensor]:
         q = model.encode(turn.x, turn.condition).repeat(self.draws)

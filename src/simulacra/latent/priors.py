@@ -48,8 +48,9 @@ class CodePrior(nn.Module):
 
     parameters_each = 2
     pseudo_input_count = 0  # pseudo-inputs that the encoder reads whenever the prior is evaluated
-    per_coordinate = True  # whether the KL is a sum over the coordinates of a code
-    reparameterised = True  # whether unrelaxed draws of a posterior have gradients
+    per_coordinate = True  # these three are what an objective needs to know: see `objectives.Codes`
+    reparameterised = True
+    separate = True
 
     def __init__(self, latent: int) -> None:
         super().__init__()
@@ -61,15 +62,20 @@ class CodePrior(nn.Module):
 
     @abstractmethod
     def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
-        """p(z) of n items, on the device and in the precision of `like`; only a VampPrior needs `ask`."""
+        """p(z) of n items, on the device and in the precision of `like`; only a VampPrior needs `encode`."""
+
+
+def gaussian(raw: Tensor) -> DiagonalGaussian:
+    """Means and bounded log scales, (..., 2) -> N(mean, σ²)"""
+    mean, log_scale = raw.unbind(-1)
+    return DiagonalGaussian(mean, log_scale.clamp(-LOG_SCALE, LOG_SCALE))
 
 
 class UnitGaussian(CodePrior):
     """N(0, I)"""
 
     def posterior(self, raw: Tensor) -> DiagonalGaussian:
-        mean, log_scale = raw.unbind(-1)
-        return DiagonalGaussian(mean, log_scale.clamp(-LOG_SCALE, LOG_SCALE))
+        return gaussian(raw)
 
     def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         return DiagonalGaussian.standard(n, self.latent, like=like)
@@ -121,7 +127,7 @@ class UniformCategories(CodePrior):
         return OneHotCode(like.new_zeros(n, self.latent, self.parameters_each), self.relaxation)
 
 
-class LearnedMixture(UnitGaussian):
+class LearnedMixture(CodePrior):
     """Σ_k w_k N(μ_k, diag σ_k²), all of it learned."""
 
     per_coordinate = False
@@ -132,11 +138,14 @@ class LearnedMixture(UnitGaussian):
         self.means = nn.Parameter(torch.randn(components, latent))
         self.log_scales = nn.Parameter(torch.zeros(components, latent))
 
+    def posterior(self, raw: Tensor) -> DiagonalGaussian:
+        return gaussian(raw)
+
     def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         return GaussianMixture(n, self.weights, self.means, self.log_scales)
 
 
-class MeanPosterior(UnitGaussian):
+class MeanPosterior(CodePrior):
     r"""1/K Σ_k q(z|u_k), over K learned pseudo-inputs u_k, which lie in [-1, 1] like x."""
 
     per_coordinate = False
@@ -145,6 +154,9 @@ class MeanPosterior(UnitGaussian):
         super().__init__(latent)
         self.pseudo_input_count = components
         self.pseudo_inputs = nn.Parameter(torch.randn(components, *spec.shape) * 0.5 - 1)  # mostly dark, as images are
+
+    def posterior(self, raw: Tensor) -> DiagonalGaussian:
+        return gaussian(raw)
 
     def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         q = encode(self.pseudo_inputs.tanh())

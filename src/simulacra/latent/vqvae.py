@@ -22,12 +22,12 @@ from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import NotSupported, UsageError
 from simulacra.fields import MOST_LEVELS, Field
-from simulacra.latent.bound import LatentVariable
 from simulacra.latent.code_grids import CodeGrids, is_large
-from simulacra.latent.codeprior import CodePrior
+from simulacra.latent.codeprior import CodePixelCNN, CodePrior
 from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.quantise import CodeUse, code_use
-from simulacra.parts import kind, part, share, within
+from simulacra.model import Model
+from simulacra.parts import kind, part
 from simulacra.registry import register, variant
 from simulacra.turns import Phase, Turn
 
@@ -59,12 +59,8 @@ class GridPixelCNN:
     layers: int = 4
     dropout: float = 0.2
 
-    def __post_init__(self) -> None:
-        within(1, width=self.width, layers=self.layers)
-        share(dropout=self.dropout)
-
     def build(self, sizes: Sequence[tuple[int, int]], codes: int, fields: Mapping[str, Field]) -> CodePrior:
-        return CodePrior(sizes, codes, fields, self.width, self.layers, self.dropout)
+        return CodePrior(sizes, codes, fields, CodePixelCNN(self.width, self.layers, self.dropout))
 
 
 @register(
@@ -72,7 +68,7 @@ class GridPixelCNN:
     paper="van den Oord et al. 2017, Neural Discrete Representation Learning",
     defaults=TRAINING,
 )
-class VQVAE(LatentVariable):
+class VQVAE(Model):
     r"""log p(x|c) >= log p(x | k(x)) + Σ_g log p(k_g(x) | k_<g(x), c): grids of codes k, with learned priors.
 
     The finest grid has a quarter of the sides of an image, or half of those of an image of less than 16 pixels; every

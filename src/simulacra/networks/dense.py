@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -16,17 +17,24 @@ from simulacra.parts import part, share, within
 
 
 class Perceptron(nn.Module):
-    """inputs -> hidden (ReLU, the condition added to the first of `layers`) -> outputs"""
+    """inputs -> hidden (ReLU, the condition added to the first of `layers`) -> numbers of a shape, (N, *shape)"""
 
     def __init__(
-        self, inputs: int, hidden: int, layers: int, outputs: int, fields: Mapping[str, Field], dropout: float = 0.0
+        self,
+        inputs: int,
+        hidden: int,
+        layers: int,
+        shape: Sequence[int],
+        fields: Mapping[str, Field],
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.shape = tuple(shape)
         self.first = nn.Linear(inputs, hidden)
         self.condition = AddCondition(fields, hidden)
         self.dropout = nn.Dropout(dropout)
         self.inner = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
-        self.last = nn.Linear(hidden, outputs)
+        self.last = nn.Linear(hidden, math.prod(shape))
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
         return self.with_condition(self.without_condition(x), condition)
@@ -39,26 +47,7 @@ class Perceptron(nn.Module):
         h = self.dropout(torch.relu(self.condition(h, condition)))
         for layer in self.inner:
             h = self.dropout(torch.relu(layer(h)))
-        return self.last(h)
-
-
-class PerceptronDecoder(Perceptron):
-    """inputs -> (N, *shape, parameters)"""
-
-    def __init__(
-        self,
-        inputs: int,
-        hidden: int,
-        layers: int,
-        shape: Sequence[int],
-        fields: Mapping[str, Field],
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(inputs, hidden, layers, torch.Size(shape).numel(), fields, dropout)
-        self.shape = tuple(shape)
-
-    def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        return super().forward(x, condition).unflatten(1, self.shape)
+        return self.last(h).unflatten(1, self.shape)
 
 
 @part("network", "dense")
@@ -80,8 +69,8 @@ class Dense(Network):
         share(dropout=self.dropout)
 
     def encoder(self, spec: DataSpec, outputs: int) -> nn.Module:
-        return Perceptron(spec.dims, self.hidden, self.layers, outputs, spec.condition, self.dropout)
+        return Perceptron(spec.dims, self.hidden, self.layers, (outputs,), spec.condition, self.dropout)
 
     def decoder(self, spec: DataSpec, inputs: int, parameters: int) -> nn.Module:
         shape = (*spec.shape, parameters)
-        return PerceptronDecoder(inputs, self.hidden, self.layers, shape, spec.condition, self.dropout)
+        return Perceptron(inputs, self.hidden, self.layers, shape, spec.condition, self.dropout)

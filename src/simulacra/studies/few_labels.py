@@ -37,7 +37,7 @@ from simulacra.networks import Dense
 from simulacra.randomness import seed_everything
 from simulacra.studies.supervised import Supervised
 from simulacra.training.batches import Batches
-from simulacra.training.loop import Loop
+from simulacra.training.loop import Draws, Loop
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
 from simulacra.turns import Items
@@ -150,16 +150,16 @@ def _m1_m2(encoded: Encoded, task: FewLabelTask) -> np.ndarray:
     return mistakes(_trained(encoded, model, batches, task, OF_CODES), replace(encoded.data.test, x=codes))
 
 
-class CodeBatches(Batches):
+class CodeBatches:
     """Batches with a fresh draw of each item's standardised code in place of the item."""
 
     def __init__(self, encoded: Encoded, split: Split, seed: int) -> None:
-        super().__init__(split, encoded.spec, GENERATIVE["batch"], seed, encoded.where)
-        self.model = encoded.model
-        self.centre, self.unit = (torch.from_numpy(values).to(self.device) for values in encoded.units["z"])
+        self.batches = Batches(split, encoded.spec, GENERATIVE["batch"], seed, encoded.where)
+        self.model, self.seed = encoded.model, seed
+        self.centre, self.unit = (torch.from_numpy(values).to(encoded.where.device) for values in encoded.units["z"])
 
     def __getitem__(self, draw: int) -> Items:
-        x, condition = super().__getitem__(draw)
+        x, condition = self.batches[draw]
         seed_everything(self.seed, "codes", draw)
         assert isinstance(self.model, Encoder)
         with evaluating(self.model):
@@ -176,7 +176,7 @@ def _supervised(encoded: Encoded, task: FewLabelTask, encoder: Model) -> np.ndar
     return mistakes(_trained(encoded, Supervised(encoded.spec, encoder), batches, task, options), encoded.data.test)
 
 
-def _trained(encoded: Encoded, model: Model, batches: Batches, task: FewLabelTask, options: dict[str, Any]) -> Model:
+def _trained(encoded: Encoded, model: Model, batches: Draws, task: FewLabelTask, options: dict[str, Any]) -> Model:
     """The averaged weights after all steps, with a learning rate that falls to zero."""
     training = Options(steps=task.steps, seed=task.seed, schedule="cosine", warmup=0, **options)
     loop = Loop(model, training, encoded.where)
