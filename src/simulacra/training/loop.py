@@ -57,7 +57,7 @@ class Loop:
         self.players = players(self.phases)
         self.optimisers = [self._adam(player) for player in self.players]
         self._parameters = list(model.parameters())  # to walk over the modules for them would take a part of a step
-        self._moved = [list(self._player(number).parameters()) for number in range(len(self.phases))]
+        self._moved = [dict.fromkeys(self._player(number).parameters()) for number in range(len(self.phases))]
         self.averaged = AveragedModel(model, options.ema)
         self.guard = Guard(self.phases, options.skip, runtime.device)
         self.steps = 0
