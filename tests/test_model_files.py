@@ -538,7 +538,7 @@ def test_a_full_disk_leaves_the_old_model(folder, monkeypatch):
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("simulacra.weights.os.fsync", full)
+    monkeypatch.setattr("simulacra.files.os.fsync", full)
     with pytest.raises(WriteError, match=r"No space left on device.*untouched"):
         save(VAE(SPEC, latent=3, network=SMALL), folder, card="another card")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

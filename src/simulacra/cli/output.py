@@ -11,9 +11,8 @@ from PIL import Image
 from simulacra.data import DataSpec
 from simulacra.data.arrays import description
 from simulacra.errors import UsageError
-from simulacra.files import write_arrays
+from simulacra.files import write_arrays, write_atomically
 from simulacra.pictures import has_picture, pixels, png, rows_picture, save_image, save_picture
-from simulacra.weights import write_atomically
 
 
 def write_items(

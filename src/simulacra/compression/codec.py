@@ -25,8 +25,8 @@ from simulacra.compression.contents import classes_of
 from simulacra.compression.walk import ByChain, reproducibly
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import DataError, NotSupported, UsageError
+from simulacra.files import write_atomically
 from simulacra.model import Model, as_model, evaluating
-from simulacra.weights import write_atomically
 
 BATCH = 256  # items that are coded together; a power of two
 

@@ -20,9 +20,8 @@ from simulacra.data import Dataset, DataSpec, as_dataset, names
 from simulacra.data.idx import idx_batches, is_idx, labels_beside
 from simulacra.data.images import SUFFIXES
 from simulacra.errors import UsageError
-from simulacra.files import write_arrays
+from simulacra.files import write_arrays, write_atomically
 from simulacra.model import Model, as_model
-from simulacra.weights import write_atomically
 
 
 @dataclass(frozen=True)

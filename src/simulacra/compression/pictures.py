@@ -21,8 +21,8 @@ from simulacra.data.folder import files_below, is_image
 from simulacra.data.images import SUFFIXES, read_extras, read_pixels
 from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError, UsageError, WriteError
+from simulacra.files import fsync_folder, write_atomically
 from simulacra.pictures import png
-from simulacra.weights import fsync_folder, write_atomically
 
 BRIGHTEST = 255
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from simulacra.data import Dataset
-from simulacra.errors import SimulacraError, TrainingError, UsageError, WriteError
+from simulacra.errors import ModelFileError, SimulacraError, TrainingError, UsageError, WriteError
 from simulacra.model import Model, load, write
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
@@ -23,7 +23,7 @@ from simulacra.training.observers import LOGGED_EVERY, MetricsLog, Moment, Obser
 from simulacra.training.onepass import OnePass
 from simulacra.training.plan import Plan, make_plan
 from simulacra.training.prefetch import Prefetched
-from simulacra.training.run import refuse_if_different
+from simulacra.training.run import refuse_if_different, threads_of
 from simulacra.training.runtime import Runtime, StopSignal, runtime
 
 READ_EVERY = 1.0  # seconds after which the figures of a step are read for whoever looks
@@ -63,16 +63,18 @@ def carry_out(plan: Plan, judge: Judge | None = None, observers: Sequence[Observ
         record = plan.folder.record() if where.leads else None
         if record is not None:
             refuse_if_different(plan.folder.path, {key: record.get(key) for key in plan.record}, plan.record)
-            torch.set_num_threads(
-                record.get("threads", torch.get_num_threads())
-            )  # the same sums in the same order: resuming is bitwise
+            if (threads := threads_of(plan.folder.path, record)) is not None:
+                torch.set_num_threads(threads)  # the same sums in the same order: resuming is bitwise
         run = _Run(plan, where, stop, judge, observers if where.leads else ())
         try:
             run.open(record)
             run.train()
-            return run.finish()
+            model = run.finish()
         except (OSError, WriteError) as error:
             raise TrainingError(f"training in {plan.folder.path} stopped: {error}; its checkpoints are kept") from error
+        if stop.received is not None:  # too late to stop anything, but whoever sent it waits for the exit code
+            raise Interrupted(stop.received, f"the run in {plan.folder.path} is finished, and was when the signal came")
+        return model
 
 
 class _Run:
@@ -107,10 +109,7 @@ class _Run:
         found = checkpoint.newest(self.folder.checkpoints, self.loop.tensors())
         self.where.wait()  # every rank has read before the first one writes
         if found is not None:
-            state, tensors = found
-            self.loop.restore(state["steps"], tensors)
-            self.best = state["best"] and Verdict(**state["best"])
-            self.best_step, self.waited, self.seconds = state["best_step"], state["waited"], state["seconds"]
+            self._restore(found)
         self.at = self._moment(self._done(), None)
         if self.where.leads:
             self._announce(resumed=found is not None, record=record)
@@ -122,6 +121,22 @@ class _Run:
             if found is None:
                 self._save_checkpoint()
         self.where.wait()
+
+    def _restore(self, found: checkpoint.Found) -> None:
+        """Raises ModelFileError for a state that no run has written."""
+        state = found.state
+        try:
+            self.best = state["best"] and Verdict(**state["best"])
+            self.best_step, self.waited, self.seconds = state["best_step"], state["waited"], float(state["seconds"])
+            self.loop.restore(state["steps"], found.tensors)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ModelFileError(
+                f"the newest checkpoint in {self.folder.checkpoints} has a malformed state.json: {error!r}; remove it "
+                "to go on from the one before it"
+            ) from error
+        if found.damage is not None and self.where.leads:
+            line = f"the newest checkpoint is damaged ({found.damage}); going on from the one before it"
+            self._notify(lambda observer: observer.said(line))
 
     def _announce(self, resumed: bool, record: dict[str, Any] | None) -> None:
         """Say what is about to happen, on the leading rank.
