@@ -31,7 +31,7 @@ _TEMPORARY = re.compile(r"\.simulacra-[0-9a-f]{16}\.tmp")
 # Reading
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> io.BufferedReader:
     """A regular file, opened for reading; raises OSError for a folder, a pipe, a device, and does not wait for them."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
@@ -52,16 +52,20 @@ def size_of(file: IO[bytes]) -> int:
 def read_regular(path: Path, most: int) -> bytes:
     """All of a regular file of at most `most` bytes; raises OSError for a larger one, as `open_regular` does."""
     with open_regular(path) as file:
-        if size_of(file) > most:
-            raise OSError(errno.EFBIG, f"it has {size_of(file):,} bytes, and {most:,} are the limit", str(path))
-        return file.read(most)
+        if (size := size_of(file)) > most:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, and {most:,} are the limit", str(path))
+        return file.read(size)  # as many bytes are set aside as are asked for
 
 
-def parse_json(content: bytes) -> Any:
-    """What JSON says; raises ValueError, too, for a name given twice, half a character, and nesting without end."""
+def parse_json(content: bytes, halves: bool = False) -> Any:
+    """What JSON says; raises ValueError, too, for a name given twice, half a character, and nesting without end.
+
+    halves: these ("\\ud800") are let through: names of files hold in them the bytes that are no UTF-8.
+    """
     try:
         record = json.loads(content, object_pairs_hook=_unique_keys)
-        json.dumps(record, ensure_ascii=False).encode()  # halves of characters ("\ud800") are no text
+        if not halves:
+            json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("a text in it holds half a character") from None
     except RecursionError:

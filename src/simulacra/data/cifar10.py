@@ -20,7 +20,7 @@ import numpy as np
 from simulacra.data.dataset import Card
 from simulacra.data.fetch import Remote, download, find, places
 from simulacra.data.labels import as_labels
-from simulacra.data.npy import NpyArray
+from simulacra.data.npy import NpyArray, npy_array
 from simulacra.data.source import Batch, Source, reading, rows_of
 from simulacra.data.splits import Fractions
 from simulacra.data.streams import rows
@@ -116,7 +116,7 @@ def _subset_batches(part: str, images: Path, labels: Path) -> Iterator[Batch]:
         if array.shape[1:] != (32, 32, 3) or array.dtype != np.uint8:
             raise DataError(f"{images} holds {array.dtype} {array.shape}; uint8 (N, 32, 32, 3) is read")
     with reading(labels):
-        label = as_labels(NpyArray.inspect(str(labels), lambda: labels.open("rb")).read(), array.shape[0], labels)
+        label = as_labels(npy_array(labels).read(), array.shape[0], labels)
     fields, start = {"label": label}, 0
     with reading(images):
         for chunk in array.chunks():
