@@ -137,12 +137,15 @@ def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, 
             f"{name} ({header.describe()}) was made with model {header.model.hex()}, and this is model {own.hex()}; "
             "give the run that it was made with"
         )
-    if (header.shape, header.levels) != (model.spec.shape, model.spec.grid_levels):
+    if (header.shape, header.levels) != (model.spec.shape, model.spec.grid_levels) or header.batch > BATCH:
         raise DataError(
             f"{name} is malformed: it holds {header.describe()}, and its model is for {model.spec.describe()}"
         )
-    x = np.zeros((header.n, model.spec.dims), np.uint8)
-    fields = {field: np.zeros(header.n, np.int64) for field in model.spec.condition}
+    try:
+        x = np.zeros((header.n, model.spec.dims), np.uint8)
+        fields = {field: np.zeros(header.n, np.int64) for field in model.spec.condition}
+    except MemoryError:
+        raise DataError(f"{name} claims {header.describe()}, and there is no memory for so many") from None
     around = header.surroundings
     here = Surroundings.here(model.device, around.threads)
     try:

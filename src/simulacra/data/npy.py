@@ -104,7 +104,7 @@ class NpyArray:
 
 
 def npy_array(path: Path, items: bool = True) -> NpyArray:
-    """The array of an .npy file, not read yet, of `items` along a first axis; raises DataError for a file that is none, or holds objects."""
+    """The array of an .npy file, not read yet, of `items` along a first axis; raises DataError for one of objects."""
     with reading(path):
         with open_regular(path) as file:
             size = size_of(file)
@@ -121,7 +121,7 @@ def npz_keys(path: Path) -> list[str]:
 
 
 def npz_array(path: Path, key: str, items: bool = True) -> NpyArray:
-    """One array of an .npz file, not read yet, of `items` along a first axis; raises DataError for one that holds objects."""
+    """One array of an .npz file, not read yet, of `items` along a first axis; raises DataError for one of objects."""
     with reading(path):
         with _archive(path) as archive:
             size = _size_of_member(path, archive.getinfo(f"{key}.npy"))
