@@ -15,9 +15,10 @@ import torch
 from simulacra.data import Dataset
 from simulacra.errors import ModelFileError, SimulacraError, TrainingError, UsageError, WriteError
 from simulacra.model import Model, load, write
+from simulacra.parts import convert, within
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
-from simulacra.training.judge import Judge, Verdict
+from simulacra.training.judge import Judge, Verdict, verdict_of
 from simulacra.training.loop import Loop
 from simulacra.training.observers import LOGGED_EVERY, MetricsLog, Moment, Observer, Pictures
 from simulacra.training.onepass import OnePass
@@ -26,6 +27,7 @@ from simulacra.training.prefetch import Prefetched
 from simulacra.training.run import refuse_if_different, threads_of
 from simulacra.training.runtime import Runtime, StopSignal, runtime
 
+COUNTS = ("best_step", "waited")  # that a checkpoint holds beside its steps
 READ_EVERY = 1.0  # seconds after which the figures of a step are read for whoever looks
 
 
@@ -126,10 +128,12 @@ class _Run:
         """Raises ModelFileError for a state that no run has written."""
         state = found.state
         try:
-            self.best = state["best"] and Verdict(**state["best"])
-            self.best_step, self.waited, self.seconds = state["best_step"], state["waited"], float(state["seconds"])
-            self.loop.restore(state["steps"], found.tensors)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            self.best = None if state["best"] is None else verdict_of(state["best"])
+            steps, self.best_step, self.waited = (convert(int, state[key], key) for key in ("steps", *COUNTS))
+            self.seconds = convert(float, state["seconds"], "seconds")
+            within(0, steps=steps, best_step=self.best_step, waited=self.waited, seconds=self.seconds)
+            self.loop.restore(steps, found.tensors)
+        except (KeyError, TypeError, UsageError) as error:
             raise ModelFileError(
                 f"the newest checkpoint in {self.folder.checkpoints} has a malformed state.json: {error!r}; remove it "
                 "to go on from the one before it"

@@ -10,11 +10,14 @@ Training knows no metric: a judge is handed in. `simulacra.evaluation.judges` ha
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from simulacra.data import Dataset
 from simulacra.model import Model
+from simulacra.parts import convert
+from simulacra.schema import arguments
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ class Verdict:
         if self.name == "valid_bits_per_dim":
             return f"{self.value:.4f} bits/dim"
         return f"{self.name.removeprefix('valid_').replace('_', ' ')} {self.value:.4g}"
+
+
+def verdict_of(record: Mapping[str, Any]) -> Verdict:
+    """The verdict that a checkpoint holds; raises UsageError or TypeError for what is none."""
+    types = {name: argument.type for name, argument in arguments(Verdict).items()}
+    return Verdict(**{name: convert(types.get(name, object), value, name) for name, value in dict(record).items()})
 
 
 class Judge(Protocol):
