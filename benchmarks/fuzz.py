@@ -158,11 +158,24 @@ def _make_sim(arguments: dict[str, Any], name: str) -> Callable[[Path], None]:
     return make
 
 
+def _in_turn(*reads: Callable[[], object]) -> None:
+    """All of them, whatever is refused; raises the last refusal."""
+    refusals = []
+    for read in reads:
+        try:
+            read()
+        except sim.SimulacraError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[-1]
+
+
 def _read_sim(folder: Path) -> None:
-    for name in ("array.sim", "pictures.sim"):
-        out = folder / ("out.npy" if name.startswith("array") else "out")
-        with contextlib.suppress(sim.SimulacraError):
-            decompress_file(folder / "model", folder / name, out)
+    model = folder / "model"
+    _in_turn(
+        lambda: decompress_file(model, folder / "array.sim", folder / "out.npy"),
+        lambda: decompress_file(model, folder / "pictures.sim", folder / "out"),
+    )
 
 
 def _read_compressible(folder: Path) -> None:
@@ -170,9 +183,7 @@ def _read_compressible(folder: Path) -> None:
 
 
 def _read_run(folder: Path) -> None:
-    with contextlib.suppress(sim.SimulacraError):
-        sim.load(folder / "run")
-    _fit(folder, steps=5)
+    _in_turn(lambda: sim.load(folder / "run"), lambda: _fit(folder, steps=5))
 
 
 def _load(name: str, **options: Any) -> Callable[[Path], object]:

@@ -1,6 +1,7 @@
 """Files are whole or not at all, and only regular ones of a known size are read."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,18 @@ def strange(tmp_path) -> dict[str, Path]:
 def test_what_is_no_regular_file_is_not_opened_and_not_waited_for(strange, kind):
     with pytest.raises(OSError, match=r"no regular file|No such file"):
         open_regular(strange[kind])
+
+
+def test_no_more_memory_is_taken_than_a_file_has(tmp_path):
+    """A reader of Python's own sets aside what it is asked for: gigabytes, for a chunk that claims them."""
+    (tmp_path / "x").write_bytes(bytes(10**5))
+    tracemalloc.start()
+    try:
+        with open_regular(tmp_path / "x") as file:
+            assert (len(file.read(1)), len(file.read(1 << 32)), file.read(1 << 32)) == (1, 10**5 - 1, b"")
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_larger_than_it_may_be_is_not_read(tmp_path):

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import pickle
 import resource
 import shutil
@@ -16,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from small import labels
 
-from simulacra import registry
+from simulacra import registry, weights
 from simulacra.autoregressive import GatedPixelCNN
 from simulacra.data import DataSpec
 from simulacra.errors import ModelFileError, UsageError, WriteError
@@ -544,3 +545,42 @@ def test_a_full_disk_leaves_the_old_model(folder, monkeypatch):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     monkeypatch.undo()
     load(folder)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "config.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "sparse", "folder"])
+def test_what_has_no_end_is_not_read(folder, name, kind):
+    """A pipe was waited for, and of /dev/zero or a sparse terabyte all was read."""
+    path = folder / name
+    whole = path.read_bytes()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(whole)
+        os.truncate(path, 1 << 40)
+    refused(folder, names=name)
+
+
+def test_a_config_with_half_a_character_is_refused(folder):
+    edited(folder, lambda record: record["spec"]["condition"]["label"]["class"].update(names=["a", "b", "\ud800"]))
+    refused(folder, "half a character", "config.json")
+
+
+def test_weights_that_are_replaced_while_they_are_read_are_read_whole(folder, monkeypatch):
+    """The header was read from the old file and the tensors from the new one, once in a thousand loads."""
+    other = VAE(SPEC, latent=2, network=SMALL)
+    compare = weights._compare
+
+    def replaced(*given):
+        save(other, folder)
+        compare(*given)
+
+    monkeypatch.setattr(weights, "_compare", replaced)
+    before = load_file(folder / "weights.safetensors")
+    found = load(folder).state_dict()
+    assert all(torch.equal(found[name], before[name]) for name in before)

@@ -25,10 +25,23 @@ import numpy as np
 from simulacra.errors import WriteError
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+_MUCH = 1 << 16  # bytes
 _TEMPORARY = re.compile(r"\.simulacra-[0-9a-f]{16}\.tmp")
 
 
 # Reading
+
+
+class _Regular(io.BufferedReader):
+    """A reader sets aside as many bytes as it is asked for: here no more than the file still has.
+
+    Decoders ask for what a header claims, which may be gigabytes.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MUCH:
+            size = min(size, max(0, size_of(self) - self.tell()))
+        return super().read(size)
 
 
 def open_regular(path: Path) -> io.BufferedReader:
@@ -38,7 +51,7 @@ def open_regular(path: Path) -> io.BufferedReader:
         kind = stat.S_IFMT(os.fstat(handle).st_mode)
         if kind != stat.S_IFREG:
             raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'a device')}, and no regular file", str(path))
-        return os.fdopen(handle, "rb")
+        return _Regular(io.FileIO(handle, "rb"))
     except BaseException:
         os.close(handle)
         raise
@@ -54,7 +67,7 @@ def read_regular(path: Path, most: int) -> bytes:
     with open_regular(path) as file:
         if (size := size_of(file)) > most:
             raise OSError(errno.EFBIG, f"it has {size:,} bytes, and {most:,} are the limit", str(path))
-        return file.read(size)  # as many bytes are set aside as are asked for
+        return file.read(size)
 
 
 def parse_json(content: bytes, halves: bool = False) -> Any:
