@@ -44,9 +44,11 @@ from safetensors.torch import load as parse_tensors
 
 import simulacra as sim
 from simulacra import registry
+from simulacra.cli.given import values_of
 from simulacra.compression import compress_file, container, decompress_file
 from simulacra.data import DataSpec
 from simulacra.data.arrays import description
+from simulacra.exploration.masks import mask_of
 from simulacra.fields import ClassLabel, Levels
 from simulacra.files import read_regular, write_arrays
 from simulacra.weights import write_tensors
@@ -182,6 +184,27 @@ def _read_compressible(folder: Path) -> None:
     compress_file(folder / "model", folder / "in.npy", folder / "back.sim")
 
 
+def _make_values(folder: Path) -> None:
+    mask = np.eye(4, dtype=np.uint8)
+    np.save(folder / "mask.npy", mask)
+    Image.fromarray(mask * 255).save(folder / "mask.png")
+    np.save(folder / "label.npy", _labels(4))
+    np.savez(folder / "label.npz", label=_labels(4))
+
+
+def _read_values(folder: Path) -> None:
+    torch.manual_seed(0)
+    model = registry.build("vae", LABELLED, **CODES)
+    _in_turn(
+        *(lambda name=name: mask_of(str(folder / name), SPEC) for name in ("mask.npy", "mask.png")),
+        *(lambda name=name: _condition(folder / name, model) for name in ("label.npy", "label.npz")),
+    )
+
+
+def _condition(path: Path, model: sim.Model) -> object:
+    return model.conditioned(values_of([f"label={path}"], model), 4)
+
+
 def _read_run(folder: Path) -> None:
     _in_turn(lambda: sim.load(folder / "run"), lambda: _fit(folder, steps=5))
 
@@ -199,6 +222,7 @@ KINDS = {
     "described npz": Kind(_make_described, _load("x.npz")),
     "idx": Kind(_make_idx, _load("t-images-idx3-ubyte")),
     "pictures": Kind(_make_pictures, _load("set", resize=4)),
+    "masks and values": Kind(_make_values, _read_values),
     "sim of a chain": Kind(_make_sim(CHAIN, "gated-pixelcnn"), _read_sim),
     "sim with bits back": Kind(_make_sim(CODES, "vae"), _read_sim),
     "what is compressed": Kind(_make_sim(CHAIN, "gated-pixelcnn"), _read_compressible),

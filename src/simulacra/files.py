@@ -147,6 +147,7 @@ def write_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
     What `path` held before is removed, but only when all is written: whoever calls decides first whether it may go.
     Raises WriteError, with everything as it was, where that fails.
     """
+    path = Path(os.path.realpath(path))  # of a link what it leads to is replaced
     new, old = temporary_beside(path), temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from PIL import Image
 
 import simulacra.data as data
 from simulacra.cli import main
+from simulacra.data.folder import things_below
 from simulacra.data.npy import npy_array, npz_array
 from simulacra.errors import DataError
 
@@ -162,6 +163,26 @@ def test_a_folder_that_is_called_like_an_image_may_hold_a_class(tmp_path, write_
     dataset = data.load(tmp_path / "set")
     assert dataset.spec.condition["label"].names == ("a.png", "b.png")
     assert dataset.unreadable == ()
+
+
+def test_folders_called_like_images_within_each_other_are_walked_once(tmp_path):
+    (tmp_path / "/".join(["x.png"] * 60)).mkdir(parents=True)
+    assert len(things_below(tmp_path)) == 60
+
+
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, write_images, pixels, monkeypatch):
+    write_images(tmp_path / "set" / "a", pixels[:20])
+    write_images(tmp_path / "set" / "b", pixels[20:])
+    scan = os.scandir
+
+    def locked(path):
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", locked)
+    with pytest.raises(DataError, match=r"cannot list .*/b: Permission denied"):
+        data.load(tmp_path / "set")
 
 
 def sixteen_bits(path, colour=2):

@@ -110,14 +110,22 @@ def things_below(root: Path, hidden: bool = False) -> list[Path]:
     """All that lies in a folder and in the folders within it and is no folder, sorted; also what is `hidden`.
 
     Links to folders are not followed, and count as things. So do folders that are called like an image and hold none.
+    Raises DataError for a folder that cannot be listed.
     """
     found: list[Path] = []
-    for folder, subfolders, files in os.walk(root):
+    called_like: list[Path] = []
+    for folder, subfolders, files in os.walk(root, onerror=_cannot_list):
         within = [Path(folder, name) for name in subfolders if hidden or not name.startswith(".")]
         subfolders[:] = [path.name for path in within]
         found += [Path(folder, name) for name in files if hidden or not name.startswith(".")]
-        found += [path for path in within if path.is_symlink() or (claims_image(path) and not _images_below(path))]
-    return sorted(found)
+        found += [path for path in within if path.is_symlink()]
+        called_like += [path for path in within if claims_image(path) and not path.is_symlink()]
+    with_images = {parent for path in found if claims_image(path) for parent in path.parents}
+    return sorted(found + [path for path in called_like if path not in with_images])
+
+
+def _cannot_list(error: OSError) -> None:
+    raise DataError(f"cannot list {error.filename}: {error.strerror}") from error
 
 
 def _images_below(root: Path) -> list[Path]:
