@@ -10,7 +10,7 @@ import pytest
 from small import SPECS, dataset, same, saved_weights
 
 import simulacra as sim
-from simulacra.errors import ModelFileError, UsageError
+from simulacra.errors import ModelFileError, SimulacraError, UsageError
 from simulacra.training import Interrupted, Observer
 
 DATA = dataset(SPECS["grey-labelled"])
@@ -50,6 +50,22 @@ def test_temporary_files_of_a_user_stay(run, sound):
     assert (run / ".notes.tmp").read_text() == "mine"
     assert (run / ".work.tmp").is_dir()
     assert (run / "checkpoints" / ".writing-my-thesis").is_dir()
+
+
+@pytest.mark.parametrize("name", [".lock", "metrics.jsonl", "run.json"])
+def test_a_pipe_in_a_run_folder_is_not_waited_for(run, name):
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    with pytest.raises(SimulacraError, match="it is a pipe, and no regular file"):
+        fit(run, steps=6)
+
+
+def test_a_lock_that_leads_elsewhere_changes_nothing_there(run, sound, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (run / ".lock").unlink()
+    (run / ".lock").symlink_to(tmp_path / "mine")
+    continues(run, sound)
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 LINES = [

@@ -9,12 +9,13 @@ import contextlib
 import fcntl
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from simulacra.errors import ModelFileError, TrainingError, UsageError
-from simulacra.files import is_temporary, parse_json, read_regular, sweep, write_atomically
+from simulacra.files import is_temporary, open_regular, parse_json, read_regular, sweep, write_atomically
 from simulacra.weights import read_json
 
 MAX_LOG = 1 << 30  # bytes of metrics.jsonl
@@ -60,7 +61,7 @@ class RunFolder:
         self._refuse_if_foreign()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = (self.path / ".lock").open("w")
+            handle = _lock_file(self.path / ".lock")
         except OSError as error:
             raise UsageError(
                 f"cannot use {self.path} as a run folder: {error.strerror}; choose another with --out"
@@ -79,6 +80,13 @@ class RunFolder:
         ours = not self.path.is_dir() or (self.path / "run.json").exists()
         if not ours and any(item.name != ".lock" and not is_temporary(item) for item in self.path.iterdir()):
             raise UsageError(f"{self.path} holds other files and no run; choose an empty folder with --out")
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    """A regular file that is made where there is none; what lies there is not changed, and a pipe is not waited for."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666))
+    open_regular(path).close()  # raises for what is none
+    return path.open("r+b")  # some file systems lock only what may be written
 
 
 def _step_of(line: bytes) -> float:
