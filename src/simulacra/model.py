@@ -48,7 +48,7 @@ class _RecordedCall(ABCMeta):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         given = registry.bound(cls, cls.__name__, args, kwargs)
         own = {name: value for name, value in given.items() if name != "spec"}
-        for wrong in _out_of_bounds(own, MAX_SIZE_ARGUMENT):  # could be trained, and never be loaded
+        for wrong in _out_of_bounds(own, MAX_SIZE_ARGUMENT, reals=False):  # could be trained, and never be loaded
             raise UsageError(f"{cls.__name__}: {wrong}")
         model = super().__call__(**given)
         model.arguments = own
@@ -345,19 +345,20 @@ def _import_first(modules: list[str]) -> str:
     return f" It was made with parts of {listed}: import these first, or add --import {listed}" if modules else ""
 
 
-def _out_of_bounds(value: Any, most: float, where: str = "", depth: int = 0) -> Iterator[str]:
-    """What is wrong with each number beyond `most`, and each word too long to be one, however deep it lies."""
+def _out_of_bounds(value: Any, most: float, where: str = "", depth: int = 0, reals: bool = True) -> Iterator[str]:
+    """What is wrong with each number beyond `most`, with `reals` not integers alone, and each word too long to be one,
+    however deep it lies."""
     if depth > MAX_DEPTH:
         yield f"parts are nested deeper than {MAX_DEPTH}"
         return
     value = {each.name: getattr(value, each.name) for each in fields(value)} if is_part(value) else value
     if isinstance(value, Mapping):
         for name, each in value.items():
-            yield from _out_of_bounds(each, most, str(name), depth + 1)
+            yield from _out_of_bounds(each, most, str(name), depth + 1, reals)
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _out_of_bounds(each, most, where, depth + 1)
+            yield from _out_of_bounds(each, most, where, depth + 1, reals)
     elif isinstance(value, str) and len(value) > MAX_WORD:
         yield f"{where!r} is a word of {len(value)} characters, and {MAX_WORD} are the limit"
-    elif isinstance(value, int | float) and not abs(value) <= most:
+    elif isinstance(value, int | float if reals else int) and not abs(value) <= most:
         yield f"{where!r} is {value!r:.40}, out of bounds{f': {most} at most' * math.isfinite(most)}"
