@@ -11,6 +11,7 @@ import simulacra
 
 HOME = Path(simulacra.__file__).parent
 BASE = [
+    "terminal",
     "errors",
     "files",
     "weights",

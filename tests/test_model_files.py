@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import pickle
 import resource
 import shutil
@@ -538,12 +539,36 @@ def test_a_full_disk_leaves_the_old_model(folder, monkeypatch):
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("simulacra.weights.os.fsync", full)
+    monkeypatch.setattr("simulacra.files.os.fsync", full)
     with pytest.raises(WriteError, match=r"No space left on device.*untouched"):
         save(VAE(SPEC, latent=3, network=SMALL), folder, card="another card")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     monkeypatch.undo()
     load(folder)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "config.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "sparse", "folder"])
+def test_what_has_no_end_is_not_read(folder, name, kind):
+    """A pipe was waited for, and of /dev/zero or a sparse terabyte all was read."""
+    path = folder / name
+    whole = path.read_bytes()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(whole)
+        os.truncate(path, 1 << 40)
+    refused(folder, names=name)
+
+
+def test_a_config_with_half_a_character_is_refused(folder):
+    edited(folder, lambda record: record["spec"]["condition"]["label"]["class"].update(names=["a", "b", "\ud800"]))
+    refused(folder, "half a character", "config.json")
 
 
 def test_a_file_may_be_replaced_while_it_is_read(tmp_path, monkeypatch):

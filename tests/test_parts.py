@@ -13,6 +13,7 @@ from small import named
 
 from simulacra import parts
 from simulacra.errors import UsageError
+from simulacra.fields import ClassLabel
 from simulacra.parts import as_part, convert, is_part, kind, kind_of, modules_of, part, share, spelled, to_json, within
 
 
@@ -425,3 +426,9 @@ def test_every_part_of_the_package_is_read_back_and_documented():
                 assert as_part(of, spelled(cls())) == as_part(of, to_json(cls())) == cls()
                 found += 1
     assert found > 25
+
+
+def test_half_a_character_is_no_word():
+    """It would be written to a config.json that nothing reads again."""
+    with pytest.raises(UsageError, match="half a character"):
+        ClassLabel(2, ("a", "\ud800"))

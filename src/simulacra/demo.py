@@ -17,11 +17,11 @@ from simulacra.capabilities import Encoder
 from simulacra.data import Dataset
 from simulacra.evaluation import Evaluation
 from simulacra.evaluation.report import Chapter, write_report
+from simulacra.files import write_atomically
 from simulacra.model import Model
 from simulacra.pictures import beside, picture, png
 from simulacra.randomness import some_of
 from simulacra.training import Observer
-from simulacra.weights import write_atomically
 
 MODELS = ("gated-pixelcnn", "vae", "dcgan")
 SHOWN = 64

@@ -5,11 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from simulacra.terminal import printable
+
 
 class SimulacraError(Exception):
     """A failure whose message has one or two lines; the command line prints them and exits with `exit_code`."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class UsageError(SimulacraError, ValueError):

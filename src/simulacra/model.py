@@ -16,6 +16,7 @@ import threading
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,8 +29,9 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean
 from simulacra.fields import ClassLabel
+from simulacra.files import write_atomically
 from simulacra.parts import UnknownPart, is_part, modules_of, to_json
-from simulacra.weights import read_json, read_tensors, tensors_in, write_atomically, write_tensors
+from simulacra.weights import json_bytes, json_object, read_tensors, tensors_in, write_tensors
 
 if TYPE_CHECKING:
     from simulacra.turns import Phase
@@ -45,8 +47,11 @@ class _RecordedCall(ABCMeta):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         given = registry.bound(cls, cls.__name__, args, kwargs)
+        own = {name: value for name, value in given.items() if name != "spec"}
+        for wrong in _out_of_bounds(own, MAX_SIZE_ARGUMENT, reals=False):  # could be trained, and never be loaded
+            raise UsageError(f"{cls.__name__}: {wrong}")
         model = super().__call__(**given)
-        model.arguments = {name: value for name, value in given.items() if name != "spec"}
+        model.arguments = own
         return model
 
 
@@ -185,11 +190,11 @@ def write(model: Model, folder: Path, card: str | None) -> None:
     """`save` without its refusal, for whoever has checked once and writes many times."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.dumps(model.config(), indent=2).encode()
-    if not (folder / "config.json").exists() or (folder / "config.json").read_bytes() != config:
+    if not (folder / "config.json").is_file() or (folder / "config.json").read_bytes() != config:
         write_atomically(folder / "config.json", config)
     write_tensors(folder / "weights.safetensors", model.state_dict(), {"config": hashlib.sha256(config).hexdigest()})
     if card is not None:
-        write_atomically(folder / "card.md", card.encode())
+        write_atomically(folder / "card.md", card.encode(errors="backslashreplace"))
 
 
 def load(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Model:
@@ -199,8 +204,8 @@ def load(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Mod
     types that the config implies, be finite and match their checksum. Raises ModelFileError with what is wrong.
     """
     folder = model_folder(Path(run))
-    migrated = migrations.newest(read_json(folder / "config.json"), folder / "config.json")
-    content = (folder / "config.json").read_bytes()
+    content = json_bytes(folder / "config.json")
+    migrated = migrations.newest(json_object(folder / "config.json", content), folder / "config.json")
     # Shapes without memory, and no more of them than the file has: a config cannot ask for what the weights lack.
     with torch.device("meta"), _as_many_as(folder / "weights.safetensors"):
         expected = _construct(migrated.record, folder / "config.json").state_dict()
@@ -320,8 +325,8 @@ def _construct(record: dict[str, Any], path: Path) -> Model:
     ((name, arguments),) = recipe.items()
     if not isinstance(arguments, dict):
         raise ModelFileError(f"{path}: the arguments of {name!r} are malformed")
-    _check_sizes(record, path, math.inf)
-    _check_sizes(arguments, path, MAX_SIZE_ARGUMENT)
+    for wrong in (*_out_of_bounds(record, math.inf), *_out_of_bounds(arguments, MAX_SIZE_ARGUMENT)):
+        raise ModelFileError(f"{path}: {wrong}")
     try:
         model = registry.build(name, DataSpec.from_json(record["spec"]), **arguments)
     except ModelFileError:
@@ -340,17 +345,20 @@ def _import_first(modules: list[str]) -> str:
     return f" It was made with parts of {listed}: import these first, or add --import {listed}" if modules else ""
 
 
-def _check_sizes(value: Any, path: Path, most: float, where: str = "", depth: int = 0) -> None:
-    """Raise ModelFileError for a number beyond `most`, or a word too long to be one, however deep it lies."""
+def _out_of_bounds(value: Any, most: float, where: str = "", depth: int = 0, reals: bool = True) -> Iterator[str]:
+    """What is wrong with each number beyond `most`, with `reals` not integers alone, and each word too long to be one,
+    however deep it lies."""
     if depth > MAX_DEPTH:
-        raise ModelFileError(f"{path}: parts are nested deeper than {MAX_DEPTH}")
-    if isinstance(value, dict):
+        yield f"parts are nested deeper than {MAX_DEPTH}"
+        return
+    value = {each.name: getattr(value, each.name) for each in fields(value)} if is_part(value) else value
+    if isinstance(value, Mapping):
         for name, each in value.items():
-            _check_sizes(each, path, most, str(name), depth + 1)
-    elif isinstance(value, list):
+            yield from _out_of_bounds(each, most, str(name), depth + 1, reals)
+    elif isinstance(value, list | tuple):
         for each in value:
-            _check_sizes(each, path, most, where, depth + 1)
+            yield from _out_of_bounds(each, most, where, depth + 1, reals)
     elif isinstance(value, str) and len(value) > MAX_WORD:
-        raise ModelFileError(f"{path}: {where!r} is a word of {len(value)} characters, and {MAX_WORD} are the limit")
-    elif isinstance(value, int | float) and not abs(value) <= most:
-        raise ModelFileError(f"{path}: {where!r} is {value!r:.40}, out of bounds")
+        yield f"{where!r} is a word of {len(value)} characters, and {MAX_WORD} are the limit"
+    elif isinstance(value, int | float if reals else int) and not abs(value) <= most:
+        yield f"{where!r} is {value!r:.40}, out of bounds{f': {most} at most' * math.isfinite(most)}"

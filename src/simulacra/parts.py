@@ -256,6 +256,10 @@ def _fail() -> Any:
 def _str(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{where} is a word, not {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # could be written to a config.json, and not be read again
+        raise UsageError(f"{where} is a word, and {value!r:.60} holds half a character") from None
     return value
 
 

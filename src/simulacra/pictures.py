@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
-from simulacra.weights import write_atomically
+from simulacra.files import write_atomically
 
 SMALL, LARGE = 96, 1200  # pixels: items are enlarged until one has SMALL, unless the grid would then exceed LARGE
 UNKNOWN = (70, 110, 190)  # a blue that no grey picture has

@@ -1,4 +1,4 @@
-"""Tensors on disk: written so that a crash at any moment leaves the old file or the new one, read as if hostile.
+"""Tensors on disk, whole or not at all, and read as if they were hostile.
 
 The format is safetensors, which holds no code. Its reader still accepts names given twice, headers that take minutes to
 parse, and weights that are NaN, so the header is read and compared with what the model needs before any tensor is.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +19,8 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 from torch import Tensor
 
-from simulacra.errors import ModelFileError, WriteError
+from simulacra.errors import ModelFileError
+from simulacra.files import open_regular, parse_json, read_regular, size_of, write_atomically
 
 MAX_HEADER = 8 << 20  # bytes; a model of 10,000 tensors has a header of about 1 MB
 MAX_JSON = 1 << 20
@@ -28,50 +28,29 @@ _DTYPES = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "
 _DTYPES |= {"I64": torch.int64, "I32": torch.int32, "U8": torch.uint8, "BOOL": torch.bool}
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` in one step that survives a crash: temporary file, fsync, rename, fsync."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        fsync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise WriteError(f"cannot write {path}: {error.strerror}; what was there before is untouched") from error
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of at most 1 MB; raises ModelFileError for anything else."""
+    """A JSON object from a regular file of at most 1 MB; raises ModelFileError for anything else."""
+    return json_object(path, json_bytes(path))
+
+
+def json_bytes(path: Path) -> bytes:
+    """The bytes of a regular file of at most 1 MB; raises ModelFileError for any other."""
     try:
-        if path.stat().st_size > MAX_JSON:
-            raise ModelFileError(f"{path} is larger than {MAX_JSON} bytes: not a file of ours")
-        record = json.loads(path.read_bytes(), object_pairs_hook=_unique_keys)
+        return read_regular(path, MAX_JSON)
     except FileNotFoundError:
         raise ModelFileError(f"{path} does not exist") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def json_object(path: Path, content: bytes) -> dict[str, Any]:
+    """The JSON object that the bytes of a file say; raises ModelFileError for anything else."""
+    try:
+        record = parse_json(content)
+    except ValueError as error:
         raise ModelFileError(f"{path} cannot be read: {error}") from error
     if not isinstance(record, dict):
         raise ModelFileError(f"{path} holds no JSON object")
-    return record
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise ValueError("a name is given twice")
     return record
 
 
@@ -95,20 +74,27 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     return checksum
 
 
-def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(
+    path: Path, expected: Mapping[str, Tensor], sha256: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a file and its metadata.
 
-    `expected` holds a tensor (which may be on the meta device) of the same shape and type under every name. The file is
-    opened once, so that it may be replaced meanwhile. Raises ModelFileError, before it allocates anything, when the
-    header is too large or malformed or differs from that, and afterwards when the digest is wrong or a number is not
-    finite.
+    `expected` holds a tensor (which may be on the meta device) of the same shape and type under every name; `sha256` is
+    that of the file, where it is known. The file is opened once, so that it may be replaced meanwhile. Raises
+    ModelFileError, before it allocates anything, when the header is too large or malformed or differs from that, or the
+    file has another size than the header says, and afterwards when a digest is wrong or a number is not finite.
     """
     with _opened(path) as file:
         header = _read_header(path, file)
         metadata = _metadata(path, header.pop("__metadata__", None))
         _compare(path, header, expected)
+        size = file.tell() + sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
+        if size_of(file) != size:
+            raise ModelFileError(f"{path} has {size_of(file):,} bytes, and its header promises {size:,}: it is damaged")
         file.seek(0)
-        content = file.read()
+        content = file.read(size)
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ModelFileError(f"{path} does not match its manifest")
     try:
         tensors = parse_tensors(content)
     except SafetensorError as error:
@@ -129,9 +115,9 @@ def tensors_in(path: Path) -> int:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """A file; whatever the system refuses becomes a ModelFileError."""
+    """A regular file; whatever the system refuses becomes a ModelFileError."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             yield file
     except FileNotFoundError:
         raise ModelFileError(f"{path} does not exist") from None
@@ -141,11 +127,11 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 def _read_header(path: Path, file: IO[bytes]) -> dict[str, Any]:
     size = int.from_bytes(file.read(8), "little")
-    if not 2 <= size <= min(MAX_HEADER, os.fstat(file.fileno()).st_size - 8):
+    if not 2 <= size <= min(MAX_HEADER, size_of(file) - 8):
         raise ModelFileError(f"{path} claims a header of {size} bytes: damaged, or not a file of ours")
     try:
-        header = json.loads(file.read(size), object_pairs_hook=_unique_keys)
-    except (ValueError, RecursionError) as error:
+        header = parse_json(file.read(size))
+    except ValueError as error:
         raise ModelFileError(f"{path} has a malformed header: {error}") from error
     if not isinstance(header, dict):
         raise ModelFileError(f"{path} has a malformed header: no table of tensors")
@@ -155,9 +141,9 @@ def _read_header(path: Path, file: IO[bytes]) -> dict[str, Any]:
 def _metadata(path: Path, entry: Any) -> dict[str, Any]:
     """The metadata that `write_tensors` wrote; raises ModelFileError for a file that it did not write."""
     try:
-        record = json.loads(entry["simulacra"], object_pairs_hook=_unique_keys)
+        record = parse_json(entry["simulacra"].encode())
         return {"digest": record["digest"], **record}
-    except (TypeError, KeyError, ValueError, RecursionError):
+    except (TypeError, KeyError, AttributeError, ValueError):
         raise ModelFileError(f"{path} was not written by simulacra: it has no checksum") from None
 
 

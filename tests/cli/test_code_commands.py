@@ -175,7 +175,7 @@ def test_wrong_edits_are_one_line_and_nothing_is_written(refused, runs, tmp_path
     assert "no picture" in refused("edit", run, tmp_path / "nothing.png", "--dim", "0=1", *out)
     assert "not built yet" in refused("edit", runs["dcgan"], "digits:0", "--dim", "0=1", *out)
     (tmp_path / "a.npz").write_bytes(b"no archive")
-    assert "no file of NumPy" in refused("edit", run, "digits:0", "--toward", f"{tmp_path / 'a.npz'}=1", *out, code=1)
+    assert "not a zip file" in refused("edit", run, "digits:0", "--toward", f"{tmp_path / 'a.npz'}=1", *out, code=1)
     nothing = tmp_path / "nothing.npz"
     assert refused("edit", run, "digits:0", "--toward", f"{nothing}=1", *out, code=1).count("nothing.npz") == 1
     assert "--given label=0" in refused("edit", runs["gated-pixelcnn"], _picture(tmp_path), "--dim", "0=1", *out)

@@ -86,7 +86,7 @@ def test_other_files_are_named_and_left_out(tmp_path):
     (folder / "notes.txt").write_text("mine")
     (folder / ".hidden.png").write_text("not seen")
     made, back = there_and_back(small(GREY), folder, tmp_path)
-    assert made.left_out == ("notes.txt",)
+    assert made.left_out == (".hidden.png", "notes.txt")
     assert list(pictures_in(back)) == ["a.png"]
 
 
@@ -276,7 +276,7 @@ def test_the_place_is_looked_at_before_anything_is_decoded(tmp_path, monkeypatch
     monkeypatch.setattr(walk, "walk", None)
     for file, by, out, message in (
         ("pictures.sim", model, "in", "not empty"),
-        ("pictures.sim", model, "pictures.sim", "not empty"),
+        ("pictures.sim", model, "pictures.sim", "is there already"),
         ("pictures.sim", model, "x.png", "6 pictures"),
         ("labelled.sim", labelled, "x.npy", r"\.npz"),
         ("labelled.sim", labelled, "folder", "arrays"),
@@ -299,7 +299,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
             decompress_file(model, tmp_path / "wrong.sim", tmp_path / out)
 
     full = OSError(28, "No space left on device")
-    monkeypatch.setattr("pathlib.Path.write_bytes", lambda *_: (_ for _ in ()).throw(full))
+    monkeypatch.setattr("pathlib.Path.open", lambda *_: (_ for _ in ()).throw(full))
     with pytest.raises(WriteError, match="No space left"):
         decompress_file(model, tmp_path / "x.sim", tmp_path / "back")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.sim", "x.sim"]

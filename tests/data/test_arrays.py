@@ -161,7 +161,7 @@ def test_a_header_that_promises_too_much_takes_no_memory(tmp_path):
     header = {"descr": "|u1", "fortran_order": False, "shape": (10, 1 << 20, 1 << 20)}
     with (tmp_path / "huge.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-    with pytest.raises(DataError, match="not supported"):
+    with pytest.raises(DataError, match="ends early"):
         data.load(tmp_path / "huge.npy")
 
 

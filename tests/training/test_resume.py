@@ -160,8 +160,8 @@ def leave_litter(run) -> None:
     litter = run / "checkpoints" / ".writing-step-00000007"
     litter.mkdir()
     (litter / "state.json").write_bytes(b"{")
-    (run / "model" / ".weights.safetensors.12345.tmp").write_bytes(b"half of the weights")
-    (run / ".run.json.12345.tmp").write_bytes(b"{")
+    (run / "model" / ".simulacra-0123456789abcdef.tmp").write_bytes(b"half of the weights")
+    (run / ".simulacra-0123456789abcdef.tmp").write_bytes(b"{")
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 4, "val')
 
@@ -180,7 +180,7 @@ def test_leftovers_of_a_crash_are_swept(tmp_path):
 def test_a_run_killed_while_its_first_file_was_written_begins_again(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").touch()
-    (tmp_path / "run" / ".run.json.12345.tmp").write_bytes(b"{")
+    (tmp_path / "run" / ".simulacra-0123456789abcdef.tmp").write_bytes(b"{")
     fit(tmp_path / "run")
     fit(tmp_path / "whole")
     assert_equal_runs(tmp_path / "whole", tmp_path / "run")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 
 from simulacra.errors import SimulacraError, UsageError, did_you_mean
+from simulacra.terminal import escaping
 
 COMMANDS = {
     "demo": "the three families on real digits, side by side, with a report",
@@ -35,6 +37,7 @@ COMMANDS = {
     "neighbours": "samples beside their nearest training items",
     "health": "whether the codes are in use, with advice",
 }
+_NO_MEMORY = re.compile("can't allocate memory|out of memory|Storage size calculation overflowed")  # by torch
 
 OWN_PROGRESS = ("demo", "models", "data", "fit", "finetune")
 WATCHED = ("sample", "complete")  # which have a bar of their own on a terminal
@@ -53,17 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"simulacra {__version__}")
         return 0
-    try:
-        argv, modules = without_imports(argv)
-        import_modules(modules)
-        return run(argv[0], argv[1:])
-    except Exception as error:
-        if debug:
-            raise
-        return explain(error)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    with escaping():
+        try:
+            argv, modules = without_imports(argv)
+            import_modules(modules)
+            return run(argv[0], argv[1:])
+        except Exception as error:
+            if debug:
+                raise
+            return explain(error)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
 
 
 def run(command: str, argv: Sequence[str]) -> int:
@@ -124,6 +128,9 @@ def explain(error: Exception) -> int:
         print(f"simulacra: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         return 1
     message = str(error).splitlines()[0] if str(error) else "no message"
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(message):
+        print("simulacra: there is not enough memory: take a smaller model, --batch, -n or --limit", file=sys.stderr)
+        return 1
     print(f"simulacra: {type(error).__name__}: {message}\nThis is a bug; add --debug to see where.", file=sys.stderr)
     return 1
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import tyro
 
 from simulacra.errors import UsageError
+from simulacra.terminal import steering
 
 if TYPE_CHECKING:
     from simulacra.data import Dataset
@@ -136,7 +137,7 @@ def parse(command: type[T], name: str, argv: Sequence[str]) -> T:
     """The record of these arguments; raises UsageError, in one line, for wrong ones."""
     message = io.StringIO()
     try:
-        with contextlib.redirect_stderr(message):
+        with contextlib.redirect_stderr(message), steering():
             return tyro.cli(command, prog=f"simulacra {name}", args=argv, console_outputs=True)
     except SystemExit as stop:
         if stop.code in (0, None):
@@ -184,13 +185,22 @@ def load_data_of(
 
 
 def recipe_of(run: Path) -> dict[str, Any]:
-    """How the data of a run were read (resize, levels, target), from its run.json; {} where it has no recipe."""
+    """How the data of a run were read (resize, levels, target), from its run.json; {} where it has no recipe.
+
+    Raises UsageError for a recipe that no run has written.
+    """
     from simulacra.weights import read_json
 
     path = (run.parent if run.name == "model" else run) / "run.json"
     data = read_json(path).get("data") if path.is_file() else None
     recipe = data.get("recipe") if isinstance(data, dict) else None
-    return recipe if isinstance(recipe, dict) else {}
+    if not isinstance(recipe, dict):
+        return {}
+    sides, levels, target = (recipe.get(name) for name in ("resize", "levels", "target"))
+    square = isinstance(sides, list) and len(sides) == 2 and all(type(side) is int for side in sides)
+    if not ((sides is None or square) and isinstance(levels, int | None) and isinstance(target, str | None)):
+        raise UsageError(f"{path} is damaged: the recipe of its data is {recipe!s:.80}")
+    return recipe
 
 
 def as_json(record: Any) -> str:

@@ -18,9 +18,9 @@ EXAMPLES = 5
 class Compress:
     """Write items to a file without loss, in about -log2 p(x) bits each; `decompress` brings them back.
 
-    A model with codes and a bound, such as vae, takes the bits of the bound, by bits-back coding. Pictures keep
-    their names and arrays their axes and type. The file can be read with the same model only, on the same kind of
-    machine.
+    A model with codes and a bound, such as vae, takes the bits of the bound, by bits-back coding. Pictures keep their
+    names and pixels, but no EXIF and no colour profile; arrays keep their axes and type. The file can be read with the
+    same model only, on the same kind of machine.
     """
 
     run: Run

@@ -13,6 +13,7 @@ from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
 from simulacra.data.cache import cache_root, clean
 from simulacra.errors import UsageError
+from simulacra.terminal import printable
 
 SHOWN = 20  # classes, and unreadable files
 
@@ -65,12 +66,14 @@ def _lines(dataset: Dataset) -> list[str]:
     if dataset.unreadable:
         facts.append(("unreadable", f"{len(dataset.unreadable)} files were left out:"))
         facts += [("", f"{entry.path}: {entry.reason}") for entry in dataset.unreadable[:SHOWN]]
+    facts += [("altered", f"{each.count:,} files: {each.reason}, such as {each.example}") for each in dataset.altered]
     facts += [
         ("source", dataset.card.source),
         ("licence", dataset.card.licence),
         ("fingerprint", dataset.fingerprint[:16]),
     ]
-    return [f"{dataset.name}: {dataset.card.title}", *(f"  {name:<12} {fact}" for name, fact in facts)]
+    lines = [f"{dataset.name}: {dataset.card.title}", *(f"  {name:<12} {fact}" for name, fact in facts)]
+    return [printable(line, one_line=True) for line in lines]
 
 
 def _fields(dataset: Dataset) -> list[tuple[str, str]]:

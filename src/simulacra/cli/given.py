@@ -24,6 +24,7 @@ import numpy as np
 
 from simulacra.data import ClassLabel, DataSpec, Field, LabelMap, Levels, Many, Real, Record, Tokens
 from simulacra.data.images import SUFFIXES, read_pixels
+from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
@@ -135,11 +136,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     with reading(path):
-        held = np.load(path, allow_pickle=False)
-        if isinstance(held, np.ndarray):
-            return {"": held}
-        with held:
-            found = {name: held[name] for name in held.files}
+        if path.suffix.lower() == ".npy":
+            return {"": npy_array(path, items=False).read()}
+        found = {name: npz_array(path, name, items=False).read() for name in npz_keys(path)}
         if not found:
             raise ValueError("it holds no array")
         return found

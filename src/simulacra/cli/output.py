@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,9 +12,8 @@ from PIL import Image
 from simulacra.data import DataSpec
 from simulacra.data.arrays import description
 from simulacra.errors import UsageError
-from simulacra.files import write_arrays
+from simulacra.files import write_arrays, write_folder
 from simulacra.pictures import has_picture, pixels, png, rows_picture, save_image, save_picture
-from simulacra.weights import write_atomically
 
 
 def write_items(
@@ -21,7 +21,7 @@ def write_items(
 ) -> Path:
     """Write items (N, *shape) to a .png, a .npz (`x` and the fields) or a folder; returns where they went.
 
-    Raises UsageError for another ending, or for a picture of data that have none.
+    Raises UsageError as `refuse_place` does.
     """
     if path.suffix == ".npz":
         _write_described(path, items, spec, fields)
@@ -30,14 +30,28 @@ def write_items(
     elif path.suffix == ".png":
         path = path.with_suffix(".npz")
         _write_described(path, items, spec, fields)
-    elif path.suffix == "" and spec.is_image:
-        path.mkdir(parents=True, exist_ok=True)
-        for i, pixel in enumerate(pixels(items, spec)):
-            single = Image.fromarray(pixel if spec.shape[0] == 3 else pixel[..., 0])
-            write_atomically(path / f"{i:06d}.png", png(single))
     else:
-        raise UsageError(f"cannot write {path}: use a .png, a .npz{' or a folder' if spec.is_image else ''}")
+        refuse_place(path, spec)
+        singles = (Image.fromarray(pixel if spec.shape[0] == 3 else pixel[..., 0]) for pixel in pixels(items, spec))
+        write_folder(path, ((f"{i:06d}.png", png(single)) for i, single in enumerate(singles)))
     return path
+
+
+def refuse_place(path: Path, spec: DataSpec) -> None:
+    """Raise UsageError, before anything is drawn, for a path that `write_items` would not write to.
+
+    A folder of items takes the place of another one; one that holds anything else stays as it is.
+    """
+    if path.suffix in (".npz", ".png"):
+        return
+    if path.suffix or not spec.is_image:
+        raise UsageError(f"cannot write {path}: use a .png, a .npz{' or a folder' if spec.is_image else ''}")
+    if path.exists() and not (path.is_dir() and all(_is_item(each) for each in path.iterdir())):
+        raise UsageError(f"{path} is there already and holds other things than items: name another folder")
+
+
+def _is_item(path: Path) -> bool:
+    return re.fullmatch(r"\d{6,}\.png", path.name) is not None and path.is_file()
 
 
 def _write_described(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from typing import TextIO
 
 from simulacra.progress import reporting
 
@@ -25,7 +26,7 @@ def shown(verb: str) -> Iterator[None]:
             yield
     finally:
         if terminal and line.written:
-            print(CLEAR, end="", file=sys.stderr, flush=True)
+            print(CLEAR, end="", file=_steered(), flush=True)
 
 
 class Line:
@@ -47,4 +48,9 @@ class Line:
         name = f"{self.verb}, {stage}" if stage else self.verb
         text = f"{name}: {done:,} of {total:,}, about {left:.0f} s left"
         before, after = (CLEAR, "") if self.terminal else ("", "\n")
-        print(f"{before}{text}", end=after, file=sys.stderr, flush=True)
+        print(f"{before}{text}", end=after, file=_steered(), flush=True)
+
+
+def _steered() -> TextIO:
+    """The stream below the one that spells out what steers a terminal, as this line does."""
+    return getattr(sys.stderr, "rich_proxied_file", sys.stderr)

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from simulacra.cli.arguments import Flag, Json, MaybeOnData, Sampler, Seed, Watch, as_json, optional, parse
-from simulacra.cli.output import write_items
+from simulacra.cli.output import refuse_place, write_items
 from simulacra.errors import UsageError
 
 
@@ -44,6 +44,7 @@ class Sample(MaybeOnData):
             raise UsageError("--keep SHARE and --judge DATA go together: draws are kept by a judge fitted to DATA")
         need(self.load_model(), Sampler)  # before any other refusal
         model, data, condition = self.loaded()
+        refuse_place(self.out or self.run / "samples.png", model.spec)
         if data is None:
             condition = condition_or_classes(model, condition, self.n)
         else:

@@ -24,10 +24,12 @@ from simulacra.compression.container import (
 from simulacra.compression.contents import classes_of
 from simulacra.compression.walk import ByChain, reproducibly
 from simulacra.condition import Condition, ConditionLike
+from simulacra.data.source import reading
 from simulacra.errors import DataError, NotSupported, UsageError
+from simulacra.files import read_regular, write_atomically
 from simulacra.model import Model, as_model, evaluating
-from simulacra.weights import write_atomically
 
+MAX_FILE = 1 << 32  # bytes
 BATCH = 256  # items that are coded together; a power of two
 
 
@@ -97,7 +99,8 @@ def read(data: bytes | str | Path) -> tuple[bytes, str]:
         return bytes(data), "these bytes"
     if not Path(data).is_file():
         raise UsageError(f"there is no file {data} to decompress")
-    return Path(data).read_bytes(), str(data)
+    with reading(Path(data)):
+        return read_regular(Path(data), MAX_FILE), str(data)
 
 
 def encode(
@@ -134,8 +137,15 @@ def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, 
             f"{name} ({header.describe()}) was made with model {header.model.hex()}, and this is model {own.hex()}; "
             "give the run that it was made with"
         )
-    x = np.zeros((header.n, model.spec.dims), np.uint8)
-    fields = {field: np.zeros(header.n, np.int64) for field in model.spec.condition}
+    if (header.shape, header.levels) != (model.spec.shape, model.spec.grid_levels) or header.batch > BATCH:
+        raise DataError(
+            f"{name} is malformed: it holds {header.describe()}, and its model is for {model.spec.describe()}"
+        )
+    try:
+        x = np.zeros((header.n, model.spec.dims), np.uint8)
+        fields = {field: np.zeros(header.n, np.int64) for field in model.spec.condition}
+    except MemoryError:
+        raise DataError(f"{name} claims {header.describe()}, and there is no memory for so many") from None
     around = header.surroundings
     here = Surroundings.here(model.device, around.threads)
     try:

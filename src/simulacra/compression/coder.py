@@ -87,12 +87,17 @@ class Reader:
         whole = payload + bytes(-len(payload) % (WORD // 8) + STATE // 8)
         words = np.frombuffer(whole, ">u4").astype(np.uint32)
         self._coder, self._family = stream.queue.RangeDecoder(words), stream.model.Categorical(perfect=False)
+        self._left = 8.0 * len(payload) + 2 * STATE  # bits; the writer let go of all but what its state held
 
     def __call__(self, masses: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         try:
-            return self._coder.decode(self._family, masses).astype(symbols.dtype)
+            found = self._coder.decode(self._family, masses)
         except AssertionError as error:  # this is how constriction says it
             raise DataError("the bytes are not what the model's probabilities would have made of anything") from error
+        self._left -= float(np.sum(PRECISION - np.log2(masses[np.arange(len(found)), found].astype(np.float64) + 1)))
+        if self._left < 0:  # behind the end a coder finds symbols for ever
+            raise DataError("the bytes hold fewer items than they claim")
+        return found.astype(symbols.dtype)
 
 
 def constriction() -> Any:

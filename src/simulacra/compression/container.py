@@ -27,14 +27,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from simulacra.errors import DataError
+from simulacra.errors import DataError, UsageError
+from simulacra.files import parse_json
 from simulacra.model import Model
 from simulacra.weights import digest
 
 MAGIC = b"SIM"
 VERSION = 1
 LABELLED, VECTOR, NOTED = 1, 2, 4
-MAX_NOTES = 1 << 28  # bytes: names of some million files
+MAX_NOTES = 1 << 24  # bytes: names of a million files
 MAX_THREADS = 255
 SYMBOLS_A_BYTE = 1 << 27  # more cannot be coded in one, because no mass is larger than 1 - 2^-24
 DEVICES = ("unknown", "cpu", "cpu avx2", "cpu avx512", "cuda", "mps", "xpu")
@@ -104,7 +105,10 @@ def pack(header: Header, payload: bytes) -> bytes:
     body = _FIXED.pack(header.model, header.items, _pack_version(around.torch), device, around.threads)
     body += b"".join(map(_pack_number, (header.n, *header.shape, header.levels - 1)))
     if header.notes:
-        notes = zlib.compress(json.dumps(header.notes, separators=(",", ":")).encode(), 9)
+        text = json.dumps(header.notes, separators=(",", ":")).encode()
+        if len(text) > MAX_NOTES:
+            raise UsageError(f"the names of these files take {len(text):,} bytes, and {MAX_NOTES:,} are the limit")
+        notes = zlib.compress(text, 9)
         body += _pack_number(len(notes)) + notes
     body += payload
     return MAGIC + bytes([first]) + _checksum(first, body) + body
@@ -124,7 +128,7 @@ def unpack(data: bytes, name: str) -> tuple[Header, bytes]:
         raise DataError(f"{name} has version {first[0] >> 4} of the format; this simulacra reads version {VERSION}")
     try:
         return _unpack_body(first[0], body)
-    except (IndexError, ValueError, zlib.error, RecursionError) as error:  # a right checksum over a wrong content
+    except (IndexError, ValueError, zlib.error) as error:  # a right checksum over a wrong content
         raise DataError(f"{name} is malformed: {error}") from error
 
 
@@ -134,17 +138,30 @@ def _unpack_body(flags: int, body: bytes) -> tuple[Header, bytes]:
     for _ in range(3 if flags & VECTOR else 5):
         number, at = _unpack_number(body, at)
         numbers.append(number)
+    n, *shape, last = numbers
+    if not (n and math.prod(shape) and last):
+        raise ValueError(f"it claims {n:,} items of shape {tuple(shape)} and {last + 1} levels")
     notes: dict[str, Any] = {}
     if flags & NOTED:
         length, at = _unpack_number(body, at)
-        inflated = zlib.decompressobj().decompress(body[at : at + length], MAX_NOTES)
-        notes, at = dict(json.loads(inflated)), at + length
-    n, *shape, last = numbers
+        notes, at = _unpack_notes(body[at : at + length]), at + length
     if n * math.prod(shape) > SYMBOLS_A_BYTE * (len(body) - at + 1):
         raise ValueError(f"it claims {n:,} items, more than its bytes can hold")
     around = Surroundings(_unpack_version(version), DEVICES[device >> 4], threads)
     header = Header(model, items, n, tuple(shape), last + 1, 1 << (device & 15), around, bool(flags & LABELLED), notes)
     return header, body[at:]
+
+
+def _unpack_notes(packed: bytes) -> dict[str, Any]:
+    """Raises ValueError for what is no table, and for one that is larger than `pack` writes."""
+    inflating = zlib.decompressobj()
+    text = inflating.decompress(packed, MAX_NOTES)
+    if not inflating.eof:
+        raise ValueError(f"its notes are cut short, or have more than {MAX_NOTES:,} bytes")
+    notes = parse_json(text, halves=True)
+    if not isinstance(notes, dict):
+        raise ValueError("its notes are no table")
+    return notes
 
 
 def _checksum(first: int, body: bytes) -> bytes:

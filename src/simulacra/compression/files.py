@@ -20,9 +20,8 @@ from simulacra.data import Dataset, DataSpec, as_dataset, names
 from simulacra.data.idx import idx_batches, is_idx, labels_beside
 from simulacra.data.images import SUFFIXES
 from simulacra.errors import UsageError
-from simulacra.files import write_arrays
+from simulacra.files import write_arrays, write_atomically
 from simulacra.model import Model, as_model
-from simulacra.weights import write_atomically
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,8 @@ def decompress_file(model: Model | str | Path, path: str | Path, out: str | Path
         model: the one that it was made with, or its run folder.
         path: the `.sim` file.
         out: a folder for pictures, which must be new or empty, or a `.png` for a single one; a `.npz` for arrays (`x`
-            and the fields of the condition) or pictures (as levels), or a `.npy` for items without a condition.
+            and the fields of the condition) or pictures (as levels), or a `.npy` for items without a condition. A file
+            that is there already is not replaced.
 
     Raises:
         UsageError: another model, no such file, or an `out` that does not suit what the file holds.
@@ -137,6 +137,8 @@ def _of_idx(path: Path, spec: DataSpec) -> Contents:
 
 def _check_place(out: Path, called: list[str], labelled: bool, where: str) -> None:
     """Before anything is decoded: whether the items can go there."""
+    if out.is_file():
+        raise UsageError(f"{out} is there already, and is not replaced: remove it, or name another file")
     if out.suffix == ".npy" and labelled:
         raise UsageError(f"{where} holds a condition beside the items: write both to a .npz file, not to {out}")
     if out.suffix in (".npy", ".npz") or is_one_picture(out, called):

@@ -1,13 +1,13 @@
 """Picture files as items and back, under their names, with equal pixels.
 
 Every picture becomes a PNG: `a.png` keeps its name, `b.jpg` comes back as `b.jpg.png`. What a PNG of the model's kind
-cannot hold (transparency, several frames, another size, colour for a grey model) is refused, not lost.
+cannot hold (transparency, several frames, CMYK, 16 bits a channel, another size, colour for a grey model) is refused,
+not lost. Pixels come back upright, where EXIF says how; all that a file holds beside them is not kept.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,18 +17,18 @@ import numpy as np
 from PIL import Image
 
 from simulacra.compression.contents import Contents
-from simulacra.data.folder import files_below, is_image
+from simulacra.data.folder import claims_image, things_below
 from simulacra.data.images import SUFFIXES, read_extras, read_pixels
 from simulacra.data.spec import DataSpec
-from simulacra.errors import DataError, UsageError, WriteError
+from simulacra.errors import DataError, UsageError
+from simulacra.files import write_atomically, write_folder
 from simulacra.pictures import png
-from simulacra.weights import fsync_folder, write_atomically
 
 BRIGHTEST = 255
 
 
 def read_pictures(path: Path, spec: DataSpec, limit: int | None = None) -> Contents:
-    """A picture, or those of a folder and of all folders in it, sorted by name; hidden files do not count.
+    """A picture, or those of a folder and of all folders in it, sorted by name; hidden files are left out.
 
     Raises UsageError for a picture that is not of the model's kind, DataError for one that cannot be read.
     """
@@ -48,12 +48,14 @@ def read_pictures(path: Path, spec: DataSpec, limit: int | None = None) -> Conte
 
 
 def _listing(folder: Path) -> tuple[list[Path], list[str]]:
-    """The pictures below a folder and the names of the other files; raises UsageError where there are no pictures."""
-    files = files_below(folder)
-    pictures = [file for file in files if is_image(file)]
+    """The pictures below a folder and the names of all else; raises UsageError where there are no pictures."""
+    visible = set(things_below(folder))
+    things = things_below(folder, hidden=True)
+    pictures = [path for path in things if path in visible and claims_image(path) and path.is_file()]
     if not pictures:
         raise UsageError(f"{folder} holds no {', '.join(SUFFIXES)} pictures")
-    return pictures, [file.relative_to(folder).as_posix() for file in files if not is_image(file)]
+    kept = set(pictures)
+    return pictures, [path.relative_to(folder).as_posix() for path in things if path not in kept]
 
 
 def _read(file: Path, spec: DataSpec) -> tuple[np.ndarray, str]:
@@ -63,6 +65,8 @@ def _read(file: Path, spec: DataSpec) -> tuple[np.ndarray, str]:
         raise UsageError(f"{file} has several frames, and only the first could be kept")
     if extras.transparent:
         raise UsageError(f"{file} is partly transparent, which the model knows nothing of; make it opaque")
+    if extras.mode == "CMYK":
+        raise UsageError(f"{file} is CMYK, and would come back as RGB; convert it first")
     return pixels, extras.mode
 
 
@@ -89,13 +93,23 @@ def names_in(notes: dict[str, Any], n: int, where: str) -> list[str]:
     Raises DataError for names that lead out of a folder, for all we know written by someone else.
     """
     names = notes.get("names", [])
-    if not isinstance(names, list) or len(names) not in (0, n) or len(set(map(str, names))) < len(names):
+    if not isinstance(names, list) or len(names) not in (0, n):
         raise DataError(f"{where} is malformed: it holds {n:,} items and not one name for each")
     for name in names:
         path = Path(name) if isinstance(name, str) else Path()
-        if not path.parts or path.anchor or ".." in path.parts or "\0" in name:
-            raise DataError(f"{where} is malformed: {name!r} is no name of a picture")
+        if not path.parts or path.anchor or ".." in path.parts or "\0" in name or not _is_encodable(name):
+            raise DataError(f"{where} is malformed: {name!r:.80} is no name of a picture")
+    files = {Path(name) for name in names}  # `a.png` and `./a.png` are one
+    if len(files) < len(names) or any(parent in files for path in files for parent in path.parents):
+        raise DataError(f"{where} is malformed: two of its pictures have one name")
     return names
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        return bool(os.fsencode(name))
+    except UnicodeEncodeError:
+        return False
 
 
 def write_pictures(x: np.ndarray, names: Sequence[str], notes: dict[str, Any], spec: DataSpec, out: Path) -> None:
@@ -107,17 +121,7 @@ def write_pictures(x: np.ndarray, names: Sequence[str], notes: dict[str, Any], s
     if is_one_picture(out, names):
         write_atomically(out, next(encoded))
         return
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        for name, content in zip(names, encoded, strict=True):
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            (temporary / name).write_bytes(content)
-        temporary.replace(out)  # over an empty folder, if there is one
-        fsync_folder(out.parent)
-    except OSError as error:
-        raise WriteError(f"cannot write {out}: {error.strerror}; nothing was written") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    write_folder(out, zip(names, encoded, strict=True))
 
 
 def is_one_picture(out: Path, names: Sequence[str]) -> bool:

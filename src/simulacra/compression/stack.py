@@ -35,17 +35,22 @@ class Stack:
             self._coder = self._ans(words)
         except ValueError as error:  # an uppermost word of zero, which no stack ends with
             raise DataError("the bytes are no stack") from error
+        self._most = 2 * len(words) + (1 << 16)  # words: what is read again is larger on the way by little, if at all
         self._untouched = 0  # words at the bottom that no pop has reached
 
     def push(self, masses: np.ndarray, symbols: np.ndarray) -> None:
         """symbols (n,) of masses (n, L), as `integer_masses` makes them; `pop` returns them in the same order."""
         self._coder.encode_reverse(symbols.astype(np.int32), self._family, masses)
+        if not self._endless and self._above() > self._most:
+            raise DataError("the bytes are not what the model's probabilities would have made of anything")
 
     def pop(self, masses: np.ndarray) -> np.ndarray:
         """Symbols (n,) of masses (n, L)."""
         if self._endless and self._above() < len(masses):  # a symbol takes less than a word
             self._dig(len(masses))
         symbols = self._coder.decode(self._family, masses)
+        if not self._endless and self._coder.num_valid_bits() < STATE - WORD:  # less than any state that a push leaves
+            raise DataError("the bytes hold fewer items than they claim")
         self._untouched = min(self._untouched, self._above())
         return symbols
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from simulacra.data.checks import NAME
 from simulacra.data.dataset import Card
-from simulacra.data.labels import as_labels
+from simulacra.data.labels import as_labels, check_shape
 from simulacra.data.npy import NpyArray, npy_array, npz_array, npz_comment, npz_keys
 from simulacra.data.source import Batch, Source, reading, rows_of
 from simulacra.data.spec import DataSpec
@@ -36,6 +36,8 @@ from simulacra.data.splits import SPLITS
 from simulacra.data.values import as_field, as_items, is_field, item_shape
 from simulacra.derived import Derived
 from simulacra.errors import DataError, SimulacraError
+from simulacra.files import parse_json
+from simulacra.terminal import printable
 
 X_NAMES = ("x", "images")
 LABEL_NAMES = ("label", "labels", "y")
@@ -88,8 +90,8 @@ def description(spec: DataSpec) -> bytes:
 def _described(path: Path) -> DataSpec | None:
     """What a file says of its arrays; None where it says nothing. Raises DataError where that is no description."""
     try:
-        record = json.loads(npz_comment(path))
-    except (ValueError, RecursionError):
+        record = parse_json(npz_comment(path))
+    except ValueError:
         return None
     if not isinstance(record, dict) or "simulacra" not in record:
         return None
@@ -137,7 +139,7 @@ def _source(path: Path, card: Card, parts: Mapping[str, Part]) -> Source:
         if part.declared is None:
             item_shape(part.x.shape, part.x.dtype, part.x.where)  # refused at once, whatever the cache holds
     return Source(
-        name=path.stem,
+        name=printable(path.stem),
         card=card,
         count=sum(part.x.shape[0] for part in parts.values()),
         batches=lambda: _batches(path, parts),
@@ -190,6 +192,5 @@ def _batches(path: Path, parts: Mapping[str, Part]) -> Iterator[Batch]:
 
 
 def _read_labels(array: NpyArray, count: int) -> np.ndarray:
-    if array.shape[0] != count:  # before reading: the header may promise more than memory holds
-        raise DataError(f"{array.where}: {array.shape[0]:,} labels for {count:,} items; one each is needed")
+    check_shape(array.shape, count, array.where)  # before reading: the header may promise more than memory holds
     return as_labels(array.read(), count, array.where)

@@ -13,11 +13,12 @@ import numpy as np
 
 from simulacra.data.dataset import Card
 from simulacra.data.fetch import Remote, download, find, places
-from simulacra.data.npy import NpyArray
+from simulacra.data.npy import npy_array
 from simulacra.data.source import Batch, Source, reading
 from simulacra.data.splits import SPLITS
 from simulacra.data.streams import rows
 from simulacra.errors import DataError
+from simulacra.files import open_regular
 
 SHAPE = (1, 28, 28)
 PIXELS = 784
@@ -63,7 +64,7 @@ def _obtain(part: str, folders: list[Path]) -> Path:
 
 
 def _packed(path: Path) -> Iterator[np.ndarray]:
-    array = NpyArray.inspect(str(path), lambda: path.open("rb"))
+    array = npy_array(path)
     if array.shape[1:] != (PIXELS // 8,) or array.dtype != np.uint8:
         raise DataError(
             f"{path} holds {array.dtype} {array.shape}; {PIXELS // 8} bytes of packed bits an image are read"
@@ -78,7 +79,7 @@ def _text(path: Path) -> Iterator[np.ndarray]:
     count, rest = divmod(path.stat().st_size, LINE)
     if rest:
         raise DataError(f"{path} ends within a line: lines of {LINE} bytes are read")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for lines in rows(file, count, (PIXELS, 2), np.dtype(np.uint8), path):
             bits = lines[:, :, 0] - ord("0")
             if bits.max() > 1 or (lines[:, :, 1] != separators).any():

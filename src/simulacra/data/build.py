@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from simulacra.data.checks import check_alike, check_values, understood_spec
-from simulacra.data.dataset import Unreadable
+from simulacra.data.dataset import Altered, Unreadable
 from simulacra.data.source import Batch, Source
 from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLIT_SEED, SPLITS, digests, draw, sort_key
@@ -56,6 +56,7 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
         "card": asdict(replace(source.card, sha256=source.sha256() or fingerprint)),
         "fingerprint": fingerprint,
         "unreadable": [asdict(entry) for entry in items.unreadable],
+        "altered": [asdict(entry) for entry in items.altered],
         "duplicates": len(items.digest) - len(np.unique(items.digest)),
     }
 
@@ -77,6 +78,7 @@ class _Items:
     keys: Mapping[str, np.ndarray]  # (N,) of each column
     largest: float
     unreadable: tuple[Unreadable, ...]
+    altered: tuple[Altered, ...]
 
     def indices_by_part(self) -> dict[str, np.ndarray]:
         indices = {name: np.flatnonzero(self.part == i) for i, name in enumerate(SPLITS)}
@@ -91,6 +93,7 @@ class _Tally:
     part: list[np.ndarray] = field(default_factory=list)
     keys: dict[str, list[np.ndarray]] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
+    altered: dict[str, Altered] = field(default_factory=dict)
     count: int = 0
     largest: float = 0.0
 
@@ -100,6 +103,9 @@ class _Tally:
         for name, values in batch.fields.items():
             self.keys.setdefault(name, []).append(sort_key(np.ascontiguousarray(values)))
         self.unreadable += batch.unreadable
+        for each in batch.altered:
+            before = self.altered.get(each.reason)
+            self.altered[each.reason] = replace(before, count=before.count + each.count) if before else each
         self.count += len(batch.x)
         self.largest = max(self.largest, float(batch.x.max(initial=0)))
 
@@ -132,6 +138,7 @@ def _spool(source: Source, batches: Iterable[Batch], folder: Path) -> _Items:
         keys={name: np.concatenate(parts) for name, parts in tally.keys.items()},
         largest=tally.largest,
         unreadable=tuple(tally.unreadable),
+        altered=tuple(tally.altered.values()),
     )
 
 

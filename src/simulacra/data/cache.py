@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 
 from simulacra.data.build import build, sync
-from simulacra.data.dataset import Card, Dataset, Split, Unreadable
+from simulacra.data.dataset import Altered, Card, Dataset, Split, Unreadable
 from simulacra.data.source import Source
 from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLITS
 from simulacra.errors import DataError, SimulacraError
 from simulacra.parts import to_json
 
-VERSION = 2  # of the layout and of what `build` computes; a change makes every cache anew
+VERSION = 3  # of the layout and of what `build` computes; a change makes every cache anew
 TEMPORARY = ".building-"
 KEY = r"[0-9a-f]{32}"  # the name of a folder in the cache
 STALE_SECONDS = 3600  # a builder writes all the time; one that has not for an hour is dead
@@ -88,7 +88,7 @@ def _open(folder: Path) -> Dataset | None:
             return None
         arrays = {name.removesuffix(".npy"): np.load(folder / name, mmap_mode="r") for name in meta["bytes"]}
         return _dataset(meta, arrays)
-    except (OSError, ValueError, KeyError, TypeError, SimulacraError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SimulacraError):
         return None
 
 
@@ -108,6 +108,7 @@ def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
         card=Card(**meta["card"]),
         fingerprint=meta["fingerprint"],
         unreadable=tuple(Unreadable(**entry) for entry in meta["unreadable"]),
+        altered=tuple(Altered(**entry) for entry in meta["altered"]),
         duplicates=meta["duplicates"],
     )
 

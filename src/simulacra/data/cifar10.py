@@ -20,12 +20,13 @@ import numpy as np
 from simulacra.data.dataset import Card
 from simulacra.data.fetch import Remote, download, find, places
 from simulacra.data.labels import as_labels
-from simulacra.data.npy import NpyArray
+from simulacra.data.npy import NpyArray, npy_array
 from simulacra.data.source import Batch, Source, reading, rows_of
 from simulacra.data.splits import Fractions
 from simulacra.data.streams import rows
 from simulacra.errors import DataError
 from simulacra.fields import ClassLabel
+from simulacra.files import open_regular
 
 ARCHIVE = Remote(
     url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -62,7 +63,7 @@ def _extracted(folder: Path) -> Source:
 
     def batches() -> Iterator[Batch]:
         for path, part in files.items():
-            with reading(path), path.open("rb") as file:
+            with reading(path), open_regular(path) as file:
                 yield from _records(part, file, path)
 
     return _source("cifar10", CARD, batches, tuple(files), count=RECORDS * len(files))
@@ -71,13 +72,13 @@ def _extracted(folder: Path) -> Source:
 def _packed(archive: Path) -> Source:
     def batches() -> Iterator[Batch]:
         read: set[str] = set()
-        with reading(archive), tarfile.open(archive, "r|gz") as members:
+        with reading(archive), open_regular(archive) as file, tarfile.open(fileobj=file, mode="r|gz") as members:
             for member in members:
                 name = member.name.rpartition("/")[2]
-                file = members.extractfile(member) if name in PART_OF_FILE else None
-                if file is not None:
+                packed = members.extractfile(member) if name in PART_OF_FILE else None
+                if packed is not None:
                     read.add(name)
-                    yield from _records(PART_OF_FILE[name], file, f"{archive}:{member.name}")
+                    yield from _records(PART_OF_FILE[name], packed, f"{archive}:{member.name}")
         if missing := PART_OF_FILE.keys() - read:
             raise DataError(f"{archive} lacks {', '.join(sorted(missing))}. Download it again.")
 
@@ -116,7 +117,7 @@ def _subset_batches(part: str, images: Path, labels: Path) -> Iterator[Batch]:
         if array.shape[1:] != (32, 32, 3) or array.dtype != np.uint8:
             raise DataError(f"{images} holds {array.dtype} {array.shape}; uint8 (N, 32, 32, 3) is read")
     with reading(labels):
-        label = as_labels(NpyArray.inspect(str(labels), lambda: labels.open("rb")).read(), array.shape[0], labels)
+        label = as_labels(npy_array(labels).read(), array.shape[0], labels)
     fields, start = {"label": label}, 0
     with reading(images):
         for chunk in array.chunks():

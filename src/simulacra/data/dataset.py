@@ -33,6 +33,15 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
+class Altered:
+    """Files of a folder that are not read as they are stored: in what way, how many, and the first of them."""
+
+    reason: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True)
 class Split:
     """A contiguous part of the cache.
 
@@ -77,6 +86,7 @@ class Dataset:
     card: Card
     fingerprint: str
     unreadable: tuple[Unreadable, ...] = ()
+    altered: tuple[Altered, ...] = ()
     duplicates: int = 0
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
@@ -128,6 +138,7 @@ class Dataset:
             "splits": {split.name: len(split) for split in self.splits},
             "duplicates": self.duplicates,
             "unreadable": [asdict(entry) for entry in self.unreadable],
+            "altered": [asdict(entry) for entry in self.altered],
             "card": asdict(self.card),
             "fingerprint": self.fingerprint,
         }

@@ -1,7 +1,8 @@
 """A folder of images: flat, or one sub-folder a class (if there are two or more), or train/ valid/ test/ of either.
 
-Files that are hidden or no images by their suffix are passed over. Files that claim to be images and cannot be read
-are listed with the reason; when they are more than 5 % something is wrong with the folder, and reading stops.
+Files that are hidden or no images by their suffix are passed over. What claims to be an image and cannot be read, a
+pipe, a link to nothing and a folder of such a name too, is listed with the reason; when that is more than 5 % something
+is wrong with the folder, and reading stops. A name that is no UTF-8, or steers a terminal, is spelled out.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.data.dataset import Card, Unreadable
-from simulacra.data.images import SUFFIXES, Header, Target, decode, read_header
+from simulacra.data.dataset import Altered, Card, Unreadable
+from simulacra.data.images import SUFFIXES, Decoded, Header, Target, decode, read_header
 from simulacra.data.source import Batch, Source
 from simulacra.data.streams import CHUNK_BYTES
 from simulacra.errors import DataError
 from simulacra.fields import ClassLabel
+from simulacra.terminal import printable
 
 PART_OF_FOLDER = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 MAX_UNREADABLE = 0.05
@@ -40,14 +42,16 @@ def folder_source(root: Path, card: Card, resize: tuple[int, int] | None) -> Sou
     """The images below `root`; `resize` is (H, W). Raises DataError for a folder that holds none."""
     entries = _entries(root)
     classes = tuple(sorted({entry.class_name for entry in entries if entry.class_name is not None}))
+    regular = [entry.path.is_file() for entry in entries]
+    others = [os.fsencode(entry.path) for entry, is_file in zip(entries, regular, strict=True) if not is_file]
     return Source(
-        name=root.name,
+        name=printable(root.name),
         card=card,
         count=len(entries),
         batches=lambda: _batches(root, entries, classes, resize),
-        files=tuple(entry.path for entry in entries),
-        options=(f"resize={resize}",),
-        fields={"label": ClassLabel(len(classes), classes)} if classes else {},
+        files=tuple(entry.path for entry, is_file in zip(entries, regular, strict=True) if is_file),
+        options=(f"resize={resize}", *map(repr, others)),
+        fields={"label": ClassLabel(len(classes), tuple(map(printable, classes)))} if classes else {},
     )
 
 
@@ -90,30 +94,47 @@ def _part_entries(root: Path, part: str) -> list[Entry]:
 
 
 def _listing(root: Path) -> tuple[list[Path], list[Path]]:
-    """The sub-folders and the images directly in a folder, sorted by name, hidden ones left out."""
+    """The sub-folders and the images directly in a folder, sorted by name, hidden ones left out.
+
+    A folder that is called like an image and holds none counts as an image, which cannot be read.
+    """
     try:
         visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"cannot list {root}: {error.strerror}") from error
-    return [path for path in visible if path.is_dir()], [path for path in visible if is_image(path)]
+    images = {path for path in visible if claims_image(path) and not (path.is_dir() and _images_below(path))}
+    return [path for path in visible if path.is_dir() and path not in images], sorted(images)
 
 
-def files_below(root: Path) -> list[Path]:
-    """All files in a folder and in the folders within it, sorted; hidden ones are left out."""
+def things_below(root: Path, hidden: bool = False) -> list[Path]:
+    """All that lies in a folder and in the folders within it and is no folder, sorted; also what is `hidden`.
+
+    Links to folders are not followed, and count as things. So do folders that are called like an image and hold none.
+    Raises DataError for a folder that cannot be listed.
+    """
     found: list[Path] = []
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        visible = (Path(folder, name) for name in files if not name.startswith("."))
-        found += [path for path in visible if path.is_file()]
-    return sorted(found)
+    called_like: list[Path] = []
+    for folder, subfolders, files in os.walk(root, onerror=_cannot_list):
+        within = [Path(folder, name) for name in subfolders if hidden or not name.startswith(".")]
+        subfolders[:] = [path.name for path in within]
+        found += [Path(folder, name) for name in files if hidden or not name.startswith(".")]
+        found += [path for path in within if path.is_symlink()]
+        called_like += [path for path in within if claims_image(path) and not path.is_symlink()]
+    with_images = {parent for path in found if claims_image(path) for parent in path.parents}
+    return sorted(found + [path for path in called_like if path not in with_images])
+
+
+def _cannot_list(error: OSError) -> None:
+    raise DataError(f"cannot list {error.filename}: {error.strerror}") from error
 
 
 def _images_below(root: Path) -> list[Path]:
-    return [path for path in files_below(root) if is_image(path)]
+    return [path for path in things_below(root) if claims_image(path)]
 
 
-def is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+def claims_image(path: Path) -> bool:
+    """Whether it is called like an image, whatever it is."""
+    return path.suffix.lower() in SUFFIXES
 
 
 def _what_else(root: Path) -> str:
@@ -130,6 +151,8 @@ def _batches(
     headers = {entry.path: read_header(entry.path) for entry in entries}
     bad = [header for header in headers.values() if isinstance(header, Unreadable)]
     _stop_if_many(bad, root, len(entries))
+    if len(bad) == len(headers):
+        raise DataError(f"{root}: none of its images can be read; {bad[0].path}: {bad[0].reason}")
     target = _target(root, {path: header for path, header in headers.items() if isinstance(header, Header)}, resize)
 
     entries = [entry for entry in entries if isinstance(headers[entry.path], Header)]
@@ -150,11 +173,12 @@ def _decode_batch(
 ) -> Batch:
     """The images that can be decoded; the others join `unreadable`."""
     decoded = [(entry, decode(entry.path, target)) for entry in entries]
-    good = [(entry, image) for entry, image in decoded if isinstance(image, np.ndarray)]
-    x = np.stack([image for _, image in good]) if good else np.empty((0, *target.shape), np.uint8)
+    good = [(entry, image) for entry, image in decoded if isinstance(image, Decoded)]
+    x = np.stack([image.pixels for _, image in good]) if good else np.empty((0, *target.shape), np.uint8)
     label = np.array([classes.index(entry.class_name) for entry, _ in good if entry.class_name], np.int64)
     bad = tuple(image for _, image in decoded if isinstance(image, Unreadable))
-    return Batch(part, x, {"label": label} if classes else {}, unreadable + bad)
+    altered = tuple(Altered(how, 1, str(entry.path)) for entry, image in good for how in image.altered)
+    return Batch(part, x, {"label": label} if classes else {}, unreadable + bad, altered)
 
 
 def _target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -12,9 +13,12 @@ import numpy as np
 
 from simulacra.data.dataset import Card
 from simulacra.data.labels import as_labels
+from simulacra.data.npy import DEFLATED
 from simulacra.data.source import Batch, Source, reading, rows_of
-from simulacra.data.streams import open_maybe_gzip, read_fully, rows
+from simulacra.data.streams import GZIP, open_maybe_gzip, read_fully, rows
 from simulacra.errors import DataError
+from simulacra.files import open_regular, size_of
+from simulacra.terminal import printable
 
 UINT8 = 0x08
 
@@ -23,7 +27,7 @@ def idx_source(path: Path, card: Card) -> Source:
     """An idx file of images, with the labels of the file beside it that is named like it, if there is one."""
     labels = labels_beside(path)
     return Source(
-        name=path.name.removesuffix(".gz"),
+        name=printable(path.name.removesuffix(".gz")),
         card=card,
         count=idx_shape(path)[0],
         batches=lambda: idx_batches("train", path, labels),
@@ -49,7 +53,21 @@ def labels_beside(path: Path) -> Path | None:
 def idx_shape(path: Path) -> tuple[int, ...]:
     """The axes that the header declares; raises DataError if the file is no idx file of unsigned bytes."""
     with reading(path), open_maybe_gzip(path) as file:
-        return _read_header(file, path)
+        shape = _read_header(file, path)
+        _check_size(path, file.tell() + math.prod(shape))
+        return shape
+
+
+def _check_size(path: Path, promised: int) -> None:
+    """Raise DataError for a file that cannot hold as many bytes as its header promises, or holds more."""
+    with open_regular(path) as file:
+        held, packed = size_of(file), file.read(2) == GZIP
+    if promised > held * (DEFLATED if packed else 1):
+        raise DataError(f"{path} ends early: its header promises {promised:,} bytes and it has {held:,}")
+    if promised < held and not packed:
+        raise DataError(
+            f"{path} goes on behind its values: its header promises {promised:,} bytes, and it has {held:,}"
+        )
 
 
 def idx_batches(part: str, images: Path, labels: Path | None) -> Iterator[Batch]:

@@ -5,6 +5,7 @@ Pillow is imported here only, and inside the functions, so that a listing of the
 
 from __future__ import annotations
 
+import errno
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ import numpy as np
 from simulacra.data.dataset import Unreadable
 from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError, UsageError
+from simulacra.fields import Levels
+from simulacra.files import open_regular, size_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,11 +27,22 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # few, because each decoder is one more way in for a hostile file
 MAX_PIXELS = 64_000_000
+MAX_BYTES = 1 << 29  # of a file: more than such an image takes without any compression
+MAX_EXIF = 1 << 16
 
 GREY_MODES = ("1", "L", "LA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 ORIENTATION = 0x0112  # the EXIF tag; values 5 to 8 turn the image by a quarter
 QUARTER_TURNS = (5, 6, 7, 8)
+UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 OPAQUE = 255
 
 
@@ -58,6 +72,14 @@ class Extras:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """The pixels (C, H, W) uint8 of an image, and in which ways they are not those of the file."""
+
+    pixels: np.ndarray
+    altered: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Target:
     """What every image of a set is made into. `resize`: shorter side to the target (antialiased), then centre crop."""
 
@@ -76,7 +98,7 @@ def read_header(path: Path) -> Header | Unreadable:
     try:
         with _opened(path) as image:
             width, height = image.size
-            if _orientation(image) in QUARTER_TURNS:
+            if _orientation(image, path) in QUARTER_TURNS:
                 width, height = height, width
             return Header(height, width, image.mode in GREY_MODES)
     except UnreadableImage as error:
@@ -121,22 +143,32 @@ def read_pixels(path: Path, spec: DataSpec, resize: bool = False, mend: str = ""
         wanted = f"{width}×{height} {'grey' if target.grey else 'colour'}"
         hint = f"; {mend}" * bool(mend)
         raise UsageError(f"the model is for {wanted} pictures, and {path} is {header.describe()}{hint}")
-    pixels = decode(path, target)
-    if isinstance(pixels, Unreadable):
-        raise DataError(f"{path} cannot be read: {pixels.reason}")
-    return pixels
+    decoded = decode(path, target)
+    if isinstance(decoded, Unreadable):
+        raise DataError(f"{path} cannot be read: {decoded.reason}")
+    return decoded.pixels
 
 
-def decode(path: Path, target: Target) -> np.ndarray | Unreadable:
-    """The pixels (C, H, W) uint8 of `target.shape`, or why there are none."""
+def grey_pixels(path: Path) -> np.ndarray:
+    """The brightness (H, W) uint8 of an image of any size; raises DataError for a file that cannot be read."""
+    header = read_header(path)
+    if isinstance(header, Unreadable):
+        raise DataError(f"{path} cannot be read: {header.reason}")
+    return read_pixels(path, DataSpec(Levels((1, header.height, header.width), 256)), resize=True)[0]
+
+
+def decode(path: Path, target: Target) -> Decoded | Unreadable:
+    """The pixels (C, H, W) of `target.shape`, or why there are none."""
     from PIL import Image, ImageOps
 
     try:
         with _opened(path) as image:
-            turned = _orientation(image) != 1
+            turn = UPRIGHT.get(_orientation(image, path))
+            altered = _alterations(image)
             image.load()
-            upright = ImageOps.exif_transpose(image) if turned else image
-            opaque = _on_white(upright).convert("L" if target.grey else "RGB")
+            upright = image.transpose(Image.Transpose[turn]) if turn else image
+            opaque, seen_through = _on_white(upright)
+            opaque = opaque.convert("L" if target.grey else "RGB")
             if target.resize:
                 opaque = ImageOps.fit(opaque, (target.width, target.height), Image.Resampling.BICUBIC)
             if opaque.size != (target.width, target.height):
@@ -144,7 +176,14 @@ def decode(path: Path, target: Target) -> np.ndarray | Unreadable:
             pixels = np.asarray(opaque)
     except UnreadableImage as error:
         return Unreadable(str(path), str(error))
-    return pixels[None] if target.grey else pixels.transpose(2, 0, 1)
+    altered += ("transparent pixels are laid over white",) * seen_through
+    return Decoded(pixels[None] if target.grey else pixels.transpose(2, 0, 1), altered)
+
+
+def _alterations(image: Image) -> tuple[str, ...]:
+    """What of an image is lost, besides transparency."""
+    several = getattr(image, "n_frames", 1) > 1
+    return ("of several frames the first is read",) * several + ("CMYK is brought to RGB",) * (image.mode == "CMYK")
 
 
 @contextmanager
@@ -156,8 +195,8 @@ def _opened(path: Path) -> Iterator[Image]:
         with warnings.catch_warnings():
             # Our cap, not Pillow's warning, decides on size; its other warnings (bad EXIF) are not worth a line.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                _check(image)
+            with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+                _check(image, size_of(file))
                 yield image
     except UnreadableImage:
         raise
@@ -166,28 +205,57 @@ def _opened(path: Path) -> Iterator[Image]:
         raise UnreadableImage("an empty file" if empty else f"not a {', '.join(FORMATS)} file") from error
     except MemoryError:
         raise
+    except OSError as error:
+        nowhere = error.errno == errno.ENOENT and path.is_symlink()
+        raise UnreadableImage("a link to nothing" if nowhere else error.strerror or str(error)) from error
     except Exception as error:  # a damaged file makes Pillow raise a dozen kinds, from SyntaxError to struct.error
         raise UnreadableImage(str(error) or type(error).__name__) from error
 
 
-def _check(image: Image) -> None:
+def _check(image: Image, size: int) -> None:
     width, height = image.size
+    if size > MAX_BYTES:
+        raise UnreadableImage(f"{size:,} bytes are more than an image has")
     if width * height > MAX_PIXELS:
         raise UnreadableImage(f"{width}×{height} is more than {MAX_PIXELS // 10**6} megapixels")
     if image.mode not in GREY_MODES + COLOUR_MODES:
         raise UnreadableImage(f"mode {image.mode}, not 8 bits a channel; convert it first")
+    if any(";16B" in str(tile) for tile in getattr(image, "tile", ())):  # Pillow calls it RGB, and drops 8 of the bits
+        raise UnreadableImage("16 bits a channel, and 8 are read; convert it first")
 
 
-def _orientation(image: Image) -> int:
-    # `getexif` on a PNG without this key would decode the whole image to look for it behind the pixels.
-    return image.getexif().get(ORIENTATION, 1) if "exif" in image.info else 1
+def _orientation(image: Image, path: Path) -> int:
+    """The EXIF tag; 1 where there is none.
+
+    `getexif` on a PNG without this key would decode the whole image to look for it behind the pixels.
+    """
+    from PIL import Image as Pillow
+
+    if "exif" in image.info or image.format != "PNG":
+        return image.getexif().get(ORIENTATION, 1)
+    exif = Pillow.Exif()
+    exif.load(_exif_of_png(path))
+    return exif.get(ORIENTATION, 1)
 
 
-def _on_white(image: Image) -> Image:
-    """Transparent pixels laid over white; an opaque image as it is."""
+def _exif_of_png(path: Path) -> bytes:
+    """The EXIF data of a PNG, wherever they lie in it: the chunks are passed over, and not read."""
+    with open_regular(path) as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == b"eXIf":
+                return file.read(min(length, MAX_EXIF))
+            file.seek(length + 4, 1)
+    return b""
+
+
+def _on_white(image: Image) -> tuple[Image, bool]:
+    """Transparent pixels laid over white, and whether there are any; an opaque image as it is."""
     from PIL import Image
 
     if not image.has_transparency_data:
-        return image
+        return image, False
     layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    opaque = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return opaque, bool(np.asarray(layer)[..., 3].min() < OPAQUE)

@@ -24,6 +24,7 @@ from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.source import Source
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import as_array
+from simulacra.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _path_source(path: Path, resize: tuple[int, int] | None) -> Source:
     if not os.path.exists(path):  # not Path.exists, which raises for a name that is too long
         raise UsageError(f"there is no data set and no file called {str(path)!r}.{did_you_mean(str(path), NAMED)}")
     path = path.absolute()
-    card = Card(title=path.name, source=str(path), licence="not stated")
+    card = Card(title=printable(path.name), source=printable(str(path)), licence="not stated")
     if path.is_dir():
         return folder_source(path.resolve(), card, resize)
     if resize is not None:

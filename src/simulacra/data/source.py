@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import lzma
+import os
 import struct
 import tarfile
 import zipfile
@@ -19,10 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.data.dataset import Card, Unreadable
+from simulacra.data.dataset import Altered, Card, Unreadable
 from simulacra.data.splits import Fractions
 from simulacra.errors import DataError, SimulacraError
 from simulacra.fields import Field
+from simulacra.files import open_regular
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Batch:
     x: np.ndarray
     fields: Mapping[str, np.ndarray] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
+    altered: tuple[Altered, ...] = ()
 
 
 def rows_of(fields: Mapping[str, np.ndarray], start: int, n: int) -> dict[str, np.ndarray]:
@@ -74,8 +77,8 @@ class Source:
         """The sha256 of the one file, or of the lines `sha256  name` when there are several; "" when there is none."""
         if len(self.files) < 2:
             return "".join(map(file_sha256, self.files))
-        lines = "".join(f"{file_sha256(path)}  {path.name}\n" for path in self.files)
-        return hashlib.sha256(lines.encode()).hexdigest()
+        lines = (f"{file_sha256(path)}  ".encode() + os.fsencode(path.name) + b"\n" for path in self.files)
+        return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def _file_state(path: Path) -> list[str | int]:
@@ -85,7 +88,7 @@ def _file_state(path: Path) -> list[str | int]:
 
 
 def file_sha256(path: Path) -> str:
-    with reading(path), path.open("rb") as file:
+    with reading(path), open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

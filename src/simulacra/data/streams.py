@@ -14,8 +14,10 @@ from typing import IO, cast
 import numpy as np
 
 from simulacra.errors import DataError
+from simulacra.files import open_regular
 
 CHUNK_BYTES = 4 << 20
+GZIP = b"\x1f\x8b"  # how a packed file begins
 MAX_ROW_BYTES = 64 << 20  # a header that promises more than this for one item is wrong or hostile
 
 
@@ -49,6 +51,6 @@ def read_fully(file: IO[bytes], size: int) -> bytes:
 
 def open_maybe_gzip(path: Path) -> IO[bytes]:
     """The bytes of a file, unpacked if its first bytes are those of gzip, whatever its name."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
+    with open_regular(path) as file:
+        packed = file.read(2) == GZIP
+    return cast(IO[bytes], gzip.open(path, "rb")) if packed else open_regular(path)

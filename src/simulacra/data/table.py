@@ -7,7 +7,8 @@ or y is a class as well if it holds integers. The coordinates are real numbers, 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from simulacra.data.dataset import Card
 from simulacra.data.source import Batch, Source, reading
 from simulacra.errors import DataError
 from simulacra.fields import ClassLabel
+from simulacra.files import open_regular, size_of
+from simulacra.terminal import printable
 
 SUFFIXES = (".csv", ".tsv")
 CLASS_NAMES = ("label", "class", "target", "y")
@@ -42,15 +45,14 @@ def table_source(path: Path, card: Card) -> Source:
         read = read_table(path)
         yield Batch("train", read.x, read.classes)
 
-    return Source(path.name, card, len(table.x), batches, files=(path,), fields=table.fields)
+    return Source(printable(path.stem), card, len(table.x), batches, files=(path,), fields=table.fields)
 
 
 def read_table(path: Path) -> Table:
-    with reading(path):
-        if path.stat().st_size > MOST_BYTES:
+    with reading(path), open_regular(path) as file:
+        if size_of(file) > MOST_BYTES:
             raise DataError(f"{path} is larger than a gigabyte; save its numbers as .npy, which is read piece by piece")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(_rows(file, path))
+        rows = list(_rows(io.TextIOWrapper(file, newline="", encoding="utf-8-sig"), path))
     names = _names(rows, path)
     columns = [_column(name, number, rows, path) for number, name in enumerate(names)]
     numbers = [values for values in columns if values.dtype.kind == "f"]
@@ -64,7 +66,7 @@ def read_table(path: Path) -> Table:
     return Table(np.stack(numbers, 1).astype(np.float32), classes, fields)
 
 
-def _rows(file: Sequence[str] | Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: Iterable[str], path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of every row that is not empty."""
     lines = iter(file)
     first = next(lines, "")

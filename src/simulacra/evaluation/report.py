@@ -14,9 +14,9 @@ from PIL.Image import Image
 
 from simulacra.data import Dataset
 from simulacra.evaluation.measure import Measure
+from simulacra.files import write_atomically
 from simulacra.pictures import picture, png
 from simulacra.randomness import some_of
-from simulacra.weights import write_atomically
 
 SHOWN = 64  # real items
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from simulacra.data import ClassLabel, Dataset, DataSpec, Split, as_dataset
+from simulacra.data.npy import npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.exploration.codes import mean_codes, split_for
@@ -147,10 +148,12 @@ def stored(vector: np.ndarray, model: Model) -> dict[str, np.ndarray]:
 
 def read_attribute(path: Path, model: Model) -> np.ndarray:
     """The attribute vector in a file; raises DataError for another file, UsageError for that of another model."""
-    with reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in arrays.files}
-    if set(found) != {"vector", "weights"} or found["vector"].dtype.kind != "f":
+    if set(npz_keys(path)) != {"vector", "weights"}:
         raise DataError(f"{path} holds no attribute; `simulacra attribute` writes such files")
-    if str(found["weights"]) != digest(model.state_dict()):
-        raise UsageError(f"{path} was made with another model, or before this one was trained on: make it again")
-    return found["vector"]
+    vector, weights = npz_array(path, "vector"), npz_array(path, "weights", items=False)
+    if vector.dtype.kind != "f" or weights.dtype.kind != "U" or weights.shape:
+        raise DataError(f"{path} holds no attribute; `simulacra attribute` writes such files")
+    with reading(path):
+        if str(weights.read()) != digest(model.state_dict()):
+            raise UsageError(f"{path} was made with another model, or before this one was trained on: make it again")
+        return vector.read()

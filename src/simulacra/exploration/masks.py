@@ -6,9 +6,10 @@ import contextlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from simulacra.data import DataSpec
+from simulacra.data.images import grey_pixels
+from simulacra.data.npy import npy_array
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.randomness import mix
 
@@ -68,8 +69,8 @@ def _from_file(text: str, spec: DataSpec) -> np.ndarray:
     if not path.exists():
         raise UsageError(f"there is no mask file {path}")
     try:
-        mask = np.asarray(Image.open(path).convert("L")) if path.suffix == ".png" else np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        mask = grey_pixels(path) if path.suffix == ".png" else npy_array(path).read()
+    except DataError as error:
         raise DataError(f"{path} cannot be read as a mask: {error}") from error
     if mask.shape not in (spec.shape, spec.shape[1:]):
         raise DataError(f"{path} has the shape {mask.shape}; a mask of these items has {spec.shape[1:] or spec.shape}")

@@ -13,15 +13,26 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from simulacra.errors import ModelFileError, TrainingError, WriteError
-from simulacra.weights import fsync_folder, read_json, read_tensors, write_atomically, write_tensors
+from simulacra.files import fsync_folder, write_atomically
+from simulacra.weights import json_bytes, json_object, read_json, read_tensors, write_tensors
 
 KEPT = 2  # the newest, and the one before it in case the newest is damaged later
 _TEMPORARY = ".writing-"
+_NAME = "step-" + 8 * "[0-9]"
+_FILES = {"state.json", "state.safetensors"}
+
+
+class Found(NamedTuple):
+    """A whole checkpoint; `damage`: what is wrong with the newest one, where this is the one before it."""
+
+    state: dict[str, Any]
+    tensors: dict[str, Tensor]
+    damage: str | None
 
 
 def save(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
@@ -56,19 +67,19 @@ def save(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str
     return folder / name
 
 
-def newest(folder: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The state and tensors of the newest checkpoint that is whole; None when there is none at all.
+def newest(folder: Path, expected: Mapping[str, Tensor]) -> Found | None:
+    """The newest checkpoint that is whole; None when there is none at all.
 
     Leftovers of a crash are swept. Raises ModelFileError when there are checkpoints and every one is damaged.
     """
     if not folder.is_dir():
         return None
-    for leftover in folder.glob(f"{_TEMPORARY}*"):
+    for leftover in folder.glob(f"{_TEMPORARY}{_NAME}"):
         shutil.rmtree(leftover, ignore_errors=True)
     damage = None
     for name in _names(folder):
         try:
-            return _read(folder / name, expected)
+            return Found(*_read(folder / name, expected), damage and str(damage))
         except ModelFileError as error:
             damage = damage or error
     if damage is not None:
@@ -77,16 +88,19 @@ def newest(folder: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Any]
 
 
 def _read(folder: Path, expected: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    for file, checksum in read_json(folder / "manifest.json").items():
-        if Path(file).name != file or not (folder / file).is_file() or _sha256(folder / file) != checksum:
-            raise ModelFileError(f"{folder / file} is missing or does not match its manifest")
-    tensors, _ = read_tensors(folder / "state.safetensors", expected)
-    return read_json(folder / "state.json"), tensors
+    manifest = read_json(folder / "manifest.json")
+    if manifest.keys() != _FILES:
+        raise ModelFileError(f"{folder / 'manifest.json'} does not name {' and '.join(sorted(_FILES))}")
+    content = json_bytes(folder / "state.json")
+    if hashlib.sha256(content).hexdigest() != manifest["state.json"]:
+        raise ModelFileError(f"{folder / 'state.json'} does not match its manifest")
+    tensors, _ = read_tensors(folder / "state.safetensors", expected, sha256=str(manifest["state.safetensors"]))
+    return json_object(folder / "state.json", content), tensors
 
 
 def _names(folder: Path) -> list[str]:
     """Whole checkpoints, newest first."""
-    return sorted((path.parent.name for path in folder.glob("step-*/manifest.json")), reverse=True)
+    return sorted((path.parent.name for path in folder.glob(f"{_NAME}/manifest.json")), reverse=True)
 
 
 def _sha256(path: Path) -> str:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from simulacra.parts import convert
+
 SAVED_EVERY = 300.0  # seconds after which a checkpoint is due, however few steps that were,
 VALIDATED_EVERY = 600.0  # and a validation, unless the user has said after how many steps
 ESTIMATED_AFTER = 3.0  # seconds of training from which the time of the whole run is estimated
@@ -25,7 +27,9 @@ class Clock:
         self._began = time.monotonic()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.seconds, self.validation = state["seconds"], state.get("validation", 0.0)
+        """Raises KeyError or UsageError for a state that is none."""
+        self.seconds = convert(float, state["seconds"], "seconds")
+        self.validation = convert(float, state.get("validation", 0.0), "validation")
 
     def state(self) -> dict[str, float]:
         return {"seconds": self.seconds, "validation": self.validation}

@@ -13,20 +13,22 @@ from typing import Any
 import torch
 
 from simulacra.data import Dataset
-from simulacra.errors import SimulacraError, TrainingError, UsageError, WriteError
+from simulacra.errors import ModelFileError, SimulacraError, TrainingError, UsageError, WriteError
 from simulacra.model import Model, load, write
+from simulacra.parts import convert, within
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
 from simulacra.training.clock import ESTIMATED_AFTER, Clock
-from simulacra.training.judge import History, Judge, Verdict
+from simulacra.training.judge import History, Judge, Verdict, verdict_of
 from simulacra.training.loop import Loop, drops_out
 from simulacra.training.observers import LOGGED_EVERY, MetricsLog, Moment, Observer, Pictures
 from simulacra.training.onepass import OnePass
 from simulacra.training.plan import Plan, make_plan
 from simulacra.training.prefetch import Prefetched
-from simulacra.training.run import refuse_if_different
+from simulacra.training.run import refuse_if_different, threads_of
 from simulacra.training.runtime import Runtime, StopSignal, runtime
 
+COUNTS = ("best_step", "waited")  # that a checkpoint holds beside its steps
 READ_EVERY = 1.0  # seconds after which the figures of a step are read for whoever looks
 
 
@@ -64,18 +66,20 @@ def carry_out(plan: Plan, judge: Judge | None = None, observers: Sequence[Observ
         record = plan.folder.record() if where.leads else None
         if record is not None:
             refuse_if_different(plan.folder.path, {key: record.get(key) for key in plan.record}, plan.record)
-            torch.set_num_threads(
-                record.get("threads", torch.get_num_threads())
-            )  # the same sums in the same order: resuming is bitwise
+            if (threads := threads_of(plan.folder.path, record)) is not None:
+                torch.set_num_threads(threads)  # the same sums in the same order: resuming is bitwise
         run = _Run(plan, where, stop, judge, observers if where.leads else ())
         if where.world > 1:
             torch.set_num_threads(int(where.leaders(torch.get_num_threads())))  # each rank computes as the leading one
         try:
             run.open(record)
             run.train()
-            return run.finish()
+            model = run.finish()
         except (OSError, WriteError) as error:
             raise TrainingError(f"training in {plan.folder.path} stopped: {error}; its checkpoints are kept") from error
+        if stop.received is not None:  # too late to stop anything, but whoever sent it waits for the exit code
+            raise Interrupted(stop.received, f"the run in {plan.folder.path} is finished, and was when the signal came")
+        return model
 
 
 class _Run:
@@ -112,12 +116,7 @@ class _Run:
         found = checkpoint.newest(self.folder.checkpoints, self.loop.tensors())
         self.where.wait()  # every rank has read before the first one writes
         if found is not None:
-            state, tensors = found
-            self.loop.restore(state["steps"], tensors)
-            self.best = state["best"] and Verdict(**state["best"])
-            self.best_step, self.waited = state["best_step"], state["waited"]
-            self.clock.restore(state)
-            self.history = History(tuple((step, value) for step, value in state.get("figures", ())))
+            self._restore(found)
         self.at = self._moment(self._done(), None)
         if self.where.leads:
             self._announce(resumed=found is not None, record=record)
@@ -129,6 +128,25 @@ class _Run:
             if found is None:
                 self._save_checkpoint()
         self.where.wait()
+
+    def _restore(self, found: checkpoint.Found) -> None:
+        """Raises ModelFileError for a state that no run has written."""
+        state = found.state
+        try:
+            self.best = None if state["best"] is None else verdict_of(state["best"])
+            steps, self.best_step, self.waited = (convert(int, state[key], key) for key in ("steps", *COUNTS))
+            self.clock.restore(state)
+            within(0, steps=steps, best_step=self.best_step, waited=self.waited, seconds=self.clock.seconds)
+            self.history = History.of(state.get("figures", ()))
+            self.loop.restore(steps, found.tensors)
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise ModelFileError(
+                f"the newest checkpoint in {self.folder.checkpoints} has a malformed state.json: {error!r}; remove it "
+                "to go on from the one before it"
+            ) from error
+        if found.damage is not None and self.where.leads:
+            line = f"the newest checkpoint is damaged ({found.damage}); going on from the one before it"
+            self._notify(lambda observer: observer.said(line))
 
     def _announce(self, resumed: bool, record: dict[str, Any] | None) -> None:
         """Say what is about to happen, on the leading rank.

@@ -10,11 +10,14 @@ Training knows no metric: a judge is handed in. `simulacra.evaluation.judges` ha
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from simulacra.data import Dataset
 from simulacra.model import Model
+from simulacra.parts import convert
+from simulacra.schema import arguments
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class History:
 
     figures: tuple[tuple[int, float], ...] = ()
 
+    @classmethod
+    def of(cls, record: Iterable[Any]) -> History:
+        """What a checkpoint holds; raises UsageError, TypeError or ValueError for what is none."""
+        return cls(tuple((convert(int, step, "step"), convert(float, value, "figure")) for step, value in record))
+
     def with_figure(self, step: int, value: float) -> History:
         """Figures that are no numbers are left out."""
         return History((*self.figures, (step, value))) if math.isfinite(value) else self
@@ -77,6 +85,12 @@ class History:
         """Whether a twentieth of all that was gained came in the last fifth of the steps, and more than the noise."""
         values = [value for _, value in self.figures]
         return bool(values) and self.gain > max(error, 0.05 * (values[0] - min(values)))
+
+
+def verdict_of(record: Mapping[str, Any]) -> Verdict:
+    """The verdict that a checkpoint holds; raises UsageError or TypeError for what is none."""
+    types = {name: argument.type for name, argument in arguments(Verdict).items()}
+    return Verdict(**{name: convert(types.get(name, object), value, name) for name, value in dict(record).items()})
 
 
 class Judge(Protocol):

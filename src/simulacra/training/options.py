@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.parts import convert, to_json
+from simulacra.parts import convert, share, to_json, within
 from simulacra.registry import BUDGET
 from simulacra.schema import arguments
 from simulacra.training.augmentation import Augmentation
@@ -71,8 +71,8 @@ class Options:
                 raise UsageError(f"{name} must be positive, not {value}")
         if self.accumulate > self.batch:
             raise UsageError(f"a batch of {self.batch} cannot be taken in {self.accumulate} parts (accumulate)")
-        if not 0 <= self.ema < 1:
-            raise UsageError(f"ema must be from 0 up to but not including 1, not {self.ema}")
+        within(0, warmup=self.warmup, patience=self.patience, weight_decay=self.weight_decay, seed=self.seed)
+        share(ema=self.ema, **{f"beta {i}": beta for i, beta in enumerate(self.betas, 1)})
 
 
 USUAL_STEPS = 4000  # where neither the user nor the model gives a budget

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from simulacra.model import Model
+from simulacra.terminal import printable
 from simulacra.training.judge import Verdict
 from simulacra.training.observers import Moment, Observer
 
@@ -47,7 +48,7 @@ class PlainLines(_Shown):
             self.said(f"step {at.step}  {at.done:4.0%}  {self.figures(values)}{clock}")
 
     def said(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 class Bar(_Shown):
@@ -63,7 +64,7 @@ class Bar(_Shown):
         self.bar.update(self.task, completed=at.done, description=f"{clock}step {at.step}  {self.figures(values)}")
 
     def said(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False)
+        self.console.print(printable(line), highlight=False, markup=False)
 
 
 @contextlib.contextmanager

@@ -8,13 +8,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from simulacra import migrations
 from simulacra.errors import ModelFileError, TrainingError, UsageError
-from simulacra.weights import read_json, write_atomically
+from simulacra.files import is_temporary, open_regular, parse_json, read_regular, sweep, write_atomically
+from simulacra.weights import read_json
+
+MAX_LOG = 1 << 30  # bytes of metrics.jsonl
+MAX_THREADS = 1 << 12
+MAX_SHOWN = 80  # characters of a setting in a message
 
 
 class RunFolder:
@@ -42,8 +49,8 @@ class RunFolder:
         """Drop what was logged after the checkpoint from which the run goes on: those steps will be taken again."""
         path = self.path / "metrics.jsonl"
         if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
-            write_atomically(path, "".join(line + "\n" for line in kept).encode())
+            kept = [line for line in read_regular(path, MAX_LOG).split(b"\n") if _step_of(line) <= step]
+            write_atomically(path, b"".join(line + b"\n" for line in kept))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -55,7 +62,7 @@ class RunFolder:
         self._refuse_if_foreign()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = (self.path / ".lock").open("w")
+            handle = _lock_file(self.path / ".lock")
         except OSError as error:
             raise UsageError(
                 f"cannot use {self.path} as a run folder: {error.strerror}; choose another with --out"
@@ -67,21 +74,41 @@ class RunFolder:
                 raise TrainingError(
                     f"another process is training in {self.path}; wait for it, or choose another folder with --out"
                 ) from None
-            for leftover in self.path.rglob(".*.tmp"):  # of a write that was cut off
-                leftover.unlink(missing_ok=True)
+            sweep(self.path)  # what a write that was cut off has left
             yield
 
     def _refuse_if_foreign(self) -> None:
         ours = not self.path.is_dir() or (self.path / "run.json").exists()
-        if not ours and any(item.name != ".lock" and item.suffix != ".tmp" for item in self.path.iterdir()):
+        if not ours and any(item.name != ".lock" and not is_temporary(item) for item in self.path.iterdir()):
             raise UsageError(f"{self.path} holds other files and no run; choose an empty folder with --out")
 
 
-def _step_of(line: str) -> float:
+def _lock_file(path: Path) -> IO[bytes]:
+    """A regular file that is made where there is none; what lies there is not changed, and a pipe is not waited for."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666))
+    open_regular(path).close()  # raises for what is none
+    return path.open("r+b")  # some file systems lock only what may be written
+
+
+def _step_of(line: bytes) -> float:
+    """Of a line of the log; endless for what is none: half a line, cut off by a crash, or a damaged one."""
     try:
-        return json.loads(line)["step"]
+        step = parse_json(line)["step"]
     except (ValueError, KeyError, TypeError):
-        return float("inf")  # half a line, cut off by a crash
+        return math.inf
+    return step if isinstance(step, int) else math.inf
+
+
+def threads_of(path: Path, record: Mapping[str, Any]) -> int | None:
+    """The threads that the run in `path` was begun with, None where its record does not say; raises UsageError for
+    what is no number of threads."""
+    threads = record.get("threads")
+    if threads is not None and not (type(threads) is int and 1 <= threads <= MAX_THREADS):
+        raise UsageError(
+            f"{path / 'run.json'} is damaged: 'threads' is {threads!r:.40}, and no number 1 to {MAX_THREADS}; "
+            "set it to the number of threads that the run was begun with"
+        )
+    return threads
 
 
 def unused(path: Path) -> Path:
@@ -124,5 +151,6 @@ def _differing(then: Any, now: Any, place: tuple[str, ...]) -> Iterator[tuple[st
 
 
 def _short(value: Any) -> Any:
-    """Of a part its name."""
-    return next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
+    """Of a part its name; of what is long the beginning."""
+    short = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
+    return short if len(str(short)) <= MAX_SHOWN else f"{short!s:.{MAX_SHOWN}}…"
