@@ -42,7 +42,7 @@ CASES: dict[str, Case] = {entry.name: (entry.name, {}) for entry in trained_in_s
     "iwae": ("vae", {"objective": "iwae:draws=3"}),
     "dreg": ("vae", {"objective": "dreg:draws=3"}),
     "free bits": ("vae", {"objective": "elbo:free_bits=0.5"}),
-    "free bits of layers": ("ladder-vae", {"free_bits": 0.5}),
+    "free bits of layers": ("ladder-vae", {"objective": "elbo:free_bits=0.5"}),
     "denoising": ("autoencoder", {"noise": 0.5}),
     "several orders": ("made", {"orders": 3}),
     "few labels": ("m2", {}),

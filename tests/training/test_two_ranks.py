@@ -37,7 +37,8 @@ def test_two_ranks_are_one_rank_on_the_same_batch(runs, case):
     assert two.keys() == one.keys()
     for name, tensor in one.items():
         size = tensor.double().norm()
-        assert (two[name].double() - tensor.double()).norm() <= 1e-5 * size, name
+        gap = (two[name].double() - tensor.double()).norm()
+        assert gap <= 1e-5 * size, f"{name}: {gap / size:.2g}"
 
 
 def test_a_process_that_is_left_alone_says_what_to_do(killed):
@@ -57,6 +58,7 @@ def test_a_run_of_two_that_was_killed_goes_on_bitwise(runs):
 
 def test_a_finished_run_of_two_is_returned_as_it_is(runs):
     lines = (runs / "straight.txt").read_text().splitlines()
+    lines = [line for line in lines if "number of processes" not in line]
     assert len(lines) == 3
     assert all("is finished at step 5" in line for line in lines[1:])
     assert json.loads((runs / "straight" / "run.json").read_text())["finished"]["steps"] == 5
