@@ -29,9 +29,11 @@ BASE = [
     "capabilities",
     "registry",
     "migrations",
+    "borders",
     "model",
     "directed",
     "feed",
+    "verbs",
     "pictures",
 ]
 FLOORS = [

@@ -43,7 +43,6 @@ class Complete(OnData):
 
         model, data = self.loaded()
         path = place(self.out, self.run, "completions", picture_or_array(model.spec.is_image))
-        model.spec.expect(data.spec, data.name)
         x, condition = next(in_order(data.split(self.split), model.spec, model.device, self.n))
         unknown = mask_of(self.mask, model.spec, self.seed)
         with watching(model.spec, self.watch) as progress:

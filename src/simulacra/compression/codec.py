@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +26,8 @@ from simulacra.compression.contents import classes_of
 from simulacra.compression.walk import ByChain, reproducibly
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import DataError, NotSupported, UsageError
-from simulacra.model import Model, as_model, evaluating
+from simulacra.model import Model, ModelLike, as_model, evaluating
+from simulacra.verbs import ItemsLike, items_for, verb
 from simulacra.weights import write_atomically
 
 BATCH = 256  # items that are coded together; a power of two
@@ -47,8 +49,15 @@ class Scheme(Protocol):
         ...
 
 
+@verb
 def compress(
-    model: Model | str | Path, x: Any, out: str | Path | None = None, condition: ConditionLike | None = None
+    model: ModelLike,
+    x: ItemsLike | None = None,
+    out: str | os.PathLike[str] | None = None,
+    condition: ConditionLike | None = None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
 ) -> bytes:
     """Items as bytes, without loss: about Σ -log2 p(x | condition) bits and 31 bytes more.
 
@@ -60,9 +69,11 @@ def compress(
 
     Args:
         model: an autoregressive model of data on a grid, or one with codes and a bound; or its run folder.
-        x: (N, *shape) integers on the grid, an array or a tensor.
+        x: (N, *shape) integers on the grid; or data, whose items are taken; without it those of the run.
         out: a file to write the bytes to, replaced in one step.
-        condition: fields of the condition, one value for all items or one for each.
+        condition: fields of the condition, one value for all items or one for each. Items of data have their own.
+        split: of the data.
+        limit: at most so many items of it, drawn by seed 0.
 
     Raises:
         NotSupported: the model is no chain of conditional masses, and has no codes that can be coded; the message says
@@ -70,14 +81,19 @@ def compress(
         UsageError: a model with a condition that is no class, items of another shape or off the grid, classes that do
             not exist, no package `constriction`.
     """
-    data = encode(as_model(model), x, condition)
+    model = as_model(model)
+    scheme_of(model)
+    if not isinstance(x, np.ndarray | torch.Tensor):
+        x, condition = items_for(model, x, condition, split, limit)
+    data = encode(model, x, condition)
     if out is not None:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(Path(out), data)
     return data
 
 
-def decompress(model: Model | str | Path, data: bytes | str | Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+@verb
+def decompress(model: ModelLike, data: bytes | str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """What `compress` was given: x (N, *shape) uint8 and the fields of the condition, {} where none was given.
 
     `data` are the bytes or the file. They are decoded on the machine, or one like it, that coded them: a network whose
@@ -91,12 +107,12 @@ def decompress(model: Model | str | Path, data: bytes | str | Path) -> tuple[np.
     return x, condition
 
 
-def read(data: bytes | str | Path) -> tuple[bytes, str]:
+def read(data: bytes | str | os.PathLike[str]) -> tuple[bytes, str]:
     """The bytes and what to call them; raises UsageError where there is no such file."""
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data), "these bytes"
-    if not Path(data).is_file():
-        raise UsageError(f"there is no file {data} to decompress")
+    if not isinstance(data, str | os.PathLike) or not Path(data).is_file():
+        raise UsageError(f"there is no file {data!s:.200} to decompress")
     return Path(data).read_bytes(), str(data)
 
 

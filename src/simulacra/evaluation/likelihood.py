@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,13 @@ from torch import Tensor
 
 from simulacra.capabilities import Bound, Chain, Density, Sampler, can, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data import Split, as_dataset
+from simulacra.data import Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
-from simulacra.feed import BLOCK, as_items, feed, slices
-from simulacra.model import Model, as_model, evaluating
+from simulacra.feed import BLOCK, feed, slices
+from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import seed_everything, some_of
+from simulacra.verbs import DataLike, ItemsLike, items_for, subject, verb
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,10 @@ class Score:
         return {name: value for name, value in asdict(self).items() if name not in ("per_item", "index")}
 
 
+@verb
 def score(
-    model: Model | str | Path,
-    data: Any,
+    model: ModelLike,
+    data: DataLike | None = None,
     split: str = "test",
     samples: int | None = None,
     limit: int | None = None,
@@ -66,8 +67,9 @@ def score(
 
     Args:
         model: a model with a likelihood, or its run folder.
-        data: a data set of the same shape and levels; or its name, path or array.
-        split: "train", "valid" or "test".
+        data: a data set of the same shape and levels, its name or path, an array or a torch `Dataset`; without it that
+            of the run. Paths are read by the recipe of the run.
+        split: "train", "valid", "test" or "all".
         samples: draws of the estimator, chains of ais; exact likelihoods need none.
         limit: score at most so many items, drawn by the seed.
         seed: of the draws, and of the items where there is a limit.
@@ -80,9 +82,8 @@ def score(
         UsageError: data of another shape or grid, or without a field that the model is conditioned on; no such
             estimator, fewer than one sample or item, an estimator for an exact likelihood.
     """
-    model, data = as_model(model), as_dataset(data)
+    model, data = subject(model, data)
     how = estimator_for(model, estimator, samples, temperatures)
-    model.spec.expect(data.spec, data.name)
     items = data.split(split)
     index = some_of(len(items), limit, seed, "score")
     found = _estimate(model, items, how, index, seed)
@@ -155,19 +156,29 @@ def estimator_for(
     return choose(method, samples, temperatures)
 
 
-def surprise(model: Model | str | Path, x: Tensor | np.ndarray, condition: ConditionLike | None = None) -> np.ndarray:
+@verb
+def surprise(
+    model: ModelLike,
+    x: ItemsLike | None = None,
+    condition: ConditionLike | None = None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+) -> np.ndarray:
     """Bits of every coordinate, -log2 p(x_i | those before it), (N, *shape): where items (N, *shape) are surprising.
 
     They follow the model's own order, and those of an item add up to -log2 p(item) in this order. Continuous
-    coordinates have densities, whose bits may be negative.
+    coordinates have densities, whose bits may be negative. x are items, or data, of whose split at most `limit` items
+    are taken; without it those of the run.
 
     Raises:
         NotSupported: the model is no chain of conditionals: its likelihood is one number for all of an item.
         UsageError: items of another shape or grid, a condition that the model needs and does not get.
     """
     model = as_model(model)
-    chain, x = need(model, Chain), as_items(x, model.spec, model.device)
-    condition, bits = model.conditioned(condition, len(x)), np.empty(x.shape)
+    chain = need(model, Chain)
+    x, condition = items_for(model, x, condition, split, limit)
+    bits = np.empty(x.shape)
     with evaluating(model):
         for part in slices(len(x), BLOCK):
             nats = -chain.log_each(x[part], condition.rows(part))
