@@ -54,8 +54,10 @@ def guard(cls: type) -> None:
 
 
 def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
-    names = list(inspect.signature(method).parameters)[1:]
+    parameters = inspect.signature(method).parameters
+    names = list(parameters)[1:]
     checks = {name: check for name, check in CHECKS.items() if name in names}
+    optional = {name for name in checks if parameters[name].default is None}
 
     @functools.wraps(method)
     def checked(self: Model, *args: Any, **kwargs: Any) -> Any:
@@ -65,7 +67,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             values = dict(zip(names, args, strict=False)) | kwargs
             for name, check in checks.items():
-                if name in values:
+                if name in values and not (values[name] is None and name in optional):
                     check(self, values[name])
             return method(self, *args, **kwargs)
         finally:
@@ -101,8 +103,6 @@ def check_items(model: Model, x: Any) -> None:
 def check_mask(model: Model, unknown: Any) -> None:
     """Raise UsageError unless a mask is a tensor of truths, (*shape) or (N, *shape)."""
     shape = model.spec.shape
-    if unknown is None:
-        return
     if not isinstance(unknown, Tensor) or unknown.shape[-len(shape) :] != shape or unknown.dim() > len(shape) + 1:
         what = tuple(unknown.shape) if isinstance(unknown, Tensor) else type(unknown).__name__
         raise UsageError(f"a mask of unknown values is a tensor of the shape of the items, {shape}, not {what}")
@@ -140,7 +140,7 @@ def _check_temperature(model: Model, temperature: Any) -> None:
 
 
 def _check_condition(model: Model, condition: Any) -> None:
-    if condition is not None and not isinstance(condition, Mapping):
+    if not isinstance(condition, Mapping):
         raise UsageError(
             f"a condition gives values by field, such as {{'label': 3}}, and is no {type(condition).__name__}"
         )

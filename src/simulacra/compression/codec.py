@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +28,7 @@ from simulacra.compression.contents import classes_of
 from simulacra.compression.walk import ByChain, reproducibly
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import DataError, NotSupported, UsageError
+from simulacra.feed import slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.verbs import ItemsLike, items_for, verb
 from simulacra.weights import write_atomically
@@ -116,10 +119,39 @@ def read(data: bytes | str | os.PathLike[str]) -> tuple[bytes, str]:
     return Path(data).read_bytes(), str(data)
 
 
+@dataclass(frozen=True)
+class Coded:
+    """Items as bytes, and what these are made of, in bits.
+
+    items:   Σ -log2 p(x | condition), or Σ -ELBO / ln 2: what `score` says, of these items.
+    classes: of their condition, coded uniformly.
+    header:  the bytes around the coded items.
+    notes:   names, and how values were stored.
+    coding:  what is left: rounding of masses, the first codes of bits-back, other draws of a bound.
+    """
+
+    data: bytes
+    items: float
+    classes: float
+    header: float
+    notes: float
+
+    @property
+    def coding(self) -> float:
+        return 8 * len(self.data) - self.items - self.classes - self.header - self.notes
+
+
 def encode(
     model: Model, x: Any, condition: ConditionLike | None = None, notes: Mapping[str, Any] | None = None
 ) -> bytes:
     """`compress`, with notes that are kept beside the items."""
+    return coded(model, x, condition, notes).data
+
+
+def coded(
+    model: Model, x: Any, condition: ConditionLike | None = None, notes: Mapping[str, Any] | None = None
+) -> Coded:
+    """`encode`, with an account of the bits."""
     scheme, x = scheme_of(model), on_grid(model, x)
     labelled = bool(condition)
     with evaluating(model):
@@ -128,6 +160,7 @@ def encode(
         threads = min(torch.get_num_threads(), MAX_THREADS)
         with reproducibly(threads):
             payload = scheme.write(x.reshape(len(x), -1).copy(), fields, batch)
+        nats = float(_nats(model, scheme, x, fields).sum())
     header = Header(
         model=model_digest(model),
         items=items_digest(x, fields),
@@ -139,7 +172,10 @@ def encode(
         labelled=labelled,
         notes=notes or {},
     )
-    return pack(header, payload)
+    data, plain = pack(header, payload), pack(replace(header, notes={}), b"")
+    classes = len(x) * sum(math.log2(label.count) for label in classes_of(model.spec).values())
+    named = 8.0 * (len(data) - len(payload) - len(plain))
+    return Coded(data, nats / math.log(2), classes, 8.0 * len(plain), named)
 
 
 def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Any]]:
@@ -221,10 +257,17 @@ def _likeliest_fields(model: Model, scheme: Scheme, x: np.ndarray) -> dict[str, 
         return fields
     for classes in itertools.product(*(range(label.count) for label in labels.values())):
         condition = dict(zip(labels, classes, strict=True))
-        parts = [torch.from_numpy(x[i : i + BATCH]).to(model.device) for i in range(0, len(x), BATCH)]
-        likely = [scheme.nats(part, model.conditioned(condition, len(part))) for part in parts]
-        nats = torch.cat(likely).cpu().double().numpy()
+        likely = -_nats(model, scheme, x, {name: np.full(len(x), number) for name, number in condition.items()})
         for name in labels:
-            fields[name][nats > best] = condition[name]
-        best = np.maximum(best, nats)
+            fields[name][likely > best] = condition[name]
+        best = np.maximum(best, likely)
     return fields
+
+
+def _nats(model: Model, scheme: Scheme, x: np.ndarray, fields: Mapping[str, np.ndarray]) -> np.ndarray:
+    """-log p of every item, or the bound that is coded at, (N,) float64."""
+    found = []
+    for part in slices(len(x), BATCH):
+        condition = model.conditioned({name: values[part] for name, values in fields.items()}, part.stop - part.start)
+        found.append(-scheme.nats(torch.from_numpy(x[part]).to(model.device), condition))
+    return torch.cat(found).cpu().double().numpy()

@@ -25,7 +25,9 @@ from simulacra.verbs import DataLike, ItemsLike, items_for, subject, verb
 class Score:
     """Mean negative log-likelihood of a split. `kind`: "exact" or "bound" (the true value is at most this high).
 
-    nats are per item, bits_per_dim = nats / (dims · ln 2), and standard_error is that of the mean in nats over items.
+    `measure` is "mass" for data on a grid, and "density" for real ones, whose nats depend on their unit and may be
+    negative. nats are per item, bits_per_dim = nats / (dims · ln 2), None of a density, and standard_error is that of
+    the mean in nats over items.
     A bound was made by an `estimator` (see `simulacra.evaluation.estimators`) from so many `samples`;
     monte_carlo_error is what these draws add to the error of the mean, nats (None for a single draw), and
     effective_sample_size the median over the items (None for the ELBO). All four are None where nats are exact.
@@ -37,8 +39,9 @@ class Score:
     split: str
     n: int
     kind: str
+    measure: str
     nats: float
-    bits_per_dim: float
+    bits_per_dim: float | None
     standard_error: float
     samples: int | None
     estimator: str | None
@@ -95,8 +98,9 @@ def score(
         split=split,
         n=len(nats),
         kind=kind,
+        measure="density" if model.spec.levels is None else "mass",
         nats=float(nats.mean()),
-        bits_per_dim=float(model.spec.bits_per_dim(nats.mean())),
+        bits_per_dim=None if model.spec.levels is None else float(model.spec.bits_per_dim(nats.mean())),
         standard_error=float(nats.std(ddof=1) / math.sqrt(len(nats))) if len(nats) > 1 else math.nan,
         samples=None if exact else how.samples,
         estimator=None if exact else how.method,
