@@ -131,7 +131,7 @@ def _batch_of(shape: tuple[int, ...]) -> str:
 
 def _check_count(model: Model, n: Any, what: str) -> None:
     if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
-        raise UsageError(f"{what} is a whole number from 1 on, not {n!r:.40}")
+        raise UsageError(f"{what}, not {n!r:.40}")
 
 
 def _check_temperature(model: Model, temperature: Any) -> None:
@@ -150,8 +150,8 @@ CHECKS: dict[str, Callable[[Model, Any], None]] = {
     "x": check_items,
     "z": check_codes,
     "unknown": check_mask,
-    "n": functools.partial(_check_count, what="n"),
-    "samples": functools.partial(_check_count, what="the number of samples"),
+    "n": functools.partial(_check_count, what="n is at least one item"),
+    "samples": functools.partial(_check_count, what="a bound needs at least one sample"),
     "temperature": _check_temperature,
     "condition": _check_condition,
 }
