@@ -178,6 +178,14 @@ def test_items_of_a_sequence_are_all_of_them_in_their_order(run, pictures):
     assert sim.reconstruct(model, pictures, split="valid", limit=2).shape == (2, 1, 8, 8)
 
 
+def test_the_nats_of_items_are_those_of_the_score(run, pictures):
+    data = sim.data.load(pictures, resize=8)
+    nats = sim.score(run).per_item
+    assert np.array_equal(sim.score_items(run, data.test), nats)
+    assert np.array_equal(sim.score_items(str(run), np.array(data.test.x)), nats)
+    assert np.array_equal(sim.score_items(run, pictures), nats)
+
+
 def test_complete_edit_and_surprise_take_data_too(tmp_path):
     sim.fit("made", "digits", tmp_path / "made", hidden=8, steps=2)
     mask = np.ones((1, 8, 8), bool)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -115,7 +115,10 @@ class Model(nn.Module, metaclass=_RecordedCall):
         with evaluating(self):
             if isinstance(self, Encoder):
                 (column,) = self.spec.x.columns("").values()
+                numbers = (each.dtype for each in itertools.chain(self.parameters(), self.buffers()))
+                own = next((dtype for dtype in numbers if dtype.is_floating_point), torch.float32)
                 x = torch.from_numpy(np.zeros((1, *column.shape), column.dtype)).to(self.device)
+                x = x.to(own) if x.is_floating_point() else x
                 return tuple(self.encode(x, condition).mode.shape[1:])
             noise = torch.Generator(self.device).manual_seed(0)
             return tuple(need(self, Prior).prior(1, condition).sample(noise).shape[1:])
@@ -281,10 +284,10 @@ def as_model(model: ModelLike) -> Model:
     """A model itself, or the one that lies in a run folder; raises UsageError for anything else."""
     if isinstance(model, str | os.PathLike):
         return load(model)
-    if not isinstance(model, Model):
+    if not isinstance(model, nn.Module) or not isinstance(getattr(model, "spec", None), DataSpec):
         own = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise UsageError(f"a model or its run folder is needed, not {own}; see simulacra.load")
-    return model
+    return cast(Model, model)  # a stand-in with a spec and abilities will do
 
 
 def _path(path: Any, what: str) -> Path:

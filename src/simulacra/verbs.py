@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data import Dataset, DataSpec, Recipe, Split, as_dataset
+from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
 from simulacra.data.loading import names, read
 from simulacra.data.sequence import split_of
 from simulacra.errors import UsageError
@@ -110,10 +110,10 @@ def data_of(model: Model, data: DataLike | None = None, recipe: Recipe | None = 
     Raises UsageError for data of another shape or grid, and where no data are named and those of the model cannot be
     read again, or have changed since.
     """
-    origin, asked = model.origin, recipe or Recipe()
+    origin, asked = getattr(model, "origin", None), recipe or Recipe()
     steps = asked if origin is None else asked.over(origin.recipe)
     if data is None:
-        found = _read_again(model, steps, changed=asked != Recipe())
+        found = _read_again(model, origin, steps, changed=asked != Recipe())
     elif isinstance(data, str | os.PathLike):
         found = _read(data, steps, asked)
     else:
@@ -125,9 +125,8 @@ def data_of(model: Model, data: DataLike | None = None, recipe: Recipe | None = 
     return _with_classes_of(model.spec, found)
 
 
-def _read_again(model: Model, steps: Recipe, changed: bool) -> Dataset:
+def _read_again(model: Model, origin: Origin | None, steps: Recipe, changed: bool) -> Dataset:
     """The data that a model was fitted on."""
-    origin = model.origin
     if origin is None or not origin.source:
         lie = "" if origin is None else f" where {origin.name}, on which it was fitted, lies"
         raise UsageError(f"this {model.name} does not say{lie or ' on what it was fitted'}: name the data")

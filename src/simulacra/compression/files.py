@@ -134,7 +134,8 @@ def _as_they_are(path: Path, model: Model, limit: int | None) -> Contents:
     try:
         return read_pictures(path, model.spec, limit)
     except UsageError as error:
-        steps = None if model.origin is None else model.origin.recipe.resize
+        origin = getattr(model, "origin", None)
+        steps = None if origin is None else origin.recipe.resize
         if steps is None or not path.is_dir():
             raise
         mend = "--split all compresses what the recipe of the run makes of them"

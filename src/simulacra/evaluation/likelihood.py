@@ -115,10 +115,23 @@ def _number(value: Tensor) -> float | None:
     return float(value) if value.isfinite() else None
 
 
-def score_items(model: Model, split: Split, samples: int = 1, limit: int | None = None, seed: int = 0) -> np.ndarray:
-    """Negative log-likelihood of every item in order, (N,) nats in float64; arguments and errors as in `score`."""
+@verb
+def score_items(
+    model: ModelLike, items: Split | ItemsLike, samples: int = 1, limit: int | None = None, seed: int = 0
+) -> np.ndarray:
+    """Negative log-likelihood of every item in order, (N,) nats in float64; arguments and errors as in `score`.
+
+    items: a split; all items of an array or sequence, or the test items of data.
+    """
+    model = as_model(model)
+    split = items if isinstance(items, Split) else _split_of(model, items)
     index = some_of(len(split), limit, seed, "score")
     return -_estimate(model, split, estimator_for(model, None, samples), index, seed).log_prob.numpy()
+
+
+def _split_of(model: Model, items: ItemsLike) -> Split:
+    x, condition = items_for(model, items)
+    return Split(x.cpu().numpy(), {name: values.cpu().numpy() for name, values in condition.items()}, "items")
 
 
 def _estimate(model: Model, split: Split, how: Estimator, index: np.ndarray, seed: int) -> Estimate:
