@@ -15,17 +15,15 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from simulacra.capabilities import ABILITIES
+from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels
-
-if TYPE_CHECKING:
-    from simulacra.model import Model
 
 METHODS = {
     "log_prob_completion",
@@ -34,6 +32,18 @@ METHODS = {
 
 
 CHECKED = "checked_at_the_border"  # an attribute of a method that has its checks
+
+
+class Bordered(Protocol):
+    """What the checks read of a model."""
+
+    spec: DataSpec
+    training: bool
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def code_shape(self) -> tuple[int, ...]: ...
 
 
 class _Here(threading.local):
@@ -60,7 +70,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     optional = {name for name in checks if parameters[name].default is None}
 
     @functools.wraps(method)
-    def checked(self: Model, *args: Any, **kwargs: Any) -> Any:
+    def checked(self: Bordered, *args: Any, **kwargs: Any) -> Any:
         if _here.within:
             return method(self, *args, **kwargs)
         _here.within = True
@@ -77,7 +87,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-def check_items(model: Model, x: Any) -> None:
+def check_items(model: Bordered, x: Any) -> None:
     """Raise UsageError unless x is a tensor (N, *shape) of integers on the model's grid, or of finite real numbers."""
     spec = model.spec
     wanted = f"this {model.name} is for {spec.x.describe()}"
@@ -100,7 +110,7 @@ def check_items(model: Model, x: Any) -> None:
             raise UsageError(f"{wanted}: x holds integers 0 to {spec.grid_levels - 1}, not {low if low < 0 else high}")
 
 
-def check_mask(model: Model, unknown: Any) -> None:
+def check_mask(model: Bordered, unknown: Any) -> None:
     """Raise UsageError unless a mask is a tensor of truths, (*shape) or (N, *shape)."""
     shape = model.spec.shape
     if not isinstance(unknown, Tensor) or unknown.shape[-len(shape) :] != shape or unknown.dim() > len(shape) + 1:
@@ -110,7 +120,7 @@ def check_mask(model: Model, unknown: Any) -> None:
         raise UsageError(f"a mask of unknown values holds truths, not {str(unknown.dtype).removeprefix('torch.')}")
 
 
-def check_codes(model: Model, z: Any) -> None:
+def check_codes(model: Bordered, z: Any) -> None:
     """Raise UsageError unless z is a tensor (N, *code) of finite numbers, where a code's shape is that of the model's.
 
     Not in training, where a loss may decode several draws of an item at once.
@@ -129,24 +139,24 @@ def _batch_of(shape: tuple[int, ...]) -> str:
     return f"({', '.join(['N', *map(str, shape)])})"
 
 
-def _check_count(model: Model, n: Any, what: str) -> None:
+def _check_count(model: Bordered, n: Any, what: str) -> None:
     if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
         raise UsageError(f"{what}, not {n!r:.40}")
 
 
-def _check_temperature(model: Model, temperature: Any) -> None:
+def _check_temperature(model: Bordered, temperature: Any) -> None:
     if not isinstance(temperature, Real) or not 0 < float(temperature) < math.inf:
         raise UsageError(f"the temperature is a number above 0, not {temperature!r:.40}")
 
 
-def _check_condition(model: Model, condition: Any) -> None:
+def _check_condition(model: Bordered, condition: Any) -> None:
     if not isinstance(condition, Mapping):
         raise UsageError(
             f"a condition gives values by field, such as {{'label': 3}}, and is no {type(condition).__name__}"
         )
 
 
-CHECKS: dict[str, Callable[[Model, Any], None]] = {
+CHECKS: dict[str, Callable[[Bordered, Any], None]] = {
     "x": check_items,
     "z": check_codes,
     "unknown": check_mask,
