@@ -86,7 +86,7 @@ def compress(
     """
     model = as_model(model)
     scheme_of(model)
-    if not isinstance(x, np.ndarray | torch.Tensor):
+    if not isinstance(x, np.ndarray | np.generic | torch.Tensor):
         x, condition = items_for(model, x, condition, split, limit)
     data = encode(model, x, condition)
     if out is not None:
