@@ -31,9 +31,11 @@ BASE = [
     "capabilities",
     "registry",
     "migrations",
+    "borders",
     "model",
     "directed",
     "feed",
+    "verbs",
     "pictures",
     "progress",
 ]

@@ -15,23 +15,27 @@ import os
 import threading
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from simulacra import migrations, registry
+from simulacra import borders, migrations, registry
+from simulacra.capabilities import Encoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
+from simulacra.data.recipe import Origin
 from simulacra.data.spec import DataSpec
-from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean
+from simulacra.errors import DataError, ModelFileError, SimulacraError, UsageError, did_you_mean
 from simulacra.fields import ClassLabel
 from simulacra.files import write_atomically
 from simulacra.parts import UnknownPart, is_part, modules_of, to_json
-from simulacra.weights import json_bytes, json_object, read_tensors, tensors_in, write_tensors
+from simulacra.weights import json_bytes, json_object, read_json, read_tensors, tensors_in, write_tensors
 
 if TYPE_CHECKING:
     from simulacra.turns import Phase
@@ -58,16 +62,25 @@ class _RecordedCall(ABCMeta):
 class Model(nn.Module, metaclass=_RecordedCall):
     """Base of all models. A subclass takes `spec` first, then typed arguments: numbers, words or parts, with defaults.
 
+    The spec of a data set, `data.spec`, makes an unconditional model; `data.spec.conditioned_on("label")` one of
+    p(x | label). The methods of its abilities check what they are called with; see `simulacra.borders`.
+
     Attributes:
         arguments: those of the constructor's call, defaults included.
         preset: the name of the preset that made the model, where one did.
+        origin: the data that it was fitted on, with the recipe by which they were read; None before it is fitted.
         learns_unlabelled: whether losses take -1 for the label of an unlabelled item, and so does the bound, which
             then is one of p(x).
     """
 
     arguments: dict[str, Any]
     preset: str | None = None
+    origin: Origin | None = None
     learns_unlabelled: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        borders.guard(cls)
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
@@ -98,6 +111,23 @@ class Model(nn.Module, metaclass=_RecordedCall):
     def device(self) -> torch.device:
         return next(itertools.chain(self.parameters(), self.buffers())).device
 
+    @cached_property
+    def code_shape(self) -> tuple[int, ...]:
+        """The shape of one code, of a model with an encoder or a prior."""
+        condition = Condition(
+            {name: torch.from_numpy(np.zeros((1, *own.shape), own.dtype)) for name, own in self.spec.columns.items()}
+        )
+        with evaluating(self):
+            if isinstance(self, Encoder):
+                (column,) = self.spec.x.columns("").values()
+                numbers = (each.dtype for each in itertools.chain(self.parameters(), self.buffers()))
+                own = next((dtype for dtype in numbers if dtype.is_floating_point), torch.float32)
+                x = torch.from_numpy(np.zeros((1, *column.shape), column.dtype)).to(self.device)
+                x = x.to(own) if x.is_floating_point() else x
+                return tuple(self.encode(x, condition).mode.shape[1:])
+            noise = torch.Generator(self.device).manual_seed(0)
+            return tuple(need(self, Prior).prior(1, condition).sample(noise).shape[1:])
+
     def free_parameters(self) -> int:
         """How many numbers can vary: all parameters, but for the weights under the `mask` of a masked module."""
         hidden = 0
@@ -115,13 +145,20 @@ class Model(nn.Module, metaclass=_RecordedCall):
         that is none of the field's.
         """
         if isinstance(condition, Condition) and condition.keys() == self.spec.columns.keys():
-            checked = condition
+            checked = self._of_these_columns(condition)
         else:
             checked = self._converted({} if condition is None else condition)
         for name, values in checked.items():
             if len(values) not in (1, n):
                 raise UsageError(f"{name!r} has {len(values)} values for {n} items")
         return checked.expand(n).to(self.device)
+
+    def _of_these_columns(self, condition: Condition) -> Condition:
+        """The same; raises UsageError for a tensor of another shape than that of its column."""
+        for name, column in self.spec.columns.items():
+            if condition[name].shape[1:] != column.shape or not condition[name].dim():
+                raise UsageError(f"{name!r} is (N, *{column.shape}), not {tuple(condition[name].shape)}")
+        return condition
 
     def _converted(self, condition: ConditionLike) -> Condition:
         if not isinstance(condition, Mapping):
@@ -167,13 +204,14 @@ class Model(nn.Module, metaclass=_RecordedCall):
         own = type(self).__module__
         modules = modules_of([self.arguments, self.spec.x, self.spec.condition])
         modules |= set() if own.startswith("simulacra.") else {own}
-        return {
+        record = {
             "format": FORMAT,
             "model": self.recipe,
             "preset": self.preset,
             "imports": sorted(modules),
             "spec": self.spec.to_json(),
         }
+        return record if self.origin is None else record | {"data": self.origin.to_json()}
 
 
 def save(model: Model, folder: str | os.PathLike[str], card: str | None = None) -> None:
@@ -182,8 +220,9 @@ def save(model: Model, folder: str | os.PathLike[str], card: str | None = None) 
     Raises UsageError, before anything is written, for a model that could not be loaded again; see
     `refuse_if_changed_by_hand`.
     """
-    refuse_if_changed_by_hand(model)
-    write(model, Path(folder), card)
+    place = _path(folder, "the folder of a model")
+    refuse_if_changed_by_hand(as_model(model))
+    write(model, place, card)
 
 
 def write(model: Model, folder: Path, card: str | None) -> None:
@@ -203,7 +242,7 @@ def load(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Mod
     Nothing in the folder is trusted: names must be registered, the weights must have exactly the names, shapes and
     types that the config implies, be finite and match their checksum. Raises ModelFileError with what is wrong.
     """
-    folder = model_folder(Path(run))
+    folder = model_folder(_path(run, "a run folder"))
     content = json_bytes(folder / "config.json")
     migrated = migrations.newest(json_object(folder / "config.json", content), folder / "config.json")
     # Shapes without memory, and no more of them than the file has: a config cannot ask for what the weights lack.
@@ -215,16 +254,51 @@ def load(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Mod
         raise ModelFileError(f"{folder}: config.json is not the one that weights.safetensors was written with")
     model = _construct(migrated.record, folder / "config.json")
     model.load_state_dict({name: tensors[migrated.in_file(name)] for name in expected})
+    model.origin = origin_in(folder) or model.origin
     return model.to(device).eval()
 
 
-def as_model(model: Model | str | Path) -> Model:
+def origin_in(run: Path) -> Origin | None:
+    """The data that the model of a run folder, or of its `model/` folder, was fitted on; None where nothing says so.
+
+    `run.json` knows where they lie; a model that was saved alone knows their recipe.
+    """
+    folder = model_folder(run)
+    with suppress(ModelFileError, DataError):  # a damaged run.json makes no model useless
+        record = read_json((folder.parent if folder.name == "model" else folder) / "run.json")
+        source = record.get("source", "")
+        return Origin.from_json(record.get("data"), source if isinstance(source, str) else "")
+    record = read_json(folder / "config.json")
+    return _origin(record, folder / "config.json")
+
+
+def _origin(record: Mapping[str, Any], path: Path) -> Origin | None:
+    if "data" not in record:
+        return None
+    try:
+        return Origin.from_json(record["data"])
+    except DataError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+
+
+ModelLike = Model | str | os.PathLike[str]
+"""A model, or the path of its run folder or `model/` folder."""
+
+
+def as_model(model: ModelLike) -> Model:
     """A model itself, or the one that lies in a run folder; raises UsageError for anything else."""
-    if isinstance(model, str | Path):
+    if isinstance(model, str | os.PathLike):
         return load(model)
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"a model or its run folder is needed, not {type(model).__name__}; see simulacra.load")
-    return model
+    if not isinstance(model, nn.Module) or not isinstance(getattr(model, "spec", None), DataSpec):
+        own = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise UsageError(f"a model or its run folder is needed, not {own}; see simulacra.load")
+    return cast(Model, model)  # a stand-in with a spec and abilities will do
+
+
+def _path(path: Any, what: str) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"{what} is a path, not {type(path).__name__}")
+    return Path(path)
 
 
 def model_folder(run: Path) -> Path:
@@ -305,7 +379,7 @@ def _size(module: nn.Module) -> dict[str, torch.Size]:
 
 def _plain(module: nn.Module) -> dict[str, Any]:
     """The numbers, words and parts that a module holds."""
-    hidden = ("training", "preset", "arguments")
+    hidden = ("training", "preset", "arguments", "origin")
     return {
         name: value
         for name, value in vars(module).items()
@@ -315,7 +389,7 @@ def _plain(module: nn.Module) -> dict[str, Any]:
 
 def _construct(record: dict[str, Any], path: Path) -> Model:
     """The model that a config of the newest format describes."""
-    if record.get("format") != FORMAT or set(record) != {"format", "model", "preset", "imports", "spec"}:
+    if record.get("format") != FORMAT or record.keys() - {"data"} != {"format", "model", "preset", "imports", "spec"}:
         raise ModelFileError(f"{path} is not a model config of format {FORMAT}")
     recipe, preset, imports = record["model"], record["preset"], record["imports"]
     if not isinstance(recipe, dict) or len(recipe) != 1 or not isinstance(preset, str | None):
@@ -335,7 +409,7 @@ def _construct(record: dict[str, Any], path: Path) -> Model:
         raise ModelFileError(f"{path}: {error}{_import_first(imports)}") from error
     except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RuntimeError, SimulacraError) as error:
         raise ModelFileError(f"{path} does not describe a model: {error}{_import_first(imports)}") from error
-    model.preset = preset
+    model.preset, model.origin = preset, _origin(record, path)
     return model
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.parts import convert, fill, kind_of, parts_with
 from simulacra.schema import Argument, arguments
@@ -157,7 +158,8 @@ def _preset(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
 def bound(build: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call, defaults included, each as its type wants it.
 
-    Raises TypeError for arguments that `build`, called `name`, has not, and the errors of `parts.convert`.
+    Raises TypeError for arguments that `build`, called `name`, has not, UsageError for a spec that is none, and the
+    errors of `parts.convert`.
     """
     signature = inspect.signature(build.__init__ if isinstance(build, type) else build)
     try:
@@ -170,10 +172,20 @@ def bound(build: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Map
     given.apply_defaults()
     own = arguments(build)
     return {
-        key: value if key == "spec" else convert(own[key].type, value, f"{key} of {name}")
+        key: _for_a_model(value, name) if key == "spec" else convert(own[key].type, value, f"{key} of {name}")
         for key, value in given.arguments.items()
         if key != "self"
     }
+
+
+def _for_a_model(spec: Any, name: str) -> DataSpec:
+    """The spec that a model is constructed for: of that of a data set x alone, so that `VAE(data.spec)` is, like
+    `fit`, unconditional where no condition is named. Raises UsageError for what is no spec."""
+    if not isinstance(spec, DataSpec):
+        raise UsageError(
+            f"{name} is constructed for a DataSpec, such as data.spec.conditioned_on('label'), not for {spec!r:.40}"
+        )
+    return spec.conditioned_on(()) if spec.of_data else spec
 
 
 def within_parts(build: Callable[..., Any], name: str) -> list[tuple[str, str]]:

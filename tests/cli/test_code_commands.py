@@ -169,7 +169,6 @@ def test_wrong_edits_are_one_line_and_nothing_is_written(refused, runs, tmp_path
     assert "3=+2" in refused("edit", run, "digits:0", "--dim", "1", *out)
     assert "a dimension is a number" in refused("edit", run, "digits:0", "--dim", "smile=1", *out)
     assert "no class '12'" in refused("edit", run, "digits:0", "--toward", "12=1", *out)
-    assert "--data" in refused("edit", run, _picture(tmp_path), "--toward", "3=1", *out)
     assert "nothing to edit" in refused("edit", run, "digits:0", *out)
     assert "0 to 358" in refused("edit", run, "digits:359", "--dim", "0=1", *out)
     assert "no picture" in refused("edit", run, tmp_path / "nothing.png", "--dim", "0=1", *out)

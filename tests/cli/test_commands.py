@@ -46,7 +46,7 @@ def test_score_of_a_density_is_exact_and_of_a_vae_a_bound(printed, runs):
     exact = json.loads(printed("score", runs["gated-pixelcnn"], "digits", "--json"))
     bound = json.loads(printed("score", runs["vae"], "digits", "--samples", "3", "--json"))
     assert set(exact) == {
-        "model", "data", "split", "n", "kind", "nats", "bits_per_dim", "standard_error", "samples",
+        "model", "data", "split", "n", "kind", "measure", "nats", "bits_per_dim", "standard_error", "samples",
         "estimator", "monte_carlo_error", "effective_sample_size", "warning",
     }  # fmt: skip
     assert (exact["kind"], exact["samples"], exact["n"]) == ("exact", None, 359)

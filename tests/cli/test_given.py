@@ -13,7 +13,6 @@ from small import randomise, small_model
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.cli.arguments import load_data_of
 from simulacra.cli.given import values_of
 from simulacra.data import ClassLabel, DataSpec, Index, LabelMap, Levels, Many, Real, Record, Tokens
 from simulacra.errors import DataError, UsageError
@@ -280,26 +279,6 @@ def test_modules_register_models_before_a_command_runs(printed, refused, tmp_pat
     assert "--import needs the name" in refused("data", "digits", "--import")
 
 
-def test_data_are_read_as_those_of_the_run_were(printed, tmp_path):
-    for i in range(12):
-        (tmp_path / "photos").mkdir(exist_ok=True)
-        pixels = np.random.default_rng(i).integers(0, 256, (12, 10), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
-    run, photos = tmp_path / "run", str(tmp_path / "photos")
-    run.mkdir()
-    (run / "run.json").write_text(json.dumps({"data": {"name": "photos", "recipe": {"resize": [8, 8]}}}))
-    assert load_data_of(run, photos).spec.shape == (1, 8, 8)
-    assert load_data_of(run / "model", photos).spec.shape == (1, 8, 8)
-    assert load_data_of(run, photos, resize=6).spec.shape == (1, 6, 6)
-    assert load_data_of(run, "digits").spec.shape == (1, 8, 8)  # which no one resizes
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 3, (40, 8, 8), dtype=np.uint8))
-    (run / "run.json").write_text(json.dumps({"data": {"recipe": {"levels": 17}}}))
-    assert load_data_of(run, str(tmp_path / "x.npy")).spec.levels == 17
-    assert load_data_of(run, str(tmp_path / "x.npy"), levels=9).spec.levels == 9
-    (run / "run.json").write_text(json.dumps({"data": {"name": "of before"}}))
-    assert load_data_of(run, str(tmp_path / "x.npy")).spec.levels == 256
-
-
 def test_the_target_of_the_run_is_that_of_its_data(printed, tmp_path):
     rng = np.random.default_rng(0)
     other = rng.integers(0, 5, (40, 1, 8, 8), dtype=np.uint8)
@@ -310,6 +289,6 @@ def test_the_target_of_the_run_is_that_of_its_data(printed, tmp_path):
     sim.save(small_model(registry.find("vae"), data.spec.conditioned_on(())), run / "model")
     printed("encode", run, tmp_path / "pairs.npz", "--target", "other", "--out", tmp_path / "codes.npz")
     expected = np.load(tmp_path / "codes.npz")["mean"]
-    (run / "run.json").write_text(json.dumps({"data": {"recipe": {"target": "other"}}}))
+    (run / "run.json").write_text(json.dumps({"data": data.origin.to_json()}))
     printed("encode", run, tmp_path / "pairs.npz", "--out", tmp_path / "codes.npz")
     assert (np.load(tmp_path / "codes.npz")["mean"] == expected).all()

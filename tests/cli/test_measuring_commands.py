@@ -15,8 +15,8 @@ from simulacra import data, registry
 from simulacra.data import DataSpec
 from simulacra.evaluation import table
 
-SCORE = ["model", "data", "split", "n", "kind", "nats", "bits_per_dim", "standard_error", "samples", "estimator",
-         "monte_carlo_error", "effective_sample_size", "warning"]  # fmt: skip
+SCORE = ["model", "data", "split", "n", "kind", "measure", "nats", "bits_per_dim", "standard_error", "samples",
+         "estimator", "monte_carlo_error", "effective_sample_size", "warning"]  # fmt: skip
 CLASSIFY = ["model", "data", "split", "n", "accuracy", "standard_error", "accuracy_low", "accuracy_high",
             "cross_entropy", "prior", "reject", "two_sided", "low", "high", "refused", "accuracy_accepted",
             "foreign"]  # fmt: skip

@@ -235,7 +235,9 @@ def test_an_idx_file_is_taken_whole_and_in_order(tmp_path):
 def test_a_split_of_a_data_set(split, tmp_path):
     data = dataset(DataSpec(Levels((1, 5, 6), 2), labels(3)), (12, 5, 6))
     parts = data.splits if split == "all" else (data.split(split or "test"),)
-    _, back = there_and_back(small(data.spec), data, tmp_path, "back.npz", split=split, limit=20)
+    _, back = there_and_back(
+        small(data.spec.conditioned_on("label")), data, tmp_path, "back.npz", split=split, limit=20
+    )
     with np.load(back) as found:
         assert np.array_equal(found["x"], np.concatenate([part.x for part in parts])[:20])
         assert np.array_equal(found["label"], np.concatenate([part.condition["label"] for part in parts])[:20])
@@ -253,7 +255,7 @@ def test_a_call_that_cannot_be_meant(tmp_path):
         (data, {"limit": 0}, "limit"),
         (data, {"out": tmp_path / "x.npy"}, r"\.sim"),
         (dataset(FEW), {}, "2 levels.*17 levels"),
-        (folder, {"split": "test"}, "--split"),
+        (folder, {"split": "all"}, "2 distinct training items cannot be split"),
         (tmp_path / "x.npy", {}, "0 to 1"),
         (tmp_path / "x.npz", {}, "'x' or 'images'"),
         (tmp_path / "x.txt", {}, "neither"),

@@ -8,6 +8,7 @@ import pytest
 
 import simulacra.data as data
 from simulacra.data.cache import cached
+from simulacra.data.recipe import Recipe
 from simulacra.data.source import Batch, Source
 from simulacra.errors import DataError, UsageError
 
@@ -322,7 +323,7 @@ def test_a_field_takes_the_place_of_x_which_becomes_a_field(targets):
         assert (own.x == one.field("picture")).all()
         assert (own.field("x") == one.x).all()
         assert (own.field("words") == one.field("words")).all()
-    assert other.recipe == {"target": "picture"}
+    assert other.recipe == Recipe(target="picture")
     assert dataclasses.replace(other.target("x"), recipe={}).spec.x == targets.spec.x  # and back again
 
 
@@ -345,6 +346,6 @@ def test_load_takes_the_target_and_remembers_it(tmp_path):
     np.savez(tmp_path / "a.npz", x=items(30), small=items(30, 1)[..., :2, :2], label=np.arange(30) % 3)
     dataset = data.load(tmp_path / "a.npz", target="small", levels=17)
     assert (dataset.spec.shape, list(dataset.spec.condition)) == ((1, 2, 2), ["x", "label"])
-    assert dataset.recipe == {"levels": 17, "target": "small"}
+    assert dataset.recipe == Recipe(levels=17, target="small")
     with pytest.raises(UsageError, match="Did you mean 'small'"):
         data.load(tmp_path / "a.npz", target="smal")

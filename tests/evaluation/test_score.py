@@ -171,7 +171,7 @@ def test_no_draws_are_no_bound():
 def test_the_json_of_a_score_holds_no_items():
     scored = sim.score(bounded(), dataset(SPECS["grey"]))
     assert list(scored.to_json()) == [
-        "model", "data", "split", "n", "kind", "nats", "bits_per_dim", "standard_error", "samples", "estimator",
-        "monte_carlo_error", "effective_sample_size", "warning",
+        "model", "data", "split", "n", "kind", "measure", "nats", "bits_per_dim", "standard_error", "samples",
+        "estimator", "monte_carlo_error", "effective_sample_size", "warning",
     ]  # fmt: skip
     assert scored.per_item.mean() == scored.nats

@@ -75,9 +75,9 @@ def test_of_equals_the_first_is_kept():
 @pytest.mark.parametrize("name", ["vqvae", "vae", "dcgan"])
 def test_every_model_with_labels_can_be_judged(name):
     data = dataset(SPECS["grey-labelled"], (60, 10, 10))
-    x = sim.sample(model(name, data.spec), 4, keep=0.5, judge=data)
+    x = sim.sample(model(name, data.spec.conditioned_on("label")), 4, keep=0.5, judge=data)
     assert x.shape == (4, 1, 8, 8)
-    assert (x == sim.sample(model(name, data.spec), 4, keep=0.5, judge=data)).all()
+    assert (x == sim.sample(model(name, data.spec.conditioned_on("label")), 4, keep=0.5, judge=data)).all()
 
 
 @pytest.mark.parametrize("keep", [0.0, -0.5, 1.5, float("nan")])

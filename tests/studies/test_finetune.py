@@ -205,7 +205,7 @@ def test_refusals(vae, digits, tmp_path):
     refused("They have no labels", data=dataset(vae.spec))
     refused("1×8×8", data=dataset(SPECS["colour-labelled"]))
     refused("gated-pixelcnn has no encoder", small_model(registry.find("gated-pixelcnn"), vae.spec), error=NotSupported)
-    labelled = small_model(registry.find("vae"), digits.spec)
+    labelled = small_model(registry.find("vae"), digits.spec.conditioned_on("label"))
     refused("is conditioned on label", labelled, error=NotSupported)
     coins = registry.build("vae", vae.spec, prior="bernoulli", latent=3, network="dense:hidden=8")
     refused("m1.m2 learns densities of codes, and those of this vae are discrete", coins, methods=["m1+m2"])

@@ -36,8 +36,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def expected(name: str) -> dict[str, torch.Tensor]:
     """The state of a model that has counted the training split in one batch."""
-    model = registry.build(name, DATA.spec)
-    model.estimate([feed(DATA.train, slice(None), DATA.spec, torch.device("cpu"))])
+    model = registry.build(name, DATA.spec.conditioned_on("label"))
+    model.estimate([feed(DATA.train, slice(None), model.spec, torch.device("cpu"))])
     return model.state_dict()
 
 
@@ -115,14 +115,14 @@ def test_a_model_that_was_removed_comes_back_from_the_checkpoint(tmp_path):
 
 
 def test_a_model_built_by_hand_is_fitted_like_a_named_one(tmp_path):
-    model = Markov(DATA.spec)
+    model = Markov(DATA.spec.conditioned_on("label"))
     assert same(sim.fit(model, DATA, tmp_path / "run").state_dict(), expected("markov"))
 
 
 def test_every_option_either_has_a_meaning_or_is_refused(tmp_path):
     assert WITHOUT_MEANING.keys() | set(OF_ONE_PASS) == Options.__dataclass_fields__.keys()
     for name, value in WITHOUT_MEANING.items():
-        for model in ("independent", Markov(DATA.spec)):
+        for model in ("independent", Markov(DATA.spec.conditioned_on("label"))):
             with pytest.raises(UsageError, match=f"closed form.*'{name}' would change nothing"):
                 sim.fit(model, DATA, tmp_path / "run", **{name: value})
     with pytest.raises(UsageError, match=r"no option 'memry'. Did you mean 'memory'"):
@@ -162,9 +162,9 @@ def test_observers_see_the_pass(tmp_path):
 
 
 def test_a_restored_pass_is_the_pass():
-    model = OnePass(Markov(DATA.spec))
+    model = OnePass(Markov(DATA.spec.conditioned_on("label")))
     model.fitted.load_state_dict(expected("markov"))
-    other = OnePass(Markov(DATA.spec))
+    other = OnePass(Markov(DATA.spec.conditioned_on("label")))
     other.restore(1, model.tensors())
     assert other.steps == 1
     assert same(other.tensors(), model.tensors())

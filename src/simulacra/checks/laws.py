@@ -353,6 +353,83 @@ def a_wrong_condition_is_refused_by_every_method(case: Case) -> None:
             _refuses(call, condition, phrase)
 
 
+def calls_with(model: Any, x: Any, z: Any) -> list[Callable[..., Any]]:
+    """Every method that takes items x, and the decoder of codes z."""
+    spec = model.spec
+    given = condition_of(spec, 2)
+    mask = torch.ones(spec.shape, dtype=torch.bool)
+    calls = {
+        Density: [lambda: model.log_prob(x, given)],
+        Chain: [lambda: model.log_each(x, given)],
+        Completer: [lambda: model.complete(x, mask, given)],
+        Classifier: [lambda: model.log_class_probs(x)],
+        Bound: [lambda: model.elbo(x, given)],
+        Weighted: [lambda: model.log_weights(x, given), lambda: model.log_prob_bound(x, given)],
+        Encoder: [lambda: model.encode(x, given)],
+    }
+    found = [call for ability, some in calls.items() if x is not None and can(model, ability) for call in some]
+    return [*found, lambda: model.decode(z, given)] if z is not None and can(model, Decoder) else found
+
+
+def _refused_at_the_border(call: Callable[[], Any], what: str) -> None:
+    refusal = None
+    try:
+        call()
+    except UsageError as error:
+        refusal = error
+    assert refusal is not None, f"{what} are taken"
+    assert not isinstance(refusal, NotSupported), f"{what} are refused as if the ability were missing"
+
+
+@law
+def items_of_another_shape_type_or_grid_are_refused_by_every_method(case: Case) -> None:
+    model, x, levels = case.model(), case.items(2), case.spec.levels
+    wrong: dict[str, Any] = {
+        "items that are larger by one": torch.nn.functional.pad(x, (0, 1)),
+        "items without a batch axis": x[0],
+        "items as an array": x.numpy(),
+        "items of another type": x.float() if levels is not None else x.long(),
+    }
+    if levels is None:
+        wrong["items that are not finite"] = torch.full_like(x, float("nan"))
+    else:
+        wrong["items beyond the grid"] = torch.full_like(x, levels)
+        wrong["items below the grid"] = torch.full_like(x, -1, dtype=torch.int64)
+    for what, given in wrong.items():
+        for call in calls_with(model, given, None):
+            _refused_at_the_border(call, what)
+
+
+@law
+def codes_of_another_shape_are_refused(case: Case) -> None:
+    model = case.model()
+    if not can(model, Decoder):
+        return
+    z = code(model, 2, condition_of(case.spec, 2))
+    wrong = {
+        "codes that are larger by one": torch.cat([z, z[..., :1]], dim=-1),
+        "codes as an array": z.detach().numpy(),
+        "codes that are not finite": torch.full_like(z.float(), float("nan")),
+    }
+    for what, given in wrong.items():
+        for call in calls_with(model, None, given):
+            _refused_at_the_border(call, what)
+
+
+@law
+def counts_temperatures_and_masks_that_are_none_are_refused(case: Case) -> None:
+    model: Any = case.model()
+    given = condition_of(case.spec, 2)
+    if can(model, Sampler):
+        for n in (0, -1, 2.5, "2"):
+            _refused_at_the_border(lambda n=n: model.sample(n, given), f"{n!r} samples")
+        for temperature in (0.0, float("nan"), "1"):
+            _refused_at_the_border(lambda t=temperature: model.sample(2, given, t), f"a temperature {temperature!r}")
+    if can(model, Completer):
+        for mask in (torch.ones(7, dtype=torch.bool), None, torch.zeros(case.spec.shape)):
+            _refused_at_the_border(lambda mask=mask: model.complete(case.items(2), mask, given), "masks")
+
+
 @law
 def a_model_without_labels_refuses_one(case: Case) -> None:
     if case.spec.condition:

@@ -18,7 +18,7 @@ from simulacra.errors import UsageError
 from simulacra.terminal import steering
 
 if TYPE_CHECKING:
-    from simulacra.data import Dataset
+    from simulacra.data import Dataset, Recipe
     from simulacra.model import Model
 
 T = TypeVar("T")
@@ -31,7 +31,11 @@ def optional(metavar: str, help: str, **more: Any) -> Any:
 
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder that `fit` made")]
-Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA", help="a named data set or a path")]
+OfTheRun = Annotated[
+    str | None,
+    tyro.conf.Positional,
+    optional("[DATA]", "a named data set or a path, read as the data of the run were; without it those data again"),
+]
 Seed = Annotated[int, tyro.conf.arg(help="of all noise: the same seed gives the same result")]
 Sampler = Annotated[
     str | None,
@@ -105,19 +109,23 @@ class Reading:
     levels: Levels = None
     target: Target = None
 
-    def load_data(self, run: Path, source: str) -> Dataset:
-        return load_data_of(run, source, self.resize, self.levels, self.target)
+    def load_data(self, model: Model, source: str | None) -> Dataset:
+        """Data by name or path, or those of the run."""
+        from simulacra.verbs import data_of
+
+        return data_of(model, source, recipe_of(self.resize, self.levels, self.target))
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnData(Reading, OnRun):
     """The arguments of every command about a run and a split of some data."""
 
-    data: Data
-    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
+    data: OfTheRun = None
+    split: Annotated[str, tyro.conf.arg(help="train, valid, test or all")] = "test"
 
     def loaded(self) -> tuple[Model, Dataset]:
-        return self.load_model(), self.load_data(self.run, self.data)
+        model = self.load_model()
+        return model, self.load_data(model, self.data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +137,7 @@ class MaybeOnData(Given, Reading, OnRun):
     def loaded(self) -> tuple[Model, Dataset | None, dict[str, Any] | None]:
         """The model, the data if there are any, and the condition if there is one."""
         model = self.load_model()
-        data = None if self.data is None else self.load_data(self.run, self.data)
+        data = None if self.data is None else self.load_data(model, self.data)
         return model, data, self.condition(model, elsewhere=data is not None)
 
 
@@ -160,47 +168,17 @@ def documented(cls: type, heading: str) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", text).strip().rstrip(".") for name, text in entries}
 
 
-def load_data(
-    source: str, resize: int | tuple[int, int] | None = None, levels: int | None = None, target: str | None = None
-) -> Dataset:
+def load_data(source: str, resize: int | None = None, levels: int | None = None, target: str | None = None) -> Dataset:
     from simulacra import data
 
     return data.load(source, resize=resize, levels=levels, target=target)
 
 
-def load_data_of(
-    run: Path,
-    source: str,
-    resize: int | tuple[int, int] | None = None,
-    levels: int | None = None,
-    target: str | None = None,
-) -> Dataset:
-    """Data for a run, read as those that it was fitted on unless the arguments say otherwise."""
-    recipe = recipe_of(run)
-    if resize is None and Path(source).is_dir() and recipe.get("resize"):
-        height, width = recipe["resize"]
-        resize = (height, width)
-    levels = recipe.get("levels") if levels is None else levels
-    return load_data(source, resize, levels, recipe.get("target") if target is None else target)
+def recipe_of(resize: int | None, levels: int | None, target: str | None) -> Recipe:
+    """The steps that flags name."""
+    from simulacra.data import Recipe
 
-
-def recipe_of(run: Path) -> dict[str, Any]:
-    """How the data of a run were read (resize, levels, target), from its run.json; {} where it has no recipe.
-
-    Raises UsageError for a recipe that no run has written.
-    """
-    from simulacra.weights import read_json
-
-    path = (run.parent if run.name == "model" else run) / "run.json"
-    data = read_json(path).get("data") if path.is_file() else None
-    recipe = data.get("recipe") if isinstance(data, dict) else None
-    if not isinstance(recipe, dict):
-        return {}
-    sides, levels, target = (recipe.get(name) for name in ("resize", "levels", "target"))
-    square = isinstance(sides, list) and len(sides) == 2 and all(type(side) is int for side in sides)
-    if not ((sides is None or square) and isinstance(levels, int | None) and isinstance(target, str | None)):
-        raise UsageError(f"{path} is damaged: the recipe of its data is {recipe!s:.80}")
-    return recipe
+    return Recipe(None if resize is None else (resize, resize), levels, target)
 
 
 def as_json(record: Any) -> str:

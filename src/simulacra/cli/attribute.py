@@ -44,7 +44,7 @@ class Attribute(OnData):
         others = " ".join(self.absent) or "all other classes"
         length = float(np.linalg.norm(vector))
         print(f"from {others} to {' '.join(self.present)}: {vector.size} numbers of length {length:.3g} in {path}")
-        print(f"next: simulacra edit {self.run} {self.data}:0 --toward {path}=1")
+        print(f"next: simulacra edit {self.run} {self.data or data.name}:0 --toward {path}=1")
 
 
 def main(argv: Sequence[str]) -> None:

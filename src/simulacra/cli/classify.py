@@ -14,8 +14,9 @@ import tyro
 from simulacra.cli.arguments import Flag, Json, OnData, Seed, as_json, optional, parse
 
 if TYPE_CHECKING:
-    from simulacra.data import Dataset, DataSpec
+    from simulacra.data import Dataset
     from simulacra.evaluation.classify import Classification, Judgement
+    from simulacra.model import Model
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Classify(OnData):
             prior=self.prior,
             reject=self.reject,
             two_sided=self.two_sided,
-            foreign=[_foreign(source, model.spec) for source in self.foreign],
+            foreign=[_foreign(source, model) for source in self.foreign],
             limit=self.limit,
             seed=self.seed,
         )
@@ -59,14 +60,15 @@ class Classify(OnData):
         print(as_json(found.to_json()) if self.json else "\n".join(_lines(found)))
 
 
-def _foreign(source: str, spec: DataSpec) -> Dataset:
+def _foreign(source: str, model: Model) -> Dataset:
     """A set of other things on the grid of the model; a folder of images is brought to its size."""
     from simulacra import data
+    from simulacra.data import Recipe
+    from simulacra.verbs import data_of
 
-    if source in data.names():
-        return data.load(source)
-    is_folder = spec.is_image and Path(source).is_dir()
-    return data.load(source, resize=(spec.shape[1], spec.shape[2]) if is_folder else None, levels=spec.levels)
+    shape = model.spec.shape
+    resized = model.spec.is_image and source not in data.names() and Path(source).is_dir()
+    return data_of(model, source, Recipe(resize=(shape[1], shape[2]) if resized else None))
 
 
 def _lines(found: Classification) -> list[str]:

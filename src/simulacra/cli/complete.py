@@ -43,7 +43,6 @@ class Complete(OnData):
 
         model, data = self.loaded()
         path = place(self.out, self.run, "completions", picture_or_array(model.spec.is_image))
-        model.spec.expect(data.spec, data.name)
         x, condition = drawn(data.split(self.split), self.n, model, self.seed)
         unknown = mask_of(self.mask, model.spec, self.seed)
         with watching(model.spec, self.watch) as progress:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from simulacra.cli.arguments import Json, Run, as_json, optional, parse
 
+if TYPE_CHECKING:
+    from simulacra.compression.files import Compressed
+
 EXAMPLES = 5
+SMALLEST = 0.5e-4  # bits/dim that are shown
 
 
 @dataclass(frozen=True)
@@ -24,15 +28,18 @@ class Compress:
     """
 
     run: Run
-    input: Annotated[
-        str,
-        tyro.conf.Positional,
-        tyro.conf.arg(metavar="INPUT", help="a data set's name, a picture or a folder of them, an idx, .npy or .npz"),
-    ]
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.sim", help="the file to write")]
-    split: Annotated[str | None, optional("SPLIT", "of a named data set: train, valid, test (the default) or all")] = (
-        None
-    )
+    input: Annotated[
+        str | None,
+        tyro.conf.Positional,
+        optional(
+            "[INPUT]", "a data set's name, a picture or a folder of them, an idx, .npy or .npz; without it the run's"
+        ),
+    ] = None
+    split: Annotated[
+        str | None,
+        optional("SPLIT", "train, valid, test (of a named set the default) or all, of what the run's recipe reads"),
+    ] = None
     limit: Annotated[int | None, optional("INT", "only the first so many items")] = None
     json: Json = False
 
@@ -44,9 +51,24 @@ class Compress:
             print(as_json(asdict(made)))
             return
         print(f"{made.n:,} items in {made.out}: {made.bytes:,} bytes, {made.bits_per_dim:.4f} bits/dim")
+        print(f"  {_account(made)}")
         if made.left_out:
             listed, more = ", ".join(made.left_out[:EXAMPLES]), len(made.left_out) - EXAMPLES
             print(f"not in it: {listed}{f' and {more:,} others' if more > 0 else ''}")
+
+
+def _account(made: Compressed) -> str:
+    """What the bits/dim are the sum of."""
+    figure = "-log2 p(x)" if made.kind == "exact" else "-ELBO / ln 2, a bound"
+    called = {
+        "items": f"the items ({figure}; what `score` says of them)",
+        "classes": "their classes",
+        "header": "header",
+        "notes": "names",
+        "coding": "coding",
+    }
+    listed = (f"{bits:.4f} {called[name]}" for name, bits in made.parts.items() if abs(bits) >= SMALLEST)
+    return " + ".join(listed)
 
 
 def main(argv: Sequence[str]) -> None:

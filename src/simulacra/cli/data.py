@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -20,12 +21,15 @@ SHOWN = 20  # classes, and unreadable files
 
 @dataclass(frozen=True)
 class Data:
-    """List the named data sets, or describe one as it was understood: shape, levels, fields, splits, source."""
+    """List the named data sets, or describe one as it was understood: shape, levels, fields, splits, source.
+
+    Of a run it describes the data that the run was fitted on, read again by its recipe.
+    """
 
     data: Annotated[
         str | None,
         tyro.conf.Positional,
-        optional("[DATA]", "a named set, a folder of images, an idx, .npy, .npz or .csv file"),
+        optional("[DATA]", "a named set, a folder of images, an idx, .npy, .npz or .csv file, or a run folder"),
     ] = None
     resize: Resize = None
     levels: Levels = None
@@ -48,8 +52,23 @@ class Data:
                 ["name", "what it is"], [[*row] for row in known.items()]
             )
             return
-        dataset = load(self.data, resize=self.resize, levels=self.levels, target=self.target)
+        dataset = self._of_run() if _is_run(self.data) else self._loaded(self.data)
         print(as_json(dataset.summary()) if self.json else "\n".join(_lines(dataset)))
+
+    def _loaded(self, source: str) -> Dataset:
+        return load(source, resize=self.resize, levels=self.levels, target=self.target)
+
+    def _of_run(self) -> Dataset:
+        from simulacra.cli.arguments import recipe_of
+        from simulacra.model import load as load_model
+        from simulacra.verbs import data_of
+
+        return data_of(load_model(str(self.data)), None, recipe_of(self.resize, self.levels, self.target))
+
+
+def _is_run(path: str) -> bool:
+    """Whether a path is a run folder, or that of a model, and no name of a data set."""
+    return path not in catalogue() and any((Path(path) / name).is_file() for name in ("run.json", "config.json"))
 
 
 def _lines(dataset: Dataset) -> list[str]:
@@ -67,7 +86,9 @@ def _lines(dataset: Dataset) -> list[str]:
         facts.append(("unreadable", f"{len(dataset.unreadable)} files were left out:"))
         facts += [("", f"{entry.path}: {entry.reason}") for entry in dataset.unreadable[:SHOWN]]
     facts += [("altered", f"{each.count:,} files: {each.reason}, such as {each.example}") for each in dataset.altered]
+    steps = dataset.recipe.describe()
     facts += [
+        ("recipe", f"{steps} ({dataset.recipe.digest})" if steps else "as they are"),
         ("source", dataset.card.source),
         ("licence", dataset.card.licence),
         ("fingerprint", dataset.fingerprint[:16]),

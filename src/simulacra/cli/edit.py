@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Flag, Given, Levels, OnRun, Target, load_data_of, optional, parse
+from simulacra.cli.arguments import Flag, Given, Levels, OnRun, Target, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.errors import UsageError
 
@@ -40,7 +40,7 @@ class Edit(Given, OnRun):
         tuple[str, ...],
         tyro.conf.arg(metavar="NAME=STRENGTH", help="go toward a class of --data, or along a file of `attribute`"),
     ] = ()
-    data: Annotated[str | None, optional("DATA", "whose classes --toward names; by default that of IMAGE")] = None
+    data: Annotated[str | None, optional("DATA", "whose classes --toward names; else IMAGE's, or the run's")] = None
     resize: Annotated[Flag, tyro.conf.arg(help="bring pictures to the size and colours of the model")] = False
     levels: Levels = None
     target: Target = None
@@ -69,7 +69,7 @@ class Edit(Given, OnRun):
         """The item (1, *shape), its condition, and the data that it is from."""
         from simulacra.cli.given import check_complete
         from simulacra.data.images import read_image
-        from simulacra.exploration.codes import item_of, split_for
+        from simulacra.exploration.codes import item_of
 
         values = self.values(model)
         name, colon, index = self.image.rpartition(":")
@@ -78,7 +78,7 @@ class Edit(Given, OnRun):
             check_complete(model, values, classes_in_turn=False)
             return x, values, None
         data = self._load(model, name)
-        x, own = item_of(model, split_for(model, data, "test"), int(index))
+        x, own = item_of(model, data.test, int(index))
         return x.cpu().numpy(), {**own, **values}, data
 
     def _vector(self, model: Model, name: str, source: Dataset | None) -> np.ndarray:
@@ -87,16 +87,17 @@ class Edit(Given, OnRun):
 
         if name.endswith(".npz"):
             return read_attribute(Path(name), model)
-        data = source if self.data is None else self._load(model, self.data)
-        if data is None:
-            raise UsageError(f"--toward {name} is a class of which data? Name them with --data, or give a .npz file")
+        data = self._load(model, self.data) if source is None or self.data is not None else source
         return attribute_of_classes(model, data, [name])
 
-    def _load(self, model: Model, name: str) -> Dataset:
-        """Data by name; a folder of pictures in the model's size if it may be resized."""
+    def _load(self, model: Model, name: str | None) -> Dataset:
+        """Data by name, or those of the run; a folder of pictures in the model's size if it may be resized."""
+        from simulacra.data import Recipe
+        from simulacra.verbs import data_of
+
         _, height, width = model.spec.shape if model.spec.is_image else (1, 1, 1)
-        resize = (height, width) if self.resize and Path(name).is_dir() else None
-        return load_data_of(self.run, name, resize, self.levels, self.target)
+        resized = self.resize and name is not None and Path(name).is_dir()
+        return data_of(model, name, Recipe((height, width) if resized else None, self.levels, self.target))
 
 
 def _pair(text: str) -> tuple[str, float]:

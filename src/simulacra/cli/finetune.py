@@ -9,22 +9,21 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Data, Json, Levels, Resize, Run, Seed, as_json, load_data, optional, parse
+from simulacra.cli.arguments import Json, OfTheRun, OnRun, Reading, Seed, as_json, optional, parse
 from simulacra.cli.output import place
 from simulacra.cli.table import print_table
 from simulacra.files import write_bytes
 
 
-@dataclass(frozen=True)
-class Finetune:
+@dataclass(frozen=True, kw_only=True)
+class Finetune(Reading, OnRun):
     """Learn to classify from few labels, with the codes of a model and without, and report the test errors.
 
     probe: logistic regression on the codes as they are; finetune: a linear layer on them, trained with the encoder;
     scratch: the same from random weights; m2: a generative model of items and classes; m1+m2: the same of codes.
     """
 
-    run: Run
-    data: Data
+    data: OfTheRun = None
     labels: Annotated[tuple[int, ...], tyro.conf.arg(help="numbers of labelled items: 100 600 1000 3000")] = (100,)
     draws: Annotated[int, tyro.conf.arg(help="how often they are drawn, in equal numbers from all classes")] = 10
     methods: Annotated[
@@ -33,9 +32,6 @@ class Finetune:
     field: Annotated[str, tyro.conf.arg(help="which field of the data is the label")] = "label"
     steps: Annotated[int | None, optional("INT", "of training, in place of each method's own number")] = None
     seed: Seed = 0
-    device: Annotated[str, tyro.conf.arg(help="auto takes a GPU where there is one; else cpu, cuda, mps")] = "auto"
-    resize: Resize = None
-    levels: Levels = None
     out: Annotated[Path | None, optional("FILE.json", "the errors of every draw; by default RUN/finetune.json")] = None
     json: Json = False
 
@@ -44,11 +40,12 @@ class Finetune:
         from simulacra.training.progress import terminal
 
         path = place(self.out, self.run, "finetune", (".json",))
-        data = load_data(self.data, self.resize, self.levels)
+        model = self.load_model()
+        data = self.load_data(model, self.data)
         methods = [name for text in self.methods for name in text.split(",") if name]
         with terminal() as progress:
             found = finetune(
-                self.run,
+                model,
                 data,
                 self.labels,
                 self.draws,

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Data, Given, OnRun, Reading, Seed, optional, parse
+from simulacra.cli.arguments import Given, OfTheRun, OnRun, Reading, Seed, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 
 
@@ -18,7 +18,7 @@ from simulacra.cli.output import picture_or_array, place, write_rows
 class Neighbours(Given, Reading, OnRun):
     """Show samples above the training items that are nearest to them, by pixels and, with an encoder, by codes."""
 
-    data: Data
+    data: OfTheRun = None
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="samples")] = 10
     seed: Seed = 0
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/neighbours.png")] = None
@@ -26,7 +26,8 @@ class Neighbours(Given, Reading, OnRun):
     def __call__(self) -> None:
         import simulacra
 
-        model, data = self.load_model(), self.load_data(self.run, self.data)
+        model = self.load_model()
+        data = self.load_data(model, self.data)
         path = place(self.out, self.run, "neighbours", picture_or_array(model.spec.is_image))
         condition = self.condition(model, elsewhere=True)
         found = simulacra.neighbours(model, data, self.n, self.seed, condition=condition)

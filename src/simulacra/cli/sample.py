@@ -37,7 +37,7 @@ class Sample(MaybeOnData):
         import simulacra
         from simulacra.capabilities import Sampler, need
         from simulacra.cli.watch import watching
-        from simulacra.exploration.codes import condition_or_classes, refuse_condition, split_for
+        from simulacra.exploration.codes import condition_or_classes, refuse_condition
         from simulacra.feed import shown
 
         if (self.keep is None) != (self.judge is None):
@@ -49,7 +49,7 @@ class Sample(MaybeOnData):
             condition = condition_or_classes(model, condition, self.n)
         else:
             refuse_condition(condition)
-            condition = shown(model, split_for(model, data, "test"), self.n)
+            condition = shown(model, data.test, self.n)
         with watching(model.spec, self.watch) as progress:
             items = simulacra.sample(
                 model,

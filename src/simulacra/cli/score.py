@@ -57,11 +57,13 @@ class Score(OnData):
 
 def _lines(scored: evaluation.Score, map: Path | None) -> list[str]:
     bound = f"bound, {scored.estimator}, K = {scored.samples}; the true value is at most this high"
+    kind = "exact" if scored.kind == "exact" else bound
     items = f"{scored.n:,} {scored.split} items of {scored.data}"
-    lines = [
-        f"{scored.bits_per_dim:.4f} bits/dim ({'exact' if scored.kind == 'exact' else bound})",
-        f"{scored.nats:.3f} ± {scored.standard_error:.3f} nats per item (one standard error), {items}",
-    ]
+    nats = f"{scored.nats:.3f} ± {scored.standard_error:.3f} nats per item"
+    if scored.bits_per_dim is None:
+        lines = [f"{nats}, -log density in the units of the data ({kind})", items]
+    else:
+        lines = [f"{scored.bits_per_dim:.4f} bits/dim ({kind})", f"{nats}, {items}"]
     if scored.monte_carlo_error is not None:
         lines.append(f"± {scored.monte_carlo_error:.4f} nats of it come from the draws{_spread(scored)}")
     if scored.warning is not None:
@@ -91,12 +93,13 @@ def _check_map(path: Path, model: Model) -> None:
 
 
 def _write(path: Path, scored: evaluation.Score, spec: DataSpec) -> None:
-    """A line of CSV for each item, by its number in the split."""
-    bits = spec.bits_per_dim(scored.per_item)
-    rows = zip(scored.index, scored.per_item, bits, strict=True)
-    lines = [f"{number},{nats:.6f},{each:.6f}" for number, nats, each in rows]
+    """A line of CSV for each item, by its number in the split; a density has no bits per dimension."""
+    mass = spec.levels is not None
+    columns = [scored.per_item, spec.bits_per_dim(scored.per_item)][: 1 + mass]
+    rows = zip(scored.index, *columns, strict=True)
+    lines = [",".join([str(number), *(f"{value:.6f}" for value in values)]) for number, *values in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(["index,nats,bits_per_dim", *lines]) + "\n")
+    path.write_text("\n".join(["index,nats" + ",bits_per_dim" * mass, *lines]) + "\n")
 
 
 def _draw_map(path: Path, model: Model, split: Split, scored: evaluation.Score) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,8 +29,10 @@ from simulacra.compression.walk import ByChain, reproducibly
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.source import reading
 from simulacra.errors import DataError, NotSupported, UsageError
+from simulacra.feed import slices
 from simulacra.files import read_regular, write_atomically
-from simulacra.model import Model, as_model, evaluating
+from simulacra.model import Model, ModelLike, as_model, evaluating
+from simulacra.verbs import ItemsLike, items_for, verb
 
 MAX_FILE = 1 << 32  # bytes
 BATCH = 256  # items that are coded together; a power of two
@@ -49,8 +54,15 @@ class Scheme(Protocol):
         ...
 
 
+@verb
 def compress(
-    model: Model | str | Path, x: Any, out: str | Path | None = None, condition: ConditionLike | None = None
+    model: ModelLike,
+    x: ItemsLike | None = None,
+    out: str | os.PathLike[str] | None = None,
+    condition: ConditionLike | None = None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
 ) -> bytes:
     """Items as bytes, without loss: about Σ -log2 p(x | condition) bits and 31 bytes more.
 
@@ -62,9 +74,11 @@ def compress(
 
     Args:
         model: an autoregressive model of data on a grid, or one with codes and a bound; or its run folder.
-        x: (N, *shape) integers on the grid, an array or a tensor.
+        x: (N, *shape) integers on the grid; or data, whose items are taken; without it those of the run.
         out: a file to write the bytes to, replaced in one step.
-        condition: fields of the condition, one value for all items or one for each.
+        condition: fields of the condition, one value for all items or one for each. Items of data have their own.
+        split: of the data.
+        limit: at most so many items of it, drawn by seed 0.
 
     Raises:
         NotSupported: the model is no chain of conditional masses, and has no codes that can be coded; the message says
@@ -72,14 +86,19 @@ def compress(
         UsageError: a model with a condition that is no class, items of another shape or off the grid, classes that do
             not exist, no package `constriction`.
     """
-    data = encode(as_model(model), x, condition)
+    model = as_model(model)
+    scheme_of(model)
+    if not isinstance(x, np.ndarray | np.generic | torch.Tensor):
+        x, condition = items_for(model, x, condition, split, limit)
+    data = encode(model, x, condition)
     if out is not None:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(Path(out), data)
     return data
 
 
-def decompress(model: Model | str | Path, data: bytes | str | Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+@verb
+def decompress(model: ModelLike, data: bytes | str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """What `compress` was given: x (N, *shape) uint8 and the fields of the condition, {} where none was given.
 
     `data` are the bytes or the file. They are decoded on the machine, or one like it, that coded them: a network whose
@@ -93,20 +112,49 @@ def decompress(model: Model | str | Path, data: bytes | str | Path) -> tuple[np.
     return x, condition
 
 
-def read(data: bytes | str | Path) -> tuple[bytes, str]:
+def read(data: bytes | str | os.PathLike[str]) -> tuple[bytes, str]:
     """The bytes and what to call them; raises UsageError where there is no such file."""
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data), "these bytes"
-    if not Path(data).is_file():
-        raise UsageError(f"there is no file {data} to decompress")
+    if not isinstance(data, str | os.PathLike) or not Path(data).is_file():
+        raise UsageError(f"there is no file {data!s:.200} to decompress")
     with reading(Path(data)):
         return read_regular(Path(data), MAX_FILE), str(data)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Items as bytes, and what these are made of, in bits.
+
+    items:   Σ -log2 p(x | condition), or Σ -ELBO / ln 2: what `score` says, of these items.
+    classes: of their condition, coded uniformly.
+    header:  the bytes around the coded items.
+    notes:   names, and how values were stored.
+    coding:  what is left: rounding of masses, the first codes of bits-back, other draws of a bound.
+    """
+
+    data: bytes
+    items: float
+    classes: float
+    header: float
+    notes: float
+
+    @property
+    def coding(self) -> float:
+        return 8 * len(self.data) - self.items - self.classes - self.header - self.notes
 
 
 def encode(
     model: Model, x: Any, condition: ConditionLike | None = None, notes: Mapping[str, Any] | None = None
 ) -> bytes:
     """`compress`, with notes that are kept beside the items."""
+    return coded(model, x, condition, notes).data
+
+
+def coded(
+    model: Model, x: Any, condition: ConditionLike | None = None, notes: Mapping[str, Any] | None = None
+) -> Coded:
+    """`encode`, with an account of the bits."""
     scheme, x = scheme_of(model), on_grid(model, x)
     labelled = bool(condition)
     with evaluating(model):
@@ -115,6 +163,7 @@ def encode(
         threads = min(torch.get_num_threads(), MAX_THREADS)
         with reproducibly(threads):
             payload = scheme.write(x.reshape(len(x), -1).copy(), fields, batch)
+        nats = float(_nats(model, scheme, x, fields).sum())
     header = Header(
         model=model_digest(model),
         items=items_digest(x, fields),
@@ -126,7 +175,10 @@ def encode(
         labelled=labelled,
         notes=notes or {},
     )
-    return pack(header, payload)
+    data, plain = pack(header, payload), pack(replace(header, notes={}), b"")
+    classes = len(x) * sum(math.log2(label.count) for label in classes_of(model.spec).values())
+    named = 8.0 * (len(data) - len(payload) - len(plain))
+    return Coded(data, nats / math.log(2), classes, 8.0 * len(plain), named)
 
 
 def decode(model: Model, data: bytes, name: str) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Any]]:
@@ -215,10 +267,17 @@ def _likeliest_fields(model: Model, scheme: Scheme, x: np.ndarray) -> dict[str, 
         return fields
     for classes in itertools.product(*(range(label.count) for label in labels.values())):
         condition = dict(zip(labels, classes, strict=True))
-        parts = [torch.from_numpy(x[i : i + BATCH]).to(model.device) for i in range(0, len(x), BATCH)]
-        likely = [scheme.nats(part, model.conditioned(condition, len(part))) for part in parts]
-        nats = torch.cat(likely).cpu().double().numpy()
+        likely = -_nats(model, scheme, x, {name: np.full(len(x), number) for name, number in condition.items()})
         for name in labels:
-            fields[name][nats > best] = condition[name]
-        best = np.maximum(best, nats)
+            fields[name][likely > best] = condition[name]
+        best = np.maximum(best, likely)
     return fields
+
+
+def _nats(model: Model, scheme: Scheme, x: np.ndarray, fields: Mapping[str, np.ndarray]) -> np.ndarray:
+    """-log p of every item, or the bound that is coded at, (N,) float64."""
+    found = []
+    for part in slices(len(x), BATCH):
+        condition = model.conditioned({name: values[part] for name, values in fields.items()}, part.stop - part.start)
+        found.append(-scheme.nats(torch.from_numpy(x[part]).to(model.device), condition))
+    return torch.cat(found).cpu().double().numpy()

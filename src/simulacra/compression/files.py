@@ -6,42 +6,50 @@ values were stored, is noted beside them.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from simulacra.capabilities import Density, can
 from simulacra.compression.arrays import as_stored, read_arrays
-from simulacra.compression.codec import decode, encode, read, scheme_of
+from simulacra.compression.codec import coded, decode, read, scheme_of
 from simulacra.compression.container import unpack
 from simulacra.compression.contents import Contents
 from simulacra.compression.pictures import is_one_picture, names_in, read_pictures, write_pictures
-from simulacra.data import Dataset, DataSpec, as_dataset, names
+from simulacra.data import Dataset, DataSpec, names
 from simulacra.data.idx import idx_batches, is_idx, labels_beside
 from simulacra.data.images import SUFFIXES
 from simulacra.errors import UsageError
 from simulacra.files import write_arrays, write_atomically
-from simulacra.model import Model, as_model
+from simulacra.model import Model, ModelLike, as_model
+from simulacra.verbs import DataLike, data_of
 
 
 @dataclass(frozen=True)
 class Compressed:
     """What `compress_file` made: the file, its items, its size, and that as bits a sub-pixel, header included.
 
-    `left_out`: names of what lies in the source too and is not in the file.
+    parts:    of what bits_per_dim is the sum: the `items` themselves, which is what `score` says of them, their
+              `classes`, the `header`, `notes` (names) and the `coding`; see `simulacra.compression.codec.Coded`.
+    kind:     of the items' part: "exact" or "bound".
+    left_out: names of what lies in the source too and is not in the file.
     """
 
     out: str
     n: int
     bytes: int
     bits_per_dim: float
+    parts: dict[str, float]
+    kind: str
     left_out: tuple[str, ...]
 
 
 def compress_file(
-    model: Model | str | Path,
-    source: Dataset | str | Path,
-    out: str | Path,
+    model: ModelLike,
+    source: DataLike | None,
+    out: str | os.PathLike[str],
     split: str | None = None,
     limit: int | None = None,
 ) -> Compressed:
@@ -49,10 +57,11 @@ def compress_file(
 
     Args:
         model: an autoregressive model of data on a grid, or one with codes and a bound; or its run folder.
-        source: a data set or its name; or the path of a folder of pictures, of one picture, or of an idx, `.npy` or
-            `.npz` file.
+        source: a data set or its name, or None for that of the run; or the path of a folder of pictures, of one
+            picture, or of an idx, `.npy` or `.npz` file.
         out: the file, replaced in one step.
-        split: of a data set: "train", "valid", "test" (which is also what None means) or "all".
+        split: of a data set: "train", "valid", "test" (which is also what None means) or "all". A path of which a split
+            is named is a data set, read by the recipe of the run; else all of it is kept as it is.
         limit: only the first so many items.
 
     Raises:
@@ -67,16 +76,18 @@ def compress_file(
     if limit is not None and limit < 1:
         raise UsageError(f"at least one item is needed, not limit = {limit}")
     scheme_of(model)
-    found = contents(source, model.spec, split, limit)
+    found = contents(source, model, split, limit)
     complete = len(found.fields) == len(model.spec.condition)
-    data = encode(model, found.x, found.fields if complete else None, found.notes)
+    made = coded(model, found.x, found.fields if complete else None, found.notes)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, data)
-    bits = 8 * len(data) / (len(found.x) * model.spec.dims)
-    return Compressed(str(out), len(found.x), len(data), bits, tuple(found.left_out))
+    write_atomically(out, made.data)
+    values, names = len(found.x) * model.spec.dims, ("items", "classes", "header", "notes", "coding")
+    parts = {name: getattr(made, name) / values for name in names}
+    bits, kind = 8 * len(made.data) / values, "exact" if can(model, Density) else "bound"
+    return Compressed(str(out), len(found.x), len(made.data), bits, parts, kind, tuple(found.left_out))
 
 
-def decompress_file(model: Model | str | Path, path: str | Path, out: str | Path) -> int:
+def decompress_file(model: ModelLike, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
     """Write what a `.sim` file holds; returns the number of items.
 
     Args:
@@ -102,17 +113,15 @@ def decompress_file(model: Model | str | Path, path: str | Path, out: str | Path
     return header.n
 
 
-def contents(source: Dataset | str | Path, spec: DataSpec, split: str | None, limit: int | None) -> Contents:
+def contents(source: DataLike | None, model: Model, split: str | None, limit: int | None) -> Contents:
     """The items that are meant; raises UsageError or DataError as `compress_file` does."""
-    if isinstance(source, Dataset) or (isinstance(source, str) and source in names()):
-        return _of_data_set(as_dataset(source), spec, split or "test", limit)
-    path = Path(source).expanduser()
-    if not path.exists():
-        as_dataset(source)  # raises, and says what there is
-    if split is not None:
-        raise UsageError(f"{path} is taken whole: --split is for data sets that have a name")
+    spec, named = model.spec, isinstance(source, str) and source in names()
+    is_path = isinstance(source, str | os.PathLike) and not named and Path(source).expanduser().exists()
+    if not is_path or split is not None:
+        return _of_data_set(data_of(model, source), spec, split or "test", limit)
+    path = Path(str(source)).expanduser()
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
-        return read_pictures(path, spec, limit)
+        return _as_they_are(path, model, limit)
     if path.suffix not in (".npy", ".npz") and is_idx(path):
         return _of_idx(path, spec).first(limit)
     if path.suffix not in (".npy", ".npz"):
@@ -120,8 +129,20 @@ def contents(source: Dataset | str | Path, spec: DataSpec, split: str | None, li
     return read_arrays(path, spec).first(limit)
 
 
+def _as_they_are(path: Path, model: Model, limit: int | None) -> Contents:
+    """Pictures; where their size is not that of the model, which has a recipe for that, the refusal says so."""
+    try:
+        return read_pictures(path, model.spec, limit)
+    except UsageError as error:
+        origin = getattr(model, "origin", None)
+        steps = None if origin is None else origin.recipe.resize
+        if steps is None or not path.is_dir():
+            raise
+        mend = "--split all compresses what the recipe of the run makes of them"
+        raise UsageError(f"{error}; pictures are kept as they are, without loss: {mend}") from None
+
+
 def _of_data_set(data: Dataset, spec: DataSpec, split: str, limit: int | None) -> Contents:
-    spec.expect(data.spec, data.name)
     parts = data.splits if split == "all" else (data.split(split),)
     present = [name for name in spec.condition if all(name in part.condition for part in parts)]
     fields = {name: np.concatenate([part.condition[name][:limit] for part in parts]) for name in present}

@@ -8,6 +8,7 @@ digits.train.x[:64], digits.train.condition["label"][:64]
 from simulacra.data.dataset import Card, Dataset, Split, Unreadable
 from simulacra.data.loading import as_dataset, catalogue, load, names
 from simulacra.data.memory import from_arrays
+from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.fields import (
     ClassLabel,
@@ -31,7 +32,9 @@ __all__ = [
     "LabelMap",
     "Levels",
     "Many",
+    "Origin",
     "Real",
+    "Recipe",
     "Record",
     "Split",
     "Tokens",

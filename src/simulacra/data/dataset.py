@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import ClassLabel
+from simulacra.fields import ClassLabel, Levels
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ class Dataset:
     """Three splits under one spec. `fingerprint` is a sha256 over the spec and the contents of the splits, in order.
 
     recipe: the steps by which it was read (resize, levels, target), so that they can be repeated; see `load`.
+    source: a named set or an absolute path, from which it can be read again; "" for data in memory.
+    levels_found: whether the levels of the grid were found from the values, which may then be on a finer one.
+    order:  (N,) of every item, train | valid | test, its number in the array or sequence that it is from; None where
+            items come from files.
     """
 
     name: str
@@ -88,18 +93,50 @@ class Dataset:
     unreadable: tuple[Unreadable, ...] = ()
     altered: tuple[Altered, ...] = ()
     duplicates: int = 0
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe = field(default_factory=Recipe)
+    source: str = ""
+    levels_found: bool = False
+    order: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spec", replace(self.spec, of_data=True))
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
         return self.train, self.valid, self.test
 
+    @property
+    def origin(self) -> Origin:
+        """What a model that is fitted on these data remembers of them."""
+        return Origin(self.name, self.fingerprint, self.recipe, self.source)
+
     def split(self, name: str) -> Split:
-        """The split called `name`; raises UsageError for a name that is none of the three."""
+        """The split called `name`, or "all" items: in the order of the array or sequence that they are from, else
+        train | valid | test. Raises UsageError for another name."""
         by_name = {split.name: split for split in self.splits}
+        if name == "all":
+            return self._all()
         if name not in by_name:
-            raise UsageError(f"there is no split {name!r}.{did_you_mean(name, by_name)}")
+            raise UsageError(f"there is no split {name!r}.{did_you_mean(str(name), [*by_name, 'all'])}")
         return by_name[name]
+
+    def _all(self) -> Split:
+        back = slice(None) if self.order is None else np.argsort(self.order)
+
+        def joined(parts: list[np.ndarray]) -> np.ndarray:
+            return np.concatenate(parts)[back]
+
+        columns = {name: joined([split.condition[name] for split in self.splits]) for name in self.train.condition}
+        return Split(joined([split.x for split in self.splits]), columns, "all")
+
+    def on_levels(self, levels: int) -> Dataset:
+        """The same items on the grid 0..levels-1; raises UsageError where a value lies beyond it, or is real."""
+        if not isinstance(self.spec.x, Levels):
+            raise UsageError(f"{self.name} holds {self.spec.x.describe()}, which is on no grid of levels")
+        largest = max(int(split.x.max(initial=0)) for split in self.splits)
+        if largest >= levels:
+            raise UsageError(f"{self.name} has the value {largest}, and the grid is 0 to {levels - 1}")
+        return replace(self, spec=replace(self.spec, x=Levels(self.spec.x.shape, levels)))
 
     def target(self, name: str) -> Dataset:
         """The same items with the field `name` in the place of x, which becomes the field "x".
@@ -120,7 +157,7 @@ class Dataset:
             )
             for split in self.splits
         )
-        own, recipe = DataSpec(spec.condition[name], others), {**self.recipe, "target": name}
+        own, recipe = DataSpec(spec.condition[name], others), replace(self.recipe, target=name)
         return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe)
 
     def summary(self) -> dict[str, Any]:
@@ -141,6 +178,7 @@ class Dataset:
             "altered": [asdict(entry) for entry in self.altered],
             "card": asdict(self.card),
             "fingerprint": self.fingerprint,
+            "recipe": {**self.recipe.to_json(), "digest": self.recipe.digest},
         }
 
     def _class_counts(self, field: str, label: ClassLabel) -> list[Mapping[str, Any]]:

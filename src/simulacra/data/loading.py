@@ -18,6 +18,7 @@ from simulacra.data.folder import folder_source
 from simulacra.data.idx import idx_source, is_idx
 from simulacra.data.images import SUFFIXES
 from simulacra.data.mnist import fashion_mnist_source, mnist_source
+from simulacra.data.recipe import Recipe
 from simulacra.data.sequence import from_array, from_sequence
 from simulacra.data.shipped import digits_source, grid_source, ring_source
 from simulacra.data.shipped.shapes import shapes_source
@@ -71,19 +72,24 @@ def load(
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
-    if levels is not None and not 2 <= levels <= 256:
-        raise UsageError(f"levels must be 2 to 256, not {levels}")
+    if not isinstance(source, str | os.PathLike):
+        raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
+    return read(source, Recipe(_size(resize), levels, target))
+
+
+def read(source: str | os.PathLike[str], recipe: Recipe) -> Dataset:
+    """`load` with all of its options in one."""
     if isinstance(source, str) and source in NAMED:
-        found = NAMED[source].source()
-        if resize is not None:
+        found, again = NAMED[source].source(), source
+        if recipe.resize is not None:
             raise UsageError(f"{source!r} has one size already; resize is for folders of images")
     else:
-        found = _path_source(Path(source).expanduser(), _size(resize))
-    data = cached(found if levels is None else replace(found, levels=levels))
-    size = _size(resize)
-    recipe = {"resize": size and list(size), "levels": levels}
-    data = replace(data, recipe={name: value for name, value in recipe.items() if value is not None})
-    return data if target is None else data.target(target)
+        path = Path(source).expanduser()
+        found, again = _path_source(path, recipe.resize), str(path.absolute())
+    data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
+    found_levels = found.levels is None and recipe.levels is None
+    data = replace(data, recipe=replace(recipe, target=None), source=again, levels_found=found_levels)
+    return data if recipe.target is None else data.target(recipe.target)
 
 
 def as_dataset(data: Any) -> Dataset:
@@ -109,9 +115,9 @@ def as_dataset(data: Any) -> Dataset:
 
 def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:
     size = (resize, resize) if isinstance(resize, int) else resize
-    if size is not None and not all(1 <= side <= 4096 for side in size):
-        raise UsageError(f"resize must be 1 to 4096 pixels, not {resize}")
-    return size
+    if size is not None and not (isinstance(size, tuple | list) and len(size) == 2):
+        raise UsageError(f"resize is a side or (height, width), not {resize!r}")
+    return None if size is None else (size[0], size[1])
 
 
 def _path_source(path: Path, resize: tuple[int, int] | None) -> Source:

@@ -11,6 +11,7 @@ import numpy as np
 
 from simulacra.data.checks import check_values, understood_spec
 from simulacra.data.dataset import Card, Dataset, Split
+from simulacra.data.recipe import Recipe
 from simulacra.data.source import Batch, Source
 from simulacra.data.splits import Fractions, digests, draw, sort_key
 from simulacra.data.values import as_field
@@ -43,7 +44,7 @@ def from_arrays(
     x = x.astype(np.float32) if np.issubdtype(x.dtype, np.floating) else x
     if x.dtype not in (np.uint8, np.float32) or x.ndim < 2 or not len(x):
         raise DataError(f"x must be uint8 or real, (N, C, H, W) or (N, D), with N >= 1; not {x.dtype} {x.shape}")
-    columns = _labels(label, len(x)) | _columns(fields or {}, kinds or {}, len(x))
+    columns = columns_of_arrays(label, fields or {}, kinds or {}, len(x))
     card = Card("arrays in memory", "given in Python", "that of the arrays")
     source = Source(
         name, card, len(x), lambda: iter([Batch("train", x, columns)]), levels=levels, fields=dict(kinds or {})
@@ -62,8 +63,26 @@ def from_arrays(
     for split in (train, valid, test):
         fingerprint.update(np.ascontiguousarray(split.x).data)
         fingerprint.update(b"".join(values.tobytes() for values in split.condition.values()))
-    distinct = len(np.unique(digest))
-    return Dataset(name, spec, train, valid, test, card, fingerprint.hexdigest(), duplicates=len(x) - distinct)
+    return Dataset(
+        name=name,
+        spec=spec,
+        train=train,
+        valid=valid,
+        test=test,
+        card=card,
+        fingerprint=fingerprint.hexdigest(),
+        duplicates=len(x) - len(np.unique(digest)),
+        recipe=Recipe(levels=levels),
+        levels_found=levels is None,
+        order=np.concatenate(list(order.values())),
+    )
+
+
+def columns_of_arrays(
+    label: np.ndarray | None, fields: Mapping[str, Any], kinds: Mapping[str, Field], n: int
+) -> dict[str, np.ndarray]:
+    """The columns of the labels and all other fields of n items, in the types in which they are held."""
+    return _labels(label, n) | _columns(fields, kinds, n)
 
 
 def _labels(label: np.ndarray | None, n: int) -> dict[str, np.ndarray]:

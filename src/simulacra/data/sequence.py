@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from simulacra.data.dataset import Dataset
-from simulacra.data.memory import from_arrays
+from simulacra.data.dataset import Dataset, Split
+from simulacra.data.memory import columns_of_arrays, from_arrays
 from simulacra.data.values import as_items
 from simulacra.errors import DataError, UsageError
 from simulacra.fields import as_array
@@ -20,6 +20,18 @@ def from_sequence(items: Any, levels: int | None = None) -> Dataset:
     Images may have their channels last; bytes are levels 0..255, real numbers stay real.
     Raises DataError for an empty sequence, items of different kinds or shapes, and as `from_arrays` does.
     """
+    x, label, fields = _arrays(items)
+    return from_arrays(x, label, fields=fields, levels=levels, name=type(items).__name__.lower())
+
+
+def split_of(items: Any) -> Split:
+    """All items of a sequence in their order, as one split; errors as in `from_sequence`, but few items will do."""
+    x, label, fields = _arrays(items)
+    return Split(x, columns_of_arrays(label, fields, {}, len(x)), "all")
+
+
+def _arrays(items: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    """x, the labels if there are any, and the other fields of a sequence."""
     if not len(items):
         raise DataError("the sequence holds no items")
     tables = [_table(items[i]) for i in range(len(items))]
@@ -33,9 +45,7 @@ def from_sequence(items: Any, levels: int | None = None) -> Dataset:
             f"a label is one integer, and these are of shape {label.shape[1:]}: give items as tables, "
             "{'x': ..., 'picture': ...}, to condition on something else"
         )
-    name = type(items).__name__.lower()
-    label = None if label is None else label.reshape(-1)
-    return from_arrays(_items(x), label, fields=columns, levels=levels, name=name)
+    return _items(x), None if label is None else label.reshape(-1), columns
 
 
 def from_array(x: np.ndarray) -> Dataset:

@@ -19,10 +19,15 @@ from simulacra.parts import as_part, named, to_json
 
 @dataclass(frozen=True)
 class DataSpec:
-    """x: the field that is modelled, such as Levels((1, 28, 28), 256). condition: the fields it is conditioned on."""
+    """x: the field that is modelled, such as Levels((1, 28, 28), 256). condition: the fields it is conditioned on.
+
+    of_data: whether it is that of a data set, whose condition is all other fields that there are: a model that is
+    constructed for it is unconditional, and `conditioned_on` says on which of them it is to be conditioned.
+    """
 
     x: Field
     condition: Mapping[str, Field] = field(default_factory=dict)
+    of_data: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         fields = self.condition if isinstance(self.condition, Mapping) else {"condition": self.condition}

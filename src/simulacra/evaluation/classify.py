@@ -14,19 +14,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from simulacra.capabilities import Bound, Classifier, Density, can, need
-from simulacra.data import Dataset, Split, as_dataset
+from simulacra.data import Dataset, Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation import intervals
 from simulacra.feed import at_once, numbered
-from simulacra.model import Model, as_model, evaluating
+from simulacra.model import Model, ModelLike, evaluating
 from simulacra.randomness import some_of
+from simulacra.verbs import DataLike, data_of, subject, verb
 
 PRIORS = ("uniform", "train")
 
@@ -93,9 +93,10 @@ class Classification:
         return {name: value for name, value in asdict(self).items() if name != "judgement"}
 
 
+@verb
 def classify(
-    model: Model | str | Path,
-    data: Any,
+    model: ModelLike,
+    data: DataLike | None = None,
     split: str = "test",
     *,
     prior: str = "uniform",
@@ -109,8 +110,9 @@ def classify(
 
     Args:
         model: a model with an exact likelihood that is conditioned on one class label alone, or its run folder.
-        data: a labelled data set of the same shape and levels, or its name or path.
-        split: "train", "valid" or "test".
+        data: a labelled data set of the same shape and levels, its name or path, or a torch `Dataset`; without it that
+            of the run. Paths are read by the recipe of the run.
+        split: "train", "valid", "test" or "all".
         prior: p(y), "uniform" or "train": the shares of the classes in the training split.
         reject: the share of fresh real items that is refused, by log p(x) of the validation split.
         two_sided: refuse half of them for being too improbable and half for being too probable.
@@ -123,11 +125,10 @@ def classify(
         UsageError: a model with a condition that is no class, data of another shape or grid or without labels, a prior
             or share that is none, too few validation items for the share.
     """
-    model, data, others = as_model(model), as_dataset(data), [as_dataset(other) for other in foreign]
+    model, data = subject(model, data)
+    others = [data_of(model, other) for other in foreign]
     name, count = _class_field(model)
     _check(prior, reject, limit, len(others))
-    for dataset in (data, *others):
-        model.spec.expect(dataset.spec, dataset.name)
     items = data.split(split)
     index = some_of(len(items), limit, seed, "classify")
     label = _labels(items, name, index, count, data.name)

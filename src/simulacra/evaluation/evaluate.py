@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from simulacra.capabilities import Sampler, can
-from simulacra.data import as_dataset
 from simulacra.errors import UsageError
 from simulacra.evaluation import metrics as _usual  # noqa: F401 (its metrics are registered)
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import Neighbours
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.table import metrics
-from simulacra.model import Model, as_model
+from simulacra.model import ModelLike
 from simulacra.progress import stage
+from simulacra.verbs import DataLike, verb
+from simulacra.verbs import subject as subject_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,10 @@ class Evaluation(Mapping[str, Measure]):
         return {name: measure.to_json() for name, measure in self.items()}
 
 
-def evaluate(model: Model | str | Path, data: Any, split: str = "test", seed: int = 0, samples: int = 1) -> Evaluation:
+@verb
+def evaluate(
+    model: ModelLike, data: DataLike | None = None, split: str = "test", seed: int = 0, samples: int = 1
+) -> Evaluation:
     """Every metric that the model's abilities allow, by name.
 
     The usual ones stand in `simulacra.evaluation.metrics`; those for codes need the extra `eval` and are left out
@@ -63,7 +66,8 @@ def evaluate(model: Model | str | Path, data: Any, split: str = "test", seed: in
 
     Args:
         model: a model or its run folder.
-        data: a data set of the same shape and levels; or its name, path or array.
+        data: a data set of the same shape and levels, its name or path, an array or a torch `Dataset`; without it that
+            of the run. Paths are read by the recipe of the run.
         split: "train", "valid" or "test". Of "train" nothing is held out: there are no floors, no near-copies and no
             probes of codes.
         seed: of the samples, and of the held-out items that they are compared with where the split has more than 2,000.
@@ -71,8 +75,7 @@ def evaluate(model: Model | str | Path, data: Any, split: str = "test", seed: in
 
     Raises UsageError for data of another shape or grid, or without a field that the model is conditioned on.
     """
-    model, data = as_model(model), as_dataset(data)
-    model.spec.expect(data.spec, data.name)
+    model, data = subject_of(model, data)
     subject = Subject(model, data, split, seed, samples)
     measures: dict[str, Measure] = {}
     left_out: dict[str, str] = {}

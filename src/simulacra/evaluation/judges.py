@@ -1,6 +1,6 @@
 r"""The usual judges of training: what a model is picked by, on validation items that a seed draws.
 
-likelihood      -log p(x), or a bound of it, bits/dim; the same items and draws at every validation
+likelihood      -log p(x), or a bound of it, bits/dim (of a density nats); the same items and draws at every validation
 Fréchet         FD between validation items and as many samples from fixed noise, for what only samples; see `fidelity`
 squared error   of reconstructions, for an autoencoder, which does neither
 
@@ -38,8 +38,10 @@ def usual_judge(model: Model) -> Judge | None:
 
 
 def by_likelihood(model: Model, data: Dataset, seed: int) -> Verdict:
-    """Mean bits/dim of up to 1,000 validation items, exact or a bound."""
+    """Mean bits/dim of up to 1,000 validation items, exact or a bound; of real data nats of an item's density."""
     nats = score_items(model, drawn_of(data.valid, SCORED, seed), seed=seed)
+    if model.spec.levels is None:
+        return Verdict("valid_nats", float(nats.mean()))
     return Verdict("valid_bits_per_dim", float(model.spec.bits_per_dim(nats.mean())))
 
 

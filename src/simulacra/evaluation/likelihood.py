@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,14 @@ from torch import Tensor
 
 from simulacra.capabilities import Bound, Chain, Density, Sampler, can, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data import Split, as_dataset
+from simulacra.data import Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
-from simulacra.feed import BLOCK, as_items, feed, slices
-from simulacra.model import Model, as_model, evaluating
+from simulacra.feed import BLOCK, feed, slices
+from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.progress import counted
 from simulacra.randomness import seed_everything, some_of
+from simulacra.verbs import DataLike, ItemsLike, items_for, subject, verb
 
 FEW = 5  # effective draws, below which the error of an estimate is uncertain itself
 MANY = 0.05  # share of the items with so few: theirs is then part of the error of the mean
@@ -29,7 +29,9 @@ MANY = 0.05  # share of the items with so few: theirs is then part of the error 
 class Score:
     """Mean negative log-likelihood of a split. `kind`: "exact" or "bound" (the true value is at most this high).
 
-    nats are per item, bits_per_dim = nats / (dims · ln 2), and standard_error is that of the mean in nats over items.
+    `measure` is "mass" for data on a grid, and "density" for real ones, whose nats depend on their unit and may be
+    negative. nats are per item, bits_per_dim = nats / (dims · ln 2), None of a density, and standard_error is that of
+    the mean in nats over items.
     A bound was made by an `estimator` (see `simulacra.evaluation.estimators`) from so many `samples`;
     monte_carlo_error is what these draws add to the error of the mean, nats (None for a single draw), and
     effective_sample_size the median over the items (None for the ELBO). All four are None where nats are exact.
@@ -42,8 +44,9 @@ class Score:
     split: str
     n: int
     kind: str
+    measure: str
     nats: float
-    bits_per_dim: float
+    bits_per_dim: float | None
     standard_error: float
     samples: int | None
     estimator: str | None
@@ -58,9 +61,10 @@ class Score:
         return {name: value for name, value in asdict(self).items() if name not in ("per_item", "index")}
 
 
+@verb
 def score(
-    model: Model | str | Path,
-    data: Any,
+    model: ModelLike,
+    data: DataLike | None = None,
     split: str = "test",
     samples: int | None = None,
     limit: int | None = None,
@@ -72,8 +76,9 @@ def score(
 
     Args:
         model: a model with a likelihood, or its run folder.
-        data: a data set of the same shape and levels; or its name, path or array.
-        split: "train", "valid" or "test".
+        data: a data set of the same shape and levels, its name or path, an array or a torch `Dataset`; without it that
+            of the run. Paths are read by the recipe of the run.
+        split: "train", "valid", "test" or "all".
         samples: draws of the estimator, chains of ais; exact likelihoods need none.
         limit: score at most so many items, drawn by the seed.
         seed: of the draws, and of the items where there is a limit.
@@ -86,9 +91,8 @@ def score(
         UsageError: data of another shape or grid, or without a field that the model is conditioned on; no such
             estimator, fewer than one sample or item, an estimator for an exact likelihood.
     """
-    model, data = as_model(model), as_dataset(data)
+    model, data = subject(model, data)
     how = estimator_for(model, estimator, samples, temperatures)
-    model.spec.expect(data.spec, data.name)
     items = data.split(split)
     index = some_of(len(items), limit, seed, "score")
     found = _estimate(model, items, how, index, seed)
@@ -100,8 +104,9 @@ def score(
         split=split,
         n=len(nats),
         kind=kind,
+        measure="density" if model.spec.levels is None else "mass",
         nats=float(nats.mean()),
-        bits_per_dim=float(model.spec.bits_per_dim(nats.mean())),
+        bits_per_dim=None if model.spec.levels is None else float(model.spec.bits_per_dim(nats.mean())),
         standard_error=float(nats.std(ddof=1) / math.sqrt(len(nats))) if len(nats) > 1 else math.nan,
         samples=None if exact else how.samples,
         estimator=None if exact else how.method,
@@ -128,10 +133,23 @@ def _number(value: Tensor) -> float | None:
     return float(value) if value.isfinite() else None
 
 
-def score_items(model: Model, split: Split, samples: int = 1, limit: int | None = None, seed: int = 0) -> np.ndarray:
-    """Negative log-likelihood of every item in order, (N,) nats in float64; arguments and errors as in `score`."""
+@verb
+def score_items(
+    model: ModelLike, items: Split | ItemsLike, samples: int = 1, limit: int | None = None, seed: int = 0
+) -> np.ndarray:
+    """Negative log-likelihood of every item in order, (N,) nats in float64; arguments and errors as in `score`.
+
+    items: a split; all items of an array or sequence, or the test items of data.
+    """
+    model = as_model(model)
+    split = items if isinstance(items, Split) else _split_of(model, items)
     index = some_of(len(split), limit, seed, "score")
     return -_estimate(model, split, estimator_for(model, None, samples), index, seed).log_prob.numpy()
+
+
+def _split_of(model: Model, items: ItemsLike) -> Split:
+    x, condition = items_for(model, items)
+    return Split(x.cpu().numpy(), {name: values.cpu().numpy() for name, values in condition.items()}, "items")
 
 
 def _estimate(model: Model, split: Split, how: Estimator, index: np.ndarray, seed: int) -> Estimate:
@@ -173,19 +191,29 @@ def estimator_for(
     return choose(method, samples, temperatures)
 
 
-def surprise(model: Model | str | Path, x: Tensor | np.ndarray, condition: ConditionLike | None = None) -> np.ndarray:
+@verb
+def surprise(
+    model: ModelLike,
+    x: ItemsLike | None = None,
+    condition: ConditionLike | None = None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+) -> np.ndarray:
     """Bits of every coordinate, -log2 p(x_i | those before it), (N, *shape): where items (N, *shape) are surprising.
 
     They follow the model's own order, and those of an item add up to -log2 p(item) in this order. Continuous
-    coordinates have densities, whose bits may be negative.
+    coordinates have densities, whose bits may be negative. x are items, or data, of whose split at most `limit` items
+    are taken; without it those of the run.
 
     Raises:
         NotSupported: the model is no chain of conditionals: its likelihood is one number for all of an item.
         UsageError: items of another shape or grid, a condition that the model needs and does not get.
     """
     model = as_model(model)
-    chain, x = need(model, Chain), as_items(x, model.spec, model.device)
-    condition, bits = model.conditioned(condition, len(x)), np.empty(x.shape)
+    chain = need(model, Chain)
+    x, condition = items_for(model, x, condition, split, limit)
+    bits = np.empty(x.shape)
     with evaluating(model):
         for part in counted(slices(len(x), BLOCK), len(x)):
             nats = -chain.log_each(x[part], condition.rows(part))

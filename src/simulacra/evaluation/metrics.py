@@ -32,7 +32,7 @@ Distance = Callable[[np.ndarray, np.ndarray], float]
 
 @metric(needs=(Density | Bound,))
 def likelihood(subject: Subject) -> dict[str, Measure]:
-    """Negative log-likelihood of the whole split, exact or a bound."""
+    """Negative log-likelihood of the whole split, exact or a bound; that of a density in nats alone."""
     scored, spec = subject.score, subject.model.spec
     weighted = f", importance-weighted with K = {scored.samples}" * (subject.draws > 1)
     how = "" if scored.kind == "exact" else weighted
@@ -43,10 +43,10 @@ def likelihood(subject: Subject) -> dict[str, Measure]:
         return Measure(value, value - half, value + half, None, scored.n, scored.kind, protocol, scored.warning)
 
     half = intervals.half_width(scored.standard_error, max(1, scored.n - 1))
-    return {
-        "nats": measure(scored.nats, half, "nats per item"),
-        "bits_per_dim": measure(scored.bits_per_dim, float(spec.bits_per_dim(half)), "bits per dimension"),
-    }
+    found = {"nats": measure(scored.nats, half, "nats per item")}
+    if scored.bits_per_dim is None:
+        return found
+    return found | {"bits_per_dim": measure(scored.bits_per_dim, float(spec.bits_per_dim(half)), "bits per dimension")}
 
 
 @metric(needs=(Classifier,))

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.data import ClassLabel, Dataset, DataSpec, Split, as_dataset
+from simulacra.data import ClassLabel, DataSpec, Split
 from simulacra.data.npy import npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.errors import DataError, UsageError, did_you_mean
-from simulacra.exploration.codes import mean_codes, split_for
-from simulacra.model import Model, as_model
+from simulacra.exploration.codes import mean_codes
+from simulacra.model import Model, ModelLike, as_model
 from simulacra.randomness import some_of
+from simulacra.verbs import DataLike, subject, verb
 from simulacra.weights import digest
 
 MOST = 10_000  # items of either group that are encoded
 
 
-def attribute(
-    model: Model | str | Path, items_with: Split | np.ndarray, items_without: Split | np.ndarray
-) -> np.ndarray:
+@verb
+def attribute(model: ModelLike, items_with: Split | np.ndarray, items_without: Split | np.ndarray) -> np.ndarray:
     """The mean code of some items minus that of others, of the shape of a code.
 
     Args:
@@ -44,9 +44,10 @@ def attribute(
     return _mean_code(model, items_with) - _mean_code(model, items_without)
 
 
+@verb
 def attribute_of_classes(
-    model: Model | str | Path,
-    data: Dataset | str | Path,
+    model: ModelLike,
+    data: DataLike | None,
     present: Sequence[str],
     absent: Sequence[str] = (),
     split: str = "train",
@@ -64,8 +65,8 @@ def attribute_of_classes(
         NotSupported: the model has no encoder.
         UsageError: a class that does not exist or has no items, classes of several fields, one that is in both groups.
     """
-    model, data = as_model(model), as_dataset(data)
-    items = split_for(model, data, split)
+    model, data = subject(model, data)
+    items = data.split(split)
     field, ones = _classes(data.spec, present)
     other_field, others = _classes(data.spec, absent) if absent else (field, _all_but(data.spec, field, ones))
     if other_field != field or set(ones) & set(others):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,24 +10,27 @@ from torch import Tensor
 
 from simulacra.capabilities import Decoder, Encoder, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data import Dataset, Split, as_dataset
+from simulacra.data import Split
 from simulacra.errors import UsageError
-from simulacra.feed import BLOCK, as_items, at_once, feed, in_order, numbered, slices
-from simulacra.model import Model, as_model, evaluating
+from simulacra.feed import BLOCK, at_once, feed, in_order, numbered, slices
+from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
+from simulacra.verbs import DataLike, ItemsLike, items_for, split_for, verb
 
 TABLE = 1 << 26  # masses of levels that a decoder's mean is taken over at a time
 
 
+@verb
 def encode(
-    model: Model | str | Path,
-    data: Dataset | str | Path,
+    model: ModelLike,
+    data: DataLike | None = None,
     split: str = "test",
     limit: int | None = None,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Codes of the items of a split: `z` (N, ...) one draw each, `mean` (N, ...), and the fields of the condition.
 
+    `split="all"` of an array or a sequence keeps its order. Without data those of the run are read again.
     The codes of the first 64·k items are the same whatever the limit, and whatever is computed at a time.
     Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid.
     """
@@ -62,13 +64,23 @@ def mean_codes(model: Model, split: Split, index: np.ndarray | None = None) -> I
             yield encoder.encode(x, condition).mean.cpu().numpy()
 
 
-def reconstruct(model: Model | str | Path, x: Tensor | np.ndarray, condition: ConditionLike | None = None) -> Tensor:
+@verb
+def reconstruct(
+    model: ModelLike,
+    x: ItemsLike | None = None,
+    condition: ConditionLike | None = None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+) -> Tensor:
     """x -> the mean of p(x|z) at the code of x, (N, *shape) on the data grid.
 
     Args:
         model: a model with an encoder and a decoder, or its run folder.
-        x: (N, *shape) on the data grid.
-        condition: of each field one value for all items or one for each.
+        x: (N, *shape) on the data grid; or data, whose items are taken; without it those of the run.
+        condition: of each field one value for all items or one for each. Items of data have their own.
+        split: of the data.
+        limit: at most so many items of it, drawn by seed 0.
 
     Raises:
         NotSupported: the model lacks an encoder or a decoder.
@@ -77,8 +89,7 @@ def reconstruct(model: Model | str | Path, x: Tensor | np.ndarray, condition: Co
     model = as_model(model)
     need(model, Decoder)
     need(model, Encoder)
-    x = as_items(x, model.spec, model.device)
-    given = model.conditioned(condition, len(x))
+    x, given = items_for(model, x, condition, split, limit)
     return decoded(model, code_of(model, x, given), given)
 
 
@@ -101,13 +112,6 @@ def decoded_mean(model: Model, z: Tensor, given: Condition) -> Tensor:
     size = max(1, min(at_once(model), TABLE // (model.spec.dims * (model.spec.levels or 1))))
     with evaluating(model):
         return torch.cat([decoder.decode(z[part], given.rows(part)).mean for part in slices(len(z), size)])
-
-
-def split_for(model: Model, data: Dataset | str | Path, split: str) -> Split:
-    """A split of a data set, its name or path; raises UsageError for data that the model is not for."""
-    data = as_dataset(data)
-    model.spec.expect(data.spec, data.name)
-    return data.split(split)
 
 
 def item_of(model: Model, split: Split, index: int) -> tuple[Tensor, Condition]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,8 +15,9 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError
 from simulacra.exploration.drawing import Progress, blank, draw_into, own_options, reports_progress
 from simulacra.feed import as_items, as_tensor, at_once, slices
-from simulacra.model import Model, as_model, evaluating
+from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.progress import counted
+from simulacra.verbs import ItemsLike, items_for, verb
 
 
 @runtime_checkable
@@ -54,9 +54,10 @@ class Completion:
     orders: int = 1
 
 
+@verb
 def complete(
-    model: Model | str | Path,
-    x: Tensor | np.ndarray,
+    model: ModelLike,
+    x: ItemsLike,
     unknown: Tensor | np.ndarray,
     samples: int = 1,
     *,
@@ -65,6 +66,8 @@ def complete(
     seed: int = 0,
     sampler: str | None = None,
     options: Mapping[str, Any] | None = None,
+    split: str = "test",
+    limit: int | None = None,
     progress: Progress | None = None,
 ) -> Completion:
     """Draw the unknown part of items from p(unknown | known).
@@ -75,14 +78,17 @@ def complete(
 
     Args:
         model: a model that can complete, or its run folder.
-        x: (N, *shape) on the data grid; the values at unknown places do not matter.
+        x: (N, *shape) on the data grid; the values at unknown places do not matter. Or data, whose items are taken;
+            None: those of the run.
         unknown: (*shape) or (N, *shape), True where a value is wanted.
         samples: how many completions of each item.
-        condition: of each field one value for all items or one for each.
+        condition: of each field one value for all items or one for each. Items of data have their own.
         temperature: below 1 the draws are more typical and less varied.
         seed: of the noise: the same seed gives the same completions.
         sampler: of a chain: "cached", "naive" or "fixed-point"; the same items, in another time.
         options: other options of the model's own `complete`, by name.
+        split: of the data.
+        limit: at most so many items of it, drawn by seed 0.
         progress: called with all items so far (N · samples, *shape), the coordinates that are final, and all of them.
 
     Raises:
@@ -96,10 +102,10 @@ def complete(
         raise UsageError(
             f"complete needs samples >= 1 and temperature > 0, not samples = {samples} and temperature = {temperature}"
         )
-    x = as_items(x, model.spec, model.device)
+    x, own = items_for(model, x, condition, split, limit)
     unknown = _mask(model, unknown, len(x))
     again = torch.arange(len(x), device=model.device).repeat_interleave(samples)
-    given, drawn = model.conditioned(condition, len(x)).repeat_each(samples), blank(model, len(again))
+    given, drawn = own.repeat_each(samples), blank(model, len(again))
     own = own_options(model, signature, sampler, options)
 
     def draw(part: slice, noise: Generator, **more: Any) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,8 +15,9 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError
 from simulacra.exploration.codes import code_of, decoded
 from simulacra.exploration.dimensions import dimensions_of
-from simulacra.feed import as_items, slices
-from simulacra.model import Model, as_model
+from simulacra.feed import slices
+from simulacra.model import Model, ModelLike, as_model
+from simulacra.verbs import ItemsLike, items_for, verb
 
 NO_ENCODER = (
     "has no encoder, so items have no codes, and finding the code of a given picture by search is not built yet; "
@@ -47,22 +47,27 @@ class Edit:
         return 1 - ((x - made) ** 2).sum(1) / np.maximum(own, np.finfo(np.float64).tiny)
 
 
+@verb
 def edit(
-    model: Model | str | Path,
-    x: Tensor | np.ndarray,
+    model: ModelLike,
+    x: ItemsLike,
     dims: Mapping[int, float] | None = None,
     toward: Sequence[tuple[np.ndarray | Tensor, float]] = (),
     *,
     condition: ConditionLike | None = None,
+    split: str = "test",
+    limit: int | None = None,
 ) -> Edit:
     """Encode items, move their codes, decode them.
 
     Args:
         model: a model with an encoder and a decoder, or its run folder.
-        x: (N, *shape) on the data grid.
+        x: (N, *shape) on the data grid; or data, whose items are taken; None: those of the run.
         dims: by how many standard deviations of the prior each dimension moves; of discrete codes, to which value.
         toward: attribute vectors and how many times each of them is added.
-        condition: of each field one value for all items or one for each.
+        condition: of each field one value for all items or one for each. Items of data have their own.
+        split: of the data.
+        limit: at most so many items of it, drawn by seed 0.
 
     Raises:
         NotSupported: the model has no encoder or decoder, or for `dims` its codes have no prior or no dimensions.
@@ -74,8 +79,7 @@ def edit(
     need(model, Decoder)
     if not dims and not toward:
         raise UsageError("nothing to edit: say which dimension to move, or which attribute to go toward")
-    x = as_items(x, model.spec, model.device)
-    given = model.conditioned(condition, len(x))
+    x, given = items_for(model, x, condition, split, limit)
     z = code_of(model, x, given)
     moved = z
     for vector, strength in toward:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +21,14 @@ import torch
 from torch import Tensor
 
 from simulacra.capabilities import Encoder, Layered, Prior, Quantised, can, need
-from simulacra.data import Dataset, Split, as_dataset
+from simulacra.data import Split
 from simulacra.evaluation.aggregate import COMPARED, FEWEST, Aggregate, aggregate
-from simulacra.exploration.codes import split_for
 from simulacra.exploration.posteriors import SILENT, Posteriors, posteriors
 from simulacra.feed import BLOCK, at_once, numbered
-from simulacra.model import Model, as_model, evaluating
+from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.parts import called, is_part
 from simulacra.randomness import seed_everything, some_of
+from simulacra.verbs import DataLike, data_of, verb
 
 ACTIVE = 0.01  # variance
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
@@ -63,8 +62,9 @@ class Health:
     findings: dict[str, Finding]
 
 
+@verb
 def health(
-    model: Model | str | Path, data: Dataset | str | Path, split: str = "test", limit: int | None = None, seed: int = 0
+    model: ModelLike, data: DataLike | None = None, split: str = "test", limit: int | None = None, seed: int = 0
 ) -> Health:
     """Look at the codes of a split, or of `limit` of its items.
 
@@ -72,9 +72,10 @@ def health(
     prior, for which 2,000 items do.
     Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid, limit < 1.
     """
-    model, data = as_model(model), as_dataset(data)
+    model = as_model(model)
     need(model, Encoder)
-    items = split_for(model, data, split)
+    data = data_of(model, data)
+    items = data.split(split)
     index = some_of(len(items), limit, seed, "health")
     return Health(model.name, data.name, split, len(index), dict(_findings(model, items, index, seed)))
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor
 
 from simulacra.capabilities import Decoder, Encoder, Prior, need
 from simulacra.condition import ConditionLike
-from simulacra.data import Dataset, as_dataset
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition, split_for
+from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition
 from simulacra.exploration.paths import walk
 from simulacra.feed import drawn
-from simulacra.model import Model, as_model, evaluating
+from simulacra.model import ModelLike, as_model, evaluating
 from simulacra.randomness import generator
+from simulacra.verbs import DataLike, data_of, verb
 
 PATHS = ("linear", "spherical")
 
 
+@verb
 def interpolate(
-    model: Model | str | Path,
+    model: ModelLike,
     steps: int = 8,
     rows: int = 8,
-    data: Dataset | str | Path | None = None,
+    data: DataLike | None = None,
     seed: int = 0,
     path: str | None = None,
     *,
@@ -62,8 +61,8 @@ def interpolate(
     else:
         refuse_condition(condition)
         need(model, Encoder)
-        data = as_dataset(data)
-        x, fields = drawn(split_for(model, data, "test"), 2 * rows, model, seed)
+        data = data_of(model, data)
+        x, fields = drawn(data.test, 2 * rows, model, seed)
         if len(x) < 2 * rows:
             raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
         ends, given = code_of(model, x, fields), fields.rows(slice(rows))

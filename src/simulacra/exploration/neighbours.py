@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from simulacra.capabilities import Encoder, Sampler, need
 from simulacra.condition import ConditionLike
-from simulacra.data import Dataset, Split, as_dataset
+from simulacra.data import Split
 from simulacra.evaluation.memorisation import Neighbours, nearest_among, nearest_items
-from simulacra.exploration.codes import mean_codes, split_for
+from simulacra.exploration.codes import mean_codes
 from simulacra.exploration.sample import sample
 from simulacra.feed import shown
-from simulacra.model import Model, as_model
+from simulacra.model import ModelLike, as_model
+from simulacra.verbs import DataLike, data_of, verb
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Nearest:
         return {"samples": self.samples} | {name: self.train.x[near.index] for name, near in found.items()}
 
 
+@verb
 def neighbours(
-    model: Model | str | Path,
-    data: Dataset | str | Path,
+    model: ModelLike,
+    data: DataLike | None = None,
     n: int = 10,
     seed: int = 0,
     *,
@@ -58,9 +59,10 @@ def neighbours(
         NotSupported: the model cannot sample.
         UsageError: n < 1, data of another shape or grid, fewer test items than conditions are needed.
     """
-    model, data = as_model(model), as_dataset(data)
+    model = as_model(model)
     need(model, Sampler)
-    train = split_for(model, data, "train")
+    data = data_of(model, data)
+    train = data.train
     given = model.conditioned(condition or shown(model, data.test, n), n)
     samples = sample(model, n, seed=seed, condition=given)
     by_pixels = nearest_items(samples, train.x, model.spec.levels)

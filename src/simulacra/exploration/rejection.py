@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from simulacra.condition import Condition
-from simulacra.data import ClassLabel, Dataset, as_dataset
+from simulacra.data import ClassLabel, Dataset
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.fidelity import PixelPCA, components_for
 from simulacra.evaluation.logistic import standardised_regression
 from simulacra.model import Model
 from simulacra.randomness import some_of
+from simulacra.verbs import DataLike, data_of
 
 FITTED_ON = 10_000
 
@@ -46,7 +46,7 @@ def best_of_draws(
     model: Model,
     wanted: Condition,
     keep: float,
-    judge: Dataset | str | Path,
+    judge: DataLike,
     drawn: Callable[[Condition, int], np.ndarray],
 ) -> np.ndarray:
     """The best of `drawn(condition, count)`, with 1 / keep times as many draws of each class as are wanted.
@@ -57,8 +57,8 @@ def best_of_draws(
     """
     if not 0 < keep <= 1:
         raise UsageError(f"keep is a share of the draws, above 0 and at most 1, not {keep}")
-    field, data = _field(model), as_dataset(judge)
-    model.spec.expect(data.spec, data.name)
+    field = _field(model)
+    data = data_of(model, judge)
     if data.spec.condition.get(field) != model.spec.condition[field]:
         raise UsageError(f"{data.name} has not the classes of the model's {field!r}, so it cannot judge them")
     labels = wanted[field].cpu()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,17 @@ from torch import Generator, Tensor
 
 from simulacra.capabilities import Decoder, Prior, Sampler, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data import Dataset
 from simulacra.errors import UsageError
 from simulacra.exploration.codes import condition_or_classes, decoded
 from simulacra.exploration.drawing import Progress, blank, draw_into, own_options, reports_progress
 from simulacra.exploration.rejection import best_of_draws
-from simulacra.model import Model, as_model, evaluating
+from simulacra.model import Model, ModelLike, as_model, evaluating
+from simulacra.verbs import DataLike, verb
 
 
+@verb
 def sample(
-    model: Model | str | Path,
+    model: ModelLike,
     n: int = 64,
     *,
     condition: ConditionLike | None = None,
@@ -31,7 +31,7 @@ def sample(
     options: Mapping[str, Any] | None = None,
     mean: bool = False,
     keep: float | None = None,
-    judge: Dataset | str | Path | None = None,
+    judge: DataLike | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """n new items, (n, *shape) on the data grid. The first 256·k of them are the same items for every n >= 256·k.

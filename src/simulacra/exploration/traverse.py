@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,13 +14,13 @@ from torch import Tensor
 
 from simulacra.capabilities import Encoder, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data import Dataset
 from simulacra.errors import UsageError
-from simulacra.exploration.codes import code_of, decoded, item_of, refuse_condition, split_for
+from simulacra.exploration.codes import code_of, decoded, item_of, refuse_condition
 from simulacra.exploration.dimensions import Dimensions, dimensions_of
 from simulacra.exploration.importance import Importance, importance
 from simulacra.feed import shown
-from simulacra.model import Model, as_model
+from simulacra.model import Model, ModelLike, as_model
+from simulacra.verbs import DataLike, split_for, verb
 
 REACH = 3.0  # standard deviations of the prior, to either side
 
@@ -49,9 +48,10 @@ class Traversal:
         return [f"{d}: {self.importance.measure} {self.importance.each[d]:.3g}" for d in self.dims]
 
 
+@verb
 def traverse(
-    model: Model | str | Path,
-    data: Dataset | str | Path | None = None,
+    model: ModelLike,
+    data: DataLike | None = None,
     index: int = 0,
     *,
     condition: ConditionLike | None = None,
@@ -101,9 +101,10 @@ def traverse(
     return Traversal(_rows(model, z, given, len(chosen)), chosen, tuple(settings), matter)
 
 
+@verb
 def manifold(
-    model: Model | str | Path,
-    data: Dataset | str | Path | None = None,
+    model: ModelLike,
+    data: DataLike | None = None,
     *,
     condition: ConditionLike | None = None,
     dims: Sequence[int] | None = None,

@@ -17,7 +17,6 @@ from torch import Tensor
 from simulacra.condition import Condition, ConditionLike
 from simulacra.directed import ancestral
 from simulacra.distributions import Distribution, kl_each
-from simulacra.errors import UsageError
 from simulacra.model import Model
 
 CHUNK = 256  # decoded items at a time: memory stays flat in K, and a decoder's outputs stay in the cache of a CPU
@@ -58,8 +57,6 @@ class LatentVariable(Model):
 
     def log_weights(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """log w_k of `samples` draws, (samples, N) nats; few of them are decoded at a time, whatever their number."""
-        if samples < 1:
-            raise UsageError(f"the bound needs at least one sample, not {samples}")
         condition = self.conditioned(condition, len(x))
         q, at_once = self.encode(x, condition), max(1, self.chunk() // max(1, len(x)))
         counts = [min(at_once, samples - k) for k in range(0, samples, at_once)]

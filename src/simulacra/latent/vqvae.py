@@ -171,8 +171,6 @@ class VQVAE(Model):
 
     def log_weights(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:
         """The ELBO, (samples, N): every draw of q(k|x) is the same."""
-        if samples < 1:
-            raise UsageError(f"the bound needs at least one sample, not {samples}")
         return self.elbo(x, condition).expand(samples, len(x))
 
     def log_prob_bound(self, x: Tensor, condition: ConditionLike | None = None, samples: int = 1) -> Tensor:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from simulacra.capabilities import Encoder
-from simulacra.data import Dataset, as_dataset
+from simulacra.data import Dataset
 from simulacra.data.hidden import hide_labels
 from simulacra.devices import choose_device
 from simulacra.errors import NotSupported, UsageError, did_you_mean
-from simulacra.model import Model, as_model
+from simulacra.model import Model, ModelLike
 from simulacra.studies.few_labels import METHODS, Encoded, FewLabelTask
 from simulacra.training.observers import Moment, Observer
 from simulacra.training.runtime import Runtime
+from simulacra.verbs import DataLike, subject, verb
 
 WITHOUT_STEPS = 50  # steps that fitting a method in closed form counts as
 
@@ -54,9 +54,10 @@ class Finetuning:
     results: tuple[FewLabels, ...]
 
 
+@verb
 def finetune(
-    model: Model | str | Path,
-    data: Dataset | str | Path,
+    model: ModelLike,
+    data: DataLike | None = None,
     labels: int | Sequence[int] = 100,
     draws: int = 10,
     methods: Sequence[str] | None = None,
@@ -71,7 +72,8 @@ def finetune(
 
     Args:
         model: a model with an encoder that was fitted without labels, or its run folder.
-        data: a labelled data set of the same shape and levels, or its name or path.
+        data: a labelled data set of the same shape and levels, its name or path, or a torch `Dataset`; without it that
+            of the run.
         labels: number of labelled training items, drawn in equal numbers from all classes; or several numbers.
         draws: how often they are drawn.
         methods: of probe, finetune, scratch, m2, m1+m2; without it all that the codes of the model allow.
@@ -87,7 +89,7 @@ def finetune(
             a method that does not exist, draws or steps < 1.
         TrainingError: a loss that is not finite.
     """
-    model, data = as_model(model), as_dataset(data)
+    model, data = subject(model, data)
     counts = (labels,) if isinstance(labels, int) else tuple(labels)
     _check(model, data, field, draws, steps, methods)
     for count in counts:

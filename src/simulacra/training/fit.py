@@ -122,7 +122,8 @@ class _Run:
             self._announce(resumed=found is not None, record=record)
             self.folder.forget_after(self.loop.steps)
             here = {"threads": torch.get_num_threads(), "world_size": self.where.world, "torch": str(torch.__version__)}
-            self.folder.write_record(here | (record or {}) | self.plan.record)
+            again = {"source": self.plan.dataset.source}  # where the data lie now: they may have been moved since
+            self.folder.write_record(here | (record or {}) | again | self.plan.record)
             if found is None or not (self.folder.model / "weights.safetensors").exists():
                 self._save_model()
             if found is None:

@@ -38,8 +38,9 @@ class Verdict:
     lowest: float | None = None
 
     def better_than(self, best: Verdict | None) -> bool:
-        """Whether this is to be kept in the place of the best; any figure is better than none and than no number."""
-        if best is None or not math.isfinite(best.value):
+        """Whether this is to be kept in the place of the best; any figure is better than none, than no
+        number and than one of another kind."""
+        if best is None or not math.isfinite(best.value) or best.name != self.name:
             return True
         return self.value < best.floor + self.error
 
@@ -55,6 +56,8 @@ class Verdict:
     def __str__(self) -> str:
         if self.name == "valid_bits_per_dim":
             return f"{self.value:.4f} bits/dim"
+        if self.name == "valid_nats":
+            return f"{self.value:.4f} nats of an item's density"
         return f"{self.name.removeprefix('valid_').replace('_', ' ')} {self.value:.4g}"
 
 

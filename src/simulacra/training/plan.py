@@ -115,7 +115,7 @@ class Plan:
 
     def card(self, best: Verdict | None, step: int) -> str:
         """What a stranger should know of the weights that lie beside it."""
-        source = self.dataset.card
+        source, recipe = self.dataset.card, self.dataset.recipe
         averaged = f"weights averaged with decay {self.options.ema}"
         few = "" if self.labels is None else f", {self.labels} of them with their label"
         newest = f"none, so these are the newest weights, of step {step}"
@@ -126,6 +126,7 @@ class Plan:
             f"- files left out because they could not be read: {len(self.dataset.unreadable)}\n"
             f"- source of the data: {source.source}; licence: {source.licence}\n"
             f"- fingerprint of the data: {self.dataset.fingerprint}\n"
+            f"- recipe of the data: {recipe.describe() or 'as they are'} ({recipe.digest})\n"
             f"- validation: {figure}\n"
             f"- seed {self.options.seed}; {'estimated in closed form' if self.closed_form else averaged}\n"
         )
@@ -143,12 +144,15 @@ def make_plan(
     """Resolve the arguments of `fit`; raises UsageError for whatever does not exist or fit together."""
     if fresh and world_size() > 1:
         raise UsageError("several processes cannot agree on a new name for --fresh; give a new folder with --out")
+    if not isinstance(model, str | Model):
+        own = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise UsageError(f"fit takes the name of a model, such as 'vae', or a model, not {own}")
     dataset = datasets.as_dataset(data)
     if isinstance(model, str):
         entry = registry.find(model)
         arguments, given = _split(entry, options)
         chosen = _chosen(entry, given, dataset)
-        wanted = (condition,) if isinstance(condition, str) else tuple(condition)
+        wanted = _names(condition)
         seed_everything(chosen.seed, "weights")
         built: Model = entry.build(dataset.spec.conditioned_on(wanted), **arguments)
     else:
@@ -163,9 +167,11 @@ def make_plan(
     _refuse_batch(chosen)
     _refuse_unlabelled(built, dataset)
     refuse_unless_images(chosen.augment, built.spec)
+    built.origin = None  # of an earlier fit
     config = built.config()
+    built.origin = dataset.origin
     name = "-".join([built.name, dataset.name, *built.spec.condition])
-    source = {"name": dataset.name, "fingerprint": dataset.fingerprint, "recipe": dict(dataset.recipe)}
+    source = built.origin.to_json()
     if labels is not None:
         dataset = _with_few_labels(built, dataset, labels, chosen)
         name, source = f"{name}-{labels}", source | {"labels": labels}
@@ -173,6 +179,14 @@ def make_plan(
     deciding = {"seed": chosen.seed} if can(built, ClosedForm) else decisive(chosen)
     record = json.loads(json.dumps({"model": config, "data": source, "options": deciding}))
     return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record, labels)
+
+
+def _names(condition: Any) -> tuple[str, ...]:
+    """The names of the fields that are asked for; raises UsageError for what is none."""
+    names = (condition,) if isinstance(condition, str) else condition
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"condition names fields, such as 'label' or ('label', 'scale'), and is no {condition!r:.40}")
+    return tuple(names)
 
 
 def _refuse_batch(options: Options) -> None:

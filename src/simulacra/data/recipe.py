@@ -1,0 +1,104 @@
+"""The steps by which data were read, written into the run, and applied again to whatever a verb of that run reads.
+
+resize -> levels -> target; what is derived of x (`down:factor=2`) stands in the model's spec, with what the training
+data showed: the grid, and the names of the classes in their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from simulacra.errors import DataError, UsageError
+
+MOST_PIXELS = 4096  # to a side
+MOST_GRID = 256  # levels
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Attributes:
+    resize: (H, W) to which a folder of images is brought: shorter side resized to fit, centre cropped.
+    levels: of the grid 0..levels-1, where it was stated and not found from the values.
+    target: the field that is modelled, in the place of the usual x.
+    """
+
+    resize: tuple[int, int] | None = None
+    levels: int | None = None
+    target: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.resize is not None and not all(1 <= side <= MOST_PIXELS for side in self.resize):
+            raise UsageError(f"resize must be 1 to {MOST_PIXELS} pixels, not {self.resize}")
+        if self.levels is not None and not 2 <= self.levels <= MOST_GRID:
+            raise UsageError(f"levels must be 2 to {MOST_GRID}, not {self.levels}")
+
+    @property
+    def digest(self) -> str:
+        """The beginning of a sha256 over the steps."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def over(self, other: Recipe) -> Recipe:
+        """The steps of this recipe, and those of `other` where this one has none."""
+        steps = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(other, **steps)
+
+    def describe(self) -> str:
+        """`resize 16×16, levels 4`, as far as there are steps."""
+        return ", ".join(f"{name} {_words(value)}" for name, value in self.to_json().items() if value is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"resize": self.resize and list(self.resize), "levels": self.levels, "target": self.target}
+
+    @classmethod
+    def from_json(cls, record: Any) -> Recipe:
+        """Raises DataError for what is no recipe; a step that is not there is none."""
+        if not isinstance(record, Mapping) or not record.keys() <= cls.__dataclass_fields__.keys():
+            raise DataError(f"{record!r:.60} is no recipe of data")
+        resize, levels, target = (record.get(name) for name in cls.__dataclass_fields__)
+        sides = resize is None or (
+            isinstance(resize, list) and len(resize) == 2 and all(type(n) is int for n in resize)
+        )
+        if not sides or not (levels is None or type(levels) is int) or not isinstance(target, str | None):
+            raise DataError(f"{dict(record)!r:.60} is no recipe of data")
+        try:
+            return cls(None if resize is None else (resize[0], resize[1]), levels, target)
+        except UsageError as error:
+            raise DataError(str(error)) from None
+
+
+def _words(value: Any) -> str:
+    return "×".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The data that a model was fitted on.
+
+    Attributes:
+        name: of the data set.
+        fingerprint: of its contents; see `Dataset`.
+        recipe: by which they were read.
+        source: a named set or an absolute path, from which they can be read again; "" where that is not known. A model
+            that is saved alone does not have it: it says where files lie on somebody's machine.
+    """
+
+    name: str
+    fingerprint: str
+    recipe: Recipe = Recipe()
+    source: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What a model that is saved alone says of its data."""
+        return {"name": self.name, "fingerprint": self.fingerprint, "recipe": self.recipe.to_json()}
+
+    @classmethod
+    def from_json(cls, record: Any, source: str = "") -> Origin:
+        """Raises DataError for a record that `to_json` cannot have made; further entries do not matter."""
+        names = ("name", "fingerprint")
+        if not isinstance(record, Mapping) or not all(isinstance(record.get(name), str) for name in names):
+            raise DataError(f"{record!r:.60} does not say what a model was fitted on")
+        return cls(record["name"], record["fingerprint"], Recipe.from_json(record.get("recipe", {})), source)
