@@ -15,6 +15,7 @@ BASE = [
     "files",
     "weights",
     "schema",
+    "declarations",
     "parts",
     "randomness",
     "fields",

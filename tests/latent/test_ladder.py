@@ -257,12 +257,15 @@ def test_the_three_sizes():
         (GREY, {"beta": -1.0}, "beta must be at least 0, not -1.0"),
         (GREY, {"free_bits": -1.0}, "free_bits must be at least 0, not -1.0"),
         (GREY, {"kl_warmup": -1}, "kl_warmup must be at least 0, not -1"),
-        *((GREY, {"size": f"small:{n}=0"}, f"{n} must be at least 1, not 0") for n in ("width", "hidden", "latent")),
-        (GREY, {"size": "small:layers=0"}, "layers must be at least 1, not 0"),
-        (GREY, {"size": "medium:layers=(3,0)"}, "layers must be at least 1, not 0"),
-        (GREY, {"size": {"small": {"layers": []}}}, "layers must be at least 1, not 0"),
-        (GREY, {"size": "small:grid=0"}, "grid must be at least 1, not 0"),
-        (GREY, {"size": "small:grid=-4"}, "grid must be at least 1, not -4"),
+        *(
+            (GREY, {"size": f"small:{n}=0"}, f"{n} of ladder-size 'small' must be at least 1")
+            for n in ("width", "hidden", "latent")
+        ),
+        (GREY, {"size": "small:layers=0"}, "layers of ladder-size '(small|medium)' must be at least 1, not 0"),
+        (GREY, {"size": "medium:layers=(3,0)"}, "layers of ladder-size '(small|medium)' must be at least 1, not 0"),
+        (GREY, {"size": {"small": {"layers": []}}}, "layers of ladder-size '(small|medium)' must be at least 1, not 0"),
+        (GREY, {"size": "small:grid=0"}, "grid of ladder-size '(small|medium)' must be at least 1, not 0"),
+        (GREY, {"size": "small:grid=-4"}, "grid of ladder-size '(small|medium)' must be at least 1, not -4"),
     ],
 )
 def test_what_cannot_be_built_is_refused(spec, arguments, message):

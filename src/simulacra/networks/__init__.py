@@ -3,7 +3,7 @@
 from simulacra.networks.conv import Conv
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
-from simulacra.networks.generators import Critic, DenseCriticPart, DenseGeneratorPart, Generator
+from simulacra.networks.generators import Critic, DenseCritic, DenseGenerator, Generator
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "DCGenerator",
     "Decoder",
     "Dense",
-    "DenseCriticPart",
-    "DenseGeneratorPart",
+    "DenseCritic",
+    "DenseGenerator",
     "Encoder",
     "Generator",
     "Network",
