@@ -12,9 +12,10 @@ Everything here is loaded when it is first used: `import simulacra` itself impor
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from simulacra import parts
+from simulacra import parts, registry
 
 if TYPE_CHECKING:
     from simulacra import checks, data
@@ -131,8 +132,16 @@ def _import_plugins() -> None:
             warnings.warn(f"the plug-in {plugin.value} cannot be imported: {error!r}", stacklevel=2)
 
 
+def _check_options(defaults: Mapping[str, Any]) -> None:
+    """Raise UsageError for training options of a model that do not exist or are out of range."""
+    from simulacra.training.options import resolve
+
+    resolve(defaults, {})
+
+
 parts.filled_by(_import_families)
 parts.filled_by(_import_plugins)
+registry.options_checked_by(_check_options)
 
 
 def __getattr__(name: str) -> Any:

@@ -94,8 +94,8 @@ class GatedStacks(Raster):
     ) -> None:
         super().__init__(spec)
         self.per_value = per_value
-        if kernel % 2 == 0 or inner_kernel % 2 == 0:
-            raise UsageError(f"kernels have an odd side, not {kernel} and {inner_kernel}")
+        if min(kernel, inner_kernel) < 1 or kernel % 2 == 0 or inner_kernel % 2 == 0:
+            raise UsageError(f"kernels have a positive odd side, not {kernel} and {inner_kernel}")
         if layers < 1 or not 0 <= dropout < 1:
             raise UsageError("gated-pixelcnn needs at least one layer and dropout from 0 up to 1")
         channels, width = spec.shape[0], self.groups(width)

@@ -60,8 +60,8 @@ class PixelCNN(Raster):
 
     def __init__(self, spec: DataSpec, width: int = 32, layers: int = 5, kernel: int = 7, dropout: float = 0.2) -> None:
         super().__init__(spec)
-        if kernel % 2 == 0 or layers < 1 or not 0 <= dropout < 1:
-            raise UsageError("pixelcnn needs an odd kernel, at least one layer and dropout from 0 up to 1")
+        if kernel < 1 or kernel % 2 == 0 or layers < 1 or not 0 <= dropout < 1:
+            raise UsageError("pixelcnn needs a positive odd kernel, at least one layer and dropout from 0 up to 1")
         channels, width, reach = spec.shape[0], self.groups(width), kernel // 2
         self.head = LevelHead(spec)
         self.first = RightConv2d(channels, 2 * width, reach, reach, reach, groups=channels, strict=True)

@@ -86,8 +86,8 @@ class PixelRNN(Raster):
     ) -> None:
         """`path` is made of height and width, a `layer` of its units and the path."""
         super().__init__(spec)
-        if kernel % 2 == 0:
-            raise UsageError(f"windows have an odd side, not {kernel}")
+        if kernel < 1 or kernel % 2 == 0:
+            raise UsageError(f"windows have a positive odd side, not {kernel}")
         if layers < 1:
             raise UsageError(f"a PixelRNN has at least one layer, not {layers}")
         channels, width, reach = spec.shape[0], self.groups(width), kernel // 2

@@ -113,8 +113,8 @@ class RowPixelRNN(PixelRNN):
         inner_kernel: int = 3,
         dropout: float = 0.5,
     ) -> None:
-        if inner_kernel % 2 == 0:
-            raise UsageError(f"windows have an odd side, not {inner_kernel}")
+        if inner_kernel < 1 or inner_kernel % 2 == 0:
+            raise UsageError(f"windows have a positive odd side, not {inner_kernel}")
         if not 0 <= dropout < 1:
             raise UsageError(f"dropout is a share from 0 up to 1, not {dropout}")
 

@@ -106,8 +106,9 @@ def _refuse_unknown(entry: Entry, flags: Sequence[str]) -> None:
     """Raise UsageError for a flag that would change nothing, and for one that is the argument of a part."""
     refuse_what_has_no_meaning(entry, flags)
     known = {*entry.arguments, *Options.__dataclass_fields__, *(name for name, _, _ in _OWN)}
+    known |= {f"no_{name}" for name in known} | {"help"}
     for flag in flags:
-        if flag not in known and (place := entry.place_of(flag)):
+        if flag not in known and (place := entry.place_of(flag, known)):
             raise UsageError(f"{entry.name} has no --{flag.replace('_', '-')}.{place}")
 
 

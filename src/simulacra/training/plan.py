@@ -200,7 +200,8 @@ def _split(entry: Entry, options: Mapping[str, Any]) -> tuple[dict[str, Any], di
     for name in options:
         if name not in own and name not in training:
             raise UsageError(
-                f"{entry.name} has no option {name!r}.{entry.place_of(name) or did_you_mean(name, [*own, *training])}"
+                f"{entry.name} has no option {name!r}."
+                f"{entry.place_of(name, [*own, *training]) or did_you_mean(name, [*own, *training])}"
             )
     arguments = {name: value for name, value in options.items() if name in own}
     return arguments, {name: value for name, value in options.items() if name not in own}
