@@ -135,16 +135,22 @@ def test_a_variant_has_all_arguments_of_its_class_and_some_other_defaults():
 
 
 @pytest.mark.usefixtures("own")
-def test_a_model_of_a_top_level_module_has_that_module_for_a_family():
+def test_a_model_from_elsewhere_is_of_the_family_that_it_derives_from_or_a_plug_in():
     module = types.ModuleType("mine")
     exec(
-        "import simulacra as sim\nclass Mine(sim.Model):\n    'A model.'\n    def phases(self): return []\n",
+        "import simulacra as sim\nfrom simulacra.latent import VAE\nfrom simulacra.adversarial import GAN\n"
+        "class Mine(sim.Model):\n    'A model.'\n    def phases(self): return []\n"
+        "class Own(VAE):\n    'A VAE.'\n"
+        "def game(spec) -> GAN:\n    'A GAN.'\n    return GAN(spec)\n",
         vars(module),
     )
     sys.modules["mine"] = module
     try:
         sim.register("mine", paper="a test")(module.Mine)
-        assert registry.find("mine").family == "mine"
+        sim.register("own", paper="a test")(module.Own)
+        sim.register("game", paper="a test")(module.game)
+        families = {name: registry.find(name).family for name in ("mine", "own", "game")}
+        assert families == {"mine": "plug-in (mine)", "own": "latent", "game": "adversarial"}
         assert "mine" in {entry.name for entry in sim.models()}
         assert module.Mine(GREY).config()["imports"] == ["mine"]
     finally:

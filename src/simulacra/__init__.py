@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from simulacra import parts, registry
+from simulacra.errors import raised_in, warn
 
 if TYPE_CHECKING:
     from simulacra import checks, data
@@ -122,14 +123,15 @@ def _import_families() -> None:
 
 def _import_plugins() -> None:
     """Modules that other packages announce in the entry-point group `simulacra.models` register their models."""
-    import warnings
     from importlib import metadata
 
     for plugin in metadata.entry_points(group="simulacra.models"):
         try:
             plugin.load()
         except (Exception, SystemExit) as error:  # of a stranger's module anything may come; the house stands without
-            warnings.warn(f"the plug-in {plugin.value} cannot be imported: {error!r}", stacklevel=2)
+            where = raised_in(error, {plugin.module})
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+            warn(f"the plug-in {plugin.value} cannot be imported: {where}{': ' if where else ''}{reason}")
 
 
 def _check_options(defaults: Mapping[str, Any]) -> None:

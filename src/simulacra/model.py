@@ -26,9 +26,9 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from simulacra import migrations, registry
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
-from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean
+from simulacra.errors import ModelFileError, SimulacraError, UsageError, did_you_mean, warn
 from simulacra.fields import ClassLabel
-from simulacra.parts import UnknownPart, is_part, modules_of, to_json
+from simulacra.parts import UnknownPart, is_outside, is_part, modules_of, to_json
 from simulacra.weights import read_json, read_tensors, tensors_in, write_atomically, write_tensors
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
         """Everything needed to construct the model again; `imports` are the modules that define parts of it."""
         own = type(self).__module__
         modules = modules_of([self.arguments, self.spec.x, self.spec.condition])
-        modules |= set() if own.startswith("simulacra.") else {own}
+        modules |= {own} if is_outside(own) else set()
         return {
             "format": FORMAT,
             "model": self.recipe,
@@ -178,6 +178,7 @@ def save(model: Model, folder: str | os.PathLike[str], card: str | None = None) 
     `refuse_if_changed_by_hand`.
     """
     refuse_if_changed_by_hand(model)
+    warn_of_script(model)
     write(model, Path(folder), card)
 
 
@@ -293,6 +294,15 @@ def refuse_if_changed_by_hand(model: Model) -> None:
         raise UsageError(f"this {model.name} lacks {missing[0]!r}, which its recipe has; construct it anew")
 
 
+def warn_of_script(model: Model) -> None:
+    """Warn of a model with parts that `__main__` registers, a script or a notebook, which nobody else can import."""
+    if "__main__" in model.config()["imports"]:
+        warn(
+            f"this {model.name}, or a part of it, is defined in __main__, and can be loaded by this script alone: "
+            "put it into a module of its own and import that; on the command line, --import MODULE"
+        )
+
+
 def _size(module: nn.Module) -> dict[str, torch.Size]:
     own = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
     return {name: tensor.shape for name, tensor in own}
@@ -336,8 +346,10 @@ def _construct(record: dict[str, Any], path: Path) -> Model:
 
 def _import_first(modules: list[str]) -> str:
     """What to import before the model can be loaded, where that is known."""
-    listed = ", ".join(modules)
-    return f" It was made with parts of {listed}: import these first, or add --import {listed}" if modules else ""
+    if "__main__" in modules:
+        return " It was made by a script, in __main__: put what that defines into a module of its own, and fit again"
+    flags = " ".join(f"--import {module}" for module in modules)
+    return f" It was made with parts of {', '.join(modules)}: import these first, or add {flags}" if modules else ""
 
 
 def _check_sizes(value: Any, path: Path, most: float, where: str = "", depth: int = 0) -> None:

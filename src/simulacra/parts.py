@@ -146,11 +146,21 @@ def called(value: object) -> tuple[str, str]:
 def modules_of(value: Any) -> set[str]:
     """The modules, outside this package, that parts within a value come from: who loads it imports them first."""
     if is_part(value):
-        own = {type(value).__module__} if not type(value).__module__.startswith("simulacra.") else set()
+        own = {type(value).__module__} if is_outside(type(value).__module__) else set()
         return own.union(*(modules_of(getattr(value, field.name)) for field in dataclasses.fields(value)))
     if isinstance(value, Mapping):
         return set().union(*map(modules_of, value.values()))
     return set().union(*map(modules_of, value)) if isinstance(value, tuple | list) else set()
+
+
+def outside() -> set[str]:
+    """The modules, outside this package, of all parts that are registered now."""
+    return {cls.__module__ for own in _parts.values() for cls in own.values() if is_outside(cls.__module__)}
+
+
+def is_outside(module: str) -> bool:
+    """Whether a module is not one of this package."""
+    return not module.startswith("simulacra.")
 
 
 def to_json(value: Any) -> Any:

@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.parts import convert, fill, kind_of, named, parts_with
+from simulacra.parts import convert, fill, is_outside, kind_of, named, parts_with
 from simulacra.schema import Argument, arguments
 
 BUDGET = ("steps", "epochs", "minutes")  # training options, of which the first one that is spent ends a run
@@ -54,9 +54,13 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The room of the house that it lives in, or the module of a plug-in."""
-        house, *rooms = self.build.__module__.split(".")
-        return rooms[0] if house == "simulacra" and rooms else house
+        """The room of this package that the class, or its nearest base, is from; a class with a mathematics of its
+        own from elsewhere is a family by itself, "plug-in (module)"."""
+        for base in self.model.__mro__:
+            house, *room = base.__module__.split(".")
+            if house == "simulacra" and len(room) == 2:  # a file of a room, and no base module
+                return room[0]
+        return f"plug-in ({self.build.__module__.partition('.')[0]})"
 
     @property
     def arguments(self) -> dict[str, Argument]:
@@ -192,6 +196,11 @@ def _nearest_in_parts(
     near = [name] if name in inner else difflib.get_close_matches(name, [*inner, *beside], n=1, cutoff=NEAR)
     found = near[0] if near and near[0] in inner else name
     return found, within_parts(build, found)
+
+
+def outside() -> set[str]:
+    """The modules, outside this package, of all models that are registered now."""
+    return {module for entry in _entries.values() if is_outside(module := entry.build.__module__)}
 
 
 def models() -> list[Entry]:

@@ -16,6 +16,7 @@ from simulacra import registry
 from simulacra.capabilities import Sampler, can
 from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, load_data, optional, parse
 from simulacra.cli.health import lines
+from simulacra.cli.imports import imports_for
 from simulacra.errors import UsageError
 from simulacra.evaluation.judges import usual_judge
 from simulacra.exploration import has_health, health
@@ -173,10 +174,10 @@ def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
     if has_health(model) and plan.labels is None:  # an encoder may be conditioned on labels that are hidden
         print("\n".join(lines(health(model, plan.dataset, "valid", limit=HEALTH_ITEMS))))
     run = shlex.quote(str(plan.folder.path))
+    own = imports_for(model.config()["imports"])
     if can(model, Sampler):
-        shown = (
-            run if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()) else f"{run} {data}"
-        )
-        print(f"next: simulacra sample {shown}   simulacra evaluate {run} {data}")
+        by_class = all(isinstance(field, ClassLabel) for field in model.spec.condition.values())
+        print(f"next: simulacra sample {run if by_class else f'{run} {data}'}{own}   ", end="")
+        print(f"simulacra evaluate {run} {data}{own}")
     else:
-        print(f"next: simulacra reconstruct {run} {data}   simulacra encode {run} {data}")
+        print(f"next: simulacra reconstruct {run} {data}{own}   simulacra encode {run} {data}{own}")

@@ -18,7 +18,7 @@ from simulacra.data import Dataset
 from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel
-from simulacra.model import Model, refuse_if_changed_by_hand
+from simulacra.model import Model, refuse_if_changed_by_hand, warn_of_script
 from simulacra.randomness import seed_everything
 from simulacra.registry import Entry
 from simulacra.training.augmentation import refuse_unless_images
@@ -126,6 +126,7 @@ def make_plan(
     _refuse_batch(chosen)
     _refuse_unlabelled(built, dataset)
     refuse_unless_images(chosen.augment, built.spec)
+    warn_of_script(built)
     config = built.config()
     name = "-".join([built.name, dataset.name, *built.spec.condition])
     source = {"name": dataset.name, "fingerprint": dataset.fingerprint, "recipe": dict(dataset.recipe)}
