@@ -17,6 +17,7 @@ from simulacra.capabilities import Sampler, can
 from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, load_data, optional, parse
 from simulacra.cli.health import lines
 from simulacra.cli.imports import imports_for
+from simulacra.cli.parts_help import parts_of
 from simulacra.errors import UsageError
 from simulacra.evaluation.judges import usual_judge
 from simulacra.exploration import has_health, health
@@ -83,7 +84,12 @@ def main(argv: Sequence[str]) -> None:
     entry = registry.find(argv[0])
     flags = [argument[2:].partition("=")[0].replace("-", "_") for argument in argv if argument.startswith("--")]
     _refuse_unknown(entry, flags)
-    parsed = vars(parse(_command(entry), f"fit {argv[0]}", argv[1:]))
+    try:
+        parsed = vars(parse(_command(entry), f"fit {argv[0]}", argv[1:]))
+    except SystemExit:  # after --help
+        options = arguments(Options)
+        print(parts_of([*entry.arguments.values(), *(options[name] for name in training_options(entry))]))
+        raise
     own = {name: parsed.pop(name) for name, _, _ in _OWN}
     source = parsed.pop("data")
     dataset = load_data(source, own["resize"], own["levels"], own["target"])
@@ -140,9 +146,9 @@ def _option_fields(entry: Entry) -> list[Field]:
 
 
 def _flag(argument: Argument, default: Any, text: str) -> Field:
-    """A flag for an argument: parts are text, and the help lists those of the kind with their own arguments."""
+    """A flag for an argument: parts are text, and the help lists those of the kind; their arguments stand below it."""
     if (of := kind_of(argument.type)) is not None:
-        choices = " | ".join(f"{name}:{','.join(arguments(cls))}".rstrip(":") for name, cls in named(of).items())
+        choices = " | ".join(named(of))
         several = element(argument.type) is not None
         usual = "" if default is None or default == () else f"; by default {spelled(default)}"
         shown = optional("PART ..." if several else "PART", f"{text} [{choices}]{usual}")
