@@ -125,12 +125,12 @@ def in_order(
         yield feed(split, part, spec, device)
 
 
-def shown(model: Model, split: Split, n: int) -> Condition:
-    """A condition for n items to look at: all classes in turn, or where there is more than classes that of n items of
-    the split, in turn where it has fewer."""
+def shown(model: Model, split: Split, n: int, each: int = 1) -> Condition:
+    """A condition for n items to look at: all classes in turn, or where there is more than classes that of items of the
+    split, `each` times one after the other, in turn where it has fewer."""
     if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()):
         return model.every_class(n)
-    return feed(split, np.arange(n) % len(split), model.spec, model.device)[1]
+    return feed(split, np.arange(n) // each % len(split), model.spec, model.device)[1]
 
 
 def numbered(split: Split, index: np.ndarray, spec: DataSpec, device: torch.device, batch: int) -> Iterator[Items]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import itertools
 import re
@@ -150,13 +149,6 @@ def _in_one_line(boxed: str) -> str:
     line = re.sub(r"[\s│]+", " ", paragraph).strip()
     line = re.sub(r": no type matching .*? could be instantiated from (\[.*?\])\..*", r": it cannot be \1", line)
     return re.sub(r"'None', |, 'None'", "", line).rstrip(".") + "."  # what it is where it is left out, not a choice
-
-
-def documented(cls: type, heading: str) -> dict[str, str]:
-    """The description of each argument below `Args:` or `Attributes:` in the docstring of a class."""
-    _, _, block = (inspect.getdoc(cls) or "").partition(f"{heading}:\n")
-    entries = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", block, re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", text).strip().rstrip(".") for name, text in entries}
 
 
 def load_data(
