@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
 MAX_DEPTH = 32  # parts within parts
+MAX_DIGITS = 16  # of a number of steps
 MAX_WORD = 1 << 12  # characters of a word
 
 
@@ -56,12 +57,14 @@ class Model(nn.Module, metaclass=_RecordedCall):
     Attributes:
         arguments: those of the constructor's call, defaults included.
         preset: the name of the preset that made the model, where one did.
+        trained_steps: behind the weights, where that is known: of a model that `fit` returned or that was loaded.
         learns_unlabelled: whether losses take -1 for the label of an unlabelled item, and so does the bound, which
             then is one of p(x).
     """
 
     arguments: dict[str, Any]
     preset: str | None = None
+    trained_steps: int | None = None
     learns_unlabelled: ClassVar[bool] = False
 
     def __init__(self, spec: DataSpec) -> None:
@@ -188,7 +191,10 @@ def write(model: Model, folder: Path, card: str | None) -> None:
     config = json.dumps(model.config(), indent=2).encode()
     if not (folder / "config.json").exists() or (folder / "config.json").read_bytes() != config:
         write_atomically(folder / "config.json", config)
-    write_tensors(folder / "weights.safetensors", model.state_dict(), {"config": hashlib.sha256(config).hexdigest()})
+    about = {"config": hashlib.sha256(config).hexdigest()} | (
+        {} if model.trained_steps is None else {"steps": str(model.trained_steps)}
+    )
+    write_tensors(folder / "weights.safetensors", model.state_dict(), about)
     if card is not None:
         write_atomically(folder / "card.md", card.encode())
 
@@ -211,6 +217,8 @@ def load(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Mod
         raise ModelFileError(f"{folder}: config.json is not the one that weights.safetensors was written with")
     model = _construct(migrated.record, folder / "config.json")
     model.load_state_dict({name: tensors[migrated.in_file(name)] for name in expected})
+    steps = str(metadata.get("steps", ""))
+    model.trained_steps = int(steps) if steps.isdecimal() and len(steps) < MAX_DIGITS else None
     return model.to(device).eval()
 
 
@@ -310,7 +318,7 @@ def _size(module: nn.Module) -> dict[str, torch.Size]:
 
 def _plain(module: nn.Module) -> dict[str, Any]:
     """The numbers, words and parts that a module holds."""
-    hidden = ("training", "preset", "arguments")
+    hidden = ("training", "preset", "trained_steps", "arguments")
     return {
         name: value
         for name, value in vars(module).items()

@@ -112,7 +112,9 @@ def labelled(
     left = math.ceil(max((font.getlength(caption) for caption in captions), default=0))
     left, top = left and left + size, 2 * size if any(headings) else 0
     height, width = body.height / table[0], body.width / table[1]
-    right = max((left + (i + 0.5) * width + font.getlength(each) / 2 for i, each in enumerate(headings)), default=0)
+    halves = [font.getlength(heading) / 2 for heading in headings]
+    middles = [max(left + (i + 0.5) * width, half) for i, half in enumerate(halves)]
+    right = max(map(sum, zip(middles, halves, strict=True)), default=0)
     whole = Image.new("RGB", (max(left + body.width, math.ceil(right)), top + body.height), "white")
     whole.paste(body, (left, top))
     draw, free, above = ImageDraw.Draw(whole), 0.0, -math.inf
@@ -121,9 +123,7 @@ def labelled(
         if caption and middle - above >= size:
             draw.text((left - size / 2, middle), caption, fill="black", font=font, anchor="rm")
             above = middle
-    for i, heading in enumerate(headings):
-        half = font.getlength(heading) / 2
-        middle = max(left + (i + 0.5) * width, half)
+    for heading, middle, half in zip(headings, middles, halves, strict=True):
         if heading and middle - half >= free:
             draw.text((middle, size), heading, fill="black", font=font, anchor="mm")
             free = middle + half + size / 2
