@@ -130,7 +130,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
             if name not in self.spec.condition and name not in self.spec.columns:
                 known = f".{did_you_mean(name, self.spec.condition)}" if self.spec.condition else ""
                 raise UsageError(
-                    f"this {self.name} is not conditioned on {name!r}{known or '; fit it with --condition label'}"
+                    f"this {self.name} is not conditioned on {name!r}{known or f'; fit it with --condition {name}'}"
                 )
         arrays = {}
         for name, field in self.spec.condition.items():

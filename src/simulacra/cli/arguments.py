@@ -79,6 +79,11 @@ class Given:
         """The values by field; those of fields that the model does not have as text."""
         from simulacra.cli.given import values_of
 
+        if not all(self.given):
+            raise UsageError("--given needs FIELD=VALUE, such as label=3")
+        if self.label is not None and "label" not in model.spec.condition and model.spec.condition:
+            name = next(iter(model.spec.condition))
+            raise UsageError(f"this {model.name} is not conditioned on 'label' but on {name!r}: use --given {name}=...")
         short = [] if self.label is None else [f"label={self.label}"]
         return values_of([*itertools.chain(*self.given), *short], model)
 

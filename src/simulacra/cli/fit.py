@@ -94,6 +94,10 @@ def main(argv: Sequence[str]) -> None:
     source = parsed.pop("data")
     dataset = load_data(source, own["resize"], own["levels"], own["target"])
     chosen = {name: value for name, value in parsed.items() if value is not None}
+    if not all(own["condition"]):
+        raise UsageError(
+            "--condition needs a field of the data, such as label, or one made of x, such as down:factor=2"
+        )
     condition = tuple(itertools.chain(*own["condition"]))
     plan = make_plan(argv[0], dataset, own["out"], condition, own["fresh"], chosen, own["labels"])
     if own["dry_run"]:
