@@ -57,7 +57,7 @@ class Manifold(MaybeOnData):
             f"prior, in {path}"
         )
 
-    def _plane(self, tiles: np.ndarray, dims: tuple[int, int]) -> Image:
+    def _plane(self, tiles: np.ndarray, dims: tuple[int, ...]) -> Image:
         """The plane with its two axes."""
         from simulacra.pictures import labelled, sheet
 
