@@ -1,11 +1,14 @@
-# make demo   three models of real digits, side by side        make test   the tests        make lint   style and types
+# make setup  the environment .venv alone                      make test   the tests
+# make demo   three models of real digits, side by side        make lint   style and types
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: setup demo test lint clean
 
 demo: .venv/installed
 	$(BIN)/simulacra demo
+
+setup: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --dist worksteal

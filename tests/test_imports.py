@@ -16,6 +16,7 @@ BASE = [
     "files",
     "weights",
     "schema",
+    "declarations",
     "parts",
     "randomness",
     "fields",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,21 @@ from small import named
 from simulacra import parts
 from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel
-from simulacra.parts import as_part, convert, is_part, kind, kind_of, modules_of, part, share, spelled, to_json, within
+from simulacra.parts import (
+    above,
+    as_part,
+    convert,
+    is_part,
+    kind,
+    kind_of,
+    modules_of,
+    part,
+    share,
+    spelled,
+    to_json,
+    within,
+)
+from simulacra.schema import alternatives
 
 
 @kind("animal")
@@ -88,9 +102,22 @@ class Hay:
     def eat(self) -> None: ...
 
 
+@kind("tool")
+class Tool(Protocol):
+    """Has attributes of three sorts, and a method."""
+
+    weight: ClassVar[float]
+    length: float
+
+    @property
+    def every(self) -> int: ...
+
+    def use(self) -> None: ...
+
+
 OURS = (
-    {name: parts._kinds.pop(name) for name in ("animal", "food")},
-    {name: parts._parts.pop(name) for name in ("animal", "food")},
+    {name: parts._kinds.pop(name) for name in ("animal", "food", "tool")},
+    {name: parts._parts.pop(name) for name in ("animal", "food", "tool")},
 )
 
 
@@ -244,12 +271,16 @@ def test_a_record_converts_what_it_is_given_as_it_is_made():
         ("fish:age=3", "animal 'fish' has no argument 'age', which dog has. It takes none."),
         ("dog:age=old", "age of animal 'dog' is an integer, not 'old'"),
         ("dog:age=2.5", "age of animal 'dog' is an integer, not '2.5'"),
-        ("dog:age=-1", "age must be at least 0, not -1"),
+        ("dog:age=-1", "age of animal 'dog' must be at least 0, not -1"),
         ("dog:tame=yes", "tame of animal 'dog' is true or false, not 'yes'"),
         ("dog:weight=much", "weight of animal 'dog' is a number, not 'much'"),
-        ("dog:age", r"dog:age cannot be read: 'age' is not NAME=VALUE, as in dog:width=32"),
+        ("dog:age", "animal 'dog': 'age' is not NAME=VALUE, as in dog:age=3"),
         ("dog:=3", "'=3' is not NAME=VALUE"),
+        ("fish:3", "animal 'fish': '3' is not NAME=VALUE; fish takes no argument"),
+        ("zoo:3", "animal 'zoo': '3' is not NAME=VALUE, as in zoo:cages=..."),
+        ("herd:dog", r"animal 'herd': 'dog' is not NAME=VALUE, as in herd:leader=dog"),
         ("herd:order=hep", "order of animal 'herd' cannot be 'hep': it is line or heap"),
+        ("hay", "there is no animal 'hay': hay is a food. Known: dog, fish, herd, zoo."),
         ("herd:leader=hay", "there is no animal 'hay'"),
         ("herd:heir=quark", "there is no animal 'quark'"),
         ("herd:centre=(1,2,3)", "centre of animal 'herd' has 2 values, not 3"),
@@ -285,7 +316,7 @@ def test_what_is_no_part_is_refused_with_the_remedy(value, message):
     ("call", "message"),
     [
         (lambda: Dog("old"), "age of animal 'dog' is an integer, not 'old'"),
-        (lambda: Dog(age=-1), "age must be at least 0, not -1"),
+        (lambda: Dog(age=-1), "age of animal 'dog' must be at least 0, not -1"),
         (lambda: Herd(Hay()), "leader of animal 'herd' is an animal, and hay is a food"),
         (lambda: Herd(others=(Fish(), Hay())), "others of animal 'herd' is an animal, and hay is a food"),
         (lambda: Herd(order="hep"), "cannot be 'hep': it is line or heap"),
@@ -373,6 +404,90 @@ def test_a_part_has_the_methods_of_its_kind():
     assert "stone" not in parts.named("animal")
 
 
+def test_a_part_has_the_attributes_of_its_kind():
+    """In whatever form: an argument, a constant or a property."""
+
+    class Used:
+        def use(self) -> None: ...
+
+    with pytest.raises(ValueError, match="Saw is no tool: it lacks every, weight, length"):
+
+        @part("tool", "saw")
+        class Saw(Used):
+            pass
+
+    with pytest.raises(ValueError, match="Hammer is no tool: it lacks use"):
+
+        @part("tool", "hammer")
+        class Hammer:
+            length: float
+            every: int
+            weight: ClassVar[float] = 3.0
+            use: ClassVar[str] = "no method"
+
+    @part("tool", "axe")
+    class Axe(Used):
+        length: float
+        weight: ClassVar[float] = 2.0
+
+        @property
+        def every(self) -> int:
+            return 1
+
+    assert as_part("tool", "axe:length=2").length == 2
+
+
+def test_a_value_without_a_type_is_refused_since_it_would_be_no_argument():
+    with pytest.raises(
+        ValueError, match=r"Cow\.age would be no argument of Cow: write `age: int = 9` in the body of Cow"
+    ):
+
+        @part("animal", "cow")
+        class Cow(Dog):
+            age = 9
+
+    class Base:
+        horns: int = 2
+
+        def sound(self) -> str:
+            return "moo"
+
+    with pytest.raises(ValueError, match=r"Base\.horns would be no argument of Bull: write `horns: int = 2` in"):
+
+        @part("animal", "bull")
+        class Bull(Base):
+            pass
+
+    assert "cow" not in parts.named("animal")
+
+    @part("animal", "ox")
+    class Ox(Base):
+        horns: int = 4
+        legs: ClassVar[int] = 4
+        _mark = "x"
+
+    assert as_part("animal", "ox:horns=3").horns == 3
+
+
+def test_a_constant_may_take_the_place_of_what_a_base_declares():
+    class Named:
+        title: str
+
+        @property
+        def rank(self) -> int:
+            raise NotImplementedError
+
+    @part("animal", "king")
+    class King(Named):
+        title = "the king"
+        rank = 1
+
+        def sound(self) -> str:
+            return self.title
+
+    assert spelled(King()) == "king"
+
+
 def test_a_kind_that_nobody_made_is_said():
     with pytest.raises(ValueError, match=r"there is no kind of parts 'animl'. Did you mean 'animal'"):
         part("animl", "cat")(type("Cat", (), {}))
@@ -402,14 +517,39 @@ def test_bounds_name_the_value():
     within(1, width=1, depth=None)
     within(0, 1, share=1)
     share(dropout=0.0)
+    above(0, scale=1e-9, rate=None)
+    above(0, 1, share=1.0)
     for call, message in (
         (lambda: within(1, width=0), "width must be at least 1, not 0"),
         (lambda: within(0, 1, share=1.5), "share must be 0 to 1, not 1.5"),
         (lambda: within(0, rate=float("nan")), "rate must be at least 0, not nan"),
+        (lambda: within(0, rate=float("inf")), "rate must be finite, not inf"),
         (lambda: share(dropout=1.0), "dropout must be at least 0 and below 1, not 1.0"),
+        (lambda: above(0, scale=0.0), "scale must be positive, not 0.0"),
+        (lambda: above(2, 3, scale=2.0), "scale must be above 2 and at most 3, not 2.0"),
     ):
         with pytest.raises(UsageError, match=message):
             call()
+
+
+def numbers_of_parts() -> list[tuple[str, str, str]]:
+    """Every argument of a part of the package that is a number, but for the fields', which data are checked by."""
+    return [
+        (of, name, argument.name)
+        for of, known in parts._parts.items()
+        if of not in (*OURS[0], "field")
+        for name, cls in known.items()
+        for argument in parts.arguments(cls).values()
+        if {int, float} & set(alternatives(argument.type))
+    ]
+
+
+def test_a_number_out_of_range_names_its_part():
+    assert len(numbers_of_parts()) > 25
+    for of, name, argument in numbers_of_parts():
+        for wrong in ("-5", "-2000000"):
+            with pytest.raises(UsageError, match=rf"^{argument} of {of} '{name}' must be .*, not -\d"):
+                as_part(of, f"{name}:{argument}={wrong}")
 
 
 def test_every_part_of_the_package_is_read_back_and_documented():

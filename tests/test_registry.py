@@ -9,11 +9,12 @@ from small import SPECS
 import simulacra as sim
 from simulacra import registry
 from simulacra.adversarial import GAN, dcgan
-from simulacra.data import DataSpec
+from simulacra.data import ClassLabel, DataSpec, Levels
 from simulacra.errors import UsageError
 from simulacra.latent import ELBO, VAE
 from simulacra.model import Model, load, save
 from simulacra.networks import DCCritic, DCGenerator, Dense
+from simulacra.schema import alternatives
 
 GREY = SPECS["grey"]
 PIXELS = {"gated-pixelcnn", "pixelcnn", "pixelcnn++", "pixelrnn-diagonal", "pixelrnn-row", "pixelsnail"}
@@ -135,16 +136,22 @@ def test_a_variant_has_all_arguments_of_its_class_and_some_other_defaults():
 
 
 @pytest.mark.usefixtures("own")
-def test_a_model_of_a_top_level_module_has_that_module_for_a_family():
+def test_a_model_from_elsewhere_is_of_the_family_that_it_derives_from_or_a_plug_in():
     module = types.ModuleType("mine")
     exec(
-        "import simulacra as sim\nclass Mine(sim.Model):\n    'A model.'\n    def phases(self): return []\n",
+        "import simulacra as sim\nfrom simulacra.latent import VAE\nfrom simulacra.adversarial import GAN\n"
+        "class Mine(sim.Model):\n    'A model.'\n    def phases(self): return []\n"
+        "class Own(VAE):\n    'A VAE.'\n"
+        "def game(spec) -> GAN:\n    'A GAN.'\n    return GAN(spec)\n",
         vars(module),
     )
     sys.modules["mine"] = module
     try:
         sim.register("mine", paper="a test")(module.Mine)
-        assert registry.find("mine").family == "mine"
+        sim.register("own", paper="a test")(module.Own)
+        sim.register("game", paper="a test")(module.game)
+        families = {name: registry.find(name).family for name in ("mine", "own", "game")}
+        assert families == {"mine": "plug-in (mine)", "own": "latent", "game": "adversarial"}
         assert "mine" in {entry.name for entry in sim.models()}
         assert module.Mine(GREY).config()["imports"] == ["mine"]
     finally:
@@ -163,7 +170,43 @@ def test_a_class_defined_again_takes_its_own_name_again(own):
     assert registry.find("again").build is Again
 
 
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("defaults", "message"),
+    [
+        ({"stepz": 3}, "defaults of model 'mine': there is no option 'stepz'. Did you mean 'steps'"),
+        ({"steps": 0}, "defaults of model 'mine': steps must be positive, not 0"),
+        ({"augment": "flp"}, "defaults of model 'mine': there is no augmentation 'flp'. Did you mean 'flip'"),
+    ],
+)
+def test_training_options_that_do_not_exist_are_refused_when_a_model_is_registered(defaults, message):
+    with pytest.raises(UsageError, match=message):
+
+        @sim.register("mine", paper="a test", defaults=defaults)
+        def mine(spec: DataSpec) -> VAE:
+            return VAE(spec)
+
+    assert "mine" not in registry._entries
+
+
 # Arguments
+
+
+def numbers() -> list[tuple[str, str]]:
+    """Every argument of a model that is a number."""
+    return [
+        (entry.name, argument.name)
+        for entry in registry.models()
+        for argument in entry.arguments.values()
+        if {int, float} & set(alternatives(argument.type))
+    ]
+
+
+@pytest.mark.parametrize(("name", "argument"), numbers())
+def test_a_negative_number_is_refused_by_every_model(name, argument):
+    spec = DataSpec(Levels((1, 8, 8), 17), {"label": ClassLabel(3)} if name == "m2" else {})
+    with pytest.raises(UsageError):
+        registry.build(name, spec, **{argument: -5})
 
 
 @pytest.mark.parametrize(
@@ -172,7 +215,8 @@ def test_a_class_defined_again_takes_its_own_name_again(own):
         (lambda: VAE(GREY, hidden=8), r"VAE: .*'hidden'. It is an argument of a part: network='dense:hidden=...'"),
         (lambda: GAN(GREY, hidden=8), r"GAN: .*'hidden'. It is an argument of a part: generator='dense:hidden=...'"),
         (lambda: VAE(GREY, components=8), r"VAE: .* part: likelihood='logistic-mixture:components=...'"),
-        (lambda: VAE(GREY, widht=8), r"VAE: got an unexpected keyword argument 'widht'$"),
+        (lambda: VAE(GREY, widht=8), r"VAE: .*'widht'. Did you mean that of a part: network='conv:width=...'$"),
+        (lambda: VAE(GREY, latnt=8), r"VAE: got an unexpected keyword argument 'latnt'$"),
         (lambda: dcgan(GREY, hidden=8), r"dcgan: got an unexpected keyword argument 'hidden'$"),
         (lambda: VAE(GREY, spec=GREY), "VAE: multiple values for argument 'spec'"),
         (lambda: VAE(), "VAE: missing a required argument: 'spec'"),
@@ -187,6 +231,15 @@ def test_where_an_argument_of_a_part_is():
     assert registry.find("vae").place_of("beta") == " It is an argument of a part: --objective elbo:beta=..."
     assert registry.find("aae").place_of("hidden") == " It is an argument of a part: --network dense:hidden=..."
     assert registry.find("gated-pixelcnn").place_of("beta") == ""
+    assert registry.find("vae").place_of("zzz") == ""
+
+
+def test_a_name_that_is_near_one_of_a_part_is_placed_unless_another_is_nearer():
+    vae = registry.find("vae")
+    assert vae.place_of("kl_warmup") == " Did you mean that of a part: --objective elbo:warmup=...?"
+    assert vae.place_of("kl_warmup", ["warmup"]) == vae.place_of("kl_warmup")  # none is nearer
+    assert vae.place_of("componets", ["latent"]).startswith(" Did you mean that of a part: --likelihood logistic-mix")
+    assert vae.place_of("latnt", ["latent"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ Everything here is loaded when it is first used: `import simulacra` itself impor
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from simulacra import parts
+from simulacra import parts, registry
+from simulacra.errors import raised_in, warn
 
 if TYPE_CHECKING:
     from simulacra import checks, data
@@ -121,18 +123,27 @@ def _import_families() -> None:
 
 def _import_plugins() -> None:
     """Modules that other packages announce in the entry-point group `simulacra.models` register their models."""
-    import warnings
     from importlib import metadata
 
     for plugin in metadata.entry_points(group="simulacra.models"):
         try:
             plugin.load()
         except (Exception, SystemExit) as error:  # of a stranger's module anything may come; the house stands without
-            warnings.warn(f"the plug-in {plugin.value} cannot be imported: {error!r}", stacklevel=2)
+            where = raised_in(error, {plugin.module})
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+            warn(f"the plug-in {plugin.value} cannot be imported: {where}{': ' if where else ''}{reason}")
+
+
+def _check_options(defaults: Mapping[str, Any]) -> None:
+    """Raise UsageError for training options of a model that do not exist or are out of range."""
+    from simulacra.training.options import resolve
+
+    resolve(defaults, {})
 
 
 parts.filled_by(_import_families)
 parts.filled_by(_import_plugins)
+registry.options_checked_by(_check_options)
 
 
 def __getattr__(name: str) -> Any:

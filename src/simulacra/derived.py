@@ -13,7 +13,7 @@ import numpy as np
 
 from simulacra.errors import UsageError
 from simulacra.fields import Column, Field, Levels, Real, numeric
-from simulacra.parts import as_part, kind, named, part, spelled
+from simulacra.parts import above, as_part, kind, named, part, share, spelled, within
 from simulacra.randomness import uniforms
 
 
@@ -87,10 +87,13 @@ class Down:
 
     factor: int = 2
 
+    def __post_init__(self) -> None:
+        within(2, factor=self.factor)
+
     def field(self, x: Field) -> Field:
         channels, height, width = images(x, self).shape
-        if not 2 <= self.factor <= min(height, width):
-            raise UsageError(f"down:factor={self.factor} leaves nothing of {height}×{width} pixels, or all of them")
+        if self.factor > min(height, width):
+            raise UsageError(f"down:factor={self.factor} leaves nothing of {height}×{width} pixels")
         return numeric((channels, height // self.factor, width // self.factor), levels_of(x))
 
     def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
@@ -122,9 +125,13 @@ class Edges:
 
     threshold: float = 0.25
 
+    def __post_init__(self) -> None:
+        above(0, threshold=self.threshold)
+        share(threshold=self.threshold)
+
     def field(self, x: Field) -> Field:
-        if levels_of(images(x, self)) is None or not 0 < self.threshold < 1:
-            raise UsageError("edges are drawn of images on a grid of levels, with a threshold between 0 and 1")
+        if levels_of(images(x, self)) is None:
+            raise UsageError("edges are drawn of images on a grid of levels, and these are real numbers")
         return Levels((1, *images(x, self).shape[1:]), 2)
 
     def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
@@ -148,10 +155,13 @@ class Mask:
     kind: Literal["half", "centre", "random"] = "half"
     share: float = 0.5
 
+    def __post_init__(self) -> None:
+        above(0, 1, share=self.share)
+
     def field(self, x: Field) -> Field:
         levels = levels_of(images(x, self))
-        if levels is None or not 0 < self.share <= 1:
-            raise UsageError("masks are for images on a grid of levels, with a share above 0 and up to 1")
+        if levels is None:
+            raise UsageError("masks are for images on a grid of levels, and these are real numbers")
         return Levels(images(x, self).shape, levels + 1)
 
     def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import os
+import traceback
+import warnings
+from collections.abc import Collection, Iterable
 
 from simulacra.terminal import printable
 
@@ -41,6 +44,30 @@ class WriteError(SimulacraError):
 
 class TrainingError(SimulacraError):
     """Training cannot go on; what was saved before stays."""
+
+
+class SimulacraWarning(UserWarning):
+    """What a user should know of a call that goes on all the same; one line."""
+
+
+def warn(message: str) -> None:
+    """A SimulacraWarning in one line: no line of source is shown, since what it is about is not where it is raised."""
+    warnings.warn_explicit(message, SimulacraWarning, "simulacra", 1)
+
+
+def raised_in(error: BaseException, modules: Collection[str]) -> str:
+    """The innermost place on the way of an error that lies in one of these packages: `patches.py, line 7, in build`.
+
+    `modules` are dotted names, of which the first one counts. "" where the error has not come by any of them.
+    """
+    packages = {name.partition(".")[0] for name in modules}
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in packages:
+            code = frame.f_code
+            inside = "" if code.co_name == "<module>" else f", in {code.co_qualname}"
+            place = f"{os.path.basename(code.co_filename)}, line {line}{inside}"
+    return place
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -31,10 +31,10 @@ from simulacra.capabilities import Encoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.recipe import Origin
 from simulacra.data.spec import DataSpec
-from simulacra.errors import DataError, ModelFileError, SimulacraError, UsageError, did_you_mean
+from simulacra.errors import DataError, ModelFileError, SimulacraError, UsageError, did_you_mean, warn
 from simulacra.fields import ClassLabel
 from simulacra.files import write_atomically
-from simulacra.parts import UnknownPart, is_part, modules_of, to_json
+from simulacra.parts import UnknownPart, is_outside, is_part, modules_of, to_json
 from simulacra.weights import json_bytes, json_object, read_json, read_tensors, tensors_in, write_tensors
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 FORMAT = 3
 MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
 MAX_DEPTH = 32  # parts within parts
+MAX_DIGITS = 16  # of a number of steps
 MAX_WORD = 1 << 12  # characters of a word
 
 
@@ -69,6 +70,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
         arguments: those of the constructor's call, defaults included.
         preset: the name of the preset that made the model, where one did.
         origin: the data that it was fitted on, with the recipe by which they were read; None before it is fitted.
+        trained_steps: behind the weights, where that is known: of a model that `fit` returned or that was loaded.
         learns_unlabelled: whether losses take -1 for the label of an unlabelled item, and so does the bound, which
             then is one of p(x).
     """
@@ -76,6 +78,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
     arguments: dict[str, Any]
     preset: str | None = None
     origin: Origin | None = None
+    trained_steps: int | None = None
     learns_unlabelled: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -169,7 +172,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
             if name not in self.spec.condition and name not in self.spec.columns:
                 known = f".{did_you_mean(name, self.spec.condition)}" if self.spec.condition else ""
                 raise UsageError(
-                    f"this {self.name} is not conditioned on {name!r}{known or '; fit it with --condition label'}"
+                    f"this {self.name} is not conditioned on {name!r}{known or f'; fit it with --condition {name}'}"
                 )
         arrays = {}
         for name, field in self.spec.condition.items():
@@ -203,7 +206,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
         """Everything needed to construct the model again; `imports` are the modules that define parts of it."""
         own = type(self).__module__
         modules = modules_of([self.arguments, self.spec.x, self.spec.condition])
-        modules |= set() if own.startswith("simulacra.") else {own}
+        modules |= {own} if is_outside(own) else set()
         record = {
             "format": FORMAT,
             "model": self.recipe,
@@ -222,6 +225,7 @@ def save(model: Model, folder: str | os.PathLike[str], card: str | None = None) 
     """
     place = _path(folder, "the folder of a model")
     refuse_if_changed_by_hand(as_model(model))
+    warn_of_script(model)
     write(model, place, card)
 
 
@@ -231,7 +235,10 @@ def write(model: Model, folder: Path, card: str | None) -> None:
     config = json.dumps(model.config(), indent=2).encode()
     if not (folder / "config.json").is_file() or (folder / "config.json").read_bytes() != config:
         write_atomically(folder / "config.json", config)
-    write_tensors(folder / "weights.safetensors", model.state_dict(), {"config": hashlib.sha256(config).hexdigest()})
+    about = {"config": hashlib.sha256(config).hexdigest()} | (
+        {} if model.trained_steps is None else {"steps": str(model.trained_steps)}
+    )
+    write_tensors(folder / "weights.safetensors", model.state_dict(), about)
     if card is not None:
         write_atomically(folder / "card.md", card.encode(errors="backslashreplace"))
 
@@ -255,6 +262,8 @@ def load(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Mod
     model = _construct(migrated.record, folder / "config.json")
     model.load_state_dict({name: tensors[migrated.in_file(name)] for name in expected})
     model.origin = origin_in(folder) or model.origin
+    steps = str(metadata.get("steps", ""))
+    model.trained_steps = int(steps) if steps.isdecimal() and len(steps) < MAX_DIGITS else None
     return model.to(device).eval()
 
 
@@ -372,6 +381,15 @@ def refuse_if_changed_by_hand(model: Model) -> None:
         raise UsageError(f"this {model.name} lacks {missing[0]!r}, which its recipe has; construct it anew")
 
 
+def warn_of_script(model: Model) -> None:
+    """Warn of a model with parts that `__main__` registers, a script or a notebook, which nobody else can import."""
+    if "__main__" in model.config()["imports"]:
+        warn(
+            f"this {model.name}, or a part of it, is defined in __main__, and can be loaded by this script alone: "
+            "put it into a module of its own and import that; on the command line, --import MODULE"
+        )
+
+
 def _size(module: nn.Module) -> dict[str, torch.Size]:
     own = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
     return {name: tensor.shape for name, tensor in own}
@@ -379,7 +397,7 @@ def _size(module: nn.Module) -> dict[str, torch.Size]:
 
 def _plain(module: nn.Module) -> dict[str, Any]:
     """The numbers, words and parts that a module holds."""
-    hidden = ("training", "preset", "arguments", "origin")
+    hidden = ("training", "preset", "trained_steps", "arguments", "origin")
     return {
         name: value
         for name, value in vars(module).items()
@@ -415,8 +433,10 @@ def _construct(record: dict[str, Any], path: Path) -> Model:
 
 def _import_first(modules: list[str]) -> str:
     """What to import before the model can be loaded, where that is known."""
-    listed = ", ".join(modules)
-    return f" It was made with parts of {listed}: import these first, or add --import {listed}" if modules else ""
+    if "__main__" in modules:
+        return " It was made by a script, in __main__: put what that defines into a module of its own, and fit again"
+    flags = " ".join(f"--import {module}" for module in modules)
+    return f" It was made with parts of {', '.join(modules)}: import these first, or add {flags}" if modules else ""
 
 
 def _out_of_bounds(value: Any, most: float, where: str = "", depth: int = 0, reals: bool = True) -> Iterator[str]:

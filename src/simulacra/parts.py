@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+from simulacra.declarations import lacking, refuse_untyped
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.schema import NONE, alternatives, arguments, choices, element
 
@@ -67,11 +68,14 @@ def kind(name: str) -> Callable[[C], C]:
 def part(of: str, name: str) -> Callable[[C], C]:
     """Class decorator: make a record of typed fields, known as the part `name` of the kind `of`.
 
-    A value that is given to the record is brought to its field's type, in any of its forms, before `__post_init__`.
-    Raises ValueError for a kind that does not exist, a name that is taken, and a class without the kind's methods.
+    A value that is given to the record is brought to its field's type, in any of its forms, before `__post_init__`,
+    which bounds it by `within`, `above` and `share`; their messages name the part.
+    Raises ValueError for a kind that does not exist, a name that is taken, a value that would silently be no argument,
+    and a class without the kind's methods and attributes.
     """
 
     def enter(cls: C) -> C:
+        refuse_untyped(cls)
         made = cls if "__dataclass_params__" in vars(cls) else _record(cls, of, name)
         if of not in _kinds:
             fill()
@@ -80,8 +84,8 @@ def part(of: str, name: str) -> Callable[[C], C]:
         known = _parts[of].get(name)
         if known is not None and (known.__module__, known.__qualname__) != (made.__module__, made.__qualname__):
             raise ValueError(f"two parts of the kind {of!r} are called {name!r}: {known} and {made}")
-        if lacking := _lacking(made, _kinds[of]):
-            raise ValueError(f"{made.__qualname__} is no {of}: it lacks {', '.join(lacking)}")
+        if missing := lacking(made, _kinds[of]):
+            raise ValueError(f"{made.__qualname__} is no {of}: it lacks {', '.join(missing)}")
         made.__part__ = (of, name)
         _parts[of][name] = made
         return made  # pyright: ignore[reportReturnType]
@@ -97,17 +101,13 @@ def _record(cls: type, of: str, name: str) -> type:
         for key, argument in arguments(type(self)).items():
             object.__setattr__(self, key, convert(argument.type, getattr(self, key), f"{key} of {of} {name!r}"))
         if check is not None:
-            check(self)
+            try:
+                check(self)
+            except OutOfRange as error:
+                raise OutOfRange(error.argument, error.bound, f" of {of} {name!r}") from None
 
     cls.__post_init__ = post_init  # pyright: ignore[reportAttributeAccessIssue]
     return dataclasses.dataclass(frozen=True)(cls)
-
-
-def _lacking(made: type, signature: type) -> list[str]:
-    """The methods of a kind that a part does not have, or has from the kind's own signature."""
-    methods = [name for name, value in vars(signature).items() if callable(value) and not name.startswith("_")]
-    wanted = methods if getattr(signature, "_is_protocol", False) else getattr(signature, "__abstractmethods__", ())
-    return [name for name in wanted if getattr(made, name, None) in (None, getattr(signature, name))]
 
 
 def kinds() -> dict[str, type]:
@@ -146,11 +146,21 @@ def called(value: object) -> tuple[str, str]:
 def modules_of(value: Any) -> set[str]:
     """The modules, outside this package, that parts within a value come from: who loads it imports them first."""
     if is_part(value):
-        own = {type(value).__module__} if not type(value).__module__.startswith("simulacra.") else set()
+        own = {type(value).__module__} if is_outside(type(value).__module__) else set()
         return own.union(*(modules_of(getattr(value, field.name)) for field in dataclasses.fields(value)))
     if isinstance(value, Mapping):
         return set().union(*map(modules_of, value.values()))
     return set().union(*map(modules_of, value)) if isinstance(value, tuple | list) else set()
+
+
+def outside() -> set[str]:
+    """The modules, outside this package, of all parts that are registered now."""
+    return {cls.__module__ for own in _parts.values() for cls in own.values() if is_outside(cls.__module__)}
+
+
+def is_outside(module: str) -> bool:
+    """Whether a module is not one of this package."""
+    return not module.startswith("simulacra.")
 
 
 def to_json(value: Any) -> Any:
@@ -294,7 +304,7 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
         return value
     if isinstance(value, str):
         name, _, text = _unwrapped(value).partition(":")
-        return make(of, name, dict(_pairs(text, name)) if text else {})
+        return make(of, name, dict(_pairs(text, of, name)) if text else {})
     if isinstance(value, Mapping) and len(value) == 1:
         ((name, given),) = value.items()
         if isinstance(name, str) and isinstance(given, Mapping):
@@ -316,10 +326,8 @@ def make(of: str, name: str, given: Mapping[str, Any]) -> Any:
 
     Raises UsageError for a part or an argument that does not exist, with the nearest name.
     """
-    known = _parts[of] if name in _parts[of] else named(of)  # what is here already needs no family: data need no torch
-    if name not in known:
-        raise UnknownPart(of, name, f"there is no {of} {name!r}.{did_you_mean(name, known)}")
-    own = arguments(known[name])
+    known = _find(of, name)
+    own = arguments(known)
     for argument in given:
         if argument not in own:
             listed, others = did_you_mean(argument, own) if own else " It takes none.", parts_with(of, argument)
@@ -328,7 +336,18 @@ def make(of: str, name: str, given: Mapping[str, Any]) -> Any:
     values = {key: convert(own[key].type, value, f"{key} of {of} {name!r}") for key, value in given.items()}
     if missing := [key for key, argument in own.items() if argument.required and key not in given]:
         raise UsageError(f"{of} {name!r} needs {', '.join(missing)}, as in {name}:{missing[0]}=...")
-    return known[name](**values)
+    return known(**values)
+
+
+def _find(of: str, name: str) -> type:
+    """The class of a part; raises UnknownPart with the nearest name, or with what else is called so."""
+    known = _parts[of] if name in _parts[of] else named(of)  # what is here already needs no family: data need no torch
+    if name not in known:
+        others = [a(kind) for kind, parts in _parts.items() if name in parts]
+        listed = " and ".join(filter(None, [", ".join(others[:-1]), *others[-1:]]))
+        reason = f": {name} is {listed}. Known: {', '.join(sorted(known))}." if others else ""
+        raise UnknownPart(of, name, f"there is no {of} {name!r}{reason or '.' + did_you_mean(name, known)}")
+    return known[name]
 
 
 class UnknownPart(UsageError):
@@ -339,14 +358,21 @@ class UnknownPart(UsageError):
         self.kind, self.name = of, name
 
 
-def _pairs(text: str, name: str) -> list[tuple[str, str]]:
+def _pairs(text: str, of: str, name: str) -> list[tuple[str, str]]:
     pairs = []
     for word in split(text):
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise UsageError(f"{name}:{text} cannot be read: {word!r} is not NAME=VALUE, as in {name}:width=32")
+            raise UsageError(f"{of} {name!r}: {word!r} is not NAME=VALUE{_example(_find(of, name), name)}")
         pairs.append((key, _unwrapped(value)))
     return pairs
+
+
+def _example(cls: type, name: str) -> str:
+    """How an argument of a part is given on the command line."""
+    for argument in arguments(cls).values():
+        return f", as in {name}:{argument.name}={'...' if argument.required else _enclosed(argument.default)}"
+    return f"; {name} takes no argument"
 
 
 def split(text: str) -> list[str]:
@@ -383,16 +409,40 @@ def parts_with(of: str, argument: str) -> list[str]:
     return [name for name, cls in named(of).items() if argument in arguments(cls)]
 
 
+class OutOfRange(UsageError):
+    """A number lies outside its bounds; `where` names the part that it is an argument of."""
+
+    def __init__(self, argument: str, bound: str, where: str = "") -> None:
+        super().__init__(f"{argument}{where} must be {bound}")
+        self.argument, self.bound = argument, bound
+
+
 def within(least: float, most: float = math.inf, **values: float | None) -> None:
-    """Raise UsageError unless all these arguments are numbers from `least` to `most`; None is left out."""
-    for name, value in values.items():
-        if value is not None and not least <= value <= most:
-            bound = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
-            raise UsageError(f"{name} must be {bound}, not {value}")
+    """Raise OutOfRange unless all these arguments are finite numbers from `least` to `most`; None is left out."""
+    bound = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
+    _bounded(bound, lambda value: least <= value <= most, values)
 
 
-def share(**values: float) -> None:
-    """Raise UsageError unless all these arguments are at least 0 and below 1, so that some of the whole is left."""
+def above(least: float, most: float = math.inf, **values: float | None) -> None:
+    """Raise OutOfRange unless all these arguments are finite numbers above `least`, to `most`; None is left out."""
+    bound = "positive" if least == 0 else f"above {least:g}"
+    bound += "" if most == math.inf else f" and at most {most:g}"
+    _bounded(bound, lambda value: least < value <= most, values)
+
+
+def share(**values: float | None) -> None:
+    """Raise OutOfRange unless all these arguments are at least 0 and below 1, so that some of the whole is left."""
+    _bounded("at least 0 and below 1", lambda value: 0 <= value < 1, values)
+
+
+def odd(**values: int) -> None:
+    """Raise OutOfRange unless all these arguments are positive and odd, as the side of a window with a centre is."""
+    _bounded("a positive odd number", lambda value: value >= 1 and value % 2 == 1, values)
+
+
+def _bounded(bound: str, fits: Callable[[float], bool], values: Mapping[str, float | None]) -> None:
     for name, value in values.items():
-        if not 0 <= value < 1:
-            raise UsageError(f"{name} must be at least 0 and below 1, not {value}")
+        if value is not None and fits(value) and not math.isfinite(value):
+            raise OutOfRange(name, f"finite, not {value}")
+        if value is not None and not fits(value):
+            raise OutOfRange(name, f"{bound}, not {value}")

@@ -1,4 +1,4 @@
-"""Items as pictures: one PNG grid for images, a scatter plot for points of the plane; completions, and heat maps."""
+"""Items as pictures: one PNG grid for images, a scatter plot for points of the plane; rows, completions, heat maps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from simulacra.data.spec import DataSpec
+from simulacra.derived import Derived
 from simulacra.errors import UsageError
+from simulacra.fields import ClassLabel, Field, LabelMap, Levels, Real
 from simulacra.files import write_atomically
 
 SMALL, LARGE = 96, 1200  # pixels: items are enlarged until one has SMALL, unless the grid would then exceed LARGE
@@ -29,11 +31,6 @@ def picture(items: np.ndarray, spec: DataSpec, columns: int | None = None) -> Im
     if not has_picture(spec):
         raise UsageError(f"data of shape {spec.shape} have no picture; write a .npz file instead")
     return _grid(items, spec, columns) if spec.is_image else _scatter(items)
-
-
-def save_picture(items: np.ndarray, spec: DataSpec, path: Path, columns: int | None = None) -> None:
-    """Write the picture of items as PNG, whole or not at all."""
-    save_image(picture(items, spec, columns), path)
 
 
 def save_image(image: Image.Image, path: Path) -> None:
@@ -96,24 +93,107 @@ def beside(sheets: Mapping[str, Image.Image], margin: int = 16, size: int = 24) 
     return whole
 
 
-def rows_picture(
-    rows: np.ndarray, spec: DataSpec, captions: Sequence[str], headings: Sequence[str] = (), size: int = 16
-) -> Image.Image:
+def rows_picture(rows: np.ndarray, spec: DataSpec, captions: Sequence[str], headings: Sequence[str]) -> Image.Image:
     """Items (R, S, C, H, W): a row each behind its caption, and a column each below its heading."""
     if not spec.is_image:
         raise UsageError(f"items of shape {spec.shape} have no picture; write a .npz file instead")
-    body = sheet(pixels(rows.reshape(-1, *spec.shape), spec), rows.shape[1])
+    tiles = pixels(rows.reshape(-1, *spec.shape), spec)
+    return labelled(sheet(tiles, rows.shape[1]), rows.shape[:2], captions, headings)
+
+
+def labelled(
+    body: Image.Image, table: tuple[int, int], captions: Sequence[str], headings: Sequence[str], size: int = 16
+) -> Image.Image:
+    """A sheet of so many (rows, columns) with captions beside it and headings above it, where there are any.
+
+    What would overlap the one before it is left out.
+    """
     font = ImageFont.load_default(size=size)
-    left = max((math.ceil(font.getlength(caption)) for caption in captions), default=0) + size
-    top = 2 * size if headings else 0
-    whole = Image.new("RGB", (left + body.width, top + body.height), "white")
+    left = math.ceil(max((font.getlength(caption) for caption in captions), default=0))
+    left, top = left and left + size, 2 * size if any(headings) else 0
+    height, width = body.height / table[0], body.width / table[1]
+    halves = [font.getlength(heading) / 2 for heading in headings]
+    middles = [max(left + (i + 0.5) * width, half) for i, half in enumerate(halves)]
+    right = max(map(sum, zip(middles, halves, strict=True)), default=0)
+    whole = Image.new("RGB", (max(left + body.width, math.ceil(right)), top + body.height), "white")
     whole.paste(body, (left, top))
-    draw, height, width = ImageDraw.Draw(whole), body.height / rows.shape[0], body.width / rows.shape[1]
+    draw, free, above = ImageDraw.Draw(whole), 0.0, -math.inf
     for i, caption in enumerate(captions):
-        draw.text((left - size / 2, top + (i + 0.5) * height), caption, fill="black", font=font, anchor="rm")
-    for i, heading in enumerate(headings):
-        draw.text((left + (i + 0.5) * width, size), heading, fill="black", font=font, anchor="mm")
+        middle = top + (i + 0.5) * height
+        if caption and middle - above >= size:
+            draw.text((left - size / 2, middle), caption, fill="black", font=font, anchor="rm")
+            above = middle
+    for heading, middle, half in zip(headings, middles, halves, strict=True):
+        if heading and middle - half >= free:
+            draw.text((middle, size), heading, fill="black", font=font, anchor="mm")
+            free = middle + half + size / 2
     return whole
+
+
+def shows_conditions(spec: DataSpec) -> bool:
+    """Whether items are images, conditioned on pictures beside which they are shown."""
+    return spec.is_image and any(_is_picture(field) for field in spec.condition.values())
+
+
+def draws_each(spec: DataSpec, n: int) -> int:
+    """How many of n items are drawn for each condition where conditions are shown: about a square of them; else 1."""
+    return max(1, round(math.sqrt(n))) if shows_conditions(spec) else 1
+
+
+def conditioned_picture(items: np.ndarray, fields: Mapping[str, np.ndarray], spec: DataSpec) -> Image.Image:
+    """Items (N, *shape), those of one condition (N, ...) after the other: a row for each condition, with its pictures
+    in front; more draws than fit go into further rows. Without pictures among the conditions, the items alone."""
+    if not shows_conditions(spec):
+        return picture(items, spec)
+    height, width = spec.shape[1:]
+    starts = [
+        i for i in range(len(items)) if i == 0 or any((array[i] != array[i - 1]).any() for array in fields.values())
+    ]
+    runs = list(zip(starts, [*starts[1:], len(items)], strict=True))
+    across = min(max(stop - start for start, stop in runs), math.ceil(math.sqrt(len(items))))
+    pictured = {name: field for name, field in spec.condition.items() if _is_picture(field)}
+    fronts = [_scaled(_field_pixels(fields[name], field), height, width) for name, field in pictured.items()]
+    drawn, rows, captions = pixels(items, spec), [], []
+    for start, stop in runs:
+        for begin in range(start, stop, across):
+            row = np.full((len(fronts) + across, height, width, 3), 255, np.uint8)
+            for i, front in enumerate(fronts if begin == start else ()):
+                row[i] = front[start]
+            row[len(fronts) :][: min(across, stop - begin)] = drawn[begin : min(begin + across, stop)]
+            rows.append(row)
+            captions.append(_classes(fields, spec, start) if begin == start else "")
+    body = sheet(np.concatenate(rows), len(fronts) + across)
+    return labelled(body, (len(rows), len(fronts) + across), captions, [*pictured, "draws"])
+
+
+def _is_picture(field: Field) -> bool:
+    own = field.own if isinstance(field, Derived) else field
+    return isinstance(own, LabelMap) or (isinstance(own, Levels | Real) and len(own.shape) == 3)
+
+
+def _field_pixels(values: np.ndarray, field: Field) -> np.ndarray:
+    """Pictures of a condition (N, C, H, W), on levels or in [-1, 1], or maps of classes (N, H, W), -> (N, H, W, 3)."""
+    own = field.own if isinstance(field, Derived) else field
+    if isinstance(own, Levels):
+        return pixels(values, DataSpec(own))
+    if isinstance(own, LabelMap):
+        return pixels(values[:, None], DataSpec(Levels((1, *own.shape), max(2, own.classes))))
+    bright = np.rint((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
+    return pixels(bright, DataSpec(Levels(own.columns("")[""].shape, 256)))
+
+
+def _scaled(tiles: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Tiles (N, h, w, 3) at another size, each pixel the nearest one."""
+    rows, columns = (np.arange(new) * old // new for new, old in zip((height, width), tiles.shape[1:3], strict=True))
+    return tiles[:, rows][:, :, columns]
+
+
+def _classes(fields: Mapping[str, np.ndarray], spec: DataSpec, i: int) -> str:
+    """The classes of the condition of item i: `label 3, shape disc`."""
+    classes = [(name, field) for name, field in spec.condition.items() if isinstance(field, ClassLabel)]
+    return ", ".join(
+        f"{name} {field.names[v] if field.names else v}" for name, field in classes for v in [fields[name][i]]
+    )
 
 
 def there_and_back(frames: Sequence[Image.Image], milliseconds: int = 80) -> bytes:

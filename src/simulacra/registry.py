@@ -13,20 +13,22 @@ front door says how to import them, and plug-ins (`simulacra.parts.filled_by`), 
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.parts import convert, fill, kind_of, parts_with
+from simulacra.parts import convert, fill, is_outside, kind_of, named, parts_with
 from simulacra.schema import Argument, arguments
 
 BUDGET = ("steps", "epochs", "minutes")  # training options, of which the first one that is spent ends a run
+NEAR = 0.7  # how alike two names are where one may be meant by the other
 B = TypeVar("B", bound=Callable[..., Any])
 
 
@@ -53,22 +55,38 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The room of the house that it lives in, or the module of a plug-in."""
-        house, *rooms = self.build.__module__.split(".")
-        return rooms[0] if house == "simulacra" and rooms else house
+        """The room of this package that the class, or its nearest base, is from; a class with a mathematics of its
+        own from elsewhere is a family by itself, "plug-in (module)"."""
+        for base in self.model.__mro__:
+            house, *room = base.__module__.split(".")
+            if house == "simulacra" and len(room) == 2:  # a file of a room, and no base module
+                return room[0]
+        return f"plug-in ({self.build.__module__.partition('.')[0]})"
 
     @property
     def arguments(self) -> dict[str, Argument]:
         """What it takes beside the spec."""
         return arguments(self.build, without=("spec",))
 
-    def place_of(self, name: str) -> str:
-        """Where an argument that the model has not is found within its parts: a sentence; "" where nowhere."""
-        places = [f"--{own.replace('_', '-')} {part}:{name}=..." for own, part in within_parts(self.build, name)]
-        return f" It is an argument of a part: {' or '.join(places)}" if places else ""
+    def place_of(self, name: str, beside: Iterable[str] = ()) -> str:
+        """Where an argument that the model has not is found within its parts, by its name or, unless one of `beside` is
+        nearer, the nearest one: a sentence; "" where nowhere."""
+        found, places = _nearest_in_parts(self.build, name, beside)
+        listed = " or ".join(f"--{own.replace('_', '-')} {part}:{found}=..." for own, part in places)
+        if not listed:
+            return ""
+        return (
+            f" It is an argument of a part: {listed}" if found == name else f" Did you mean that of a part: {listed}?"
+        )
 
 
 _entries: dict[str, Entry] = {}
+_check_options: list[Callable[[Mapping[str, Any]], object]] = []
+
+
+def options_checked_by(check: Callable[[Mapping[str, Any]], object]) -> None:
+    """Call `check` with the training options of every model that is registered: it raises UsageError for wrong ones."""
+    _check_options.append(check)
 
 
 def register(name: str, paper: str, defaults: Mapping[str, Any] | None = None) -> Callable[[B], B]:
@@ -77,7 +95,8 @@ def register(name: str, paper: str, defaults: Mapping[str, Any] | None = None) -
     `defaults` are training options. A preset has those of the class that it returns where it says nothing else; a
     budget of its own takes the place of all budgets of the class.
 
-    Raises ValueError for a name that is taken, and for a preset that does not say which class it returns.
+    Raises ValueError for a name that is taken, for a preset that does not say which class it returns, and for training
+    options that do not exist or are out of range.
     """
 
     def enter(build: B) -> B:
@@ -88,6 +107,11 @@ def register(name: str, paper: str, defaults: Mapping[str, Any] | None = None) -
         if taken is not None and _origin(taken.build) != _origin(known):
             raise ValueError(f"two models are called {name!r}: {taken.build} and {build}")
         own = dict(defaults or {}) if isinstance(build, type) else _inherited(known, defaults or {})
+        for check in _check_options if own else ():
+            try:
+                check(own)
+            except UsageError as error:
+                raise UsageError(f"defaults of model {name!r}: {error}") from None
         _entries[name] = Entry(name, known, paper, MappingProxyType(own))
         return known  # pyright: ignore[reportReturnType]
 
@@ -165,10 +189,11 @@ def bound(build: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Map
     try:
         given = signature.bind(*([None] if isinstance(build, type) else []), *args, **kwargs)
     except TypeError as error:
-        unknown = sorted(kwargs.keys() - arguments(build).keys())
-        places = [f"{at}='{part}:{own}=...'" for own in unknown[:1] for at, part in within_parts(build, own)]
-        mend = f". It is an argument of a part: {' or '.join(places)}" if places else ""
-        raise TypeError(f"{name}: {error}{mend}") from None
+        unknown = min(kwargs.keys() - arguments(build).keys(), default="")
+        found, places = _nearest_in_parts(build, unknown, arguments(build))
+        listed = " or ".join(f"{at}='{part}:{found}=...'" for at, part in places)
+        said = "It is an argument of a part" if found == unknown else "Did you mean that of a part"
+        raise TypeError(f"{name}: {error}{f'. {said}: {listed}' if listed else ''}") from None
     given.apply_defaults()
     own = arguments(build)
     return {
@@ -192,6 +217,22 @@ def within_parts(build: Callable[..., Any], name: str) -> list[tuple[str, str]]:
     """The arguments of a call, and of each the parts that may stand there, of which `name` is an argument."""
     kinds = {own: kind_of(argument.type) for own, argument in arguments(build).items()}
     return [(own, part) for own, of in kinds.items() if of for part in parts_with(of, name)]
+
+
+def _nearest_in_parts(
+    build: Callable[..., Any], name: str, beside: Iterable[str] = ()
+) -> tuple[str, list[tuple[str, str]]]:
+    """The argument of a part of that name, or nearly, and no less nearly than any of `beside`; and its places."""
+    kinds = {of for argument in arguments(build).values() if (of := kind_of(argument.type))}
+    inner = dict.fromkeys(own for of in kinds for cls in named(of).values() for own in arguments(cls))
+    near = [name] if name in inner else difflib.get_close_matches(name, [*inner, *beside], n=1, cutoff=NEAR)
+    found = near[0] if near and near[0] in inner else name
+    return found, within_parts(build, found)
+
+
+def outside() -> set[str]:
+    """The modules, outside this package, of all models that are registered now."""
+    return {module for entry in _entries.values() if is_outside(module := entry.build.__module__)}
 
 
 def models() -> list[Entry]:

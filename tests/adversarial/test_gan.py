@@ -13,7 +13,7 @@ from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
 from simulacra.model import load, save
-from simulacra.networks import DCCritic, DCGenerator, DenseCriticPart, DenseGeneratorPart
+from simulacra.networks import DCCritic, DCGenerator, DenseCritic, DenseGenerator
 from simulacra.turns import Turn, lazy_correction
 
 SPEC = DataSpec(Levels((1, 4, 3), 17), labels(3))
@@ -21,7 +21,7 @@ SPEC = DataSpec(Levels((1, 4, 3), 17), labels(3))
 
 def small(spec: DataSpec = SPEC, **arguments) -> GAN:
     torch.manual_seed(0)
-    networks = {"generator": DenseGeneratorPart(hidden=8), "critic": DenseCriticPart(hidden=8)}
+    networks = {"generator": DenseGenerator(hidden=8), "critic": DenseCritic(hidden=8)}
     return GAN(spec, **({"latent": 3} | networks | arguments))
 
 
@@ -88,7 +88,7 @@ def test_it_looks_between_real_and_fake_items():
 
 @pytest.mark.parametrize("wrong", [{"weight": 0.0}, {"weight": -1.0}, {"weight": float("nan")}, {"every": 0}])
 def test_a_penalty_that_weighs_nothing_is_refused(wrong):
-    with pytest.raises(UsageError, match="a penalty needs weight > 0 and every >= 1, not"):
+    with pytest.raises(UsageError, match=r"(weight|every) of penalty 'gradient' must be (positive|at least 1), not"):
         GradientPenalty(**wrong)
 
 
@@ -190,7 +190,7 @@ def test_networks_of_both_kinds_may_be_mixed():
         ({"latent": 0}, "latent >= 1 and critic_steps >= 1, not 0 and 1"),
         ({"critic_steps": 0}, "latent >= 1 and critic_steps >= 1, not 3 and 0"),
         ({"generator": "dcgan"}, r"dcgan networks are for images from 8×8 up, not shape \(1, 4, 3\); try dense"),
-        ({"critic": "dense:hidden=0"}, "hidden and layers >= 1, not 0 and 2"),
+        ({"critic": "dense:hidden=0"}, "hidden of critic 'dense' must be at least 1, not 0"),
         ({"game": "waserstein"}, "no game 'waserstein'. Did you mean 'wasserstein'"),
         ({"penalties": "gradint"}, "no penalty 'gradint'. Did you mean 'gradient'"),
         ({"penalties": (Wasserstein(),)}, "penalties of GAN is a penalty, and wasserstein is a game"),

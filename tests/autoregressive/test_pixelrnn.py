@@ -143,5 +143,5 @@ def test_what_they_cannot_model_is_refused(kind, spec, arguments, message):
 
 
 def test_a_row_has_windows_with_an_odd_side():
-    with pytest.raises(UsageError, match="an odd side, not 2"):
+    with pytest.raises(UsageError, match="inner_kernel of pixel-network 'pixelrnn-row' must be a positive odd number"):
         pixelrnn_row(DataSpec(Levels((1, 4, 4), 4)), inner_kernel=2)

@@ -292,3 +292,19 @@ def test_the_target_of_the_run_is_that_of_its_data(printed, tmp_path):
     (run / "run.json").write_text(json.dumps({"data": data.origin.to_json()}))
     printed("encode", run, tmp_path / "pairs.npz", "--out", tmp_path / "codes.npz")
     assert (np.load(tmp_path / "codes.npz")["mean"] == expected).all()
+
+
+def test_what_a_stranger_may_type_instead_is_refused_with_the_remedy(refused, printed, saved, tmp_path):
+    run = saved("shape")
+    assert "not conditioned on 'label' but on 'shape': use --given shape=..." in refused("sample", run, "--label", "1")
+    assert "--given needs FIELD=VALUE" in refused("sample", run, "--given")
+    assert "one class for all items, not '0,1'; give a .npy file" in refused("sample", run, "--given", "shape=0,1")
+    assert "--each 2 is for the conditions of DATA" in refused("sample", run, "--each", "2")
+    printed("sample", run, "-n", "2", "--given", "shape = disc", "--out", tmp_path / "x.npz")
+    assert np.load(tmp_path / "x.npz")["shape"].tolist() == [1, 1]
+    sim.save(model(), tmp_path / "free")
+    assert "fit it with --condition down" in refused("sample", tmp_path / "free", "--given", "down=x.png")
+    fit = ["fit", "vae", "digits", "--out", tmp_path / "fit"]
+    assert "--condition needs a field" in refused(*fit, "--condition")
+    for wrong in ("label=3", "label,down", "down=2"):
+        assert "each by itself, without values" in refused(*fit, "--condition", wrong)

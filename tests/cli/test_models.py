@@ -81,17 +81,17 @@ def test_presets_are_listed_with_their_class_and_counted(printed):
     assert listed["m2"]["parameters"] == m2.free_parameters()  # which needs a label, and is given that of the data
 
 
-def test_a_plugin_in_a_module_of_its_own_is_listed_under_its_name(printed, tmp_path, monkeypatch):
+def test_models_of_a_plugin_are_listed_in_the_family_of_their_class(printed, tmp_path, monkeypatch):
     (tmp_path / "my_plugin.py").write_text(PLUGIN)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     importlib.import_module("my_plugin")
     listed = rows(printed)
-    assert {listed[name]["family"] for name in ("mine", "mine-small", "mine-any")} == {"my_plugin"}
+    assert {listed[name]["family"] for name in ("mine", "mine-small", "mine-any")} == {"latent"}
     assert listed["mine-small"]["abilities"] == listed["vae"]["abilities"]
     assert listed["mine"]["parameters"] > listed["mine-small"]["parameters"] > 0
     assert listed["mine-any"]["parameters"] is None  # an argument has no default
-    assert "mine-small\tVAE\tmy_plugin" in printed("models")
+    assert "mine-small\tVAE\tlatent" in printed("models")
 
 
 def test_unknown_data_are_refused(refused):

@@ -18,6 +18,14 @@ def test_unknown_names_suggest_the_nearest(refused):
     assert "--latnt" in refused("fit", "vae", "digits", "--latnt", "3")
 
 
+def test_a_flag_that_is_nearly_an_argument_of_a_part(refused):
+    """A wrong name may be near an option and an argument of a part; the latter is what `--help` does not list first."""
+    assert "--objective elbo:warmup=..." in refused("fit", "vae", "digits", "--kl-warmup", "3")
+    assert "--objective elbo:warmup=..." in refused("fit", "vae", "digits", "--kl_warmup=3")
+    assert "--network dense:hidden=..." in refused("fit", "vae", "digits", "--hiden", "3")
+    assert "--objective elbo:beta=..." in refused("fit", "vae", "digits", "--beta", "3")
+
+
 def test_a_call_without_its_arguments(refused):
     assert "DATA" in refused("fit", "vae")
     assert "RUN" in refused("sample")
@@ -25,7 +33,14 @@ def test_a_call_without_its_arguments(refused):
 
 
 def test_options_out_of_range(refused, tmp_path):
-    for words in (["--steps", "0"], ["--latent", "0"], ["--ema", "1.5"], ["--batch", "-1"], ["--latent", "x"]):
+    for words in (
+        ["--steps", "0"],
+        ["--latent", "0"],
+        ["--ema", "1.5"],
+        ["--batch", "-1"],
+        ["--latent", "x"],
+        ["--warmup", "-5"],
+    ):
         assert words[0].strip("-") in refused("fit", "vae", "digits", "--out", tmp_path / "run", *words)
     assert "cuda:9" in refused("fit", "vae", "digits", "--device", "cuda:9", "--out", tmp_path / "run")
     assert "9.5" in refused("fit", "vae", "digits", "--likelihood", "9.5", "--out", tmp_path / "run")

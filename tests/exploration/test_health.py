@@ -146,3 +146,34 @@ def test_what_cannot_be_looked_at_is_refused():
         sim.health(vae(0), DATA, limit=0)
     with pytest.raises(UsageError, match="the model is for"):
         sim.health(vae(0), dataset(SPECS["binary"]))
+
+
+def test_a_model_of_few_steps_is_not_judged(tmp_path):
+    """Neither as it is returned, nor loaded again; the figures are those that they are."""
+    words = {"latent": 3, "network": "dense:hidden=8", "batch": 8, "warmup": 2, "every": 100}
+    few = sim.fit("vae", DATA, tmp_path / "few", steps=3, **words)
+    for model in (few, tmp_path / "few"):
+        found = sim.health(model, DATA)
+        assert found.remark == "trained for 3 steps, too few to judge the codes by: fit for 200 or more"
+        assert {finding.advice for finding in found.findings.values()} == {""}
+    few.trained_steps = None  # whose training is not known
+    judged = sim.health(few, DATA)
+    assert judged.remark == ""
+    assert all(finding.advice for finding in judged.findings.values())
+    assert {name: (f.value, f.each) for name, f in judged.findings.items()} == {
+        name: (f.value, f.each) for name, f in found.findings.items()
+    }
+    few.trained_steps = 200
+    assert sim.health(few, DATA).remark == ""
+
+
+def test_codes_that_are_the_same_for_all_items_are_no_information_whatever_their_kl():
+    """q(z|x) = N(1, e⁻¹) for all x has a KL, and says nothing of x: no advice may say otherwise."""
+    model = vae(5)
+    with torch.no_grad():
+        model.encoder.body.last.bias.fill_(1.0)
+    found = sim.health(model, DATA).findings
+    assert (found["active_units"].value, found["collapsed"].value) == (0, 0)
+    assert found["kl"].value > 1
+    assert "says nothing of one" in found["kl"].advice
+    assert "none differs between items" in found["collapsed"].advice

@@ -270,16 +270,19 @@ def test_the_three_sizes():
         (DataSpec(Levels((5,), 4)), {}, "for images .* not vectors of shape .* try vae"),
         (GREY, {"size": "lage"}, "no ladder-size 'lage'. Did you mean 'large'"),
         (GREY, {"likelihood": "bernoulli"}, "binary data, these have 17 levels"),
-        (GREY, {"objective": "elbo:beta=-1"}, "beta must be at least 0, not -1.0"),
-        (GREY, {"objective": "elbo:free_bits=-1"}, "free_bits must be at least 0, not -1.0"),
-        (GREY, {"objective": "elbo:warmup=-1"}, "warmup must be at least 0, not -1"),
+        (GREY, {"objective": "elbo:beta=-1"}, "beta of objective 'elbo' must be at least 0, not -1.0"),
+        (GREY, {"objective": "elbo:free_bits=-1"}, "free_bits of objective 'elbo' must be at least 0, not -1.0"),
+        (GREY, {"objective": "elbo:warmup=-1"}, "warmup of objective 'elbo' must be at least 0, not -1"),
         (GREY, {"objective": "dreg"}, "'dreg' needs a q.* that shares no layer with p.*use --objective iwae"),
-        *((GREY, {"size": f"small:{n}=0"}, f"{n} must be at least 1, not 0") for n in ("width", "hidden", "latent")),
-        (GREY, {"size": "small:layers=0"}, "layers must be at least 1, not 0"),
-        (GREY, {"size": "medium:layers=(3,0)"}, "layers must be at least 1, not 0"),
-        (GREY, {"size": {"small": {"layers": []}}}, "layers must be at least 1, not 0"),
-        (GREY, {"size": "small:grid=0"}, "grid must be at least 1, not 0"),
-        (GREY, {"size": "small:grid=-4"}, "grid must be at least 1, not -4"),
+        *(
+            (GREY, {"size": f"small:{n}=0"}, f"{n} of ladder-size 'small' must be at least 1")
+            for n in ("width", "hidden", "latent")
+        ),
+        (GREY, {"size": "small:layers=0"}, "layers of ladder-size '(small|medium)' must be at least 1, not 0"),
+        (GREY, {"size": "medium:layers=(3,0)"}, "layers of ladder-size '(small|medium)' must be at least 1, not 0"),
+        (GREY, {"size": {"small": {"layers": []}}}, "layers of ladder-size '(small|medium)' must be at least 1, not 0"),
+        (GREY, {"size": "small:grid=0"}, "grid of ladder-size '(small|medium)' must be at least 1, not 0"),
+        (GREY, {"size": "small:grid=-4"}, "grid of ladder-size '(small|medium)' must be at least 1, not -4"),
     ],
 )
 def test_what_cannot_be_built_is_refused(spec, arguments, message):

@@ -126,8 +126,16 @@ def test_gaussian_on_a_grid_is_a_mass():
         (DataSpec(Levels((4,), 17)), {"likelihood": "gausian"}, "Did you mean 'gaussian'"),
         (DataSpec(Levels((4,), 17)), {"likelihood": "berrnoulli"}, "Did you mean 'bernoulli'"),
         (DataSpec(Levels((4,), 17)), {"latent": 0}, "latent cannot be 0"),
-        (DataSpec(Levels((4,), 17)), {"network": "dense:hidden=0"}, "hidden must be at least 1, not 0"),
-        (DataSpec(Levels((4,), 17)), {"objective": "elbo:beta=-0.5"}, "beta must be at least 0, not -0.5"),
+        (
+            DataSpec(Levels((4,), 17)),
+            {"network": "dense:hidden=0"},
+            "hidden of network 'dense' must be at least 1",
+        ),
+        (
+            DataSpec(Levels((4,), 17)),
+            {"objective": "elbo:beta=-0.5"},
+            "beta of objective 'elbo' must be at least 0",
+        ),
     ],
 )
 def test_what_is_no_probability_of_the_data_is_refused(spec, arguments, message):

@@ -161,8 +161,8 @@ def test_the_validation_items_are_as_they_are(tmp_path, monkeypatch):
         ("flop", "no augmentation 'flop'. Did you mean 'flip'"),
         ("flip:shar=1", "augmentation 'flip' has no argument 'shar'. Did you mean 'share'"),
         ("flip:share=much", "share of augmentation 'flip' is a number, not 'much'"),
-        ("flip:share=2", "a share from 0 to 1, not 2"),
-        ("shift:pixels=0", "pixels >= 1"),
+        ("flip:share=2", "share of augmentation 'flip' must be 0 to 1, not 2"),
+        ("shift:pixels=0", "pixels of augmentation 'shift' must be at least 1, not 0"),
         ("crop:padding=1.5", "padding of augmentation 'crop' is an integer, not '1.5'"),
     ],
 )

@@ -53,11 +53,20 @@ def test_an_unknown_option_gets_the_nearest():
     [({name: value}, f"{name} must be positive") for name in ("steps", "batch", "learning_rate") for value in (0, -1)]
     + [({"minutes": float("nan")}, "minutes must be positive"), ({"clip": 0.0}, "clip must be positive")]
     + [({"ema": 1.0}, "ema must be"), ({"ema": -0.1}, "ema must be")]
+    + [({name: -1}, f"{name} must be at least 0, not -1") for name in ("warmup", "patience", "weight_decay")]
+    + [({name: float("inf")}, f"{name} must be finite, not inf") for name in ("learning_rate", "epochs", "skip")]
+    + [({"betas": (0.5, 1.0)}, "betas must be at least 0 and below 1, not 1.0"), ({"betas": (-0.1, 0.9)}, "not -0.1")]
     + [({"schedule": "linear"}, "constant or cosine"), ({"precision": "fp16"}, "fp32 or bf16")],
 )
 def test_values_out_of_range_are_refused(wrong, message):
     with pytest.raises(UsageError, match=message):
         resolve({"steps": 10}, wrong)
+
+
+def test_the_defaults_of_a_model_are_options_like_those_of_a_user():
+    for wrong, message in (({"stepz": 3}, "no option 'stepz'. Did you mean 'steps'"), ({"steps": -3}, "positive")):
+        with pytest.raises(UsageError, match=message):
+            resolve(wrong, {})
 
 
 @pytest.mark.parametrize("entry", trained_in_steps(), ids=lambda entry: entry.name)

@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from simulacra import parts, registry
 from simulacra.adversarial import GAN, GradientPenalty, Wasserstein
 from simulacra.cli import main
 from simulacra.data import DataSpec
-from simulacra.errors import ModelFileError, UsageError
-from simulacra.networks import DCCritic, DCGenerator
+from simulacra.errors import ModelFileError, SimulacraWarning, UsageError
+from simulacra.networks import DCCritic, DCGenerator, Dense
 from simulacra.registry import register
 from simulacra.training import Interrupted
 
@@ -223,7 +224,7 @@ def test_a_preset_is_fitted_resumed_saved_and_listed_under_its_name(tmp_path):
     assert record["options"]["betas"] == [0.0, 0.9]  # its own defaults
     entry = registry.find("wgan-gp")
     assert entry in registry.models()
-    assert (entry.model, entry.family, entry.paper) == (GAN, "test_outside", "Gulrajani et al. 2017")
+    assert (entry.model, entry.family, entry.paper) == (GAN, "adversarial", "Gulrajani et al. 2017")
     assert (run / "model" / "card.md").read_text().startswith("# wgan-gp on made-up")
     assert sim.sample(run, 2, condition={"label": 1}).shape == (2, 1, 8, 8)
     terms = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
@@ -297,11 +298,11 @@ def test_an_installed_package_brings_its_models_and_parts(tmp_path, module, monk
     module("tiny", PRESET), module("mine", MINE)
     announce(monkeypatch, "tiny", "mine")
     assert "tiny-vae" in [entry.name for entry in sim.models()]
-    assert registry.find("tiny-vae").family == "tiny"
+    assert registry.find("tiny-vae").family == "latent"
     assert "mean" in parts.named("network")
     assert main(["models", "--json"]) == 0
     (listed,) = [each for each in json.loads(capsys.readouterr().out) if each["name"] == "tiny-vae"]
-    assert (listed["family"], listed["paper"]) == ("tiny", "a test")
+    assert (listed["family"], listed["paper"]) == ("latent", "a test")
     assert main(["fit", "tiny-vae", "digits", "--latent", "3", "--steps", "2", "--out", str(tmp_path / "run")]) == 0
     assert sim.load(tmp_path / "run").latent == 3
 
@@ -310,9 +311,22 @@ def test_an_installed_package_brings_its_models_and_parts(tmp_path, module, monk
 def test_a_broken_plug_in_only_warns(module, monkeypatch, broken):
     module("broken", broken), module("tiny", PRESET)
     announce(monkeypatch, "broken", "tiny")
-    with pytest.warns(UserWarning, match="the plug-in broken cannot be imported"):
+    with pytest.warns(SimulacraWarning, match="the plug-in broken cannot be imported") as found:
         names = [entry.name for entry in sim.models()]
     assert {"vae", "tiny-vae"} <= set(names)
+    message = str(found[0].message)
+    assert "broken.py, line 1" in message
+    assert "\n" not in message
+
+
+def test_on_the_command_line_a_warning_is_one_plain_line(module, monkeypatch, capsys):
+    module("broken", "1 / 0")
+    announce(monkeypatch, "broken")
+    assert main(["models", "--json"]) == 0
+    out, err = capsys.readouterr()
+    line = "simulacra: the plug-in broken cannot be imported: broken.py, line 1: ZeroDivisionError: division by zero\n"
+    assert err == line
+    assert json.loads(out)
 
 
 def test_a_plug_in_that_takes_a_name_of_ours_only_warns(module, monkeypatch):
@@ -329,4 +343,69 @@ def test_a_model_of_a_part_that_nobody_registered_says_what_to_import(tmp_path, 
     with pytest.raises(
         ModelFileError, match=r"no network 'mean'.*parts of mine: import these first, or add --import mine"
     ):
+        sim.load(tmp_path / "run")
+
+
+# On the command line
+
+BROKEN = MINE.replace("return self.layers(", "raise IndexError('no such\\nrow')\n        return self.layers(")
+
+
+def commanded(module, tmp_path, text: str, *words: str) -> int:
+    """The exit code of a few steps with the network of a stranger."""
+    fit = ["fit", "vae", "digits", "--latent", "2", "--network", "mean", "--steps", "2", "--out", str(tmp_path / "run")]
+    return main([*fit, "--import", module("mine", text), *words])
+
+
+def test_an_error_in_a_part_of_ones_own_names_its_line_and_not_ours(module, tmp_path, capsys):
+    assert commanded(module, tmp_path, BROKEN) == 1
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    line = BROKEN.splitlines().index("        raise IndexError('no such\\nrow')") + 1
+    assert first == f"simulacra: mine.py, line {line}, in Mean.forward: IndexError: no such"
+    assert "not of Simulacra" in second
+    assert "a bug" not in first + second
+
+
+def test_an_error_of_ours_after_a_part_of_ones_own_names_both(module, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("simulacra.cli.run", lambda command, words: 1 / 0)
+    module("mine", MINE)
+    assert main(["models", "--import", "mine"]) == 1
+    assert re.search(r"This is a bug, or .*\bmine\b.* gave it what it cannot take", capsys.readouterr().err)
+
+
+def test_a_module_that_cannot_be_imported_names_its_line(module, capsys):
+    for text, message in (
+        ("x = 1\n1 / 0\n", "--import wrong: ZeroDivisionError: division by zero (wrong.py, line 2)"),
+        ("import sys\nsys.exit(3)\n", "--import wrong: SystemExit: 3 (wrong.py, line 2)"),
+        ("def f(:\n", "--import wrong: SyntaxError: invalid syntax (wrong.py, line 1)"),
+    ):
+        module("wrong", text)
+        assert main(["models", "--import", "wrong"]) == 2
+        assert capsys.readouterr().err == f"simulacra: {message}\n"
+
+
+def test_the_commands_that_come_next_import_what_the_run_needs(module, tmp_path, capsys):
+    assert commanded(module, tmp_path, MINE) == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if each.startswith("next: ")]
+    assert line.count(" --import mine") == 2
+    words = line.removeprefix("next: ").split("   ")[0].split()[1:]
+    parts._parts["network"].pop("mean")
+    sys.modules.pop("mine")
+    assert main([*words, "-n", "2", "--device", "cpu"]) == 0
+    assert main(["fit", "vae", "digits", "--steps", "1", "--out", str(tmp_path / "plain")]) == 0
+    assert "--import" not in capsys.readouterr().out.split("next: ")[1]
+
+
+def test_what_a_script_defines_is_warned_of_since_nobody_else_can_load_it(tmp_path):
+    @parts.part("network", "of-a-script")
+    class Here(Dense):
+        __module__ = "__main__"
+
+    here = {"latent": 2, "network": Here(hidden=4)}
+    with pytest.warns(SimulacraWarning, match=r"this vae, or a part of it, is defined in __main__.*--import MODULE$"):
+        sim.fit("vae", DATA, tmp_path / "run", **here, **RUN)
+    with pytest.warns(SimulacraWarning, match="__main__"):
+        sim.save(registry.build("vae", SPECS["grey"], **here), tmp_path / "saved")
+    parts._parts["network"].pop("of-a-script")
+    with pytest.raises(ModelFileError, match=r"no network 'of-a-script'.*made by a script, in __main__: put what that"):
         sim.load(tmp_path / "run")

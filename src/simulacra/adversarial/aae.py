@@ -25,6 +25,7 @@ from simulacra.latent.matched import MatchedCodes
 from simulacra.latent.sampled_priors import Gaussian, SampledPrior
 from simulacra.networks import Auto, Network, Perceptron
 from simulacra.nn import Embed
+from simulacra.parts import within
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn
 
@@ -61,6 +62,7 @@ class AAE(MatchedCodes):
         game: Game = NonSaturating(),  # noqa: B008
         critic_hidden: int = 400,
     ) -> None:
+        within(1, critic_hidden=critic_hidden)
         super().__init__(spec, latent, network, likelihood, prior)
         self.game, self.embed = game, Embed(spec.condition)
         self.critic = Perceptron(latent, critic_hidden, CRITIC_LAYERS, (1,), spec.condition)

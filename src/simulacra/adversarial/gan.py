@@ -18,7 +18,7 @@ from simulacra.directed import ancestral
 from simulacra.distributions import DiagonalGaussian, PointMass
 from simulacra.errors import UsageError
 from simulacra.model import Model
-from simulacra.networks import Critic, DenseCriticPart, DenseGeneratorPart, Generator
+from simulacra.networks import Critic, DenseCritic, DenseGenerator, Generator
 from simulacra.parts import called
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
@@ -48,8 +48,8 @@ class GAN(Model):
         self,
         spec: DataSpec,
         latent: int = 64,
-        generator: Generator = DenseGeneratorPart(),  # noqa: B008 (parts are immutable)
-        critic: Critic = DenseCriticPart(),  # noqa: B008
+        generator: Generator = DenseGenerator(),  # noqa: B008 (parts are immutable)
+        critic: Critic = DenseCritic(),  # noqa: B008
         game: Game = NonSaturating(),  # noqa: B008
         penalties: tuple[Penalty, ...] = (),
         critic_steps: int = 1,

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from simulacra import whole
 from simulacra.condition import Condition
-from simulacra.errors import UsageError
-from simulacra.parts import kind, part
+from simulacra.parts import above, kind, part, within
 
 
 @kind("penalty")
@@ -41,8 +40,8 @@ class GradientPenalty:
     every: int = 1
 
     def __post_init__(self) -> None:
-        if not self.weight > 0 or self.every < 1:
-            raise UsageError(f"a penalty needs weight > 0 and every >= 1, not {self.weight} and {self.every}")
+        above(0, weight=self.weight)
+        within(1, every=self.every)
 
     def loss(self, critic: nn.Module, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
         with torch.autocast(real.device.type, enabled=False):

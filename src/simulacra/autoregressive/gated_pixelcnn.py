@@ -22,10 +22,9 @@ from simulacra.autoregressive.heads import LevelHead
 from simulacra.autoregressive.pixels import PixelNetwork, shared
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import AddCondition, DownConv2d, Memory, RightConv2d, side_by_side
-from simulacra.parts import part
+from simulacra.parts import odd, part, share, within
 
 
 def gate(h: Tensor) -> Tensor:
@@ -148,10 +147,9 @@ class GatedPixelCNN:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.kernel % 2 == 0 or self.inner_kernel % 2 == 0:
-            raise UsageError(f"kernels have an odd side, not {self.kernel} and {self.inner_kernel}")
-        if self.layers < 1 or not 0 <= self.dropout < 1:
-            raise UsageError("gated-pixelcnn needs at least one layer and dropout from 0 up to 1")
+        odd(kernel=self.kernel, inner_kernel=self.inner_kernel)
+        within(1, width=self.width, layers=self.layers)
+        share(dropout=self.dropout)
 
     def build(self, spec: DataSpec) -> PixelNetwork:
         return GatedStacks(spec, self.width, self.layers, self.kernel, self.inner_kernel, self.dropout)

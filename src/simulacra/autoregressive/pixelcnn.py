@@ -20,10 +20,9 @@ from simulacra.autoregressive.heads import LevelHead
 from simulacra.autoregressive.pixels import PixelNetwork, shared
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import AddCondition, Memory, RightConv2d
-from simulacra.parts import part
+from simulacra.parts import odd, part, share, within
 
 
 class Block(nn.Module):
@@ -59,8 +58,9 @@ class PixelCNN:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.kernel % 2 == 0 or self.layers < 1 or not 0 <= self.dropout < 1:
-            raise UsageError("pixelcnn needs an odd kernel, at least one layer and dropout from 0 up to 1")
+        odd(kernel=self.kernel)
+        within(1, width=self.width, layers=self.layers)
+        share(dropout=self.dropout)
 
     def build(self, spec: DataSpec) -> PixelNetwork:
         return MaskedBlocks(spec, self)

@@ -26,7 +26,6 @@ from simulacra.autoregressive.heads import MixtureHead, pixel_head
 from simulacra.autoregressive.pixels import PixelNetwork
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import (
     AddCondition,
@@ -40,7 +39,7 @@ from simulacra.nn import (
     concat_elu,
     features,
 )
-from simulacra.parts import part
+from simulacra.parts import part, share, within
 
 
 class Added(NamedTuple):
@@ -169,8 +168,8 @@ class PixelCNNPlusPlus:
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
-        if min(self.width, self.blocks, self.scales, self.components) < 1 or not 0 <= self.dropout < 1:
-            raise UsageError("pixelcnn++ needs at least one of each thing and dropout from 0 up to 1")
+        within(1, width=self.width, blocks=self.blocks, scales=self.scales, components=self.components)
+        share(dropout=self.dropout)
 
     def build(self, spec: DataSpec) -> PixelNetwork:
         return Streams(spec, self)

@@ -21,7 +21,6 @@ from simulacra.autoregressive.heads import LevelHead
 from simulacra.autoregressive.pixels import PixelNetwork, shared
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import AddCondition, Memory, RightConv2d
 from simulacra.nn.lstm import Spans
@@ -62,17 +61,6 @@ class Layer(Protocol):
 def pointwise(conv: RightConv2d, x: Tensor) -> Tensor:
     """A masked 1×1 convolution of pixels in any order, (..., C) -> (..., C')."""
     return F.linear(x, (conv.weight * conv.mask)[:, :, 0, 0], conv.bias)
-
-
-def check_windows(kernels: Sequence[int], layers: int, dropout: float) -> None:
-    """Raise UsageError for arguments of which no PixelRNN can be built."""
-    for kernel in kernels:
-        if kernel % 2 == 0:
-            raise UsageError(f"windows have an odd side, not {kernel}")
-    if layers < 1:
-        raise UsageError(f"a PixelRNN has at least one layer, not {layers}")
-    if not 0 <= dropout < 1:
-        raise UsageError(f"dropout is a share from 0 up to 1, not {dropout}")
 
 
 class LayerConditions(nn.Module):

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.autoregressive.pixelrnn import Added, PixelRNN, check_windows, pointwise
+from simulacra.autoregressive.pixelrnn import Added, PixelRNN, pointwise
 from simulacra.autoregressive.pixels import PixelNetwork
 from simulacra.data.spec import DataSpec
 from simulacra.nn import Memory, RightConv2d
 from simulacra.nn.lstm import Spans, move, open_forget_gates, scan
-from simulacra.parts import part
+from simulacra.parts import odd, part, share, within
 
 
 class Rows:
@@ -106,7 +106,9 @@ class RowPixelRNN:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        check_windows([self.inner_kernel, self.kernel], self.layers, self.dropout)
+        odd(kernel=self.kernel, inner_kernel=self.inner_kernel)
+        within(1, width=self.width, layers=self.layers)
+        share(dropout=self.dropout)
 
     def build(self, spec: DataSpec) -> PixelNetwork:
         path = Rows(spec.shape[1], spec.shape[2])

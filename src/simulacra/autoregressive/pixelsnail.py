@@ -22,10 +22,9 @@ from simulacra.autoregressive.heads import MixtureHead, pixel_head
 from simulacra.autoregressive.pixels import PixelNetwork
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import AddCondition, CausalAttention, Features, Memory, RightConv2d, concat_elu, features
-from simulacra.parts import part
+from simulacra.parts import part, share, within
 
 
 class Layer(nn.Module):
@@ -99,9 +98,9 @@ class PixelSNAIL:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        least = min(self.width, self.blocks, self.layers, self.heads, self.components)
-        if least < 1 or not 0 <= self.dropout < 1:
-            raise UsageError("pixelsnail needs at least one of each thing and dropout from 0 up to 1")
+        within(1, width=self.width, blocks=self.blocks, layers=self.layers, heads=self.heads)
+        within(1, components=self.components)
+        share(dropout=self.dropout)
 
     def build(self, spec: DataSpec) -> PixelNetwork:
         return AttentionBlocks(spec, self)

@@ -6,12 +6,12 @@ Nothing heavy is imported before a command is chosen, so that `simulacra --help`
 from __future__ import annotations
 
 import importlib
-import os
-import re
 import sys
 from collections.abc import Sequence
 
-from simulacra.errors import SimulacraError, UsageError, did_you_mean
+from simulacra.cli.failures import explain, plain_warnings
+from simulacra.cli.imports import import_modules, without_imports
+from simulacra.errors import UsageError, did_you_mean
 from simulacra.terminal import escaping
 
 COMMANDS = {
@@ -37,7 +37,6 @@ COMMANDS = {
     "neighbours": "samples beside their nearest training items",
     "health": "whether the codes are in use, with advice",
 }
-_NO_MEMORY = re.compile("can't allocate memory|out of memory|Storage size calculation overflowed")  # by torch
 
 OWN_PROGRESS = ("demo", "models", "data", "fit", "finetune")
 WATCHED = ("sample", "complete")  # which have a bar of their own on a terminal
@@ -58,9 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     with escaping():
         try:
-            argv, modules = without_imports(argv)
-            import_modules(modules)
-            return run(argv[0], argv[1:])
+            with plain_warnings():
+                argv, modules = without_imports(argv)
+                import_modules(modules)
+                return run(argv[0], argv[1:])
         except Exception as error:
             if debug:
                 raise
@@ -82,57 +82,6 @@ def run(command: str, argv: Sequence[str]) -> int:
     with shown(command):
         module.main(argv)
     return 0
-
-
-def without_imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments but for every `--import MODULE`, and the modules; raises UsageError where a name is missing."""
-    kept, modules, left = [], [], iter(argv)
-    for argument in left:
-        if argument == "--import":
-            modules.append(next(left, ""))
-        elif argument.startswith("--import="):
-            modules.append(argument.removeprefix("--import="))
-        else:
-            kept.append(argument)
-    if "" in modules or not kept:
-        raise UsageError(
-            "--import needs the name of a module, and a command: simulacra fit mine digits --import my_models"
-        )
-    return kept, modules
-
-
-def import_modules(names: Sequence[str]) -> None:
-    """Import modules, which register their models and parts, from the current folder too.
-
-    Raises UsageError, naming the module, whatever goes wrong in it.
-    """
-    if names and (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except Exception as error:  # a user's module may raise anything
-            reason = str(error).splitlines()[0] if str(error) else "no message"
-            raise UsageError(f"--import {name}: {type(error).__name__}: {reason}") from error
-
-
-def explain(error: Exception) -> int:
-    """One or two lines on stderr: what, where, the remedy; returns the exit code."""
-    if isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as in `simulacra models | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    if isinstance(error, SimulacraError):
-        print(f"simulacra: {error}", file=sys.stderr)
-        return error.exit_code
-    if isinstance(error, OSError):
-        print(f"simulacra: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    message = str(error).splitlines()[0] if str(error) else "no message"
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(message):
-        print("simulacra: there is not enough memory: take a smaller model, --batch, -n or --limit", file=sys.stderr)
-        return 1
-    print(f"simulacra: {type(error).__name__}: {message}\nThis is a bug; add --debug to see where.", file=sys.stderr)
-    return 1
 
 
 def overview() -> str:

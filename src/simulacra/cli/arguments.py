@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import itertools
 import re
@@ -85,6 +84,11 @@ class Given:
         """The values by field; those of fields that the model does not have as text."""
         from simulacra.cli.given import values_of
 
+        if not all(self.given):
+            raise UsageError("--given needs FIELD=VALUE, such as label=3")
+        if self.label is not None and "label" not in model.spec.condition and model.spec.condition:
+            name = next(iter(model.spec.condition))
+            raise UsageError(f"this {model.name} is not conditioned on 'label' but on {name!r}: use --given {name}=...")
         short = [] if self.label is None else [f"label={self.label}"]
         return values_of([*itertools.chain(*self.given), *short], model)
 
@@ -159,13 +163,6 @@ def _in_one_line(boxed: str) -> str:
     line = re.sub(r"[\s│]+", " ", paragraph).strip()
     line = re.sub(r": no type matching .*? could be instantiated from (\[.*?\])\..*", r": it cannot be \1", line)
     return re.sub(r"'None', |, 'None'", "", line).rstrip(".") + "."  # what it is where it is left out, not a choice
-
-
-def documented(cls: type, heading: str) -> dict[str, str]:
-    """The description of each argument below `Args:` or `Attributes:` in the docstring of a class."""
-    _, _, block = (inspect.getdoc(cls) or "").partition(f"{heading}:\n")
-    entries = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", block, re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", text).strip().rstrip(".") for name, text in entries}
 
 
 def load_data(source: str, resize: int | None = None, levels: int | None = None, target: str | None = None) -> Dataset:

@@ -56,7 +56,7 @@ class Edit(Given, OnRun):
         toward = [(self._vector(model, name, source), strength) for name, strength in map(_pair, self.toward)]
         found = simulacra.edit(model, x, dims, toward, condition=condition)
         rows = np.stack([found.before, found.reconstructed, found.after], axis=1)
-        write_rows(path, rows, model.spec, [""], ["before", "reconstructed", "after"])
+        write_rows(path, rows, model.spec, (), ["before", "reconstructed", "after"])
         changed = (found.after != found.reconstructed).mean()
         print(f"before, reconstructed and after in {path}; the edit changed {changed:.0%} of the values")
         if (explained := float(found.explained.min())) < RESEMBLES:

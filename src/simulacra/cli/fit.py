@@ -16,6 +16,8 @@ from simulacra import registry
 from simulacra.capabilities import Sampler, can
 from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, load_data, optional, parse
 from simulacra.cli.health import lines
+from simulacra.cli.imports import imports_for
+from simulacra.cli.parts_help import parts_of
 from simulacra.errors import UsageError
 from simulacra.evaluation.judges import usual_judge
 from simulacra.exploration import has_health, health
@@ -84,11 +86,20 @@ def main(argv: Sequence[str]) -> None:
     entry = registry.find(argv[0])
     flags = [argument[2:].partition("=")[0].replace("-", "_") for argument in argv if argument.startswith("--")]
     _refuse_unknown(entry, flags)
-    parsed = vars(parse(_command(entry), f"fit {argv[0]}", argv[1:]))
+    try:
+        parsed = vars(parse(_command(entry), f"fit {argv[0]}", argv[1:]))
+    except SystemExit:  # after --help
+        options = arguments(Options)
+        print(parts_of([*entry.arguments.values(), *(options[name] for name in training_options(entry))]))
+        raise
     own = {name: parsed.pop(name) for name, _, _ in _OWN}
     source = parsed.pop("data")
     dataset = load_data(source, own["resize"], own["levels"], own["target"])
     chosen = {name: value for name, value in parsed.items() if value is not None}
+    if not all(own["condition"]):
+        raise UsageError(
+            "--condition needs a field of the data, such as label, or one made of x, such as down:factor=2"
+        )
     condition = tuple(itertools.chain(*own["condition"]))
     plan = make_plan(argv[0], dataset, own["out"], condition, own["fresh"], chosen, own["labels"])
     if own["dry_run"]:
@@ -109,8 +120,9 @@ def _refuse_unknown(entry: Entry, flags: Sequence[str]) -> None:
     """Raise UsageError for a flag that would change nothing, and for one that is the argument of a part."""
     refuse_what_has_no_meaning(entry, flags)
     known = {*entry.arguments, *Options.__dataclass_fields__, *(name for name, _, _ in _OWN)}
+    known |= {f"no_{name}" for name in known} | {"help"}
     for flag in flags:
-        if flag not in known and (place := entry.place_of(flag)):
+        if flag not in known and (place := entry.place_of(flag, known)):
             raise UsageError(f"{entry.name} has no --{flag.replace('_', '-')}.{place}")
 
 
@@ -147,9 +159,9 @@ def _option_fields(entry: Entry) -> list[Field]:
 
 
 def _flag(argument: Argument, default: Any, text: str) -> Field:
-    """A flag for an argument: parts are text, and the help lists those of the kind with their own arguments."""
+    """A flag for an argument: parts are text, and the help lists those of the kind; their arguments stand below it."""
     if (of := kind_of(argument.type)) is not None:
-        choices = " | ".join(f"{name}:{','.join(arguments(cls))}".rstrip(":") for name, cls in named(of).items())
+        choices = " | ".join(named(of))
         several = element(argument.type) is not None
         usual = "" if default is None or default == () else f"; by default {spelled(default)}"
         shown = optional("PART ..." if several else "PART", f"{text} [{choices}]{usual}")
@@ -184,10 +196,10 @@ def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
     if has_health(model) and plan.labels is None:  # an encoder may be conditioned on labels that are hidden
         print("\n".join(lines(health(model, plan.dataset, "valid", limit=HEALTH_ITEMS))))
     run = shlex.quote(str(plan.folder.path))
+    own = imports_for(model.config()["imports"])
     if can(model, Sampler):
-        shown = (
-            run if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()) else f"{run} {data}"
-        )
-        print(f"next: simulacra sample {shown}   simulacra evaluate {run} {data}")
+        by_class = all(isinstance(field, ClassLabel) for field in model.spec.condition.values())
+        print(f"next: simulacra sample {run if by_class else f'{run} {data}'}{own}   ", end="")
+        print(f"simulacra evaluate {run} {data}{own}")
     else:
-        print(f"next: simulacra reconstruct {run} {data}   simulacra encode {run} {data}")
+        print(f"next: simulacra reconstruct {run} {data}{own}   simulacra encode {run} {data}{own}")

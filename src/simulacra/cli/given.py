@@ -42,7 +42,7 @@ def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for pair in pairs:
-        name, equals, text = pair.partition("=")
+        name, equals, text = (word.strip() for word in pair.partition("="))
         if not equals or not name or not text:
             raise UsageError(f"--given needs FIELD=VALUE, such as label=3, not {pair!r}")
         if name in values:
@@ -92,6 +92,8 @@ def _value(name: str, field: Field, text: str) -> Any:
         return _nested(name, field, _arrays(Path(text)))
     if suffix in ARRAYS:
         return _one_array(name, Path(text))
+    if isinstance(field, ClassLabel) and "," in text and text not in field.names:
+        raise UsageError(f"{name!r} is one class for all items, not {text!r}; give a .npy file with one for each")
     if isinstance(field, ClassLabel | Tokens):
         return text
     if suffix in SUFFIXES:

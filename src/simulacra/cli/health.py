@@ -31,10 +31,11 @@ class Health(OnData):
 
 def lines(found: Found) -> list[str]:
     """The findings, a line for each figure."""
-    found_lines = []
+    found_lines = [f"  {found.remark}"] if found.remark else []
     for name, finding in found.findings.items():
         of = "" if finding.of is None else f" of {finding.of}"
-        found_lines.append(f"  {name.replace('_', ' ')} {finding.value:.4g}{of}: {finding.advice}")
+        advice = f": {finding.advice}" if finding.advice else ""
+        found_lines.append(f"  {name.replace('_', ' ')} {finding.value:.4g}{of}{advice}")
     return [f"codes of {found.n:,} {found.split} items:", *found_lines]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from simulacra.cli.arguments import MaybeOnData, Seed, optional, parse
-from simulacra.cli.output import picture_or_array, place, write_items
+from simulacra.cli.output import picture_or_array, place, write_items, write_rows
 from simulacra.files import write_bytes
 
 if TYPE_CHECKING:
@@ -52,8 +52,12 @@ class Interpolate(MaybeOnData):
         items = walks.cpu().numpy()
         if path.suffix == ".gif":
             _write_film(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec)
+        elif path.suffix == ".png" and model.spec.is_image:
+            captions = [f"walk {i}" if data is None else f"items {i} to {self.rows + i}" for i in range(self.rows)]
+            headings = [f"{i / (steps - 1):.2g}" for i in range(steps)]
+            write_rows(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec, captions, headings)
         else:
-            write_items(path, items, model.spec, {}, columns=steps)
+            write_items(path, items, model.spec, {})
         print(f"{self.rows} walks of {steps} steps in {path}")
 
 

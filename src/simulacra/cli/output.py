@@ -13,20 +13,19 @@ from simulacra.data import DataSpec
 from simulacra.data.arrays import description
 from simulacra.errors import UsageError
 from simulacra.files import write_arrays, write_folder
-from simulacra.pictures import has_picture, pixels, png, rows_picture, save_image, save_picture
+from simulacra.pictures import conditioned_picture, has_picture, picture, pixels, png, rows_picture, save_image
 
 
-def write_items(
-    path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray], columns: int | None = None
-) -> Path:
-    """Write items (N, *shape) to a .png, a .npz (`x` and the fields) or a folder; returns where they went.
+def write_items(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray]) -> Path:
+    """Write items (N, *shape) to a .png, behind the pictures that they are conditioned on, a .npz (`x` and the fields)
+    or a folder; returns where they went.
 
     Raises UsageError as `refuse_place` does.
     """
     if path.suffix == ".npz":
         _write_described(path, items, spec, fields)
     elif path.suffix == ".png" and has_picture(spec):
-        save_picture(items, spec, path, columns)
+        save_image(conditioned_picture(items, fields, spec) if fields else picture(items, spec), path)
     elif path.suffix == ".png":
         path = path.with_suffix(".npz")
         _write_described(path, items, spec, fields)

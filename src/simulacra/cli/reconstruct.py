@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 
 from simulacra.cli.arguments import OnData, Seed, optional, parse
-from simulacra.cli.output import write_items
+from simulacra.cli.output import write_items, write_rows
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,12 @@ class Reconstruct(OnData):
         model, data = self.loaded()
         x, condition = drawn(data.split(self.split), self.n, model, self.seed)
         again = simulacra.reconstruct(model, x, condition)
-        pairs = np.concatenate([x.cpu().numpy(), again.cpu().numpy()])
-        path = write_items(self.out or self.run / "reconstructions.png", pairs, model.spec, {}, columns=len(x))
+        pairs = np.stack([x.cpu().numpy(), again.cpu().numpy()])
+        path = self.out or self.run / "reconstructions.png"
+        if path.suffix == ".png" and model.spec.is_image:
+            write_rows(path, pairs, model.spec, ("items", "reconstructions"), ())
+        else:
+            path = write_items(path, pairs.reshape(-1, *model.spec.shape), model.spec, {})
         print(f"{len(x)} items above their reconstructions in {path}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -13,16 +13,24 @@ from simulacra.cli.arguments import Flag, Json, MaybeOnData, Sampler, Seed, Watc
 from simulacra.cli.output import refuse_place, write_items
 from simulacra.errors import UsageError
 
+if TYPE_CHECKING:
+    from simulacra.data import DataSpec
+
 
 @dataclass(frozen=True)
 class Sample(MaybeOnData):
     """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures.
 
     Without a condition, a model that is conditioned on classes draws all of them in turn. With DATA, one that is
-    conditioned on more takes the conditions of the test items, in their order.
+    conditioned on more takes the conditions of the test items, in their order. A picture shows pictures that items are
+    conditioned on in front of them, a row for each condition.
     """
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
+    each: Annotated[
+        int | None,
+        optional("INT", "with DATA: draws for the condition of an item; 1, but about √n in a picture with conditions"),
+    ] = None
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
     mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in place of a draw")] = False
@@ -40,16 +48,19 @@ class Sample(MaybeOnData):
         from simulacra.exploration.codes import condition_or_classes, refuse_condition
         from simulacra.feed import shown
 
+        if self.each is not None and self.data is None:
+            raise UsageError(f"--each {self.each} is for the conditions of DATA: name the data set too")
         if (self.keep is None) != (self.judge is None):
             raise UsageError("--keep SHARE and --judge DATA go together: draws are kept by a judge fitted to DATA")
         need(self.load_model(), Sampler)  # before any other refusal
         model, data, condition = self.loaded()
-        refuse_place(self.out or self.run / "samples.png", model.spec)
+        path = self.out or self.run / "samples.png"
+        refuse_place(path, model.spec)
         if data is None:
             condition = condition_or_classes(model, condition, self.n)
         else:
             refuse_condition(condition)
-            condition = shown(model, data.test, self.n)
+            condition = shown(model, data.test, self.n, self._each(model.spec, path))
         with watching(model.spec, self.watch) as progress:
             items = simulacra.sample(
                 model,
@@ -64,10 +75,18 @@ class Sample(MaybeOnData):
                 progress=progress,
             )
         fields = {name: values.cpu().numpy() for name, values in condition.items()}
-        path = write_items(self.out or self.run / "samples.png", items, model.spec, fields)
+        path = write_items(path, items, model.spec, fields)
         print(
             as_json({"n": self.n, "seed": self.seed, "out": str(path)}) if self.json else f"{self.n} samples in {path}"
         )
+
+    def _each(self, spec: DataSpec, path: Path) -> int:
+        """Draws for the condition of one item; raises UsageError for fewer than one."""
+        from simulacra.parts import within
+        from simulacra.pictures import draws_each
+
+        within(1, each=self.each)
+        return self.each or (draws_each(spec, self.n) if path.suffix == ".png" else 1)
 
 
 def main(argv: Sequence[str]) -> None:

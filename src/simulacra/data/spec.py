@@ -127,6 +127,10 @@ class DataSpec:
             return name.partition(":")[0], derived
         if not self.condition and ":" not in name:
             raise UsageError(f"cannot condition on {name!r}: these data have no labels.")
+        if "=" in name.partition(":")[0] or "," in name.partition(":")[0]:
+            raise UsageError(
+                f"cannot condition on {name!r}: name fields, each by itself, without values: label, or down:factor=2"
+            )
         known = did_you_mean(name.partition(":")[0], [*self.condition, *named("derivation")])
         raise UsageError(f"cannot condition on {name!r}.{known}")
 

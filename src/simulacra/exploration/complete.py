@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -98,7 +99,7 @@ def complete(
     """
     model = as_model(model)
     completer, signature = need(model, Completer), type(model).complete  # pyright: ignore[reportAttributeAccessIssue]
-    if samples < 1 or not temperature > 0:
+    if samples < 1 or not 0 < temperature < math.inf:
         raise UsageError(
             f"complete needs samples >= 1 and temperature > 0, not samples = {samples} and temperature = {temperature}"
         )

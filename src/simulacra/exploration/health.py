@@ -13,7 +13,7 @@ codebooks      how many codes occur among all items, and their perplexity exp(-Î
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ ACTIVE = 0.01  # variance
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
 UNEVEN = 0.25  # of the codes: a lower perplexity is worth a sentence
 WARMUP, FREE = 2000, 0.1  # steps, nats
+FEW = 200  # steps, before which the codes of a model say nothing of what they will be
 REMEDIES: dict[str, Callable[[float], float]] = {  # arguments of an objective, and what to set them to
     "warmup": lambda now: WARMUP,
     "free_bits": lambda now: FREE,
@@ -53,13 +54,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Health:
-    """What was found of n items of a split, by name."""
+    """What was found of n items of a split, by name; `remark` says why it should not be judged by, where that is so."""
 
     model: str
     data: str
     split: str
     n: int
     findings: dict[str, Finding]
+    remark: str = ""
 
 
 @verb
@@ -69,7 +71,8 @@ def health(
     """Look at the codes of a split, or of `limit` of its items.
 
     The seed is that of these items, and of the draws by which layers of a hierarchy are compared, and codes with the
-    prior, for which 2,000 items do.
+    prior, for which 2,000 items do. A model that was trained for fewer than 200 steps is not judged: its figures come
+    without advice.
     Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid, limit < 1.
     """
     model = as_model(model)
@@ -77,7 +80,12 @@ def health(
     data = data_of(model, data)
     items = data.split(split)
     index = some_of(len(items), limit, seed, "health")
-    return Health(model.name, data.name, split, len(index), dict(_findings(model, items, index, seed)))
+    findings = dict(_findings(model, items, index, seed))
+    if model.trained_steps is None or model.trained_steps >= FEW:
+        return Health(model.name, data.name, split, len(index), findings)
+    bare = {name: replace(finding, advice="") for name, finding in findings.items()}
+    remark = f"trained for {model.trained_steps} steps, too few to judge the codes by: fit for {FEW} or more"
+    return Health(model.name, data.name, split, len(index), bare, remark)
 
 
 def has_health(model: Model) -> bool:
@@ -89,10 +97,11 @@ def _findings(model: Model, items: Split, index: np.ndarray, seed: int) -> Itera
         yield from _codebooks(model, model, items, index)
         return
     found = posteriors(model, items, index)
-    yield "active_units", _active(model, found)
+    active = _active(model, found)
+    yield "active_units", active
     if found.kl is not None and found.silent is not None:
-        yield "kl", _kl(found.kl)
-        yield "collapsed", _collapsed(model, found.silent)
+        yield "kl", _kl(found.kl, active.value > 0)
+        yield "collapsed", _collapsed(model, found.silent, active.value > 0)
     if isinstance(model, Layered):
         yield "layers", _layers(model, model, items, index, seed)
     if can(model, Prior) and len(index) >= FEWEST:
@@ -115,21 +124,25 @@ def _active(model: Model, found: Posteriors) -> Finding:
     return Finding(active, count, tuple(spread.tolist()), advice)
 
 
-def _kl(each: Tensor) -> Finding:
+def _kl(each: Tensor, in_use: bool) -> Finding:
     total, most = float(each.sum()), each.argsort(descending=True, stable=True)[:3].tolist()
     where = f"dimension{'s' * (len(most) > 1)} {', '.join(map(str, most))}"
     advice = f"a code holds {total:.1f} nats of an item, the most in {where}; `traverse` shows these"
+    if not in_use:
+        advice = "what q(z|x) differs from the prior in is nearly the same for all items, and says nothing of one"
     return Finding(total, None, tuple(each.tolist()), advice)
 
 
-def _collapsed(model: Model, silent: Tensor) -> Finding:
+def _collapsed(model: Model, silent: Tensor, in_use: bool) -> Finding:
     collapsed, count = int((silent >= ITEMS_SILENT).sum()), len(silent)
     if collapsed == count:
         advice = f"posterior collapse: the decoder has learned to do without the code; {_wake(model)}"
     elif collapsed:
         advice = "in these q(z|x) is the prior for nearly every item; they can be left out or woken up"
-    else:
+    elif in_use:
         advice = "no dimension has fallen back to the prior"
+    else:
+        advice = "no dimension is the prior itself, but none differs between items"
     return Finding(collapsed, count, tuple(silent.tolist()), advice)
 
 

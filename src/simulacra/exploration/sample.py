@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ def sample(
     """
     model = as_model(model)
     need(model, Sampler)
-    if n < 1 or not temperature > 0:
+    if n < 1 or not 0 < temperature < math.inf:
         raise UsageError(f"sample needs n >= 1 and temperature > 0, not n = {n} and temperature = {temperature}")
     if (keep is None) != (judge is None):
         raise UsageError("keep and judge go together: draws are kept by a judge that is fitted to labelled data")

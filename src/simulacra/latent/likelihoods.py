@@ -27,7 +27,7 @@ from simulacra.distributions import (
 )
 from simulacra.distributions.discretised import MAX_LOG_SCALE, MIN_LOG_SCALE
 from simulacra.errors import UsageError
-from simulacra.parts import called, kind, part
+from simulacra.parts import above, called, kind, part, within
 
 
 @kind("likelihood")
@@ -90,11 +90,12 @@ class GaussianLikelihood:
 
     scale: float | None = None
 
+    def __post_init__(self) -> None:
+        above(0, scale=self.scale)
+
     def build(self, spec: DataSpec) -> Output:
         if self.scale is None:
             return Output(2, partial(_gaussian, levels=spec.levels))
-        if not 0 < self.scale < math.inf:
-            raise UsageError(f"scale must be positive and finite, not {self.scale}")
         if spec.levels is not None and not MIN_LOG_SCALE <= math.log(self.scale) <= MAX_LOG_SCALE:
             least, most = math.exp(MIN_LOG_SCALE), math.exp(MAX_LOG_SCALE)
             raise UsageError(f"on a grid from -1 to 1 scale must be {least:.1g} to {most:.0f}, not {self.scale}")
@@ -111,9 +112,10 @@ class LogisticMixtureLikelihood:
 
     components: int = 5
 
+    def __post_init__(self) -> None:
+        within(1, components=self.components)
+
     def build(self, spec: DataSpec) -> Output:
-        if self.components < 1:
-            raise UsageError(f"a mixture has at least one component, not {self.components}")
         form = partial(_logistic_mixture, levels=_grid(self, spec), components=self.components)
         return Output(3 * self.components, form)
 

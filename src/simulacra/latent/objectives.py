@@ -92,9 +92,7 @@ class _Weighted:
     detaches = False  # whether the parameters of q are detached, and not those of p
 
     def __post_init__(self) -> None:
-        if self.draws < 2:
-            name = called(self)[1]
-            raise UsageError(f"objective {name!r} needs draws >= 2, not {self.draws}; with one draw it is the ELBO")
+        within(2, draws=self.draws)
 
     def check(self, codes: Codes) -> None:
         name = called(self)[1]
@@ -115,7 +113,7 @@ class IWAE(_Weighted):
     """log 1/K Σ_k w_k, with gradients through the draws.
 
     Attributes:
-        draws: K, codes that are weighed for each item.
+        draws: K, codes that are weighed for each item, at least 2: with one it is the ELBO.
     """
 
     draws: int = 5
@@ -131,7 +129,7 @@ class DReG(_Weighted):
     """The same bound, with the doubly reparameterised gradient of the encoder.
 
     Attributes:
-        draws: K, codes that are weighed for each item.
+        draws: K, codes that are weighed for each item, at least 2: with one it is the ELBO.
     """
 
     draws: int = 5

@@ -25,7 +25,7 @@ from simulacra.distributions import (
     OneHotCode,
 )
 from simulacra.errors import UsageError
-from simulacra.parts import kind, part
+from simulacra.parts import above, kind, part, within
 
 Posterior = Factorised | OneHotCode
 Encode = Callable[[Tensor], Posterior]
@@ -191,7 +191,7 @@ class BernoulliPrior:
     relaxation: float = 0.5
 
     def __post_init__(self) -> None:
-        _positive(relaxation=self.relaxation)
+        above(0, relaxation=self.relaxation)
 
     def build(self, spec: DataSpec, latent: int) -> CodePrior:
         return UniformBits(latent, self.relaxation)
@@ -210,7 +210,8 @@ class CategoricalPrior:
     relaxation: float = 0.5
 
     def __post_init__(self) -> None:
-        _positive(categories=self.categories, relaxation=self.relaxation)
+        within(1, categories=self.categories)
+        above(0, relaxation=self.relaxation)
 
     def build(self, spec: DataSpec, latent: int) -> CodePrior:
         return UniformCategories(latent, self.categories, self.relaxation)
@@ -227,7 +228,7 @@ class MixturePrior:
     components: int = 500
 
     def __post_init__(self) -> None:
-        _positive(components=self.components)
+        within(1, components=self.components)
 
     def build(self, spec: DataSpec, latent: int) -> CodePrior:
         return LearnedMixture(latent, self.components)
@@ -246,7 +247,7 @@ class VampPrior:
     components: int = 500
 
     def __post_init__(self) -> None:
-        _positive(components=self.components)
+        within(1, components=self.components)
 
     def build(self, spec: DataSpec, latent: int) -> CodePrior:
         if spec.condition:
@@ -254,9 +255,3 @@ class VampPrior:
                 "a vampprior encodes pseudo-inputs, which have no label; drop --condition, or use --prior mixture"
             )
         return MeanPosterior(spec, latent, self.components)
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise UsageError(f"{name} must be positive, not {value}")

@@ -4,7 +4,7 @@ from simulacra.networks.auto import Auto
 from simulacra.networks.conv import Conv
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
-from simulacra.networks.generators import Critic, DenseCriticPart, DenseGeneratorPart, Generator
+from simulacra.networks.generators import Critic, DenseCritic, DenseGenerator, Generator
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 
 __all__ = [
@@ -15,8 +15,8 @@ __all__ = [
     "DCGenerator",
     "Decoder",
     "Dense",
-    "DenseCriticPart",
-    "DenseGeneratorPart",
+    "DenseCritic",
+    "DenseGenerator",
     "Encoder",
     "Generator",
     "Network",

@@ -15,7 +15,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.networks.generators import LABEL_SCALE, BesideCode, Critic, Generator, Projection, scale_rows
 from simulacra.nn import halvings, padding
-from simulacra.parts import part
+from simulacra.parts import part, within
 
 SMALLEST = 8  # shorter side of an image, at least
 SCALE = 0.02  # of the initial weights
@@ -85,11 +85,11 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, SCALE)
 
 
-def _refuse(spec: DataSpec, width: int) -> None:
+def _refuse(spec: DataSpec) -> None:
     if not spec.is_image or min(spec.shape[1:]) < SMALLEST:
         raise UsageError(f"dcgan networks are for images from 8×8 up, not shape {spec.shape}; try dense, or a vae")
-    if width < 1 or spec.levels is None:
-        raise UsageError("dcgan networks need width >= 1 and images on a grid of levels")
+    if spec.levels is None:
+        raise UsageError("dcgan networks are for images on a grid of levels; try dense")
 
 
 @part("generator", "dcgan")
@@ -102,8 +102,11 @@ class DCGenerator(Generator):
 
     width: int = 64
 
+    def __post_init__(self) -> None:
+        within(1, width=self.width)
+
     def build(self, spec: DataSpec, latent: int) -> nn.Module:
-        _refuse(spec, self.width)
+        _refuse(spec)
         return ConvGenerator(spec, latent, self.width)
 
 
@@ -119,6 +122,9 @@ class DCCritic(Critic):
     width: int = 64
     batch_norm: bool = True
 
+    def __post_init__(self) -> None:
+        within(1, width=self.width)
+
     def build(self, spec: DataSpec) -> nn.Module:
-        _refuse(spec, self.width)
+        _refuse(spec)
         return ConvCritic(spec, self.width, self.batch_norm)

@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.fields import Field
 from simulacra.nn import Vectors
-from simulacra.parts import kind, part
+from simulacra.parts import kind, part, within
 
 LABEL_SCALE = 0.1  # of a label's row beside z ~ N(0, I): rows as large as z leave little variety within a class
 
@@ -76,7 +75,7 @@ def scale_rows(vectors: Vectors, scale: float) -> None:
             nn.init.normal_(module.weight, 0.0, scale)
 
 
-class DenseGenerator(nn.Module):
+class PerceptronGenerator(nn.Module):
     """z, the condition beside it, through hidden layers of ReLUs."""
 
     def __init__(self, spec: DataSpec, latent: int, hidden: int, layers: int) -> None:
@@ -91,7 +90,7 @@ class DenseGenerator(nn.Module):
         return torch.tanh(x) if self.on_grid else x
 
 
-class DenseCritic(nn.Module):
+class PerceptronCritic(nn.Module):
     """x through hidden layers of leaky ReLUs, and a projection on the condition."""
 
     def __init__(self, spec: DataSpec, hidden: int, layers: int) -> None:
@@ -114,12 +113,11 @@ class _Sized:
     layers: int
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.layers) < 1:
-            raise UsageError(f"a dense network needs hidden and layers >= 1, not {self.hidden} and {self.layers}")
+        within(1, hidden=self.hidden, layers=self.layers)
 
 
 @part("generator", "dense")
-class DenseGeneratorPart(_Sized):
+class DenseGenerator(_Sized):
     """Fully connected.
 
     Attributes:
@@ -131,11 +129,11 @@ class DenseGeneratorPart(_Sized):
     layers: int = 2
 
     def build(self, spec: DataSpec, latent: int) -> nn.Module:
-        return DenseGenerator(spec, latent, self.hidden, self.layers)
+        return PerceptronGenerator(spec, latent, self.hidden, self.layers)
 
 
 @part("critic", "dense")
-class DenseCriticPart(_Sized):
+class DenseCritic(_Sized):
     """Fully connected.
 
     Attributes:
@@ -147,4 +145,4 @@ class DenseCriticPart(_Sized):
     layers: int = 2
 
     def build(self, spec: DataSpec) -> nn.Module:
-        return DenseCritic(spec, self.hidden, self.layers)
+        return PerceptronCritic(spec, self.hidden, self.layers)

@@ -15,7 +15,7 @@ import numpy as np
 
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
-from simulacra.parts import kind, part
+from simulacra.parts import kind, part, within
 
 
 @kind("augmentation")
@@ -41,8 +41,7 @@ class Flip:
     numbers: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise UsageError(f"flip needs a share from 0 to 1, not {self.share}")
+        within(0, 1, share=self.share)
 
     def change(self, images: dict[str, np.ndarray], noise: np.ndarray) -> dict[str, np.ndarray]:
         chosen = noise[:, 0] < self.share
@@ -64,7 +63,7 @@ class Crop:
     numbers: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        _refuse_unless_positive("crop", "padding", self.padding)
+        within(1, padding=self.padding)
 
     def change(self, images: dict[str, np.ndarray], noise: np.ndarray) -> dict[str, np.ndarray]:
         def mirrored(places: np.ndarray, side: int) -> np.ndarray:
@@ -86,7 +85,7 @@ class Shift:
     numbers: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        _refuse_unless_positive("shift", "pixels", self.pixels)
+        within(1, pixels=self.pixels)
 
     def change(self, images: dict[str, np.ndarray], noise: np.ndarray) -> dict[str, np.ndarray]:
         return _moved(images, noise, self.pixels, lambda places, side: places.clip(0, side - 1))
@@ -105,11 +104,6 @@ def _moved(images: dict[str, np.ndarray], noise: np.ndarray, most: int, inside: 
             array = np.take_along_axis(array, places.reshape(shape), axis)
         moved[name] = array
     return moved
-
-
-def _refuse_unless_positive(name: str, argument: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name} needs {argument} >= 1, a whole number of pixels, not {value}")
 
 
 def augmented(

@@ -27,6 +27,7 @@ from simulacra.training.runtime import Runtime
 from simulacra.turns import Items
 
 HOST = torch.device("cpu")
+SEEDS = 1 << 64
 
 
 class Batches:
@@ -89,7 +90,7 @@ class Shuffled:
     """An endless sequence of shuffled epochs over some items of a split."""
 
     def __init__(self, items: np.ndarray, seed: tuple[int, ...]) -> None:
-        self.items, self.seed = items, seed
+        self.items, self.seed = items, tuple(part % SEEDS for part in seed)  # a seed may be negative, NumPy's may not
         self._orders: dict[int, np.ndarray] = {}
 
     def run(self, draw: int, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -262,7 +262,9 @@ class _Run:
             self._save_checkpoint()
 
     def _save_model(self) -> None:
-        write(self.loop.fitted, self.folder.model, self.plan.card(self.best, self.best_step))
+        model = self.loop.fitted
+        model.trained_steps = self.loop.steps
+        write(model, self.folder.model, self.plan.card(self.best, self.best_step))
 
     def _save_checkpoint(self) -> None:
         state = {"steps": self.loop.steps, "waited": self.waited, **self.clock.state()}

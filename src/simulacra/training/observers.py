@@ -15,7 +15,7 @@ from simulacra.capabilities import Sampler
 from simulacra.data import Split
 from simulacra.feed import shown
 from simulacra.model import Model
-from simulacra.pictures import has_picture, save_picture
+from simulacra.pictures import conditioned_picture, draws_each, has_picture, save_image
 from simulacra.randomness import generator
 from simulacra.training.judge import Verdict
 from simulacra.training.run import RunFolder
@@ -75,7 +75,7 @@ class MetricsLog(Observer):
 
 class Pictures(Observer):
     """A picture of samples at every validation, always from the same noise; conditions that are no classes are those of
-    validation items."""
+    validation items, and stand in front of their samples where they are pictures."""
 
     def __init__(self, folder: Path, split: Split, seed: int) -> None:
         self.folder, self.split, self.seed = folder, split, seed
@@ -83,5 +83,7 @@ class Pictures(Observer):
     def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
         if isinstance(model, Sampler) and has_picture(model.spec):
             noise = generator(model.device, self.seed, "picture")
-            items = model.sample(SHOWN, shown(model, self.split, SHOWN), generator=noise)
-            save_picture(items.cpu().numpy(), model.spec, self.folder / f"step-{at.step:08d}.png")
+            condition = shown(model, self.split, SHOWN, draws_each(model.spec, SHOWN))
+            items = model.sample(SHOWN, condition, generator=noise).cpu().numpy()
+            fields = {name: values.cpu().numpy() for name, values in condition.items()}
+            save_image(conditioned_picture(items, fields, model.spec), self.folder / f"step-{at.step:08d}.png")

@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.parts import convert, share, to_json, within
+from simulacra.parts import above, convert, share, to_json, within
 from simulacra.registry import BUDGET
 from simulacra.schema import arguments
 from simulacra.training.augmentation import Augmentation
+
+POSITIVE = ("steps", "epochs", "minutes", "batch", "accumulate", "learning_rate", "clip", "skip", "every")
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,13 @@ class Options:
     def __post_init__(self) -> None:
         for name, argument in arguments(Options).items():
             object.__setattr__(self, name, convert(argument.type, getattr(self, name), name))
-        for name in ("steps", "epochs", "minutes", "batch", "accumulate", "learning_rate", "clip", "skip", "every"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name} must be positive, not {value}")
+        above(0, **{name: getattr(self, name) for name in POSITIVE})
+        within(0, weight_decay=self.weight_decay, warmup=self.warmup, patience=self.patience)
+        share(ema=self.ema)
+        for beta in self.betas:
+            share(betas=beta)
         if self.accumulate > self.batch:
             raise UsageError(f"a batch of {self.batch} cannot be taken in {self.accumulate} parts (accumulate)")
-        within(0, warmup=self.warmup, patience=self.patience, weight_decay=self.weight_decay, seed=self.seed)
-        share(ema=self.ema, **{f"beta {i}": beta for i, beta in enumerate(self.betas, 1)})
 
 
 USUAL_STEPS = 4000  # where neither the user nor the model gives a budget
@@ -87,10 +88,10 @@ def resolve(defaults: Mapping[str, Any], given: Mapping[str, Any], items: int | 
 
     A default number of steps is that of `suited_steps`, for data of so many training `items`.
 
-    Raises UsageError for an option that does not exist.
+    Raises UsageError for an option that does not exist, or is out of range.
     """
     known = [field.name for field in fields(Options)]
-    for name in given:
+    for name in (*defaults, *given):
         if name not in known:
             raise UsageError(f"there is no option {name!r}.{did_you_mean(name, known)}")
     chosen = {name: value for name, value in given.items() if value is not None}

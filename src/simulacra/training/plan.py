@@ -18,7 +18,7 @@ from simulacra.data import Dataset
 from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel
-from simulacra.model import Model, refuse_if_changed_by_hand
+from simulacra.model import Model, refuse_if_changed_by_hand, warn_of_script
 from simulacra.randomness import seed_everything, some_of
 from simulacra.registry import Entry
 from simulacra.training.augmentation import refuse_unless_images
@@ -167,6 +167,7 @@ def make_plan(
     _refuse_batch(chosen)
     _refuse_unlabelled(built, dataset)
     refuse_unless_images(chosen.augment, built.spec)
+    warn_of_script(built)
     built.origin = None  # of an earlier fit
     config = built.config()
     built.origin = dataset.origin
@@ -251,7 +252,8 @@ def _split(entry: Entry, options: Mapping[str, Any]) -> tuple[dict[str, Any], di
     for name in options:
         if name not in own and name not in training:
             raise UsageError(
-                f"{entry.name} has no option {name!r}.{entry.place_of(name) or did_you_mean(name, [*own, *training])}"
+                f"{entry.name} has no option {name!r}."
+                f"{entry.place_of(name, [*own, *training]) or did_you_mean(name, [*own, *training])}"
             )
     arguments = {name: value for name, value in options.items() if name in own}
     return arguments, {name: value for name, value in options.items() if name not in own}
