@@ -120,11 +120,13 @@ def test_samplers_change_nothing_and_the_seed_does(monkeypatch):
     assert np.array_equal(draw(seed=3), draw(seed=3))
 
 
-def test_unseen_are_the_known_ones_after_an_unknown_one():
+def test_unseen_are_the_known_ones_after_all_unknown_ones_and_late_those_between_them():
     made, x = model(), all_items(TINY)[:2]
     given = {"label": [0, 1]}
     assert complete(made, x, SUFFIX, condition=given).unseen.tolist() == [0, 0]
-    assert complete(made, x, np.stack([MIDDLE, ~SUFFIX]), condition=given).unseen.tolist() == [3, 4]
+    for mask, late, unseen in (([0, 1, 1, 0, 0, 0], 0, 3), ([1, 0, 0, 1, 0, 1], 3, 0), ([0, 1, 0, 1, 0, 0], 1, 2)):
+        found = complete(made, x, np.array(mask, bool).reshape(TINY.shape), condition=given)
+        assert (found.late.tolist(), found.unseen.tolist()) == ([late] * 2, [unseen] * 2)
     per_channel = np.zeros((3, 8, 9), bool)
     per_channel[0, 7, 8] = True  # the red of the last pixel: its green and blue come after it
     assert complete(model(SPECS["colour"]), items(SPECS["colour"], 1), per_channel).unseen.tolist() == [2]
@@ -162,9 +164,11 @@ def test_items_with_masks_of_their_own_may_have_different_orders():
     assert seen[-1] == (54, 54)
     alone = [completion_nats(made, found.completed[i], unknown[i])[0] for i in range(6)]
     np.testing.assert_allclose(found.nats[:, 0], alone, rtol=1e-4)
-    for mask, unseen in zip(unknown, found.unseen, strict=True):
-        known = mask.flatten()[made.order(torch.from_numpy(mask)).numpy()]
-        assert unseen == (~known[known.argmax() :]).sum()
+    for mask, late, unseen in zip(unknown, found.late, found.unseen, strict=True):
+        ordered = mask.flatten()[made.order(torch.from_numpy(mask)).numpy()]
+        last = np.flatnonzero(ordered)[-1]
+        assert unseen == (~ordered[last:]).sum()
+        assert late == (~ordered[ordered.argmax() : last]).sum()
 
 
 def test_real_numbers_are_completed_by_densities():

@@ -171,6 +171,20 @@ def test_a_code_that_nothing_chooses_is_dead_after_a_while_and_no_sooner():
     assert lives == pytest.approx(math.log(DEAD * 16 / 5 / 2) / math.log(0.9), abs=2)
 
 
+def test_in_a_short_stage_a_code_is_dead_after_a_seventh_of_it():
+    """With the decay of 0.99 alone that would take 300 updates, more than there are."""
+    made, z = book(), vectors()
+    made.sums[4] = 1e3 * made.counts[4]
+    lives = 0
+    while made.codes[4, 0] > 500:
+        made(z, learn=True, updates=200)
+        lives += 1
+    assert 15 < lives < 200 / 7
+    counts = made.counts.clone()
+    made(z, learn=True, updates=1)  # without any memory
+    assert not torch.allclose(made.counts, counts)
+
+
 def test_revival_follows_from_the_seed():
     made, z = book(), vectors()
     made.counts[1] = 0

@@ -67,6 +67,7 @@ class Complete(OnData):
             "mask": self.mask,
             "unknown": int(unknown.sum()),
             "known": int((~unknown).sum()),
+            "late": int(found.late[0]),
             "unseen": int(found.unseen[0]),
             "orders": found.orders,
             "nats": None if found.nats is None else float(found.nats.mean()),
@@ -84,11 +85,15 @@ def _lines(record: dict[str, Any]) -> list[str]:
             f"-log p(unknown | seen), mean: {name} {nats:.2f} nats, {nats * bits:.3f} bits per unknown value"
             for name, nats in (("completions", record["nats"]), ("the truth", record["nats_truth"]))
         ]
-    if record["unseen"]:
-        share = record["unseen"] / record["known"]
+    if record["unseen"] or record["late"]:
+        places = [
+            (record["unseen"], "lie after all unknown ones in its order and were not used"),
+            (record["late"], "lie between unknown ones and were used for those that follow alone"),
+        ]
+        listed = " and ".join(f"{n:,} ({n / record['known']:.0%}) {where}" for n, where in places if n)
         lines.append(
-            f"a chain conditions on what precedes: {record['unseen']:,} of {record['known']:,} known values "
-            f"({share:.0%}) lie after an unknown one in its order and were not used; orderless-nade would use all"
+            f"a chain conditions on what precedes: of {record['known']:,} known values {listed}; orderless-nade would "
+            "use all"
         )
     if record["orders"] > 1:
         lines.append(

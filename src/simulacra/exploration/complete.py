@@ -43,14 +43,17 @@ class Completion:
 
     completed: (N, samples, *shape) on the data grid; known coordinates are those of the items.
     nats:      (N, samples), -log p(unknown | known) of each, by the model that drew them; None where it assigns none.
-    unseen:    (N,), known coordinates that lie after an unknown one in the model's order and so were not seen when that
-               one was drawn; 0 where all that is known is seen first.
+    late:      (N,), known coordinates that lie between unknown ones in the model's order, and so were seen only when
+               later ones were drawn.
+    unseen:    (N,), known coordinates that lie after all unknown ones and were not seen at all; both are 0 where all
+               that is known is seen first.
     orders:    K, over how many orders the density of the model is averaged. Draws and nats are those of p(unknown |
                known) in one order, with most known values first, and not of the mixture 1/K Σ_k p_k.
     """
 
     completed: np.ndarray
     nats: np.ndarray | None
+    late: np.ndarray
     unseen: np.ndarray
     orders: int = 1
 
@@ -118,7 +121,7 @@ def complete(
     completed = drawn.reshape(len(x), samples, *model.spec.shape)
     orders = len(model.orders) if isinstance(model, Averaging) else 1
     weighed = None if nats is None else nats.reshape(len(x), samples)
-    return Completion(completed, weighed, _unseen(model, unknown), orders)
+    return Completion(completed, weighed, *_out_of_sight(model, unknown), orders)
 
 
 def completion_nats(
@@ -146,16 +149,19 @@ def _nats(model: Model, x: Tensor, unknown: Tensor, given: Condition) -> np.ndar
     return torch.cat(nats).cpu().double().numpy()
 
 
-def _unseen(model: Model, unknown: Tensor) -> np.ndarray:
-    """(N,) known coordinates that come after an unknown one."""
+def _out_of_sight(model: Model, unknown: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) twice: known coordinates that come after some unknown ones but not all of them, and after all of them."""
     if not isinstance(model, Chain):
-        return np.zeros(len(unknown), np.int64)
+        return np.zeros(len(unknown), np.int64), np.zeros(len(unknown), np.int64)
     masks, which = unknown.unique(dim=0, return_inverse=True)
     counts = []
     for mask in masks:
         ordered = mask.flatten()[model.order(mask)]
-        counts.append((ordered.cumsum(0) > 0).logical_and(~ordered).sum())
-    return torch.stack(counts)[which].cpu().numpy()
+        before = ordered.cumsum(0)  # unknown ones up to here
+        after_all = before == before[-1]
+        counts.append(torch.stack([(before > 0) & ~ordered & ~after_all, ~ordered & after_all & (before > 0)]).sum(1))
+    late, unseen = torch.stack(counts)[which].unbind(1)
+    return late.cpu().numpy(), unseen.cpu().numpy()
 
 
 def _mask(model: Model, unknown: Tensor | np.ndarray, n: int) -> Tensor:

@@ -8,6 +8,7 @@ Razavi, van den Oord & Vinyals 2019, "Generating Diverse High-Fidelity Images wi
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -100,15 +101,16 @@ class CodeGrids(nn.Module):
     def codebooks(self) -> list[Codebook]:
         return cast(list[Codebook], list(self.books))
 
-    def forward(self, x: Tensor, learn: bool = False) -> list[Quantised]:
-        """x centred, (N, C, H, W) -> its codes on each grid; with `learn` the codebooks are updated by it."""
+    def forward(self, x: Tensor, learn: bool = False, updates: float = math.inf) -> list[Quantised]:
+        """x centred, (N, C, H, W) -> its codes on each grid; with `learn` the codebooks are updated by it, one
+        of so many `updates`."""
         h, features = F.pad(x, self.padding, mode="replicate"), []
         for stage in self.down:
             h = stage(h)
             features.insert(0, h)
         found, coarser = [], None
         for i, (own, narrow, book) in enumerate(zip(features, self.narrow, self.codebooks, strict=True)):
-            found.append(book(narrow(own if coarser is None else torch.cat((own, coarser), dim=1)), learn))
+            found.append(book(narrow(own if coarser is None else torch.cat((own, coarser), dim=1)), learn, updates))
             if i < len(self.up):
                 coarser = self.up[i](_with_coarser(found[-1].vectors, coarser))
         return found

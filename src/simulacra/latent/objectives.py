@@ -10,7 +10,7 @@ DReG    the same bound; the encoder's gradient is E[Σ_k w̃_k² ∂log w_k/∂z
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -89,7 +89,7 @@ class _Weighted:
     """What the importance-weighted objectives have in common."""
 
     draws: int
-    detaches = False  # whether the parameters of q are detached, and not those of p
+    detaches: ClassVar[bool] = False  # whether the parameters of q are detached, and not those of p
 
     def __post_init__(self) -> None:
         within(2, draws=self.draws)
@@ -133,7 +133,7 @@ class DReG(_Weighted):
     """
 
     draws: int = 5
-    detaches = True
+    detaches: ClassVar[bool] = True
 
     def terms(self, model: LatentVariable, turn: Turn) -> dict[str, Tensor]:
         q = model.encode(turn.x, turn.condition).repeat(self.draws)

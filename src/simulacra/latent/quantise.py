@@ -12,6 +12,7 @@ van den Oord et al. 2017, "Neural Discrete Representation Learning", eq. 1 to 3 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from simulacra import whole
 from simulacra.distributions import at_least_float32
 
 DECAY = 0.99
+MEMORY = 1 / 20  # of the updates of a stage, the most that the averages remember: a code that dies is found in time
 SMOOTHING = 1e-5  # of the counts, when they divide
 DEAD = 0.05  # of the mean use of a code: one with less is moved to a random vector
 
@@ -61,15 +63,19 @@ class Codebook(nn.Module):
         smoothed = (self.counts + SMOOTHING) / (total + k * SMOOTHING) * total
         return self.sums / smoothed[:, None]
 
-    def forward(self, z: Tensor, learn: bool = False) -> Quantised:
-        """Quantise z (N, D, h, w); with `learn`, update the codes by it afterwards."""
+    def forward(self, z: Tensor, learn: bool = False, updates: float = math.inf) -> Quantised:
+        """Quantise z (N, D, h, w); with `learn`, update the codes by it afterwards, one of so many `updates`.
+
+        Where these are few, γ is 1 - 1 / (MEMORY · updates): a code that nothing chooses is dead, and moved, after
+        3 MEMORY of them.
+        """
         vectors = at_least_float32(z)
         if learn:
             self._revive(vectors.detach())
         indices = self.nearest(vectors)
         chosen = self.look_up(indices).to(vectors.dtype)
         if learn:
-            self._update(vectors.detach(), indices)
+            self._update(vectors.detach(), indices, max(0.0, min(self.decay, 1 - 1 / (MEMORY * updates))))
         distance = (vectors - chosen).square().flatten(1).sum(1)
         passed = chosen + (vectors - vectors.detach())  # exactly the codes: the difference is zero, its gradient is not
         return Quantised(indices, passed, distance)
@@ -108,13 +114,13 @@ class Codebook(nn.Module):
         self.started.fill_(1)
 
     @torch.no_grad()
-    def _update(self, z: Tensor, indices: Tensor) -> None:
+    def _update(self, z: Tensor, indices: Tensor, decay: float) -> None:
         """Update the moving averages by the vectors that are nearest to each code, of the items of all processes."""
         vectors, chosen = z.movedim(1, -1).flatten(0, 2).to(self.sums.dtype), indices.flatten()
         counts = torch.bincount(chosen, minlength=len(self.counts)).to(self.counts.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, vectors)
-        self.counts.lerp_(whole.mean(counts / len(z)), 1 - self.decay)
-        self.sums.lerp_(whole.mean(sums / len(z)), 1 - self.decay)
+        self.counts.lerp_(whole.mean(counts / len(z)), 1 - decay)
+        self.sums.lerp_(whole.mean(sums / len(z)), 1 - decay)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from simulacra.latent.codeprior import CodePixelCNN, CodePrior
 from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.quantise import CodeUse, code_use
 from simulacra.model import Model
-from simulacra.parts import kind, part
+from simulacra.parts import kind, part, share, within
 from simulacra.registry import register, variant
 from simulacra.turns import Phase, Turn
 
@@ -58,6 +58,10 @@ class GridPixelCNN:
     width: int = 32
     layers: int = 4
     dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        within(1, width=self.width, layers=self.layers)
+        share(dropout=self.dropout)
 
     def build(self, sizes: Sequence[tuple[int, int]], codes: int, fields: Mapping[str, Field]) -> CodePrior:
         return CodePrior(sizes, codes, fields, CodePixelCNN(self.width, self.layers, self.dropout))
@@ -122,7 +126,8 @@ class VQVAE(Model):
 
     def autoencoder_loss(self, turn: Turn) -> dict[str, Tensor]:
         """-log p(x|k) and β Σ |z - sg[e]|², means over items; in training mode the codebooks are updated too."""
-        found = self.autoencoder(self._real(turn.x), learn=self.training)
+        updates = turn.step / turn.share if turn.share > 0 else math.inf  # of the whole stage
+        found = self.autoencoder(self._real(turn.x), self.training, updates)
         log_prob = self._decoded([grid.vectors for grid in found]).log_prob(turn.x)
         distance = torch.stack([grid.distance for grid in found]).sum(0)
         return {"reconstruction": -log_prob.mean(), "commitment": self.commitment * distance.mean()}
