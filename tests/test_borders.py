@@ -6,7 +6,7 @@ from small import items
 
 import simulacra as sim
 from simulacra import borders
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import gated_pixelcnn
 from simulacra.checks.laws import items_of_another_shape_type_or_grid_are_refused_by_every_method as law
 from simulacra.data import ClassLabel, DataSpec, Levels, Real
 from simulacra.errors import UsageError
@@ -16,7 +16,7 @@ SPEC = DataSpec(Levels((1, 8, 8), 17))
 
 
 def pixelcnn(spec=SPEC):
-    return GatedPixelCNN(spec, width=4, layers=1, kernel=3).eval()
+    return gated_pixelcnn(spec, width=4, layers=1, kernel=3).eval()
 
 
 def test_an_image_of_another_size_has_no_likelihood():

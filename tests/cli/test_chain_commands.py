@@ -52,7 +52,7 @@ def test_complete_writes_items_completions_mask_and_nats(printed, run, tmp_path)
 
 def test_complete_says_what_was_not_seen(printed, run, tmp_path):
     output = printed("complete", run, "digits", "--mask", "top", "-n", "2", "--out", tmp_path / "c.png")
-    assert "32 of 32 known values (100%) lie after an unknown one" in output
+    assert "of 32 known values 32 (100%) lie after all unknown ones" in output
     assert "orderless-nade" in output
     assert "bits per unknown value" in output
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from small import items, randomise
 
-from simulacra.autoregressive import GatedPixelCNN
+from simulacra.autoregressive import gated_pixelcnn
 from simulacra.compression import codec, coder, compress_file, container, decompress_file
 from simulacra.compression.coder import Reader, Writer, uniform
 from simulacra.data import DataSpec
@@ -21,8 +21,8 @@ from simulacra.latent import VAE
 BINARY, GREY = DataSpec(Levels((1, 5, 6), 2)), DataSpec(Levels((1, 5, 6), 256))
 
 
-def chain(spec: DataSpec) -> GatedPixelCNN:
-    return randomise(GatedPixelCNN(spec, width=6, layers=1, kernel=3).eval())
+def chain(spec: DataSpec) -> gated_pixelcnn:
+    return randomise(gated_pixelcnn(spec, width=6, layers=1, kernel=3).eval())
 
 
 def coded(spec: DataSpec) -> VAE:

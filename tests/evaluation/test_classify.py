@@ -155,7 +155,7 @@ def test_plain_images_are_too_probable_for_one_side_and_refused_by_two():
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.zero_()
-        made.last.bias.fill_(-1.5)  # p(1) = 0.18 everywhere
+        made.network.last.bias.fill_(-1.5)  # p(1) = 0.18 everywhere
     assert sim.sample(made, 200).mean() == pytest.approx(0.18, abs=0.02)
     x = sim.sample(made, 600).reshape(3, 200, 1, 6, 6)
     splits = {

@@ -52,7 +52,8 @@ def read_table(path: Path) -> Table:
     with reading(path), open_regular(path) as file:
         if size_of(file) > MOST_BYTES:
             raise DataError(f"{path} is larger than a gigabyte; save its numbers as .npy, which is read piece by piece")
-        rows = list(_rows(io.TextIOWrapper(file, newline="", encoding="utf-8-sig"), path))
+        with io.TextIOWrapper(file, newline="", encoding="utf-8-sig") as text:
+            rows = list(_rows(text, path))
     names = _names(rows, path)
     columns = [_column(name, number, rows, path) for number, name in enumerate(names)]
     numbers = [values for values in columns if values.dtype.kind == "f"]
