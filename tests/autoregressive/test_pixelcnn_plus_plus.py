@@ -147,7 +147,7 @@ def test_components_begin_side_by_side():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"scales": 0}, "at least one"), ({"blocks": 0}, "at least one"), ({"dropout": 1.0}, "dropout from 0")],
+    [({"scales": 0}, "scales of"), ({"blocks": 0}, "blocks of"), ({"dropout": 1.0}, "dropout of .* below 1")],
 )
 def test_what_makes_no_network_is_refused(arguments, message):
     with pytest.raises(UsageError, match=message):

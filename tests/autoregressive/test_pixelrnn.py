@@ -130,10 +130,10 @@ def test_dropout_is_for_training(kind):
     ("spec", "arguments", "message"),
     [
         (DataSpec(Levels((5,), 4)), {}, "try made or nade"),
-        (DataSpec(Levels((1, 4, 4), 4)), {"kernel": 4}, "odd side.*4"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"kernel": 4}, "kernel of .* odd number, not 4"),
         (DataSpec(Levels((3, 4, 4), 4)), {"width": 2}, "width of at least 3"),
-        (DataSpec(Levels((1, 4, 4), 4)), {"layers": 0}, "at least one layer"),
-        (DataSpec(Levels((1, 4, 4), 4)), {"dropout": 1.0}, "dropout.*from 0"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"layers": 0}, "layers of .* must be at least 1"),
+        (DataSpec(Levels((1, 4, 4), 4)), {"dropout": 1.0}, "dropout of .* below 1"),
         (DataSpec(Real((1, 4, 4))), {}, "continuous"),
     ],
 )

@@ -111,5 +111,5 @@ def test_what_is_no_network_over_pixels_is_refused(network, message):
 
 
 def test_arguments_of_a_part_are_checked_before_a_model_is_built():
-    with pytest.raises(UsageError, match="windows have an odd side, not 4"):
+    with pytest.raises(UsageError, match="must be a positive odd number, not 4"):
         RowPixelRNN(kernel=4)

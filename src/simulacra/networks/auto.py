@@ -12,7 +12,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.networks.conv import Conv
 from simulacra.networks.dense import Dense
 from simulacra.networks.pair import Network
-from simulacra.parts import part
+from simulacra.parts import part, share, within
 
 CONV_FROM = 32  # pixels of the shorter side; what saved models mean by "auto", and so not to be changed
 
@@ -32,7 +32,8 @@ class Auto(Network):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        Dense(self.hidden, self.layers, self.dropout)  # refuses what is out of range
+        within(1, hidden=self.hidden, layers=self.layers)
+        share(dropout=self.dropout)
 
     def suited(self, spec: DataSpec) -> Network:
         """The network that it stands for on such data."""
