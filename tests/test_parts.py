@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Protocol
 
@@ -548,7 +549,7 @@ def test_a_number_out_of_range_names_its_part():
     assert len(numbers_of_parts()) > 25
     for of, name, argument in numbers_of_parts():
         for wrong in ("-5", "-2000000"):
-            with pytest.raises(UsageError, match=rf"^{argument} of {of} '{name}' must be .*, not -\d"):
+            with pytest.raises(UsageError, match=rf"^{argument} of {of} '{re.escape(name)}' must be .*, not -\d"):
                 as_part(of, f"{name}:{argument}={wrong}")
 
 

@@ -42,5 +42,5 @@ def test_its_blind_spot_remains_however_many_layers_there_are():
 
 @pytest.mark.parametrize("arguments", [{"kernel": 4}, {"layers": 0}, {"dropout": 1.0}])
 def test_arguments_out_of_range_are_refused(arguments):
-    with pytest.raises(UsageError, match="(kernel|layers|dropout) of pixel-network 'pixelcnn' must be"):
+    with pytest.raises(UsageError, match=r"(kernel|layers|dropout) of pixel-network 'pixelcnn' must be"):
         pixelcnn(DataSpec(Levels((1, 4, 4), 4)), **arguments)

@@ -91,5 +91,5 @@ def test_a_binary_image_of_one_channel_has_a_bernoulli_and_others_a_mixture():
 
 @pytest.mark.parametrize("arguments", [{"blocks": 0}, {"layers": 0}, {"heads": 0}, {"dropout": 1.0}], ids=str)
 def test_what_makes_no_network_is_refused(arguments):
-    with pytest.raises(UsageError, match="(blocks|layers|heads|dropout) of pixel-network 'pixelsnail' must be"):
+    with pytest.raises(UsageError, match=r"(blocks|layers|heads|dropout) of pixel-network 'pixelsnail' must be"):
         snail((1, 4, 4), **arguments)
