@@ -20,12 +20,14 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.parts import convert, fill, is_outside, kind_of, named, parts_with
 from simulacra.schema import Argument, arguments
+
+if TYPE_CHECKING:
+    from simulacra.data.spec import DataSpec
 
 BUDGET = ("steps", "epochs", "minutes")  # training options, of which the first one that is spent ends a run
 NEAR = 0.7  # how alike two names are where one may be meant by the other
@@ -206,6 +208,8 @@ def bound(build: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Map
 def _for_a_model(spec: Any, name: str) -> DataSpec:
     """The spec that a model is constructed for: of that of a data set x alone, so that `VAE(data.spec)` is, like
     `fit`, unconditional where no condition is named. Raises UsageError for what is no spec."""
+    from simulacra.data.spec import DataSpec  # here, so that to import the package imports no NumPy
+
     if not isinstance(spec, DataSpec):
         raise UsageError(
             f"{name} is constructed for a DataSpec, such as data.spec.conditioned_on('label'), not for {spec!r:.40}"

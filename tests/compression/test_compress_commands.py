@@ -11,6 +11,7 @@ from small import items, randomise
 import simulacra
 from simulacra.autoregressive import gated_pixelcnn
 from simulacra.cli import main
+from simulacra.compression.others import others
 from simulacra.data import DataSpec
 from simulacra.fields import Levels
 from simulacra.latent import VAE
@@ -28,6 +29,21 @@ def run(tmp_path_factory):
 def typed(capsys, *arguments) -> tuple[int, str, str]:
     code = main([str(each) for each in arguments])
     return code, *capsys.readouterr()
+
+
+
+def test_what_general_coders_make_of_the_same_items_stands_beside_it():
+    """Constant values cost next to nothing by any; noise of 256 levels 8 bits at least, of two levels one."""
+    rng = np.random.default_rng(0)
+    for shape, levels in (((1, 32, 32), 256), ((3, 32, 32), 256), ((1, 32, 32), 2), ((64,), 7)):
+        spec = DataSpec(Levels(shape, levels))
+        noise = others(rng.integers(levels, size=(40, *shape)).astype(np.uint8), spec)
+        assert noise.keys() == ({"xz", "PNG", "WebP"} if spec.is_image else {"xz"})
+        assert all(bits > 0.99 * np.log2(levels) for bits in noise.values())
+        assert noise["xz"] < 1.2 * np.ceil(np.log2(levels)) if levels != 7 else noise["xz"] < 4.5
+        still = others(np.zeros((40, *shape), np.uint8), spec)
+        assert all(bits < 0.35 * np.log2(levels) for bits in still.values())
+    assert others(np.zeros((2000, 1, 32, 32), np.uint8), DataSpec(Levels((1, 32, 32), 256))) == {}
 
 
 def test_a_named_set_there_and_back(run, tmp_path, capsys):

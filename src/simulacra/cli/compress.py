@@ -52,6 +52,8 @@ class Compress:
             return
         print(f"{made.n:,} items in {made.out}: {made.bytes:,} bytes, {made.bits_per_dim:.4f} bits/dim")
         print(f"  {_account(made)}")
+        if made.others:
+            print(f"the same items by {', '.join(f'{name} {bits:.4f}' for name, bits in made.others.items())} bits/dim")
         if made.left_out:
             listed, more = ", ".join(made.left_out[:EXAMPLES]), len(made.left_out) - EXAMPLES
             print(f"not in it: {listed}{f' and {more:,} others' if more > 0 else ''}")

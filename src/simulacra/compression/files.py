@@ -17,6 +17,7 @@ from simulacra.compression.arrays import as_stored, read_arrays
 from simulacra.compression.codec import coded, decode, read, scheme_of
 from simulacra.compression.container import unpack
 from simulacra.compression.contents import Contents
+from simulacra.compression.others import others
 from simulacra.compression.pictures import is_one_picture, names_in, read_pictures, write_pictures
 from simulacra.data import Dataset, DataSpec, names
 from simulacra.data.idx import idx_batches, is_idx, labels_beside
@@ -35,6 +36,7 @@ class Compressed:
               `classes`, the `header`, `notes` (names) and the `coding`; see `simulacra.compression.codec.Coded`.
     kind:     of the items' part: "exact" or "bound".
     left_out: names of what lies in the source too and is not in the file.
+    others:   bits a sub-pixel of general coders on the same items, {} for more than a million sub-pixels.
     """
 
     out: str
@@ -44,6 +46,7 @@ class Compressed:
     parts: dict[str, float]
     kind: str
     left_out: tuple[str, ...]
+    others: dict[str, float]
 
 
 def compress_file(
@@ -84,7 +87,8 @@ def compress_file(
     values, names = len(found.x) * model.spec.dims, ("items", "classes", "header", "notes", "coding")
     parts = {name: getattr(made, name) / values for name in names}
     bits, kind = 8 * len(made.data) / values, "exact" if can(model, Density) else "bound"
-    return Compressed(str(out), len(found.x), len(made.data), bits, parts, kind, tuple(found.left_out))
+    compared = others(found.x, model.spec)
+    return Compressed(str(out), len(found.x), len(made.data), bits, parts, kind, tuple(found.left_out), compared)
 
 
 def decompress_file(model: ModelLike, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
