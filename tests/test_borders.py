@@ -77,6 +77,17 @@ def test_only_the_outermost_call_is_looked_at(monkeypatch):
     assert seen == [(2, 1, 8, 8)]  # and not again in encode, to which elbo hands the items
 
 
+def test_what_is_trusted_is_not_looked_at():
+    model = pixelcnn()
+    x = items(model.spec, 2)
+    with pytest.raises(UsageError, match="integers"):
+        model.log_prob(x.float())
+    with borders.trusted():
+        assert torch.equal(model.log_prob(x.float()), model.log_prob(x))
+    with pytest.raises(UsageError, match="integers"):
+        model.log_prob(x.float())
+
+
 def test_in_training_no_value_is_read_from_an_accelerator():
     """Whoever reads a value makes the device wait; a meta tensor has none to read."""
     model = pixelcnn().train()

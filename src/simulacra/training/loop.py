@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.dropout import _DropoutNd
 
+from simulacra.borders import trusted
 from simulacra.condition import Condition
 from simulacra.errors import TrainingError
 from simulacra.model import Model
@@ -123,7 +124,7 @@ class Loop:
         for rows, part in shared_out(turn, self.options, self.runtime, self.steps, number, repeated):
             count = rows.stop - rows.start
             weight = 1 if part is None else count / part.total
-            with self.runtime.autocast(), seen_from(part):
+            with self.runtime.autocast(), seen_from(part), trusted():
                 terms = self.phases[number].loss(turn if count == len(turn) else turn.rows(rows))
             total = torch.stack(list(terms.values())).sum()
             (total if weight == 1 else weight * total).backward()
