@@ -31,7 +31,6 @@ def typed(capsys, *arguments) -> tuple[int, str, str]:
     return code, *capsys.readouterr()
 
 
-
 def test_what_general_coders_make_of_the_same_items_stands_beside_it():
     """Constant values cost next to nothing by any; noise of 256 levels 8 bits at least, of two levels one."""
     rng = np.random.default_rng(0)
