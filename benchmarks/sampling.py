@@ -1,6 +1,7 @@
 """How much faster the cached sampler is than the naive one, and how far it is from the matrix products alone.
 
-    python benchmarks/sampling.py                    # every model, default settings, batch 16
+    OMP_NUM_THREADS=1 python benchmarks/sampling.py            # every model, default settings, batch 16
+    python benchmarks/sampling.py --record sampling_all_threads
     python benchmarks/sampling.py made --batch 100
 
 Both samplers draw from the same untrained weights with the same noise. The naive one runs the whole network for every
@@ -183,6 +184,7 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=16)
     options.add_argument("--patience", type=float, default=60.0, help="seconds for one naive run")
     options.add_argument("--device", default="cpu")
+    options.add_argument("--record", default="sampling", metavar="NAME", help="write the figures to results/NAME.json")
     args = options.parse_args()
     device, patience = torch.device(args.device), 2.0 if args.smoke else args.patience
     figures = {name: measure(name, args.batch, patience, device) for name in args.models or SETTINGS}
