@@ -190,7 +190,7 @@ def main() -> None:
     figures = {name: measure(name, args.batch, patience, device) for name in args.models or SETTINGS}
     suffix = "" if not args.models and args.batch == 16 else f"_{'_'.join(args.models)}_{args.batch}"
     conclude(
-        f"sampling{suffix}",
+        f"{args.record}{suffix}",
         figures,
         smoke=args.smoke,
         seeds=[0, 1],
