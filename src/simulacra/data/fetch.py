@@ -14,6 +14,7 @@ from pathlib import Path
 from simulacra.data.cache import cache_root
 from simulacra.errors import DataError
 
+SHOWN_DIGITS = 12  # of a digest in a message
 TIMEOUT_SECONDS = 30
 
 
@@ -54,7 +55,7 @@ def download(remote: Remote, folder: Path) -> Path:
     except (OSError, HTTPException) as error:  # a URLError or a timeout is an OSError
         raise DataError(
             f"cannot download {remote.url}: {error}.\n"
-            f"Put {remote.name} ({remote.digest}) into {folder} or $SIMULACRA_DATA/{folder.name}.{remote.note}"
+            f"Put {remote.name} ({_short(remote.digest)}) into {folder} or $SIMULACRA_DATA/{folder.name}.{remote.note}"
         ) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -65,4 +66,12 @@ def _check(path: Path, remote: Remote) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, algorithm).hexdigest()
     if found != expected:
-        raise DataError(f"{remote.url} sent something else: {algorithm} {found}, expected {expected}")
+        raise DataError(
+            f"{remote.url} sent something else: {_short(f'{algorithm}:{found}')}, expected {_short(remote.digest)}"
+        )
+
+
+def _short(digest: str) -> str:
+    """algorithm:hex with as many digits as a person compares."""
+    algorithm, _, digits = digest.partition(":")
+    return f"{algorithm}:{digits[:SHOWN_DIGITS]}..."
