@@ -318,3 +318,12 @@ def test_other_data_are_refused():
     model = small_model(registry.find("dcgan"), SPECS["grey"])
     with pytest.raises(UsageError, match=r"the model is for 1×8×8, 17 levels, but made-up is 1×8×8, 2 levels"):
         sim.evaluate(model, dataset(SPECS["binary"]))
+
+
+@pytest.mark.parametrize("name", ["made", "dcgan"])
+@pytest.mark.parametrize("n", [1, 3])
+def test_what_so_few_items_cannot_show_is_left_out_and_says_so(name, n):
+    found = sim.evaluate(small_model(registry.find(name), SPECS["grey"]), dataset(SPECS["grey"], (16, 4, n)))
+    assert found.left_out["fidelity"] == f"it needs 4 items, and the split test has {n}"
+    assert "frechet_distance" not in found
+    assert "near_copies" in found

@@ -82,7 +82,7 @@ def evaluate(
     for each in metrics():
         if not each.suits(subject):
             continue
-        if obstacle := each.obstacle(split):
+        if obstacle := each.obstacle(split, len(subject.items)):
             left_out[each.name] = obstacle
             continue
         with stage(each.name):

@@ -29,6 +29,8 @@ INSTALL_EVAL = "pip install 'simulacra[eval]'"
 Distance = Callable[[np.ndarray, np.ndarray], float]
 """Between two sets of features, (N, d) and (M, d)."""
 
+FEWEST_COMPARED = 4  # items, of whose halves there is a covariance
+
 
 @metric(needs=(Density | Bound,))
 def likelihood(subject: Subject) -> dict[str, Measure]:
@@ -88,7 +90,7 @@ def gap_of_codes(subject: Subject) -> dict[str, Measure]:
     return {"aggregate_gap": measure}
 
 
-@metric(needs=(Sampler,), name="fidelity")
+@metric(needs=(Sampler,), name="fidelity", least=FEWEST_COMPARED)
 def distances_of_samples(subject: Subject) -> dict[str, Measure]:
     """FD and MMD of samples against n held-out items; floor: of as many training items against the same.
 

@@ -45,6 +45,7 @@ class Metric:
         needs: abilities of the model, all of them; `Density | Bound` is met by either.
         labels: whether it needs class labels of the items that the model is not conditioned on.
         held_out: whether it needs items from which nothing was learnt: it is left out on the training split.
+        least: items of the split that it needs: of halves of fewer there is nothing to compute.
         packages: that it imports, beyond those that Simulacra itself needs.
         install: the command that brings these packages.
     """
@@ -54,6 +55,7 @@ class Metric:
     needs: tuple[type | UnionType, ...] = ()
     labels: bool = False
     held_out: bool = False
+    least: int = 1
     packages: tuple[str, ...] = ()
     install: str = ""
 
@@ -62,10 +64,12 @@ class Metric:
         able = all(can(subject.model, ability) for ability in self.needs)  # pyright: ignore[reportArgumentType]
         return able and (bool(subject.labels) or not self.labels)
 
-    def obstacle(self, split: str) -> str | None:
+    def obstacle(self, split: str, items: int) -> str | None:
         """Why it cannot be computed here although it suits, with the remedy."""
         if self.held_out and split == "train":
             return "it needs items from which nothing was learnt: use the split valid or test"
+        if items < self.least:
+            return f"it needs {self.least} items, and the split {split} has {items}"
         missing = [package for package in self.packages if find_spec(package) is None]
         if not missing:
             return None
@@ -85,6 +89,7 @@ def metric(
     name: str | None = None,
     labels: bool = False,
     held_out: bool = False,
+    least: int = 1,
     packages: tuple[str, ...] = (),
     install: str = "",
 ) -> Callable[[F], F]:
@@ -94,7 +99,8 @@ def metric(
     """
 
     def enter(function: F) -> F:
-        own = Metric(name or function.__name__, function, tuple(needs), labels, held_out, tuple(packages), install)
+        of = (name or function.__name__, function, tuple(needs))
+        own = Metric(*of, labels, held_out, least, tuple(packages), install)
         taken = _metrics.get(own.name)
         if taken is not None and _origin(taken.function) != _origin(function):
             raise ValueError(f"two metrics are called {own.name!r}: {taken.function} and {function}; give name=")
