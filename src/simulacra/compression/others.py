@@ -11,16 +11,18 @@ from PIL import Image
 from simulacra.data.spec import DataSpec
 
 AT_MOST = 1 << 20  # sub-pixels, for a second or two
+BYTE = 256  # levels of a byte
 MODES = {1: "L", 3: "RGB"}  # by the number of channels
 
 
 def others(x: np.ndarray, spec: DataSpec) -> dict[str, float]:
-    """bits/dim of items x (n, *shape) uint8 by each coder that applies; {} for more than a million sub-pixels.
+    """bits/dim of items x (n, *shape) by each coder that applies; {} for more than a million sub-pixels, or 256 levels.
 
     Values are coded as they stand, bits packed where there are two levels; names and labels are not counted.
     """
-    if not 0 < x.size <= AT_MOST:
+    if not 0 < x.size <= AT_MOST or spec.grid_levels > BYTE:
         return {}
+    x = x.astype(np.uint8)
     binary = spec.levels == 2
     raw = np.packbits(x).tobytes() if binary else np.ascontiguousarray(x).tobytes()
     found = {"xz": float(len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)))}
