@@ -12,6 +12,7 @@ from simulacra.data.spec import DataSpec
 
 AT_MOST = 1 << 20  # sub-pixels, for a second or two
 BYTE = 256  # levels of a byte
+SMALLEST_DICTIONARY = 1 << 12  # bytes, of LZMA2
 MODES = {1: "L", 3: "RGB"}  # by the number of channels
 
 
@@ -25,13 +26,19 @@ def others(x: np.ndarray, spec: DataSpec) -> dict[str, float]:
     x = x.astype(np.uint8)
     binary = spec.levels == 2
     raw = np.packbits(x).tobytes() if binary else np.ascontiguousarray(x).tobytes()
-    found = {"xz": float(len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)))}
+    found = {"xz": float(len(lzma.compress(raw, filters=[_lzma(len(raw))])))}
     if spec.is_image and spec.shape[0] in MODES:
         pictures = [_picture(item, binary) for item in x]
         found["PNG"] = sum(_size(picture, format="PNG", optimize=True) for picture in pictures)
         rgb = (picture.convert("RGB") for picture in pictures)  # WebP has no grey
         found["WebP"] = sum(_size(picture, format="WEBP", lossless=True, exact=True) for picture in rgb)
     return {name: 8 * size / x.size for name, size in sorted(found.items())}
+
+
+def _lzma(size: int) -> dict[str, int]:
+    """The best that xz has, with no more memory than so many bytes ask for: by itself it takes 700 MB."""
+    dictionary = max(SMALLEST_DICTIONARY, size)
+    return {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary}
 
 
 def _picture(item: np.ndarray, binary: bool) -> Image.Image:
