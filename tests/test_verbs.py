@@ -123,7 +123,8 @@ def test_values_are_on_the_grid_of_the_model_where_nobody_stated_theirs(tmp_path
     """Bytes of 0 and 1 alone are bits to whoever does not know the model, and bytes beyond 16 none of its levels."""
     x = np.random.default_rng(0).integers(0, 2, (40, 1, 8, 8), np.uint8)
     model = sim.fit("independent", "digits", tmp_path / "run")
-    assert sim.score(model, x).n == sim.score(model, list(x)).n > 0
+    assert sim.score(model, x).n == sim.score(model, list(x)).n == 40
+    assert sim.score(model, x, "test").n == 4
     with pytest.raises(UsageError, match="the model is for 1×8×8, 17 levels"):
         sim.score(model, 100 * x)
 

@@ -185,6 +185,11 @@ def _renumbered(data: Dataset, name: str, own: ClassLabel, there: ClassLabel) ->
     return replace(data, spec=replace(data.spec, condition={**data.spec.condition, name: own}), **parts)
 
 
+def split_meant(data: DataLike | None, split: str | None) -> str:
+    """The split that a verb looks at where none is named: all of an array or list, the test items of data."""
+    return split or ("all" if isinstance(data, np.ndarray | Tensor | list | tuple) else "test")
+
+
 def split_for(model: Model, data: DataLike | None, split: str) -> Split:
     """A split of data for a model; raises UsageError as `data_of` does, and for a split that does not exist."""
     return data_of(model, data).split(split)

@@ -220,7 +220,7 @@ def test_models_that_cannot_classify():
         ({"limit": 0}, "limit >= 1"),
         ({"reject": 0.001}, r"200 validation items are too few.*reject >= 0.005"),
         ({"reject": 0.008, "two_sided": True}, r"reject >= 0.01"),
-        ({"limit": 20}, r"20 validation items are too few.*reject >= 0.048"),
+        ({"limit": 20, "reject": 0.01}, r"20 validation items are too few.*reject >= 0.048"),
         ({"reject": 0.0, "foreign": [LARGE]}, "reject = 0 refuses nothing"),
         ({"foreign": [dataset(SPECS["binary"])]}, "the model is for 1×8×8, 17 levels.*made-up is 1×8×8, 2 levels"),
         ({"data": dataset(SPECS["grey"])}, "no field 'label'"),
@@ -233,3 +233,15 @@ def test_models_that_cannot_classify():
 def test_a_wrong_call_is_refused(wrong, message):
     with pytest.raises(UsageError, match=message):
         sim.classify(model(SPECS["grey-labelled"], scale=0.3), **({"data": LARGE} | wrong))
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_nothing_is_refused_by_default_where_too_few_items_show_what_to_refuse(two_sided):
+    made, few = model(SPECS["grey-labelled"], scale=0.3), dataset(SPECS["grey-labelled"], (40, 20, 12))
+    found = sim.classify(made, few, two_sided=two_sided)
+    assert (found.reject, found.refused) == (0.0, 0.0)
+    assert sim.classify(made, LARGE, two_sided=two_sided).reject == (0.01 if len(LARGE.valid) >= 199 else 0.0)
+    with pytest.raises(UsageError, match="give reject >= 0") as refusal:
+        sim.classify(made, few, reject=0.001, two_sided=two_sided)
+    share = float(str(refusal.value).split(">= ")[1].split(",")[0])
+    assert sim.classify(made, few, reject=share, two_sided=two_sided).reject == share  # the remedy is one

@@ -29,7 +29,10 @@ class Classify(OnData):
     prior: Annotated[str, tyro.conf.arg(metavar="NAME", help="p(y): uniform, or train for the shares there")] = (
         "uniform"
     )
-    reject: Annotated[float, tyro.conf.arg(help="share of fresh real items that is refused; 0: none")] = 0.01
+    reject: Annotated[
+        float | None,
+        optional("SHARE", "of fresh real items that is refused; by default 0.01, or 0 with too few validation items"),
+    ] = None
     two_sided: Annotated[Flag, tyro.conf.arg(help="refuse what is too probable as well, half of the share each")] = (
         False
     )
@@ -79,7 +82,7 @@ def _lines(found: Classification) -> list[str]:
         f"{found.cross_entropy:.4f} nats of cross-entropy, -log p(y|x)",
     ]
     if not found.reject:
-        return lines
+        return [*lines, "nothing is refused"]
     beyond = f" or above {found.high:.2f}" if math.isfinite(found.high) else ""
     return [
         *lines,

@@ -38,6 +38,8 @@ def as_items(values: np.ndarray, where: object, start: int = 0) -> np.ndarray:
     Raises DataError as `item_shape` does, and for integers beyond 0..255.
     """
     shape = item_shape(values.shape, values.dtype, where)
+    if not len(values):
+        raise DataError(f"{where} holds no items: x is (N, ...) with N >= 1")
     if values.ndim == 4 and values.shape[1:] != shape:
         values = values.transpose(0, 3, 1, 2)
     values = values.reshape(len(values), *shape)

@@ -30,6 +30,8 @@ from simulacra.verbs import DataLike, data_of, subject, verb
 
 PRIORS = ("uniform", "train")
 
+REJECTED = 0.01  # share of fresh real items that is refused where nothing else is wanted
+
 
 @dataclass(frozen=True)
 class Foreign:
@@ -100,7 +102,7 @@ def classify(
     split: str = "test",
     *,
     prior: str = "uniform",
-    reject: float = 0.01,
+    reject: float | None = None,
     two_sided: bool = False,
     foreign: Sequence[Any] = (),
     limit: int | None = None,
@@ -114,7 +116,8 @@ def classify(
             of the run. Paths are read by the recipe of the run.
         split: "train", "valid", "test" or "all".
         prior: p(y), "uniform" or "train": the shares of the classes in the training split.
-        reject: the share of fresh real items that is refused, by log p(x) of the validation split.
+        reject: the share of fresh real items that is refused, by log p(x) of the validation split; by default 0.01, or
+            0 where that has too few items to show it.
         two_sided: refuse half of them for being too improbable and half for being too probable.
         foreign: sets of the same shape and levels; at most as many items of each are judged as there are real ones.
         limit: judge at most so many items, of the validation split too, drawn by the seed.
@@ -128,6 +131,8 @@ def classify(
     model, data = subject(model, data)
     others = [data_of(model, other) for other in foreign]
     name, count = _class_field(model)
+    if reject is None:
+        reject = REJECTED if _least(data.valid, two_sided, limit) <= REJECTED else 0.0
     _check(prior, reject, limit, len(others))
     items = data.split(split)
     index = some_of(len(items), limit, seed, "classify")
@@ -228,14 +233,19 @@ def _thresholds(
     """The lowest and the highest log p(x) that is accepted."""
     if not reject:
         return -math.inf, math.inf
-    tail, n = reject / (1 + two_sided), min(len(valid), limit or len(valid))
-    if tail < (least := intervals.least_share(n)):
+    if reject < (least := _least(valid, two_sided, limit)):
+        n = min(len(valid), limit or len(valid))
         raise UsageError(
-            f"{n} validation items are too few to find which {tail:g} of real items to refuse: "
-            f"give reject >= {(1 + two_sided) * least:.2g}, or 0 to refuse nothing"
+            f"{n} validation items are too few to find which {reject:g} of real items to refuse: "
+            f"give reject >= {math.ceil(1000 * least) / 1000:g}, or 0 to refuse nothing"
         )
     _, nats = bayes(log_likelihoods(model, valid, limit, seed), log_prior)
     return thresholds(nats, reject, two_sided)
+
+
+def _least(valid: Split, two_sided: bool, limit: int | None) -> float:
+    """The smallest share that so many validation items can show."""
+    return (1 + two_sided) * intervals.least_share(min(len(valid), limit or len(valid)))
 
 
 def thresholds(nats: np.ndarray, reject: float, two_sided: bool) -> tuple[float, float]:

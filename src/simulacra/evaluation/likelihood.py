@@ -19,7 +19,7 @@ from simulacra.feed import BLOCK, feed, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.progress import counted
 from simulacra.randomness import seed_everything, some_of
-from simulacra.verbs import DataLike, ItemsLike, items_for, subject, verb
+from simulacra.verbs import DataLike, ItemsLike, items_for, split_meant, subject, verb
 
 FEW = 5  # effective draws, below which the error of an estimate is uncertain itself
 MANY = 0.05  # share of the items with so few: theirs is then part of the error of the mean
@@ -65,7 +65,7 @@ class Score:
 def score(
     model: ModelLike,
     data: DataLike | None = None,
-    split: str = "test",
+    split: str | None = None,
     samples: int | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -78,7 +78,7 @@ def score(
         model: a model with a likelihood, or its run folder.
         data: a data set of the same shape and levels, its name or path, an array or a torch `Dataset`; without it that
             of the run. Paths are read by the recipe of the run.
-        split: "train", "valid", "test" or "all".
+        split: "train", "valid", "test" or "all"; by default all items of an array and the test items of other data.
         samples: draws of the estimator, chains of ais; exact likelihoods need none.
         limit: score at most so many items, drawn by the seed.
         seed: of the draws, and of the items where there is a limit.
@@ -91,6 +91,7 @@ def score(
         UsageError: data of another shape or grid, or without a field that the model is conditioned on; no such
             estimator, fewer than one sample or item, an estimator for an exact likelihood.
     """
+    split = split_meant(data, split)
     model, data = subject(model, data)
     how = estimator_for(model, estimator, samples, temperatures)
     items = data.split(split)

@@ -15,7 +15,7 @@ from simulacra.errors import UsageError
 from simulacra.feed import BLOCK, at_once, feed, in_order, numbered, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
-from simulacra.verbs import DataLike, ItemsLike, items_for, split_for, verb
+from simulacra.verbs import DataLike, ItemsLike, items_for, split_for, split_meant, verb
 
 TABLE = 1 << 26  # masses of levels that a decoder's mean is taken over at a time
 
@@ -24,19 +24,20 @@ TABLE = 1 << 26  # masses of levels that a decoder's mean is taken over at a tim
 def encode(
     model: ModelLike,
     data: DataLike | None = None,
-    split: str = "test",
+    split: str | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Codes of the items of a split: `z` (N, ...) one draw each, `mean` (N, ...), and the fields of the condition.
 
-    `split="all"` of an array or a sequence keeps its order. Without data those of the run are read again.
+    Without a split they are those of all items of an array, in its order, and of the test items of other data.
+    `split="all"` of a sequence keeps its order. Without data those of the run are read again.
     The codes of the first 64·k items are the same whatever the limit, and whatever is computed at a time.
     Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid.
     """
     model = as_model(model)
     need(model, Encoder)
-    return encode_items(model, split_for(model, data, split), limit, seed)
+    return encode_items(model, split_for(model, data, split_meant(data, split)), limit, seed)
 
 
 def encode_items(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
