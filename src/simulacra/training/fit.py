@@ -207,7 +207,8 @@ class _Run:
             return
         self.estimated = True
         if self.at.left > 60:
-            line = f"about {self.at.left / 60:.0f} minutes on {self.where.device}"
+            minutes = round(self.at.left / 60)
+            line = f"about {'a minute' if minutes == 1 else f'{minutes} minutes'} on {self.where.device}"
             self._notify(lambda observer: observer.said(f"{line}; Ctrl-C saves, and the same command continues"))
 
     def _draws(self) -> contextlib.AbstractContextManager[Any]:
