@@ -117,7 +117,7 @@ def in_order(
 ) -> Iterator[Items]:
     """The items of a split, or its first `limit`, in batches and in order; the last batch may be smaller.
 
-    Raises UsageError, when the first batch is asked for, for a batch or limit below one item.
+    Raises UsageError, when the first batch is read, for a batch or limit below one item.
     """
     for least in (batch, limit):
         if least is not None and least < 1:

@@ -110,12 +110,12 @@ def data_of(model: Model, data: DataLike | None = None, recipe: Recipe | None = 
     Raises UsageError for data of another shape or grid, and where no data are named and those of the model cannot be
     read again, or have changed since.
     """
-    origin, asked = getattr(model, "origin", None), recipe or Recipe()
-    steps = asked if origin is None else asked.over(origin.recipe)
+    origin, own = getattr(model, "origin", None), recipe or Recipe()
+    steps = own if origin is None else own.over(origin.recipe)
     if data is None:
-        found = _read_again(model, origin, steps, changed=asked != Recipe())
+        found = _read_again(model, origin, steps, changed=own != Recipe())
     elif isinstance(data, str | os.PathLike):
-        found = _read(data, steps, asked)
+        found = _read(data, steps, own)
     else:
         found = as_dataset(data)
     if steps.target is not None and found.recipe.target is None and steps.target in found.spec.condition:
@@ -139,13 +139,13 @@ def _read_again(model: Model, origin: Origin | None, steps: Recipe, changed: boo
     return found
 
 
-def _read(source: str | os.PathLike[str], steps: Recipe, asked: Recipe) -> Dataset:
+def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe) -> Dataset:
     """A named set or a path; what the recipe of a model says of folders of images or of its grid, and has no meaning
     for the source, is left out."""
     named = isinstance(source, str) and source in names()
     folder = not named and Path(source).expanduser().is_dir()
-    resize = steps.resize if folder else asked.resize
-    return read(source, Recipe(resize, asked.levels if named else steps.levels, None))
+    resize = steps.resize if folder else own.resize
+    return read(source, Recipe(resize, own.levels if named else steps.levels, None))
 
 
 def _on_the_grid_of(spec: DataSpec, data: Dataset) -> Dataset:

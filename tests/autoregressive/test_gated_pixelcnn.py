@@ -101,3 +101,13 @@ def test_in_training_mode_dropout_moves_the_score_and_in_eval_mode_it_does_not()
 def test_what_it_cannot_model_is_refused(spec, arguments, message):
     with pytest.raises(UsageError, match=message):
         gated_pixelcnn(spec, **arguments)
+
+
+def test_levels_that_enter_by_a_learned_vector_are_as_causal_and_drawn_alike():
+    torch.manual_seed(0)
+    spec = DataSpec(Levels((2, 3, 3), 4))
+    model = randomise(gated_pixelcnn(spec, width=4, layers=2, kernel=3, embedding=True)).double().eval()
+    assert model.network.embedding.weight.shape == (4, 4)
+    assert sim.checks.causality(model).causal
+    draws = [model.sample(5, sampler=each, generator=torch.Generator().manual_seed(1)) for each in ("cached", "naive")]
+    assert torch.equal(*draws)

@@ -10,12 +10,13 @@ from small import SPECS, condition_of, items, labels, randomise
 
 import simulacra as sim
 from simulacra.autoregressive import Raster
+from simulacra.autoregressive.gated_pixelcnn import GatedPixelCNN
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.fields import LabelMap, Levels
 from simulacra.latent import VQVAE, vqvae2
-from simulacra.latent.codeprior import CodePixelCNN, CodePrior
+from simulacra.latent.codeprior import CodePrior
 from simulacra.latent.vqvae import GridPixelCNN
 from simulacra.turns import Turn
 
@@ -29,7 +30,9 @@ def small(build=vqvae2, spec: DataSpec = GREY, scale: float = 0.4, **arguments) 
 
 
 def prior(codes: int = 5, sizes=((2, 2), (4, 4)), scale: float = 0.5) -> CodePrior:
-    return randomise(CodePrior(sizes, codes, labels(3), CodePixelCNN(6, 2, 0.1)).double().eval(), scale)
+    return randomise(
+        CodePrior(sizes, codes, labels(3), GatedPixelCNN(6, 2, 5, dropout=0.1, embedding=True)).double().eval(), scale
+    )
 
 
 def noise(seed: int = 3) -> torch.Generator:
@@ -77,7 +80,7 @@ def test_the_prior_of_codes_sums_to_one():
 def test_a_grid_of_codes_is_a_causal_chain_that_reads_all_coarser_codes():
     torch.manual_seed(0)
     spec = DataSpec(Levels((1, 4, 4), 5), {"coarse": LabelMap(5, (2, 2))})
-    net = randomise(Raster(spec, CodePixelCNN(8, 3, 0.0)), 0.5).double().eval()
+    net = randomise(Raster(spec, GatedPixelCNN(8, 3, 5, dropout=0.0, embedding=True)), 0.5).double().eval()
     k, coarse = torch.randint(5, (2, 1, 4, 4)), torch.randint(5, (2, 2, 2))
     before = net.log_each(k, {"coarse": coarse})
     for place in range(16):

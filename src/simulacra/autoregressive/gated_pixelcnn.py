@@ -80,33 +80,24 @@ class GatedLayer(nn.Module):
 
 
 class GatedStacks(PixelNetwork):
-    """Both stacks. With an `embedding` of so many numbers, levels enter by a learned row each."""
+    """Both stacks, and a `LevelHead`."""
 
-    def __init__(
-        self,
-        spec: DataSpec,
-        width: int,
-        layers: int,
-        kernel: int,
-        inner_kernel: int,
-        dropout: float,
-        embedding: int | None = None,
-    ) -> None:
+    def __init__(self, spec: DataSpec, part: GatedPixelCNN) -> None:
         super().__init__(spec)
-        self.per_value = embedding or 1
-        channels, width = spec.shape[0], shared(width, spec.shape[0])
+        self.per_value = part.width if part.embedding else 1
+        channels, width = spec.shape[0], shared(part.width, spec.shape[0])
         self.stack = nn.ModuleList()
-        for i in range(layers):
-            first, last = i == 0, i == layers - 1
-            inputs, side = (channels * self.per_value, kernel) if first else (width, inner_kernel)
+        for i in range(part.layers):
+            first, last = i == 0, i == part.layers - 1
+            inputs, side = (channels * self.per_value, part.kernel) if first else (width, part.inner_kernel)
             self.stack.append(
-                GatedLayer(inputs, width, side, channels, spec.condition, dropout, first=first, last=last)
+                GatedLayer(inputs, width, side, channels, spec.condition, part.dropout, first=first, last=last)
             )
         self.head = LevelHead(spec)
         self.gather = RightConv2d(width, width, groups=channels)
         self.last = RightConv2d(width, self.head.outputs, groups=channels)
-        if embedding is not None:
-            self.embedding = nn.Embedding(spec.grid_levels, embedding)
+        if part.embedding:
+            self.embedding = nn.Embedding(spec.grid_levels, part.width)
 
     @property
     def layers(self) -> list[GatedLayer]:
@@ -138,6 +129,7 @@ class GatedPixelCNN:
         kernel: side of the first layer's (unmasked) window.
         inner_kernel: side of the window of all later layers.
         dropout: share of the horizontal features dropped in training.
+        embedding: whether each level enters by a learned vector of `width` numbers, as levels without an order do.
     """
 
     width: int = 32
@@ -145,6 +137,7 @@ class GatedPixelCNN:
     kernel: int = 7
     inner_kernel: int = 3
     dropout: float = 0.2
+    embedding: bool = False
 
     def __post_init__(self) -> None:
         odd(kernel=self.kernel, inner_kernel=self.inner_kernel)
@@ -152,4 +145,4 @@ class GatedPixelCNN:
         share(dropout=self.dropout)
 
     def build(self, spec: DataSpec) -> PixelNetwork:
-        return GatedStacks(spec, self.width, self.layers, self.kernel, self.inner_kernel, self.dropout)
+        return GatedStacks(spec, self)

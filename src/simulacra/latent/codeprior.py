@@ -15,35 +15,11 @@ from typing import cast
 
 from torch import Generator, Tensor, nn
 
-from simulacra.autoregressive.gated_pixelcnn import GatedStacks
-from simulacra.autoregressive.pixels import PixelNetwork, PixelPart
+from simulacra.autoregressive.pixels import PixelPart
 from simulacra.autoregressive.raster import Raster
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.fields import Field, LabelMap, Levels
-from simulacra.parts import part, share, within
-
-
-@part("pixel-network", "code-pixelcnn")
-class CodePixelCNN:
-    """A Gated PixelCNN of levels without an order, such as codes: each enters by a learned embedding.
-
-    Attributes:
-        width: channels of each stack, and numbers of an embedding.
-        layers: gated layers.
-        dropout: share of the features dropped in training.
-    """
-
-    width: int = 32
-    layers: int = 4
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        within(1, width=self.width, layers=self.layers)
-        share(dropout=self.dropout)
-
-    def build(self, spec: DataSpec) -> PixelNetwork:
-        return GatedStacks(spec, self.width, self.layers, 5, 3, self.dropout, embedding=self.width)
 
 
 class CodePrior(nn.Module):

@@ -17,13 +17,14 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor
 
+from simulacra.autoregressive.gated_pixelcnn import GatedPixelCNN
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import NotSupported, UsageError
 from simulacra.fields import MOST_LEVELS, Field
 from simulacra.latent.code_grids import CodeGrids, is_large
-from simulacra.latent.codeprior import CodePixelCNN, CodePrior
+from simulacra.latent.codeprior import CodePrior
 from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.quantise import CodeUse, code_use
 from simulacra.model import Model
@@ -64,7 +65,8 @@ class GridPixelCNN:
         share(dropout=self.dropout)
 
     def build(self, sizes: Sequence[tuple[int, int]], codes: int, fields: Mapping[str, Field]) -> CodePrior:
-        return CodePrior(sizes, codes, fields, CodePixelCNN(self.width, self.layers, self.dropout))
+        network = GatedPixelCNN(self.width, self.layers, kernel=5, dropout=self.dropout, embedding=True)
+        return CodePrior(sizes, codes, fields, network)
 
 
 @register(

@@ -1,6 +1,6 @@
 """Encoders and decoders: a pair of networks between items and codes, chosen by a part.
 
-A network is asked for two modules. That of an encoder maps x (N, *shape), dark as 0, and a condition to (N, outputs);
+A network gives two modules. That of an encoder maps x (N, *shape), dark as 0, and a condition to (N, outputs);
 that of a decoder maps codes (N, inputs) and a condition to the raw numbers of a likelihood, (N, *shape, parameters).
 The condition is what `simulacra.nn.Embed` makes of it and `AddCondition` reads: a tensor for each field by its name.
 """

@@ -183,7 +183,7 @@ def make_plan(
 
 
 def _names(condition: Any) -> tuple[str, ...]:
-    """The names of the fields that are asked for; raises UsageError for what is none."""
+    """The names of the fields of the condition; raises UsageError for what is none."""
     names = (condition,) if isinstance(condition, str) else condition
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise UsageError(f"condition names fields, such as 'label' or ('label', 'scale'), and is no {condition!r:.40}")

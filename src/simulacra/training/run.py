@@ -121,7 +121,7 @@ def unused(path: Path) -> Path:
 
 
 def refuse_if_different(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise UsageError with the settings that differ between the run that lies in `path` and the one asked for."""
+    """Raise UsageError with the settings that differ between the run that lies in `path` and the new one."""
     then = {**then, "model": migrations.of_run(then.get("model"), path / "run.json")}
     if differing := list(_differing(then, now, ())):
         listed = ", ".join(f"{key} ({before} there, {after} now)" for key, before, after in differing[:6])
