@@ -192,7 +192,7 @@ def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
         print(f"done: {steps}; {which} at step {ended['best_step']}{figure}")
         if ended["still_learning"]:
             fell = f"the validation figure fell by {ended['gain_of_last_fifth']:.3g} in the last fifth of the run"
-            print(f"still learning: {fell}; the same command with a larger --steps goes on from here")
+            print(f"still learning: {fell}; the same command with a larger budget goes on from here")
     if has_health(model) and plan.labels is None:  # an encoder may be conditioned on labels that are hidden
         print("\n".join(lines(health(model, plan.dataset, "valid", limit=HEALTH_ITEMS))))
     run = shlex.quote(str(plan.folder.path))

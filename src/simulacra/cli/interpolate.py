@@ -53,7 +53,7 @@ class Interpolate(MaybeOnData):
         if path.suffix == ".gif":
             _write_film(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec)
         elif path.suffix == ".png" and model.spec.is_image:
-            captions = [f"walk {i}" if data is None else f"items {i} to {self.rows + i}" for i in range(self.rows)]
+            captions = [f"walk {i}" for i in range(self.rows)]  # between draws, or test items that the seed draws
             headings = [f"{i / (steps - 1):.2g}" for i in range(steps)]
             write_rows(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec, captions, headings)
         else:
