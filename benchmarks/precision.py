@@ -23,6 +23,7 @@ from defaults import before
 from record import COMMIT, conclude, parser
 
 import simulacra as sim
+from simulacra.errors import UsageError
 from simulacra.training.loop import Loop
 from simulacra.training.plan import make_plan
 from simulacra.training.runtime import Runtime
@@ -45,7 +46,10 @@ def main() -> None:
     figures = before(record, models) if args.models else {}
     for name in args.models or models:
         for data in map(sim.data.load, DATA):
-            row = (quality if args.quality else speed)(name, data, args.smoke)
+            try:
+                row = (quality if args.quality else speed)(name, data, args.smoke)
+            except UsageError as reason:  # too large for such data, or for another kind of them
+                row = {"refused": str(reason)}
             if row is not None:
                 figures.setdefault(name, {})[data.name] = row | {"commit": COMMIT}
                 print(name, data.name, row, flush=True)
