@@ -1,7 +1,7 @@
 """Training in bfloat16 against float32 on this machine's CPU: how much faster, and whether what comes out is worse.
 
     python benchmarks/precision.py                       # a step of every model, on digits and MNIST
-    python benchmarks/precision.py --quality [MODEL ...] # fits of three seeds in either precision; half an hour a model
+    python benchmarks/precision.py --quality [MODEL ...] # fits of three seeds in either precision; ten minutes a model
 
 Steps are those of `fit` with default options, in blocks of either precision in turn; a ratio is the median over the
 blocks. The fits of `--quality` are as long for both: the default number of steps on digits, and on MNIST as many as
@@ -32,7 +32,7 @@ PRECISIONS = ("fp32", "bf16")
 DATA = ("digits", "mnist")
 SEEDS = (0, 1, 2)
 ROUNDS, BLOCK = 5, 1.5  # blocks of so many seconds, at least one step each
-MINUTES = 2.0
+MINUTES = 1.0
 NOT_OF_IMAGES = ("rnade",)
 
 
@@ -40,12 +40,13 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("models", nargs="*", help="by default all that are trained in steps")
     options.add_argument("--quality", action="store_true", help="fits of three seeds instead of seconds of a step")
+    options.add_argument("--data", nargs="+", choices=DATA, default=DATA)
     args = options.parse_args()
     models = [entry.name for entry in sim.models() if entry.name not in NOT_OF_IMAGES]
     record = "precision_quality" if args.quality else "precision"
-    figures = before(record, models) if args.models else {}
+    figures = before(record, models) if args.models or args.data != DATA else {}
     for name in args.models or models:
-        for data in map(sim.data.load, DATA):
+        for data in map(sim.data.load, args.data):
             try:
                 row = (quality if args.quality else speed)(name, data, args.smoke)
             except UsageError as reason:  # too large for such data, or for another kind of them
