@@ -26,7 +26,7 @@ from simulacra.training.batches import Batches
 from simulacra.training.judge import Verdict
 from simulacra.training.options import OF_ONE_PASS, Options, decisive, resolve
 from simulacra.training.run import RunFolder, unused
-from simulacra.training.runtime import Runtime, world_size
+from simulacra.training.runtime import Runtime, runtime, world_size
 
 LARGE = 10.0  # beyond which a network that sees such numbers at first may give infinite ones
 SCALED = 1000  # items whose size is looked at
@@ -50,6 +50,12 @@ class Plan:
     def closed_form(self) -> bool:
         """Whether one pass over the training split, which then counts as one step, is all there is to do."""
         return can(self.model, ClosedForm)
+
+    def runtime(self) -> Runtime:
+        """Where the run is computed."""
+        least = self.model.bf16_from
+        pays = least is not None and self.model.spec.dims >= least
+        return runtime(self.options.device, self.options.precision, pays)
 
     @property
     def every(self) -> int:
