@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from simulacra.capabilities import Decoder, Encoder, Prior, need
-from simulacra.condition import ConditionLike
+from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition
 from simulacra.exploration.paths import walk
 from simulacra.feed import drawn
-from simulacra.model import ModelLike, as_model, evaluating
+from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
 from simulacra.verbs import DataLike, data_of, verb
 
@@ -31,7 +32,7 @@ def interpolate(
     """(rows · steps, *shape): each row walks from one code to another.
 
     With `data` (and an encoder) the ends of a row are the codes of two held-out items, joined by a straight line;
-    without it they are two draws of the prior, joined along the sphere, where a Gaussian prior has its mass.
+    without it they are two draws of the prior, joined along the sphere around its mean, where a Gaussian has its mass.
 
     Args:
         model: a model with a decoder, or its run folder.
@@ -67,5 +68,16 @@ def interpolate(
             raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
         ends, given = code_of(model, x, fields), fields.rows(slice(rows))
     spherical = data is None if path is None else path == "spherical"
-    z = walk(ends[:rows].flatten(1), ends[rows:].flatten(1), steps, spherical).flatten(0, 1)
-    return decoded(model, z.unflatten(1, ends.shape[1:]), given.repeat_each(steps))
+    centre = _centre(model, given) if spherical else torch.zeros_like(ends[:1])
+    a, b = (ends - centre).flatten(1).split(rows)
+    z = walk(a, b, steps, spherical).flatten(0, 1).unflatten(1, ends.shape[1:])
+    return decoded(model, z + centre, given.repeat_each(steps))
+
+
+def _centre(model: Model, given: Condition) -> Tensor:
+    """What codes lie around as on a sphere, (1, *shape): the mean of the prior, or 0 without one and for bits."""
+    with evaluating(model):
+        prior = model.prior(1, given.rows(slice(1))) if isinstance(model, Prior) else None
+        if prior is None or prior.values:
+            return torch.zeros(1, *model.code_shape, device=model.device)
+        return prior.mean
