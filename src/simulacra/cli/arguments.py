@@ -48,7 +48,7 @@ Levels = Annotated[
     optional(
         "INT",
         "how many grey levels the values have, which are 0 to INT - 1: it says what they are on, changes none of them "
-        "and refuses larger ones; by default 2 for zeros and ones, else 256",
+        "and refuses larger ones; by default that of the run, or 2 for zeros and ones, else 256",
     ),
 ]
 Target = Annotated[str | None, optional("FIELD", "the field that is modelled, in the place of the usual x")]
