@@ -427,7 +427,7 @@ def _construct(record: dict[str, Any], path: Path) -> Model:
     except ModelFileError:
         raise
     except UnknownPart as error:
-        raise ModelFileError(f"{path}: {error}{_import_first(imports)}") from error
+        raise ModelFileError(f"{path}: {error.reason}{_import_first(imports)}") from error
     except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RuntimeError, SimulacraError) as error:
         raise ModelFileError(f"{path} does not describe a model: {error}{_import_first(imports)}") from error
     model.preset, model.origin = preset, _origin(record, path)

@@ -115,7 +115,7 @@ def test_the_size_is_the_bound_and_what_the_first_code_costs(prior):
     bits, (bound, spread) = cells_of(p).bits / 8, expected_bytes(model, x)
     once = bits + 8 + 12  # the first code, the coder's state, the sizes of the first batches
     assert bound - spread < len(payload) < 1.001 * bound + spread + once
-    assert spread < 0.04 * bound
+    assert spread < 0.05 * bound
     assert len(x) * bits - kl > 0.06 * bound  # what codes would cost if no bits came back
 
 

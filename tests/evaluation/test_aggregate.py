@@ -7,6 +7,7 @@ from small import SPECS, dataset, randomise, small_model
 
 import simulacra as sim
 from simulacra import registry
+from simulacra.cli.health import lines
 from simulacra.distributions import DiagonalGaussian
 from simulacra.evaluation import aggregate as module
 from simulacra.evaluation.aggregate import aggregate
@@ -93,3 +94,21 @@ def test_evaluate_measures_it_of_what_has_an_encoder_and_a_prior():
     assert "aggregate_gap" in sim.evaluate(small_model(registry.find("wae-mmd"), SPECS["grey"]), DATA)
     for name in ("vqvae", "dcgan", "autoencoder"):  # codes of a codebook, no encoder, no prior
         assert "aggregate_gap" not in sim.evaluate(small_model(registry.find(name), SPECS["grey"]), DATA), name
+
+
+def test_of_few_items_it_says_what_they_show():
+    """By a note in the record of `health` and of `evaluate`, and not where there are enough."""
+    model, few = shifted(0.0, 0.5), dataset(SPECS["grey"], (60, 20, 40))
+    found = sim.health(model, few).findings["aggregate_gap"]
+    assert "40 items are few for codes of 3 numbers: draws of the prior alone are 0." in found.warning
+    assert "    note: 40 items are few" in "\n".join(lines(sim.health(model, few)))
+    record = sim.evaluate(model, few).to_json()["aggregate_gap"]
+    assert "the interval reaches from" in record["warning"]
+    assert sim.health(model, DATA).findings["aggregate_gap"].warning is None
+    assert sim.evaluate(model, DATA)["aggregate_gap"].warning is None
+
+
+def test_enough_items_may_be_few_for_their_dimensions(monkeypatch):
+    found = aggregate(shifted(0.0, 0.5), DATA.test, EVERY, 0)
+    monkeypatch.setattr(module, "VISIBLE", found.floor / 4)
+    assert "400 items are few" in found.warning

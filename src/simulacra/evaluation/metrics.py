@@ -86,8 +86,8 @@ def gap_of_codes(subject: Subject) -> dict[str, Measure]:
         "and as many of the prior; floor: of two such sets of draws of the prior; "
         "interval: of the mean over fresh items and draws"
     )
-    measure = Measure(found.gap, found.low, found.high, found.floor, len(index), "estimate", protocol)
-    return {"aggregate_gap": measure}
+    figures = found.gap, found.low, found.high, found.floor
+    return {"aggregate_gap": Measure(*figures, len(index), "estimate", protocol, found.warning)}
 
 
 @metric(needs=(Sampler,), name="fidelity", least=FEWEST_COMPARED)

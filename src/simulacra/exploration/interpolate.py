@@ -13,7 +13,8 @@ from simulacra.exploration.paths import walk
 from simulacra.feed import drawn
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
-from simulacra.verbs import DataLike, data_of, verb
+from simulacra.terminal import number_of
+from simulacra.verbs import DataLike, looked_at, verb
 
 PATHS = ("linear", "spherical")
 
@@ -38,7 +39,7 @@ def interpolate(
         model: a model with a decoder, or its run folder.
         steps: items in a row, both ends included.
         rows: walks.
-        data: whose test items are the ends, some of them.
+        data: whose items are the ends, some of them: all of an array, or the test items of other data.
         seed: of these items, or of the draws of the prior.
         path: "linear" or "spherical", in place of the usual one.
         condition: without data, that of all rows or one for each: `{"label": 3}`; without it a model conditioned on
@@ -62,10 +63,10 @@ def interpolate(
     else:
         refuse_condition(condition)
         need(model, Encoder)
-        data = data_of(model, data)
-        x, fields = drawn(data.test, 2 * rows, model, seed)
+        name, items = looked_at(model, data, None)
+        x, fields = drawn(items, 2 * rows, model, seed)
         if len(x) < 2 * rows:
-            raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
+            raise UsageError(f"{number_of(rows, 'row')} need {2 * rows} items, and {name} has {len(x)} ({items.name})")
         ends, given = code_of(model, x, fields), fields.rows(slice(rows))
     spherical = data is None if path is None else path == "spherical"
     centre = _centre(model, given) if spherical else torch.zeros_like(ends[:1])

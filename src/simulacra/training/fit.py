@@ -16,6 +16,7 @@ from simulacra.data import Dataset
 from simulacra.errors import ModelFileError, SimulacraError, TrainingError, UsageError, WriteError
 from simulacra.model import Model, load, write
 from simulacra.parts import convert, within
+from simulacra.terminal import number_of
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
 from simulacra.training.clock import ESTIMATED_AFTER, Clock
@@ -162,7 +163,7 @@ class _Run:
         path, data = self.folder.path, self.plan.dataset
         if not resumed and record is not None and "finished" in record:
             raise UsageError(f"the run in {path} is finished, but its checkpoints are gone; use --fresh to train anew")
-        left_out = f"; {len(data.unreadable)} unreadable files left out" if data.unreadable else ""
+        left_out = f"; {number_of(len(data.unreadable), 'unreadable file')} left out" if data.unreadable else ""
         half = ", networks in bfloat16" if self.where.bf16 else ""
         line = f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}: {self.plan.costs}{half}"
         if resumed:
