@@ -113,7 +113,7 @@ def gaps() -> Iterator[Case]:
                 yield Case(f"aggregate_gap of {name}, n = {n}, d = {d}, {kind}", draw, 400 if n < 100 else 200)
 
 
-# Factors in codes: two numbers of a code, each that of a factor with 3 and 4 values, under noise, and one of noise alone
+# Factors in codes: two numbers, one of a factor with 3 values and one of 4, under noise, and one of noise alone
 
 FACTORS = (3, 4)
 

@@ -13,9 +13,9 @@ distance     squared, T = |δ + u|² to second order, u a mean of n items with c
 
                all means from which T lies at most t standard errors, those that T has at *that* mean, as in Wilson's
                interval of a share (1927). At the floor, δ = 0, it covers as anywhere else. The standard error at the
-               estimate is small where T is so by chance: value ± t of it covers 79 to 93 % of weak differences in one to
-               four dimensions. Too narrow this still is for a weak difference along the one leading direction of many,
-               whose slope the items hardly show: 88 % of Fréchet distances, 92 % of MMD².
+               estimate is small where T is so by chance: value ± t of it covers 79 to 93 % of weak differences in one
+               to four dimensions. Too narrow this still is for a weak difference along the one leading direction of
+               many, whose slope the items hardly show: 88 % of Fréchet distances, 92 % of MMD².
 others       value ± t · standard error, from halves S of the items and what is left, S^c:
 
     Var T = E (T(S) - T(S^c))² / 4
@@ -103,15 +103,16 @@ class Spread:
 
 
 def spread(figure: Statistic, n: int, rng: np.random.Generator, pairs: int = PAIRS) -> Spread:
-    """That of a squared distance, biased, of two sets of n items, from `pairs` of complementary halves S and S^c.
-
-    The difference T(S) - T(S^c) has no second order but that of the gradient at δ + u, the sum no first order: given
-    the items, it varies by signs of u alone.
-    """
+    """That of a squared distance, biased, of two sets of n items, from `pairs` of complementary halves S and S^c."""
     halves = some_halves(n, pairs, rng)
     distance, one, other = float(figure(np.ones((1, n), bool))[0]), figure(halves), figure(~halves)
-    first, second = float(np.square(one - other).mean()) / 4, float((one + other).var(ddof=1)) / 4
-    return Spread(distance, float((one + other).mean()) / 2 - distance, first, second, pairs)
+    return Spread(distance, float((one + other).mean()) / 2 - distance, *orders(one, other), pairs)
+
+
+def orders(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """`first` and `second` of a `Spread`, from T(S) and T(S^c), (R,) each; first - second estimates Var T, without bias
+    to second order: it is minus the covariance of complementary halves."""
+    return float(np.square(one - other).mean()) / 4, float((one + other).var(ddof=1)) / 4
 
 
 def of_distance(value: float, about: Spread) -> tuple[float, float]:
