@@ -180,10 +180,10 @@ def _of_trees(
         trees = (_right_by_one(train.codes[rows], v[rows], test.codes, v_test) for rows in selections)
         return np.array([_accuracy_gap(each, v_test) for each in trees])
 
-    halves = intervals.some_halves(len(v), REFITTED // 2, rng)
-    first, second = intervals.orders(again(halves), again(~halves))  # of trees, which do not differ by chance
-    judged = intervals.standard_error(functools.partial(_accuracy_gaps, right, v_test), n, rng)
-    half = _half(max(0.0, first - second), len(halves), judged)
+    gaps = functools.partial(_accuracy_gaps, right, v_test)
+    halves, judged = intervals.some_halves(len(v), REFITTED // 2, rng), intervals.some_halves(n, intervals.PAIRS, rng)
+    learnt = intervals.variance(again(halves), again(~halves))  # of trees, which do not differ by chance
+    half = _half(learnt, len(halves), math.sqrt(intervals.variance(gaps(judged), gaps(~judged))))
     measured = _measure(_accuracy_gap(right, v_test), half, floor, n, f"SAP, a tree on one number, of {about}")
     return {"separated_attribute_predictability": measured}
 

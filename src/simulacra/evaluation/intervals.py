@@ -110,9 +110,14 @@ def spread(figure: Statistic, n: int, rng: np.random.Generator, pairs: int = PAI
 
 
 def orders(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
-    """`first` and `second` of a `Spread`, from T(S) and T(S^c), (R,) each; first - second estimates Var T, without bias
-    to second order: it is minus the covariance of complementary halves."""
+    """`first` and `second` of a `Spread`, from T(S) and T(S^c), (R,) each."""
     return float(np.square(one - other).mean()) / 4, float((one + other).var(ddof=1)) / 4
+
+
+def variance(one: np.ndarray, other: np.ndarray) -> float:
+    """Var T from T(S) and T(S^c), (R,) each, without bias to second order: minus their covariance, but not below 0."""
+    first, second = orders(one, other)
+    return max(0.0, first - second)
 
 
 def of_distance(value: float, about: Spread) -> tuple[float, float]:
