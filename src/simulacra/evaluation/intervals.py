@@ -24,7 +24,7 @@ A half without replacement is the whole plus u = 1/n Σ w_i x_i with signs w_i, 
 does: no factor for its size is due. To second order T(S) = T + g·u + u·H·u, of which the difference keeps 2 g·u, and
 the sum 2 u·H·u. Near the minimum of a distance, at its floor, g is itself no more than noise: like the jackknife (Efron
 & Stein 1981) the difference then has the variance of T twice, of which the sum, with u·H·u alone, has it once. Where
-halves are few the third order counts, and intervals are too wide (98 % of KLs of 60 items). Repeated items of a
+items are few the third order counts, and intervals are too wide (98 % of KLs of 60 items). Repeated items of a
 bootstrap would be taken for structure by distances and mutual informations.
 """
 
