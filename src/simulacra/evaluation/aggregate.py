@@ -93,12 +93,12 @@ def aggregate(model: Model, split: Split, index: np.ndarray, seed: int) -> Aggre
     n, d = codes.shape
     gap, how = _gap_of(n, d, kind)
     rng = np.random.default_rng(mix(seed, "aggregate"))
-    every = np.ones((1, n), bool)
-    error = intervals.standard_error(lambda rows: gap(codes, prior, rows, rows), n, rng)
-    value, both = float(gap(codes, prior, every, every)[0]), np.concatenate([prior, other])
+    spread = intervals.spread(lambda rows: gap(codes, prior, rows, rows), n, rng)
+    both = np.concatenate([prior, other])
     halves = intervals.some_halves(2 * n, FLOORS, rng)
     floor = float(gap(both, both, halves, ~halves).mean())
-    return Aggregate(codes, prior, value, *intervals.about(value, error), floor, how)
+    low, high = intervals.of_distance(spread.distance, spread)
+    return Aggregate(codes, prior, spread.distance, low, high, floor, how)
 
 
 def _draws(model: Model, split: Split, index: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
