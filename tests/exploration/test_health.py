@@ -1,6 +1,7 @@
 """Health: figures that follow from closed forms, and advice that follows from the figures."""
 
 import json
+import math
 import sys
 from dataclasses import asdict
 
@@ -232,3 +233,18 @@ def test_items_of_an_array_are_all_looked_at():
     x = DATA.test.x[:2]
     assert sim.health(vae(0), x).n == sim.health(vae(0), list(torch.from_numpy(x))).n == 2
     assert sim.health(vae(0), DATA).n == 25
+
+
+def test_a_dimension_is_active_by_the_scale_of_its_prior():
+    """Codes and a learned prior that are both ten times as narrow are the same codes."""
+    model = VAE(SPECS["grey"], latent=3, network="dense:hidden=8").eval()
+    data = dataset(SPECS["grey"])
+    before = sim.health(model, data)["active_units"]
+    last = model.encoder.body.last
+    with torch.no_grad():
+        last.weight.view(3, 2, -1)[:, 0] /= 10
+        last.bias.view(3, 2)[:, 0] /= 10
+        model.codes.log_diagonal += math.log(10)
+    after = sim.health(model, data)["active_units"]
+    assert after.value == before.value
+    assert after.each == pytest.approx(before.each, rel=1e-4)

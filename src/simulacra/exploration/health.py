@@ -1,6 +1,7 @@
 """Whether a model's codes are in use and like its prior: figures of a split, each with one sentence on what to do.
 
-active units   dimensions with Var_x(E_q[z_d]) > 0.01: Burda et al. 2016, "Importance Weighted Autoencoders", sec. 5.2.
+active units   dimensions with Var_x(E_q[z_d]) > 0.01 of the prior's variance, which is 1 for N(0, I): Burda et al.
+               2016, "Importance Weighted Autoencoders", sec. 5.2.
                Codes without a prior have no scale, so that of a point mass counts from 1 % of the widest dimension.
                A dimension that is not active need not be collapsed: q(z_d|x) may differ from the prior by the same for
                all items.
@@ -33,7 +34,7 @@ from simulacra.randomness import seed_everything, some_of
 from simulacra.terminal import number_of
 from simulacra.verbs import DataLike, looked_at, verb
 
-ACTIVE = 0.01  # variance
+ACTIVE = 0.01  # variance, in units of the prior's
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
 UNEVEN = 0.25  # of the codes: a lower perplexity is worth a sentence
 WARMUP, FREE = 2000, 0.1  # steps, nats
