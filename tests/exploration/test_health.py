@@ -239,12 +239,12 @@ def test_a_dimension_is_active_by_the_scale_of_its_prior():
     """Codes and a learned prior that are both ten times as narrow are the same codes."""
     model = VAE(SPECS["grey"], latent=3, network="dense:hidden=8").eval()
     data = dataset(SPECS["grey"])
-    before = sim.health(model, data)["active_units"]
+    before = sim.health(model, data).findings["active_units"]
     last = model.encoder.body.last
     with torch.no_grad():
         last.weight.view(3, 2, -1)[:, 0] /= 10
         last.bias.view(3, 2)[:, 0] /= 10
         model.codes.log_diagonal += math.log(10)
-    after = sim.health(model, data)["active_units"]
+    after = sim.health(model, data).findings["active_units"]
     assert after.value == before.value
     assert after.each == pytest.approx(before.each, rel=1e-4)
