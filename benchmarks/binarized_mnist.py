@@ -93,11 +93,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "minutes": 15,
         "patience": 0,
     },
-    "vae": LATENT | {"latent": 40, "network": "dense:layers=2", "objective": "elbo:warmup=10000", "minutes": 20},
+    "vae": LATENT
+    | {
+        "latent": 40,
+        "network": "dense:layers=2",
+        "prior": "gaussian",
+        "objective": "elbo:warmup=10000",
+        "minutes": 20,
+    },
     "iwae": LATENT
     | {
         "latent": 50,
         "network": "dense:hidden=200,layers=2",
+        "prior": "gaussian",
         "objective": "dreg:draws=50",
         "batch": 32,
         "minutes": 40,

@@ -88,7 +88,9 @@ def main() -> None:
     n, few = (64, 2) if args.smoke else (1000, 6)
     with tempfile.TemporaryDirectory() as scratch:
         steps = 50 if args.smoke else args.steps
-        model = sim.fit("vae", data, Path(scratch) / "run", steps=steps, latent=LATENT, network=Dense(HIDDEN))
+        model = sim.fit(
+            "vae", data, Path(scratch) / "run", steps=steps, latent=LATENT, network=Dense(HIDDEN), prior="gaussian"
+        )
     assert isinstance(model, VAE)
     other, x = twin(model), torch.from_numpy(np.array(data.test.x[:n]))
     real = x.flatten(1).float()

@@ -34,6 +34,7 @@ from simulacra.training.progress import PlainLines
 
 M1 = {
     "latent": 50,
+    "prior": "gaussian",
     "network": "dense:hidden=600,layers=2,dropout=0.1",
     "likelihood": "continuous-bernoulli",
     "patience": 0,

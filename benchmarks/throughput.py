@@ -184,7 +184,8 @@ def their_model(network: str) -> PythaeVAE | PythaeVQVAE:
 def simulacra(data: sim.data.Dataset, folder: Path, steps: int, network: str, bf16: bool) -> Round:
     options: dict[str, object] = {"batch": BATCH, "learning_rate": RATE, "minutes": 60}
     if network != "vqvae":
-        options |= {"latent": LATENT, "network": Dense(HIDDEN) if network == "dense" else Conv(WIDTH)}
+        networks = Dense(HIDDEN) if network == "dense" else Conv(WIDTH)
+        options |= {"latent": LATENT, "network": networks, "prior": "gaussian"}
     plan = make_plan("vqvae" if network == "vqvae" else "vae", data, folder, (), False, options)
     folder.mkdir()
     where = Runtime(torch.device("cpu"), bf16=bf16)

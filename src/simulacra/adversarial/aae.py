@@ -12,6 +12,7 @@ Makhzani et al. 2016, "Adversarial Autoencoders", sections 2, 2.3 and 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,8 @@ class AAE(MatchedCodes):
         game: what critic and encoder minimise.
         critic_hidden: units of each of the critic's two layers.
     """
+
+    bf16_from: ClassVar[int | None] = 784
 
     def __init__(
         self,

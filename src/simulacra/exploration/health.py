@@ -223,7 +223,9 @@ def _meet(model: Model) -> str:
         name = "beta" if model.arguments.get("beta") else "weight"
         ways.append(f"weigh the prior more (--{name} {2 * now:g})")
     if is_part(prior) and called(prior) == ("prior", "gaussian"):
-        ways.append("let the prior learn (--prior mixture)")
+        ways.append("let the prior learn (--prior learned-gaussian)")
+    elif is_part(prior) and called(prior) == ("prior", "learned-gaussian"):
+        ways.append("let the prior have modes (--prior mixture)")
     return ", or ".join(ways)
 
 

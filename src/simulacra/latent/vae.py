@@ -9,6 +9,7 @@ Kingma & Welling 2014, "Auto-Encoding Variational Bayes", eq. 3. Prior, likeliho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -47,6 +48,8 @@ class VAE(LatentVariable):
         prior: p(z): learned-gaussian, gaussian (N(0, I)), laplace, bernoulli, categorical, mixture or vampprior.
         objective: what is maximised: elbo, iwae or dreg.
     """
+
+    bf16_from: ClassVar[int | None] = 784
 
     def __init__(
         self,

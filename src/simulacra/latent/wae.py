@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -81,6 +82,8 @@ class WAEMMD(MatchedCodes):
         prior: p(z): gaussian, ring, swiss-roll (both with latent 2), or one of your own.
         weight: λ, nats for each unit of MMD².
     """
+
+    bf16_from: ClassVar[int | None] = 784
 
     def __init__(
         self,
