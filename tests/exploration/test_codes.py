@@ -226,7 +226,8 @@ def test_both_paths_are_there_with_and_without_data(path):
         assert torch.equal(found[:, [0, 2]], usual[:, [0, 2]])
         assert torch.equal(found, usual) == (path == ("spherical" if given is None else "linear"))
     z = made.encode(torch.from_numpy(data.test.x[some_of(len(data.test), 4, 0, "shown")])).mean
-    middle = walk(z[:2], z[2:], 3, path == "spherical")[:, 1]
+    centre = made.prior(1).mean * (path == "spherical")
+    middle = centre + walk(z[:2] - centre, z[2:] - centre, 3, path == "spherical")[:, 1]
     assert torch.equal(found[:, 1], made.decode(middle).mean.round().byte())
 
 

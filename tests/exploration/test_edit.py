@@ -155,7 +155,8 @@ def test_dimensions_move_by_deviations_and_attributes_are_added():
     found = sim.edit(model, x, {1: 2.0, 3: -0.5}, [(vector, 1.5)])
     assert (found.before == x.numpy()).all()
     assert (found.reconstructed == decoded(model, z)).all()
-    expected = decoded(model, z + np.array([0, 2.0, 0, -0.5], np.float32) + 1.5 * vector)
+    deviations = model.prior(1).deviations[0].detach().numpy()
+    expected = decoded(model, z + np.array([0, 2.0, 0, -0.5], np.float32) * deviations + 1.5 * vector)
     assert (found.after == expected).all()
     assert (found.after != found.reconstructed).any()
 
