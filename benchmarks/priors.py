@@ -16,6 +16,7 @@ import tempfile
 import time
 from typing import Any
 
+import numpy as np
 from record import conclude, parser
 
 import simulacra as sim
@@ -54,7 +55,7 @@ def measure(data: sim.data.Dataset, prior: str, steps: int, seed: int) -> dict[s
         "aggregate_gap": gap.value,
         "aggregate_gap_floor": gap.floor or 0.0,
         "frechet_position": found["frechet_position"].value,
-        "brightness": float(drawn.float().mean()) / float(data.test.x[:].mean()),
+        "brightness": float(np.mean(drawn) / np.mean(data.test.x[:])),
         "seconds": seconds,
     }
 
