@@ -7,7 +7,7 @@ from torch import nn
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.adversarial import GAN, GradientPenalty, Wasserstein
+from simulacra.adversarial import GAN, GradientPenalty, Round, Side, Wasserstein
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
@@ -21,8 +21,17 @@ SPEC = DataSpec(Levels((1, 4, 3), 17), labels(3))
 
 def small(spec: DataSpec = SPEC, **arguments) -> GAN:
     torch.manual_seed(0)
-    networks = {"generator": DenseGenerator(hidden=8), "critic": DenseCritic(hidden=8)}
+    networks = {"generator": DenseGenerator(hidden=8), "critic": DenseCritic(hidden=8), "penalties": ()}
     return GAN(spec, **({"latent": 3} | networks | arguments))
+
+
+def seen(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> Round:
+    sides = [Side(critic, x, Condition()) for x in (real, fake)]
+    return Round(*sides, torch.zeros(len(fake), 1), nn.Linear(1, 1))
+
+
+def penalty_of(penalty, critic, real, fake) -> torch.Tensor:
+    return penalty.loss(seen(critic, real, fake), nn.Module())
 
 
 def turn(spec: DataSpec = SPEC, n: int = 6) -> Turn:
@@ -31,6 +40,8 @@ def turn(spec: DataSpec = SPEC, n: int = 6) -> Turn:
 
 class Linear(nn.Module):
     """D(x) = w·x, whose gradient is w everywhere."""
+
+    outputs = 1
 
     def __init__(self, *w: float) -> None:
         super().__init__()
@@ -48,37 +59,37 @@ def test_the_gradient_penalty_of_a_linear_critic(w, expected):
     """λ (|w| - 1)², whatever the items are."""
     real, fake = torch.randn(5, 2), torch.randn(5, 2)
     for weight in (1.0, 10.0):
-        found = GradientPenalty(weight).loss(Linear(*w), real, fake, Condition())
+        found = penalty_of(GradientPenalty(weight), Linear(*w), real, fake)
         assert found.item() == pytest.approx(weight * expected, abs=1e-5)
 
 
 def test_it_has_a_gradient_in_the_critic_alone():
     critic = Linear(3.0, 4.0)
     fake = torch.randn(5, 2, requires_grad=True)
-    GradientPenalty(1.0).loss(critic, torch.randn(5, 2), fake, Condition()).backward()
+    penalty_of(GradientPenalty(1.0), critic, torch.randn(5, 2), fake).backward()
     torch.testing.assert_close(critic.w.grad, 2 * (5 - 1) * torch.tensor([3.0, 4.0]) / 5)  # 2 (|w| - 1) w / |w|
     assert fake.grad is None
 
 
 def test_where_the_gradient_vanishes_it_has_a_value_and_no_slope():
     critic = Linear(0.0, 0.0)
-    found = GradientPenalty(1.0).loss(critic, torch.randn(5, 2), torch.randn(5, 2), Condition())
+    found = penalty_of(GradientPenalty(1.0), critic, torch.randn(5, 2), torch.randn(5, 2))
     found.backward()
     assert found.item() == 1
     assert critic.w.grad.tolist() == [0, 0]
 
 
 def test_it_looks_between_real_and_fake_items():
-    seen = []
+    looked = []
 
     class Watching(Linear):
         def forward(self, x, condition):
-            seen.append(x.detach())
+            looked.append(x.detach())
             return super().forward(x, condition)
 
     real, fake = torch.full((200, 2), 3.0), torch.full((200, 2), -1.0)
-    GradientPenalty().loss(Watching(1.0, 0.0), real, fake, Condition())
-    (between,) = seen
+    penalty_of(GradientPenalty(), Watching(1.0, 0.0), real, fake)
+    (between,) = looked
     assert between.min() >= -1
     assert between.max() <= 3
     assert torch.equal(between[:, 0], between[:, 1])  # one α for an item
@@ -116,8 +127,8 @@ def test_a_lazy_penalty_is_a_phase_of_the_critic_that_weighs_as_if_it_were_taken
     assert list(lazy.critic_loss(turn())) == ["critic"]
     torch.manual_seed(1)
     with torch.no_grad():
-        fake = always.generate(6, turn().condition)
-    own = always.penalties[0].loss(always.critic, SPEC.centred(turn().x), fake, turn().condition)
+        own_round = always.round(turn(), "critic")
+    own = always.penalties[0].loss(own_round, always.memories[0])
     torch.manual_seed(1)
     torch.testing.assert_close(penalty.loss(turn())["gradient"], 4 * own)
 
