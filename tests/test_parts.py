@@ -246,9 +246,44 @@ def test_defaults_are_spelled_out_in_json_and_left_out_in_text():
     ids=named,
 )
 def test_a_value_becomes_what_its_type_wants(annotation, value, expected):
-    found = convert(annotation, value, "it")
+    found = convert(annotation, value, "it", text=True)
     assert found == expected
     assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        (int, "10", "it is an integer, not '10'"),
+        (int | None, "10", "it is an integer, not '10'"),
+        (int | None, "none", "it is an integer, not 'none'"),
+        (float, "1e-3", "it is a number, not '1e-3'"),
+        (bool, "true", "it is true or false, not 'true'"),
+        (tuple[int, ...], "1,2", r"it is a tuple, such as \(1, ...\), not '1,2'"),
+        (tuple[float, float], "0,0.9", r"it is a tuple, such as \(0.5, 0.5\), not '0,0.9'"),
+        (tuple[int, ...], ["1"], "it is an integer, not '1'"),
+        (Mapping[str, int], {"a": "1"}, "it 'a' is an integer, not '1'"),
+    ],
+    ids=named,
+)
+def test_in_python_text_is_no_number(annotation, value, message):
+    with pytest.raises(UsageError, match=message):
+        convert(annotation, value, "it")
+
+
+def test_in_python_text_is_a_part_with_its_numbers():
+    assert convert(Animal, "dog:age=5", "it") == Dog(5)
+    assert convert(tuple[Animal, ...], "fish,dog:age=5", "it") == (Fish(), Dog(5))
+    assert convert(Animal | None, "none", "it") is None
+    with pytest.raises(UsageError, match="age of animal 'dog' is an integer, not '5'"):
+        Dog("5")
+    with pytest.raises(UsageError, match="age of animal 'dog' is an integer, not '5'"):
+        as_part("animal", {"dog": {"age": "5"}})
+
+
+def test_what_is_unknown_may_come_from_outside():
+    with pytest.raises(UsageError, match="--import MODULE"):
+        as_part("animal", "unicorn")
 
 
 def test_a_record_converts_what_it_is_given_as_it_is_made():

@@ -95,7 +95,7 @@ def test_a_preset_is_a_function_and_what_is_saved_is_its_class_and_parts(tmp_pat
     assert entry.model is VAE
     assert entry.defaults == {**registry.find("vae").defaults, "batch": 64}
     assert {name: argument.help for name, argument in entry.arguments.items()} == {"beta": "its weight"}
-    model = registry.build("beta-vae", GREY, beta="6")  # text is converted, as on the command line
+    model = registry.build("beta-vae", GREY, beta=6)
     assert (model.name, model.preset, model.objective) == ("beta-vae", "beta-vae", ELBO(6.0))
     assert model.recipe == VAE(GREY, latent=2, network=Dense(hidden=8), objective=ELBO(6.0)).recipe
     assert list(model.config()["model"]) == ["vae"]
@@ -248,6 +248,7 @@ def test_a_name_that_is_near_one_of_a_part_is_placed_unless_another_is_nearer():
     [
         ({"latent": "four"}, "latent of VAE is an integer, not 'four'"),
         ({"latent": 4.5}, "latent of VAE is an integer, not 4.5"),
+        ({"latent": "4"}, "latent of VAE is an integer, not '4'"),
         ({"latent": True}, "latent of VAE is an integer, not True"),
         ({"network": 3}, r"network of VAE is a network, not 3: give .*@part\('network', NAME\)"),
         ({"network": "gaussian"}, "no network 'gaussian'"),
@@ -260,7 +261,7 @@ def test_an_argument_of_the_wrong_kind_is_said_with_its_name(given, message):
 
 
 def test_arguments_are_converted_and_remembered():
-    model = VAE(GREY, "3", "dense:hidden=8", prior={"mixture": {"components": 5}})
+    model = VAE(GREY, 3, "dense:hidden=8", prior={"mixture": {"components": 5}})
     assert list(model.arguments) == ["latent", "network", "likelihood", "prior", "objective"]
     assert (model.arguments["latent"], model.arguments["network"]) == (3, Dense(hidden=8))
     assert model.arguments["prior"].components == 5

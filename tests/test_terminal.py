@@ -10,7 +10,7 @@ from rich.console import Console
 
 from simulacra.cli import main
 from simulacra.errors import SimulacraError
-from simulacra.terminal import escaping, printable, steering
+from simulacra.terminal import escaping, number_of, printable, steering
 
 HOSTILE = "cat\x1b[2J\x07\r\x9b31m\u202egnp"
 
@@ -63,3 +63,8 @@ def test_an_unknown_name_is_repeated_escaped(capsys):
     err = capsys.readouterr().err
     assert not set("\x1b\x07\r\x9b\u202e") & set(err)
     assert r"\x1b[2J" in err
+
+
+def test_one_is_one():
+    assert [number_of(n, "item") for n in (0, 1, 1200)] == ["0 items", "1 item", "1,200 items"]
+    assert [number_of(n, "class") for n in (1, 2)] == ["1 class", "2 classes"]

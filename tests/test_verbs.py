@@ -179,6 +179,37 @@ def test_items_of_a_sequence_are_all_of_them_in_their_order(run, pictures):
     assert sim.reconstruct(model, pictures, split="valid", limit=2).shape == (2, 1, 8, 8)
 
 
+@pytest.mark.parametrize("given", [np.array, torch.from_numpy, list], ids=["array", "tensor", "list"])
+def test_few_items_are_looked_at_without_being_split(run, given):
+    """Neither one item nor two that are alike can be split, and nothing needs them to be."""
+    model = sim.load(run)
+    for x in (np.full((1, 1, 8, 8), 7, np.uint8), np.full((2, 1, 8, 8), 7, np.uint8)):
+        n, nats = len(x), sim.score(model, given(x)).per_item
+        assert len(nats) == n
+        assert np.array_equal(nats, sim.score_items(model, given(x)))
+        assert sim.encode(model, given(x))["mean"].shape == (n, 2)
+        assert sim.reconstruct(model, given(x)).shape == (n, 1, 8, 8)
+        assert sim.health(model, given(x)).n == n
+        assert sim.traverse(model, given(x), steps=2, top=1).items.shape == (1, 2, 1, 8, 8)
+        assert sim.score(model, given(x[:, 0])).n == n  # without the axis of the channel
+    pair = list(torch.from_numpy(np.stack([np.zeros((1, 8, 8), np.uint8), np.full((1, 8, 8), 9, np.uint8)])))
+    assert sim.score(model, pair).n == 2
+    assert sim.interpolate(model, 3, 1, pair).shape == (3, 1, 8, 8)
+    with pytest.raises(DataError, match="1 distinct training item cannot be split"):
+        sim.score(model, given(np.full((2, 1, 8, 8), 7, np.uint8)), "test")
+    with pytest.raises(DataError, match="cannot be split"):
+        sim.fit("independent", np.full((2, 1, 8, 8), 7, np.uint8))
+
+
+def test_items_that_are_looked_at_keep_their_order_and_name(run):
+    x = np.random.default_rng(0).integers(0, 255, (40, 1, 8, 8), np.uint8)
+    scored = sim.score(run, x)
+    assert (scored.data, scored.split, scored.n) == ("arrays", "all", 40)
+    assert np.array_equal(scored.per_item, sim.score_items(run, x))
+    alone = np.concatenate([sim.encode(run, one[None])["mean"] for one in x])
+    np.testing.assert_allclose(sim.encode(run, x)["mean"], alone, rtol=1e-3, atol=1e-5)
+
+
 def test_the_nats_of_items_are_those_of_the_score(run, pictures):
     data = sim.data.load(pictures, resize=8)
     nats = sim.score(run).per_item
@@ -219,6 +250,14 @@ WRONG = {
     "a class to fit": lambda model: sim.fit(type(model), "digits"),
     "a condition to fit that is a number": lambda model: sim.fit("vae", "digits", condition=3),
     "steps to fit that are a word": lambda model: sim.fit("vae", "digits", steps="some"),
+    "steps to fit that are text": lambda model: sim.fit("vae", "digits", steps="10"),
+    "betas that are text": lambda model: sim.fit("vae", "digits", betas="0,0.9"),
+    "an argument of a model that is text": lambda model: sim.fit("vae", "digits", latent="20"),
+    "labels that are text": lambda model: sim.fit("m2", "digits", condition="label", labels="100"),
+    "labels of finetune that are text": lambda model: sim.finetune(model, "digits", labels="100"),
+    "levels that are text": lambda model: sim.data.load("digits", levels="17"),
+    "levels of arrays that are text": lambda model: sim.data.from_arrays(np.ones((9, 2), np.uint8), levels="4"),
+    "a side that is text": lambda model: sim.data.load("digits", resize=("8", "8")),
     "a run that is a number": lambda model: sim.load(3),
     "a folder that is a number": lambda model: sim.save(model, 3),
     "something else to save": lambda model: sim.save("vae", "folder"),

@@ -31,6 +31,7 @@ from simulacra.errors import UsageError, did_you_mean
 from simulacra.schema import NONE, alternatives, arguments, choices, element
 
 C = TypeVar("C", bound=type)
+OUTSIDE = " (One from outside Simulacra is known once its module is imported: --import MODULE on the command line.)"
 
 _kinds: dict[str, type] = {}
 _parts: dict[str, dict[str, type]] = {}
@@ -196,23 +197,25 @@ def _enclosed(value: Any) -> str:
     return f"({spelled(value)})" if nested else spelled(value)
 
 
-def convert(annotation: Any, value: Any, where: str) -> Any:
-    """A value as its type wants it: parts from any of their three forms, numbers and words from text.
+def convert(annotation: Any, value: Any, where: str, text: bool = False) -> Any:
+    """A value as its type wants it: parts from any of their three forms.
 
-    `where` names the argument in a message. Raises UsageError for what does not fit, with what would.
+    `where` names the argument in a message. `text`: the value is from a command line or the text of a part, where
+    numbers are written out; from Python "10" is no number. Raises UsageError for what does not fit, with what would.
     """
     reasons, options = [], alternatives(annotation)
-    if NONE in options and (value is None or (isinstance(value, str) and value == "none")):
+    worded = text or any(map(kind_of, options))
+    if NONE in options and (value is None or (worded and isinstance(value, str) and value == "none")):
         return None
     for each in options:
         try:
-            return _convert(each, value, where)
+            return _convert(each, value, where, text)
         except UsageError as error:
             reasons.append(error)
     raise next((reason for reason in reversed(reasons) if str(reason)), UsageError(f"{where} cannot be {value!r}"))
 
 
-def _convert(wanted: Any, value: Any, where: str) -> Any:
+def _convert(wanted: Any, value: Any, where: str, text: bool) -> Any:
     if wanted is NONE:
         raise UsageError("")
     if (of := kind_of(wanted)) is not None and element(wanted) is None:
@@ -220,12 +223,12 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
     if choices(wanted):
         return _choice(choices(wanted), value, where)
     if typing.get_origin(wanted) is tuple:
-        return _as_tuple(wanted, value, where)
+        return _as_tuple(wanted, value, where, text)
     if wanted in (bool, int, float, str):
-        return _PLAIN[wanted](value, where)
+        return _PLAIN[wanted](value, where, text)
     origin = typing.get_origin(wanted)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _as_mapping(typing.get_args(wanted)[1], value, where)
+        return _as_mapping(typing.get_args(wanted)[1], value, where, text)
     return value
 
 
@@ -235,26 +238,26 @@ def _choice(allowed: Sequence[Any], value: Any, where: str) -> Any:
     return value
 
 
-def _bool(value: Any, where: str) -> bool:
-    if isinstance(value, bool) or value in ("true", "false"):
+def _bool(value: Any, where: str, text: bool) -> bool:
+    if isinstance(value, bool) or (text and value in ("true", "false")):
         return value is True or value == "true"
     raise UsageError(f"{where} is true or false, not {value!r}")
 
 
-def _int(value: Any, where: str) -> int:
+def _int(value: Any, where: str, text: bool) -> int:
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     try:
-        return int(value) if isinstance(value, str) else _fail()
+        return int(value) if text and isinstance(value, str) else _fail()
     except ValueError:
         raise UsageError(f"{where} is an integer, not {value!r}") from None
 
 
-def _float(value: Any, where: str) -> float:
+def _float(value: Any, where: str, text: bool) -> float:
     if isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
     try:
-        return float(value) if isinstance(value, str) else _fail()
+        return float(value) if text and isinstance(value, str) else _fail()
     except ValueError:
         raise UsageError(f"{where} is a number, not {value!r}") from None
 
@@ -263,7 +266,7 @@ def _fail() -> Any:
     raise ValueError
 
 
-def _str(value: Any, where: str) -> str:
+def _str(value: Any, where: str, text: bool) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{where} is a word, not {value!r}")
     try:
@@ -273,12 +276,14 @@ def _str(value: Any, where: str) -> str:
     return value
 
 
-_PLAIN: dict[type, Callable[[Any, str], Any]] = {bool: _bool, int: _int, float: _float, str: _str}
+_PLAIN: dict[type, Callable[[Any, str, bool], Any]] = {bool: _bool, int: _int, float: _float, str: _str}
 
 
-def _as_tuple(wanted: Any, value: Any, where: str) -> tuple[Any, ...]:
+def _as_tuple(wanted: Any, value: Any, where: str, text: bool) -> tuple[Any, ...]:
     """One value stands for a tuple of one; text is split at its commas."""
     inner = element(wanted)
+    if isinstance(value, str) and not text and set(typing.get_args(wanted)) & {bool, int, float}:
+        raise UsageError(f"{where} is a tuple, such as {_some_tuple(wanted)}, not {value!r}")
     if isinstance(value, str):
         composed = any(typing.get_origin(kind) is tuple or kind_of(kind) for kind in typing.get_args(wanted))
         listed: Sequence[Any] = [_unwrapped(word) for word in split(value if composed else _unwrapped(value))]
@@ -287,13 +292,19 @@ def _as_tuple(wanted: Any, value: Any, where: str) -> tuple[Any, ...]:
     kinds = [inner] * len(listed) if inner is not None else list(typing.get_args(wanted))
     if len(kinds) != len(listed):
         raise UsageError(f"{where} has {len(kinds)} values, not {len(listed)}")
-    return tuple(convert(kind, each, where) for kind, each in zip(kinds, listed, strict=True))
+    return tuple(convert(kind, each, where, text) for kind, each in zip(kinds, listed, strict=True))
 
 
-def _as_mapping(inner: Any, value: Any, where: str) -> dict[str, Any]:
+def _some_tuple(wanted: Any) -> str:
+    """A tuple of its kind, as Python writes it."""
+    samples = {bool: "True", int: "1", float: "0.5"}
+    return f"({', '.join(samples.get(kind, '...') for kind in typing.get_args(wanted))})"
+
+
+def _as_mapping(inner: Any, value: Any, where: str, text: bool) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where} is a table of names, not {value!r}")
-    return {str(name): convert(inner, each, f"{where} {name!r}") for name, each in value.items()}
+    return {str(name): convert(inner, each, f"{where} {name!r}", text) for name, each in value.items()}
 
 
 def as_part(of: str, value: Any, where: str = "") -> Any:
@@ -304,7 +315,7 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
         return value
     if isinstance(value, str):
         name, _, text = _unwrapped(value).partition(":")
-        return make(of, name, dict(_pairs(text, of, name)) if text else {})
+        return make(of, name, dict(_pairs(text, of, name)) if text else {}, text=True)
     if isinstance(value, Mapping) and len(value) == 1:
         ((name, given),) = value.items()
         if isinstance(name, str) and isinstance(given, Mapping):
@@ -321,8 +332,8 @@ def a(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-def make(of: str, name: str, given: Mapping[str, Any]) -> Any:
-    """The part `name` of a kind with these arguments, each converted as its type wants it.
+def make(of: str, name: str, given: Mapping[str, Any], text: bool = False) -> Any:
+    """The part `name` of a kind with these arguments, each converted as its type wants it; `text` as in `convert`.
 
     Raises UsageError for a part or an argument that does not exist, with the nearest name.
     """
@@ -333,7 +344,7 @@ def make(of: str, name: str, given: Mapping[str, Any]) -> Any:
             listed, others = did_you_mean(argument, own) if own else " It takes none.", parts_with(of, argument)
             where = f", which {', '.join(others)} {'have' if len(others) > 1 else 'has'}" if others else ""
             raise UsageError(f"{of} {name!r} has no argument {argument!r}{where}.{listed}")
-    values = {key: convert(own[key].type, value, f"{key} of {of} {name!r}") for key, value in given.items()}
+    values = {key: convert(own[key].type, value, f"{key} of {of} {name!r}", text) for key, value in given.items()}
     if missing := [key for key, argument in own.items() if argument.required and key not in given]:
         raise UsageError(f"{of} {name!r} needs {', '.join(missing)}, as in {name}:{missing[0]}=...")
     return known(**values)
@@ -351,11 +362,11 @@ def _find(of: str, name: str) -> type:
 
 
 class UnknownPart(UsageError):
-    """Nobody registered a part of this name."""
+    """Nobody registered a part of this name; `reason` is the message without the hint at modules from outside."""
 
-    def __init__(self, of: str, name: str, message: str) -> None:
-        super().__init__(message)
-        self.kind, self.name = of, name
+    def __init__(self, of: str, name: str, reason: str) -> None:
+        super().__init__(reason + OUTSIDE)
+        self.kind, self.name, self.reason = of, name, reason
 
 
 def _pairs(text: str, of: str, name: str) -> list[tuple[str, str]]:
@@ -363,16 +374,21 @@ def _pairs(text: str, of: str, name: str) -> list[tuple[str, str]]:
     for word in split(text):
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise UsageError(f"{of} {name!r}: {word!r} is not NAME=VALUE{_example(_find(of, name), name)}")
+            raise UsageError(f"{of} {name!r}: {word!r} is not NAME=VALUE{_as_in(of, name)}")
         pairs.append((key, _unwrapped(value)))
     return pairs
 
 
-def _example(cls: type, name: str) -> str:
+def _as_in(of: str, name: str) -> str:
     """How an argument of a part is given on the command line."""
-    for argument in arguments(cls).values():
-        return f", as in {name}:{argument.name}={'...' if argument.required else _enclosed(argument.default)}"
-    return f"; {name} takes no argument"
+    return f", as in {example(of, name)}" if arguments(_find(of, name)) else f"; {name} takes no argument"
+
+
+def example(of: str, name: str) -> str:
+    """A part as it is given on the command line, with its first argument where it has any: `mixture:components=10`."""
+    for argument in arguments(_find(of, name)).values():
+        return f"{name}:{argument.name}={'...' if argument.required else _enclosed(argument.default)}"
+    return name
 
 
 def split(text: str) -> list[str]:

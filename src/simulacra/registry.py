@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.parts import convert, fill, is_outside, kind_of, named, parts_with
+from simulacra.parts import OUTSIDE, convert, example, fill, is_outside, kind_of, named, parts_with
 from simulacra.schema import Argument, arguments
 
 if TYPE_CHECKING:
@@ -71,14 +71,29 @@ class Entry:
         return arguments(self.build, without=("spec",))
 
     def place_of(self, name: str, beside: Iterable[str] = ()) -> str:
-        """Where an argument that the model has not is found within its parts, by its name or, unless one of `beside` is
-        nearer, the nearest one: a sentence; "" where nowhere."""
+        """Where an argument that the model has not is found: in the class of a preset, which fixes it, or within the
+        parts, by its name or, unless one of `beside` is nearer, the nearest one: a sentence; "" where nowhere."""
+        if name not in self.arguments and name in arguments(self.model, without=("spec",)):
+            return self._fixed(name)
         found, places = _nearest_in_parts(self.build, name, beside)
         listed = " or ".join(f"--{own.replace('_', '-')} {part}:{found}=..." for own, part in places)
         if not listed:
             return ""
         return (
             f" It is an argument of a part: {listed}" if found == name else f" Did you mean that of a part: {listed}?"
+        )
+
+    def _fixed(self, name: str) -> str:
+        """That the preset fixes an argument of its class, and the call that leaves it open."""
+        general = next((entry.name for entry in _entries.values() if entry.build is self.model), None)
+        if general is None:
+            return ""
+        of = kind_of(arguments(self.model)[name].type)
+        own = self.name if of is not None and self.name in named(of) else None
+        chosen = "..." if of is None else example(of, own or next(iter(named(of)), "..."))
+        return (
+            f" {self.name} is {general} with its {name} fixed: `simulacra fit {general} DATA "
+            f"--{name.replace('_', '-')} {chosen}` leaves it open"
         )
 
 
@@ -249,7 +264,7 @@ def find(name: str) -> Entry:
     """The entry called `name`; raises UsageError with the nearest name."""
     fill()
     if name not in _entries:
-        raise UsageError(f"there is no model {name!r}.{did_you_mean(name, _entries)}")
+        raise UsageError(f"there is no model {name!r}.{did_you_mean(name, _entries)}{OUTSIDE}")
     return _entries[name]
 
 

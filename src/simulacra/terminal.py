@@ -24,6 +24,12 @@ def printable(text: str, one_line: bool = False) -> str:
     return _LINES.sub(_spelled, text) if one_line else text
 
 
+def number_of(n: int, noun: str) -> str:
+    """A count with its noun: `1 item`, `1,200 items`, `0 classes`."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{n:,} {noun}{plural * (n != 1)}"
+
+
 def _spelled(found: re.Match[str]) -> str:
     code = ord(found[0])
     code = code - 0xDC00 if code in _BYTES else code

@@ -26,9 +26,11 @@ from torch import Tensor
 
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
+from simulacra.data.folder import MixedImages
+from simulacra.data.images import read_pixels
 from simulacra.data.loading import names, read
 from simulacra.data.sequence import split_of
-from simulacra.errors import UsageError
+from simulacra.errors import DataError, UsageError
 from simulacra.feed import as_items, feed
 from simulacra.fields import ClassLabel, Levels
 from simulacra.model import Model, ModelLike, as_model
@@ -102,10 +104,11 @@ def subject(model: ModelLike, data: DataLike | None = None) -> tuple[Model, Data
     return model, data_of(model, data)
 
 
-def data_of(model: Model, data: DataLike | None = None, recipe: Recipe | None = None) -> Dataset:
+def data_of(model: Model, data: DataLike | None = None, recipe: Recipe | None = None, whole: bool = False) -> Dataset:
     """Data for a model, read by the recipe of those that it was fitted on; without any, those data again.
 
     recipe: steps that go before those of the model.
+    whole: whether the items of an array or sequence are not split, but test items all of them.
 
     Raises UsageError for data of another shape or grid, and where no data are named and those of the model cannot be
     read again, or have changed since.
@@ -115,14 +118,22 @@ def data_of(model: Model, data: DataLike | None = None, recipe: Recipe | None = 
     if data is None:
         found = _read_again(model, origin, steps, changed=own != Recipe())
     elif isinstance(data, str | os.PathLike):
-        found = _read(data, steps, own)
+        try:
+            found = _read(data, steps, own)
+        except MixedImages as error:
+            raise DataError(f"{error.mixed}\nThe model is for {_size_of(model.spec)}.") from None
     else:
-        found = as_dataset(data)
+        found = as_dataset(data, whole)
     if steps.target is not None and found.recipe.target is None and steps.target in found.spec.condition:
         found = found.target(steps.target) if found.spec.x != model.spec.x else found
     found = _on_the_grid_of(model.spec, found)
-    model.spec.expect(found.spec, found.name)
+    model.spec.expect(found.spec, found.name, resizable=_is_folder(data))
     return _with_classes_of(model.spec, found)
+
+
+def _size_of(spec: DataSpec) -> str:
+    """What a model is for, and where that are pictures, how a folder of them is brought to their size."""
+    return f"{spec.x.describe()}: {spec.resizing()}" if spec.is_image else spec.x.describe()
 
 
 def _read_again(model: Model, origin: Origin | None, steps: Recipe, changed: bool) -> Dataset:
@@ -143,9 +154,36 @@ def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe) -> Dataset
     """A named set or a path; what the recipe of a model says of folders of images or of its grid, and has no meaning
     for the source, is left out."""
     named = isinstance(source, str) and source in names()
-    folder = not named and Path(source).expanduser().is_dir()
-    resize = steps.resize if folder else own.resize
+    resize = steps.resize if _is_folder(source) else own.resize
     return read(source, Recipe(resize, own.levels if named else steps.levels, None))
+
+
+def _is_folder(source: DataLike | None) -> bool:
+    """Whether it is the path of a folder, and no named set."""
+    named = isinstance(source, str) and source in names()
+    return not named and isinstance(source, str | os.PathLike) and os.path.isdir(os.path.expanduser(source))
+
+
+def picture_of(model: Model, path: Path, resize: bool = False) -> np.ndarray:
+    """A picture of one's own as an item (C, H, W) for a model, read by the recipe of the data that it was fitted on.
+
+    Where these were resized so is it: shorter side to fit, centre crop. Where they were a folder of pictures its values
+    are levels as they are, as far as they are none beyond; otherwise, and of a picture that has larger ones, the
+    brightness 0..255 is brought to the model's levels.
+
+    resize: bring it to size and colours, whatever the recipe says.
+
+    Raises UsageError for a model of something else than pictures, for a file that is not there and, where it is not
+    resized, for one of another size or colours; DataError for a file that cannot be read.
+    """
+    recipe, spec = Recipe() if model.origin is None else model.origin.recipe, model.spec
+    sized = recipe.resize is not None
+    mend = "add --resize to bring it to the colours of the model" if sized else "add --resize to fit it"
+    pixels = read_pixels(path, spec, resize, mend, fit=sized)
+    of_pictures = sized or (model.origin is not None and _is_folder(model.origin.source or None))
+    if of_pictures and int(pixels.max()) < spec.grid_levels:
+        return pixels
+    return np.rint(pixels * ((spec.grid_levels - 1) / 255)).astype(np.uint8)
 
 
 def _on_the_grid_of(spec: DataSpec, data: Dataset) -> Dataset:
@@ -190,9 +228,15 @@ def split_meant(data: DataLike | None, split: str | None) -> str:
     return split or ("all" if isinstance(data, np.ndarray | Tensor | list | tuple) else "test")
 
 
-def split_for(model: Model, data: DataLike | None, split: str) -> Split:
-    """A split of data for a model; raises UsageError as `data_of` does, and for a split that does not exist."""
-    return data_of(model, data).split(split)
+def looked_at(model: Model, data: DataLike | None, split: str | None) -> tuple[str, Split]:
+    """The name of data for a model, and those of its items that a verb looks at: a split, or where none is named what
+    `split_meant` says. "all" items of an array or sequence are not split, so that one of them will do.
+
+    Raises UsageError as `data_of` does, and for a split that does not exist.
+    """
+    meant = split_meant(data, split)
+    found = data_of(model, data, whole=meant == "all")
+    return found.name, found.split(meant)
 
 
 def items_for(
@@ -223,5 +267,5 @@ def items_for(
         return x[some], model.conditioned(condition, len(x)).rows(some)
     if condition:
         raise UsageError(f"items of data have their own {' and '.join(condition)}: leave out this one, or give arrays")
-    own = split_for(model, x, split)
+    _, own = looked_at(model, x, split)
     return feed(own, some_of(len(own), limit, seed, "items"), model.spec, model.device)

@@ -91,7 +91,7 @@ def test_a_preset_of_a_part_takes_the_arguments_of_the_part(window):
     }
     assert entry.model is Raster
     assert (entry.defaults["steps"], entry.defaults["batch"]) == (7, 32)  # its own, and those of its class
-    model = build(SPEC, width="4")
+    model = build(SPEC, width=4)
     assert model.arguments == {"network": window(4)}
     with pytest.raises(TypeError, match=r"one-window: .*layers"):
         build(SPEC, layers=2)

@@ -104,7 +104,7 @@ def test_health_has_figures_and_advice(printed, run):
     assert (found["model"], found["data"], found["split"], found["n"]) == ("vae", "digits", "test", 359)
     assert set(found["findings"]) == {"active_units", "kl", "collapsed", "aggregate_gap"}
     for finding in found["findings"].values():
-        assert set(finding) == {"value", "of", "each", "advice"}
+        assert set(finding) == {"value", "of", "each", "advice", "warning"}
     output = printed("health", run, "digits", "--limit", "50")
     assert "active units" in output
     assert "50 test items" in output

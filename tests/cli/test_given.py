@@ -181,8 +181,19 @@ def test_files_that_hold_something_else_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"'objects' has the columns objects.mask, objects.kind, objects.place"):
         columns("objects", str(tmp_path / "mask.npz"))
     Image.new("L", (5, 4)).save(tmp_path / "wide.png")
-    with pytest.raises(UsageError, match="4×4 grey pictures"):
+    with pytest.raises(UsageError, match=r"'small' takes 4×4 grey pictures, and .*wide\.png is 5×4 grey; ") as refusal:
         columns("small", str(tmp_path / "wide.png"))
+    assert (
+        'name DATA whose items have it, or save it in that form, by Pillow: Image.open(FILE).convert("L").resize'
+        in (str(refusal.value))
+    )
+    from PIL.Image import Resampling
+
+    mended = Image.open(tmp_path / "wide.png").convert("L").resize((4, 4), Resampling.BOX)  # as the message says
+    mended.save(tmp_path / "mended.png")
+    assert columns("small", str(tmp_path / "mended.png"))["small"].shape == (1, 1, 4, 4)
+    with pytest.raises(UsageError, match=r"'map' takes 8×8 grey pictures.*\(8, 8\), Image.Resampling.NEAREST"):
+        columns("map", str(tmp_path / "wide.png"))
 
 
 # Through the commands

@@ -120,5 +120,7 @@ def test_a_model_with_a_picture_as_its_condition_is_scored_and_not_compressed(pr
     spec = DataSpec(data.load("digits").spec.x).conditioned_on(("down:factor=2",))
     sim.save(randomise(small_model(registry.find("gated-pixelcnn"), spec)), tmp_path / "model")
     assert json.loads(printed("score", tmp_path, "digits", "--limit", "20", "--json"))["kind"] == "exact"
-    for command in (["classify", tmp_path, "digits"], ["compress", tmp_path, "digits", "--out", tmp_path / "x.sim"]):
-        assert "classes alone, and 'down' is 1×4×4" in refused(*command)
+    message = refused("classify", tmp_path, "digits")
+    assert "conditioned on down, and Bayes' rule needs p(x | class): fit it with --condition label" in message
+    message = refused("compress", tmp_path, "digits", "--out", tmp_path / "x.sim")
+    assert "classes alone, and 'down' is 1×4×4" in message

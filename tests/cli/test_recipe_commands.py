@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import simulacra as sim
 from simulacra.cli import main
 from simulacra.data import Recipe
 
@@ -47,6 +48,48 @@ def test_commands_read_other_folders_by_the_recipe_of_the_run(own, printed, tmp_
         printed(verb, run, other, "--json")
     printed("sample", run, other, "-n", "3")  # under what is made of the test items
     assert json.loads(printed("score", plain, other, "--split", "all", "--json"))["n"] == 80
+
+
+def test_a_picture_of_ones_own_is_edited_as_the_recipe_of_the_run_makes_it(printed, refused, tmp_path):
+    own, out = fill(tmp_path / "own", side=(13, 10)), tmp_path / "e.npz"
+    small = ["--steps", "2", "--network", "dense:hidden=4", "--latent", "2"]
+    printed("fit", "vae", own, "--resize", "8", "--out", tmp_path / "run", *small)
+    other = fill(tmp_path / "other", 5, side=(21, 17), seed=1)
+    expected = sim.data.load(other, resize=8).split("all").x
+    printed("edit", tmp_path / "run", other / "00.png", "--dim", "0=1", "--out", out)
+    assert (expected == np.load(out)["x"][0, 0]).all((1, 2, 3)).any()
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "colour.png")
+    words = ("edit", tmp_path / "run", tmp_path / "colour.png", "--dim", "0=1", "--out", out)
+    assert "add --resize to bring it to the colours of the model" in refused(*words)
+    printed(*words, "--resize")
+
+
+def test_values_of_a_picture_are_levels_where_those_of_the_data_were(printed, tmp_path):
+    """A folder whose pixels are levels 0 to 16, as `--levels 17` says of it."""
+    rng, own, out = np.random.default_rng(0), tmp_path / "own", tmp_path / "e.npz"
+    own.mkdir()
+    for i in range(30):
+        Image.fromarray(rng.integers(0, 17, (8, 8), np.uint8)).save(own / f"{i}.png")
+    small = ["--steps", "2", "--network", "dense:hidden=4", "--latent", "2"]
+    printed("fit", "vae", own, "--levels", "17", "--out", tmp_path / "run", *small)
+    printed("edit", tmp_path / "run", own / "3.png", "--dim", "0=1", "--out", out)
+    values = np.asarray(Image.open(own / "3.png"))
+    assert (np.load(out)["x"][0, 0, 0] == values).all()
+    Image.fromarray(np.rint(values * (255 / 16)).astype(np.uint8)).save(tmp_path / "bright.png")  # as samples are
+    printed("edit", tmp_path / "run", tmp_path / "bright.png", "--dim", "0=1", "--out", out)
+    assert (np.load(out)["x"][0, 0, 0] == values).all()
+
+
+def test_levels_say_what_values_are_on_and_change_none(capsys, tmp_path):
+    x = np.random.default_rng(0).integers(0, 5, (30, 4, 4), np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    read = sim.data.load(tmp_path / "x.npy", levels=9).split("all").x[:, 0]
+    assert sorted(map(bytes, read)) == sorted(map(bytes, x))
+    with pytest.raises(SystemExit):
+        main(["score", "--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "how many grey levels the values have" in shown
+    assert "changes none of them" in shown
 
 
 def test_data_of_a_run_are_described_with_their_recipe(own, printed):

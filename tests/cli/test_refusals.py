@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import simulacra as sim
 from simulacra.cli import main
+from simulacra.errors import UsageError
 
 
 def test_unknown_names_suggest_the_nearest(refused):
@@ -24,6 +26,53 @@ def test_a_flag_that_is_nearly_an_argument_of_a_part(refused):
     assert "--objective elbo:warmup=..." in refused("fit", "vae", "digits", "--kl_warmup=3")
     assert "--network dense:hidden=..." in refused("fit", "vae", "digits", "--hiden", "3")
     assert "--objective elbo:beta=..." in refused("fit", "vae", "digits", "--beta", "3")
+
+
+def test_unknown_names_may_come_from_outside(refused):
+    assert "--import MODULE" in refused("fit", "mine", "digits")
+    assert "--import MODULE" in refused("fit", "vae", "digits", "--prior", "mine")
+
+
+def test_what_a_preset_fixes_is_named_with_the_model_that_leaves_it_open(refused):
+    output = refused("fit", "gated-pixelcnn", "digits", "--network", "pixelcnn")
+    assert "gated-pixelcnn is raster with its network fixed" in output
+    assert "`simulacra fit raster DATA --network gated-pixelcnn:width=32`" in output
+    assert "simulacra fit gan DATA --generator dcgan" in refused("fit", "dcgan", "digits", "--generator", "dense")
+    with pytest.raises(UsageError, match="gated-pixelcnn is raster with its network fixed"):
+        sim.fit("gated-pixelcnn", "digits", network="pixelcnn")
+
+
+def test_a_folder_without_classes_says_where_labels_come_from(refused, printed, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pics" / name).mkdir(parents=True)
+        for i in range(20):
+            Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(tmp_path / "pics" / name / f"{i}.png")
+    run = tmp_path / "run"
+    printed("fit", "independent", tmp_path / "pics", "--condition", "label", "--out", run)
+    output = refused("score", run, tmp_path / "pics" / "cat")
+    assert "no field 'label'" in output
+    assert "a sub-folder for each class" in output
+    assert "name the folder above" in output
+    printed("score", run, tmp_path / "pics")
+
+
+def test_a_size_that_does_not_fit_is_mended_by_that_of_the_model(refused, printed, tmp_path):
+    rng = np.random.default_rng(0)
+
+    def folder(name, *sides):
+        (tmp_path / name).mkdir()
+        for i in range(30):
+            Image.fromarray(rng.integers(0, 256, sides[i % len(sides)], np.uint8)).save(tmp_path / name / f"{i}.png")
+        return tmp_path / name
+
+    run = tmp_path / "run"
+    printed("fit", "independent", folder("small", (8, 8)), "--out", run)
+    mixed, large = folder("mixed", (21, 17), (30, 30)), folder("large", (21, 17))
+    assert "The model is for 1×8×8, 256 levels: --resize 8 brings them to it" in refused("score", run, mixed, code=1)
+    assert "(--resize 8 brings them to it)" in refused("score", run, large)
+    for each in (mixed, large):
+        printed("score", run, each, "--resize", "8")
 
 
 def test_a_call_without_its_arguments(refused):

@@ -26,7 +26,7 @@ from simulacra.errors import DataError, NotSupported, UsageError
 from simulacra.fields import Levels
 from simulacra.latent import VAE
 
-PRIORS = ("gaussian", "laplace", "bernoulli", "categorical")
+PRIORS = ("gaussian", "learned-gaussian", "laplace", "bernoulli", "categorical")
 BINARY = DataSpec(Levels((1, 5, 6), 2))
 WITH_PRIORS_OVER_GRIDS = ("vqvae", "vqvae2")
 
@@ -43,8 +43,10 @@ def near_the_prior(spec: DataSpec, prior: str) -> VAE:
     with torch.no_grad():
         last.weight.mul_(0.1)
         last.bias.mul_(0.5)
-        if prior in ("gaussian", "laplace"):
+        if prior in ("gaussian", "learned-gaussian", "laplace"):
             last.bias.view(3, 2)[:, 1].sub_(2.0)
+        for parameter in model.codes.parameters():
+            parameter.mul_(0.1)
     return model
 
 
@@ -94,7 +96,7 @@ def test_every_registered_model_with_a_bound_decodes_what_it_coded(entry, kind):
     model = randomise(small_model(entry, spec))
     x, condition = items(spec, 5), condition_of(spec, 5)
     if entry.name in WITH_PRIORS_OVER_GRIDS:
-        with pytest.raises(NotSupported, match=f"{entry.name} cannot compress: its prior is no product"):
+        with pytest.raises(NotSupported, match=f"{entry.name} cannot compress: its prior is no chain"):
             sim.compress(model, x, condition=condition)
         return
     decoded, found = sim.decompress(model, sim.compress(model, x, condition=condition))
@@ -113,7 +115,7 @@ def test_the_size_is_the_bound_and_what_the_first_code_costs(prior):
     bits, (bound, spread) = cells_of(p).bits / 8, expected_bytes(model, x)
     once = bits + 8 + 12  # the first code, the coder's state, the sizes of the first batches
     assert bound - spread < len(payload) < 1.001 * bound + spread + once
-    assert spread < 0.04 * bound
+    assert spread < 0.05 * bound
     assert len(x) * bits - kl > 0.06 * bound  # what codes would cost if no bits came back
 
 
@@ -201,7 +203,7 @@ def test_models_that_cannot_say_why(tmp_path):
     x = np.zeros((2, 1, 8, 8), np.uint8)
     for prior in ("mixture", "vampprior"):
         model = VAE(SPECS["grey"], latent=2, network="dense:hidden=4", prior=f"{prior}:components=3")
-        with pytest.raises(NotSupported, match=r"vae cannot compress: its prior is no product"):
+        with pytest.raises(NotSupported, match=r"vae cannot compress: its prior is no chain"):
             sim.compress(model, x)
     with pytest.raises(NotSupported, match=r"vae .*continuous"):
         sim.compress(VAE(SPECS["continuous"], latent=2, network="dense:hidden=4"), x)

@@ -77,9 +77,19 @@ def test_mixed_sizes_and_modes_are_named_and_can_be_resized(tmp_path, write_imag
         DataError, match=r"5 16×12 grey \(such as 000.png\), 1 10×20 colour \(such as tall.png\)"
     ) as refusal:
         data.load(tmp_path / "m")
-    assert "--resize 10" in str(refusal.value)
+    assert "--resize 12" in str(refusal.value)  # the shorter side of most of them
     assert data.load(tmp_path / "m", resize=8).spec.shape == (3, 8, 8)  # one is in colour, so all are
     assert data.load(tmp_path / "m", resize=(4, 6)).spec.shape == (3, 4, 6)
+
+
+def test_a_size_that_none_has_is_a_power_of_two_that_all_reach(tmp_path, write_images):
+    random = np.random.default_rng(2)
+    for number, side in enumerate([17, 19, 23, 40]):
+        pixels = random.integers(0, 256, (side, side), dtype=np.uint8)
+        (tmp_path / "m").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "m" / f"{number}.png")
+    with pytest.raises(DataError, match="--resize 16, for example"):
+        data.load(tmp_path / "m")
 
 
 def test_resize_crops_the_centre(tmp_path, write_images):

@@ -138,7 +138,7 @@ class Lying(Pairs):
         (np.full((9, 2), np.nan), "nan of item 0"),
         (["a", "b"], "x"),
         ([None, None], "'x' is an array of numbers, not NoneType"),
-        (np.ones((30, 4), np.uint8), "1 distinct training items cannot be split"),
+        (np.ones((30, 4), np.uint8), "1 distinct training item cannot be split"),
     ],
 )
 def test_what_is_no_data_set_is_said_in_one_line(given, message):

@@ -7,6 +7,7 @@ from small import SPECS, dataset, randomise, small_model
 
 import simulacra as sim
 from simulacra import registry
+from simulacra.cli.health import lines
 from simulacra.distributions import DiagonalGaussian
 from simulacra.evaluation import aggregate as module
 from simulacra.evaluation.aggregate import aggregate
@@ -63,16 +64,16 @@ def test_of_discrete_codes_it_is_the_kl_of_the_shares(prior):
     assert found.gap > 5 * found.floor
 
 
-def test_an_interval_of_the_gap_covers_its_mean():
+@pytest.mark.parametrize(("mean", "scale"), [(0.0, 1.0), (0.5, 0.7)])
+def test_an_interval_of_the_gap_covers_its_mean_at_the_floor_and_far_from_it(mean, scale):
+    """More than 95 % of so few items: halves of 30 vary beyond the second order, by the inverse of a covariance."""
     rng, found = np.random.default_rng(0), []
-    every, gap = np.ones((1, 60), bool), module._of_covariances
-    for _ in range(120):
-        z, w = rng.normal(0.5, 0.7, size=(60, 2)), rng.normal(size=(60, 2))
-        error = module.intervals.standard_error(lambda rows, z=z, w=w: gap(z, w, rows, rows), 60, rng)
-        found.append((gap(z, w, every, every)[0], error))
-    values, errors = np.array(found).T
-    half = module.intervals.half_width(errors)
-    assert (abs(values - values.mean()) < half).mean() > 0.91
+    for _ in range(200):
+        z, w = rng.normal(mean, scale, size=(60, 2)), rng.normal(size=(60, 2))
+        spread = module.intervals.spread(lambda rows, z=z, w=w: module._of_covariances(z, w, rows, rows), 60, rng)
+        found.append((spread.distance, *module.intervals.of_distance(spread.distance, spread)))
+    values, low, high = np.array(found).T
+    assert 0.935 < ((low < values.mean()) & (values.mean() < high)).mean() < 0.995
 
 
 def test_health_says_where_samples_start_and_what_to_do():
@@ -93,3 +94,21 @@ def test_evaluate_measures_it_of_what_has_an_encoder_and_a_prior():
     assert "aggregate_gap" in sim.evaluate(small_model(registry.find("wae-mmd"), SPECS["grey"]), DATA)
     for name in ("vqvae", "dcgan", "autoencoder"):  # codes of a codebook, no encoder, no prior
         assert "aggregate_gap" not in sim.evaluate(small_model(registry.find(name), SPECS["grey"]), DATA), name
+
+
+def test_of_few_items_it_says_what_they_show():
+    """By a note in the record of `health` and of `evaluate`, and not where there are enough."""
+    model, few = shifted(0.0, 0.5), dataset(SPECS["grey"], (60, 20, 40))
+    found = sim.health(model, few).findings["aggregate_gap"]
+    assert "40 items are few for codes of 3 numbers: draws of the prior alone are 0." in found.warning
+    assert "    note: 40 items are few" in "\n".join(lines(sim.health(model, few)))
+    record = sim.evaluate(model, few).to_json()["aggregate_gap"]
+    assert "the interval reaches from" in record["warning"]
+    assert sim.health(model, DATA).findings["aggregate_gap"].warning is None
+    assert sim.evaluate(model, DATA)["aggregate_gap"].warning is None
+
+
+def test_enough_items_may_be_few_for_their_dimensions(monkeypatch):
+    found = aggregate(shifted(0.0, 0.5), DATA.test, EVERY, 0)
+    monkeypatch.setattr(module, "VISIBLE", found.floor / 4)
+    assert "400 items are few" in found.warning

@@ -13,7 +13,7 @@ from simulacra import registry
 from simulacra.data import Card, ClassLabel, Dataset, DataSpec, Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.classify import bayes, log_evidence, log_likelihoods, thresholds
-from simulacra.fields import Levels
+from simulacra.fields import Levels, Real
 from simulacra.randomness import some_of
 
 TINY = DataSpec(Levels((1, 2, 2), 2), labels(3))
@@ -207,8 +207,24 @@ def test_models_that_cannot_classify():
     with pytest.raises(NotSupported, match=r"conditioned on label, place, and Bayes' rule needs p\(x | class\)"):
         sim.classify(model(two), dataset(two))
     picture = two.conditioned_on(("label", "down:factor=2"))
-    with pytest.raises(UsageError, match=r"classes alone, and 'down' is 1×2×2, 2 levels \(down of x\)"):
+    with pytest.raises(NotSupported, match=r"conditioned on label, down, and Bayes.*--condition label or place$"):
         sim.classify(model(picture), dataset(two))
+
+
+def test_advice_for_a_table_names_its_field_and_a_model_that_takes_it():
+    table = DataSpec(Real((3,)), {"species": ClassLabel(3)})
+    with pytest.raises(NotSupported, match=r"rnade is conditioned on nothing.*fit it with --condition species$"):
+        sim.classify(model(table.conditioned_on(()), "rnade"), dataset(table))
+    with pytest.raises(NotSupported, match=r"vae has no exact.*; fit rnade, which has one, with --condition species$"):
+        sim.classify(model(table.conditioned_on(()), "vae"), dataset(table))
+    grid = DataSpec(Levels((5,), 4), {"species": ClassLabel(3)})
+    with pytest.raises(NotSupported, match=r"; fit made, which has one, with --condition species$"):
+        sim.classify(model(grid.conditioned_on(()), "vae"), dataset(grid))
+    bare = table.conditioned_on(())
+    with pytest.raises(NotSupported, match="on data that have a field of classes"):
+        sim.classify(model(bare, "rnade"), dataset(bare))
+    with pytest.raises(NotSupported, match=r"fit rnade \(exact\) or vae"):
+        sim.score(model(bare, "autoencoder"), dataset(bare))
 
 
 @pytest.mark.parametrize(

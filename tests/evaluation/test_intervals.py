@@ -1,6 +1,7 @@
 """95 % intervals cover 95 %, and a share promised is the share got: by simulation, from fixed seeds."""
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -8,75 +9,141 @@ from scipy import stats
 
 from simulacra.errors import UsageError
 from simulacra.evaluation import disentanglement, intervals
-from simulacra.evaluation.fidelity import frechet_distance, frechet_distances, kernel_mmd, kernel_mmds
+from simulacra.evaluation.fidelity import frechet_distance, frechet_distances, kernel_mmd, kernel_mmd_spread
 from simulacra.evaluation.representation import Encoded
 
-Draw = tuple[float, float]
-"""A figure of one simulated data set, and its standard error."""
+Draw = tuple[float, float, float]
+"""A figure of one simulated data set, and its interval."""
 
 
-def coverage(draws: list[Draw]) -> float:
-    """How often the interval holds the mean of the figure over all data sets."""
-    values = np.array(draws)[:, 0]
-    edges = np.array([intervals.about(value, error) for value, error in draws])
-    return float(((edges[:, 0] <= values.mean()) & (values.mean() <= edges[:, 1])).mean())
+def coverage(draws: list[Draw], truth: float | None = None) -> float:
+    """How often the interval holds the mean of the figure over all data sets, or what the population has."""
+    values, low, high = np.array(draws).T
+    about = values.mean() if truth is None else truth
+    return float(((low <= about) & (about <= high)).mean())
 
 
 def distance(name: str, n: int, d: int, shift: float, rng: np.random.Generator) -> Draw:
     """Of n items with d features from n others, whose mean lies `shift` away in every feature."""
     a, b = rng.normal(size=(n, d)), rng.normal(shift, 1.0, size=(n, d))
     if name == "fd":
-        return frechet_distance(a, b), intervals.standard_error(functools.partial(frechet_distances, a, b), n, rng)
-    return kernel_mmd(a, b, 2.0), intervals.standard_error(functools.partial(kernel_mmds, a, b, 2.0), n, rng)
+        value, spread = frechet_distance(a, b), intervals.spread(functools.partial(frechet_distances, a, b), n, rng)
+    else:
+        value, spread = kernel_mmd(a, b, 2.0), kernel_mmd_spread(a, b, 2.0)
+    return value, *intervals.of_distance(value, spread)
 
 
-@pytest.mark.parametrize(("name", "n", "d", "count"), [("fd", 60, 4, 400), ("mmd", 60, 4, 1000)])
-def test_an_interval_of_a_distance_covers_its_mean(name, n, d, count):
+@pytest.mark.parametrize("shift", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize(("name", "d", "count"), [("fd", 4, 400), ("mmd", 1, 1500), ("mmd", 4, 1500)])
+def test_an_interval_of_a_distance_covers_its_mean_at_the_floor_and_far_from_it(name, d, count, shift):
     rng = np.random.default_rng(0)
-    assert coverage([distance(name, n, d, 1.0, rng) for _ in range(count)]) == pytest.approx(0.95, abs=0.015)
+    draws = [distance(name, 60, d, shift, rng) for _ in range(count)]
+    assert coverage(draws) == pytest.approx(0.95, abs=0.015)
 
 
-@pytest.mark.parametrize("name", ["fd", "mmd"])
-def test_at_the_floor_it_is_too_wide_and_never_too_narrow(name):
-    rng = np.random.default_rng(0)
-    assert coverage([distance(name, 60, 4, 0.0, rng) for _ in range(60)]) > 0.96
+def squares_of_means(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return ((rows @ x / rows.sum(1, keepdims=True)) ** 2).sum(1)
+
+
+def test_the_spread_of_a_distance_is_that_of_its_second_order():
+    """Closed forms of |mean|² of Gaussian items with covariance C: a mean has covariance C / n."""
+    rng, n, deviations = np.random.default_rng(0), 50, np.array([2.0, 1.0, 0.5])
+    found, values = [], []
+    for _ in range(300):
+        x = rng.normal(size=(n, 3)) * deviations + [0.0, 0.2, 0.0]
+        found.append(intervals.spread(functools.partial(squares_of_means, x), n, rng))
+        values.append(found[-1].distance)
+    variances = deviations**2
+    second, linear = 2 * (variances**2).sum() / n**2, 4 * 0.2**2 * variances[1] / n
+    assert np.mean([each.bias for each in found]) == pytest.approx(variances.sum() / n, rel=0.1)
+    assert np.mean([each.second for each in found]) == pytest.approx(second, rel=0.1)
+    assert np.mean([each.first for each in found]) == pytest.approx(linear + 2 * second, rel=0.15)
+    assert np.var(values) == pytest.approx(linear + second, rel=0.25)
+
+
+def test_the_closed_form_of_mmd_is_what_halves_show():
+    rng, n = np.random.default_rng(0), 80
+    a = rng.normal(size=(n, 2))
+    b = 0.5 * a + rng.normal(0.4, 1.0, size=(n, 2))  # in pairs, as under conditions
+
+    def biased(selections: np.ndarray) -> np.ndarray:
+        return np.array([_biased_mmd(a[rows], b[rows], 1.5) for rows in selections])
+
+    exact, drawn = kernel_mmd_spread(a, b, 1.5), intervals.spread(biased, n, rng, pairs=1000)
+    for name in ("distance", "bias", "first", "second"):
+        assert getattr(exact, name) == pytest.approx(getattr(drawn, name), rel=0.1), name
+
+
+def _biased_mmd(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
+    def mean(x: np.ndarray, y: np.ndarray) -> float:
+        squared = ((x[:, None] - y[None]) ** 2).sum(-1)
+        return float(np.exp(-squared / (2 * bandwidth**2)).mean())
+
+    return mean(a, a) + mean(b, b) - 2 * mean(a, b)
+
+
+def test_an_interval_of_equal_sets_is_their_distance():
+    a = np.random.default_rng(0).normal(size=(30, 2))
+    value = kernel_mmd(a, a, 1.0)
+    assert intervals.of_distance(value, kernel_mmd_spread(a, a, 1.0)) == pytest.approx((value, value), abs=1e-9)
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_an_interval_of_mean_nats_covers_that_of_the_population(skewed):
+    rng, n = np.random.default_rng(0), 100
+    nats = rng.gamma(4.0, 0.25, size=(4000, n)) if skewed else rng.normal(1.0, 1.0, size=(4000, n))
+    draws = [(x.mean(), *intervals.about(x.mean(), x.std(ddof=1) / math.sqrt(n), n - 1)) for x in nats]
+    assert coverage(draws, 1.0) == pytest.approx(0.95, abs=0.015)
 
 
 FACTORS = (3, 4)
 
 
 def encoded(n: int, noise: float, rng: np.random.Generator) -> Encoded:
+    """Each factor is one number of the code, under noise."""
     v = np.stack([rng.integers(count, size=n) for count in FACTORS], axis=1)
-    codes = np.concatenate([v, np.zeros((n, 1))], axis=1) + noise * rng.normal(size=(n, 3))
-    return Encoded(codes, "codes", rng.normal(size=(n, 3)), {"a": v[:, 0], "b": v[:, 1]}, n)
+    codes = v + noise * rng.normal(size=(n, 2))
+    return Encoded(codes, "codes", rng.normal(size=(n, 2)), {"a": v[:, 0], "b": v[:, 1]}, n)
 
 
-def covered(of_one, count: int, name: str) -> float:
-    found = [of_one()[name] for _ in range(count)]
-    mean = np.mean([each.value for each in found])
-    return float(np.mean([each.low <= mean <= each.high for each in found]))
+def of_information(rng: np.random.Generator) -> Draw:
+    test = encoded(100, 0.5, rng)
+    v = np.stack(list(test.fields.values()), axis=1)
+    measure = disentanglement._of_information(test, v, "", rng)["mutual_information_gap"]
+    return measure.value, measure.low, measure.high
 
 
 def test_an_interval_of_the_mutual_information_gap_covers_its_mean():
     rng = np.random.default_rng(1)
-
-    def of_one():
-        test = encoded(100, 0.5, rng)
-        v = test.fields["b"][:, None]
-        return disentanglement._of_information(test, v, "", rng)
-
-    assert covered(of_one, 400, "mutual_information_gap") == pytest.approx(0.95, abs=0.015)
+    assert coverage([of_information(rng) for _ in range(300)]) == pytest.approx(0.95, abs=0.015)
 
 
-def test_an_interval_of_sap_covers_fresh_training_items_too():
+def of_sap(rng: np.random.Generator) -> Draw:
+    train, test = encoded(100, 1.0, rng), encoded(100, 1.0, rng)
+    v, v_test = (np.stack(list(part.fields.values()), axis=1) for part in (train, test))
+    measure = disentanglement._of_trees(train, test, v, v_test, "", rng)["separated_attribute_predictability"]
+    return measure.value, measure.low, measure.high
+
+
+def right_by_means(train: np.ndarray, v: np.ndarray, test: np.ndarray, v_test: np.ndarray) -> np.ndarray:
+    """As `_right_by_one`, by the nearest mean of a class in the place of a tree."""
+    right = np.empty((train.shape[1], *v_test.shape), bool)
+    for k, factor in enumerate(v.T):
+        means = np.stack([train[factor == value].mean(0) for value in np.unique(factor)])  # classes from 0 on
+        right[:, :, k] = (np.abs(test[:, None] - means).argmin(1) == v_test[:, k, None]).T
+    return right
+
+
+def test_an_interval_of_sap_covers_its_mean_over_fresh_training_and_test_items(monkeypatch):
+    """Where a classifier varies smoothly with its items; trees of half of them jump further than those of all do."""
+    monkeypatch.setattr(disentanglement, "_right_by_one", right_by_means)
     rng = np.random.default_rng(2)
+    assert coverage([of_sap(rng) for _ in range(1200)]) == pytest.approx(0.95, abs=0.015)
 
-    def of_one():
-        train, test = encoded(60, 0.5, rng), encoded(60, 0.5, rng)
-        v, v_test = (np.stack(list(part.fields.values()), axis=1) for part in (train, test))
-        return disentanglement._of_trees(train, test, v, v_test, "", rng)
 
-    assert covered(of_one, 40, "separated_attribute_predictability") > 0.935
+def test_an_interval_of_sap_by_trees_is_not_too_narrow():
+    rng = np.random.default_rng(2)
+    assert coverage([of_sap(rng) for _ in range(20)]) > 0.935
 
 
 def test_halves_give_the_error_of_a_mean():

@@ -85,7 +85,9 @@ class Dial(type(small_model(registry.find("vae"), SPECS["grey"]))):
 def test_options_are_those_of_the_signature_each_of_its_type():
     made = Dial(SPECS["grey"], latent=2, network="dense:hidden=4")
     assert (sim.sample(made, 3, options={"brightness": 7}) == 7).all()
-    assert (sim.sample(made, 3, options={"brightness": "7", "where": "first"})[:, 0, 0, 0] == [7, 0, 0]).all()
+    assert (sim.sample(made, 3, options={"brightness": 7, "where": "first"})[:, 0, 0, 0] == [7, 0, 0]).all()
+    with pytest.raises(UsageError, match="brightness of Dial is an integer, not '7'"):
+        sim.sample(made, 3, options={"brightness": "7"})
     with pytest.raises(UsageError, match=r"no sampling option 'brightnes'. Did you mean 'brightness'"):
         sim.sample(made, 3, options={"brightnes": 7})
     with pytest.raises(UsageError, match=r"brightness of .* is an integer, not 'dark'"):

@@ -1,6 +1,7 @@
 """Health: figures that follow from closed forms, and advice that follows from the figures."""
 
 import json
+import math
 import sys
 from dataclasses import asdict
 
@@ -11,6 +12,7 @@ from small import SPECS, dataset, randomise, small_model
 
 import simulacra as sim
 from simulacra import registry
+from simulacra.cli.health import lines
 from simulacra.distributions import kl_divergence
 from simulacra.errors import NotSupported, UsageError
 from simulacra.exploration import posteriors
@@ -177,3 +179,72 @@ def test_codes_that_are_the_same_for_all_items_are_no_information_whatever_their
     assert found["kl"].value > 1
     assert "says nothing of one" in found["kl"].advice
     assert "none differs between items" in found["collapsed"].advice
+
+
+def constant(active: int) -> VAE:
+    """The other dimensions of five differ from the prior by the same for all items."""
+    model = vae(5 - active)
+    with torch.no_grad():
+        model.encoder.body.last.bias[active * model.codes.parameters_each :] = 1.0
+    return model
+
+
+@pytest.mark.parametrize("active", [1, 4])
+def test_what_is_neither_active_nor_collapsed_is_explained(active):
+    found = sim.health(constant(active), DATA).findings
+    assert (found["active_units"].value, found["collapsed"].value) == (active, 0)
+    others = "4 dimensions are not active" if active == 1 else "1 dimension is not active"
+    assert f"in no dimension q(z|x) is the prior; {others} all the same" in found["collapsed"].advice
+    assert "by nearly the same for all items" in found["collapsed"].advice
+    assert "switched off" not in found["active_units"].advice
+    assert "no dimension has fallen back" in sim.health(vae(0), DATA).findings["collapsed"].advice
+
+
+def test_some_are_collapsed_and_others_constant():
+    model = vae(3)
+    with torch.no_grad():
+        model.encoder.body.last.bias[-model.codes.parameters_each :] = 1.0
+    found = sim.health(model, DATA).findings
+    assert (found["active_units"].value, found["collapsed"].value) == (2, 2)
+    assert "woken up; 1 dimension of the others is not active all the same" in found["collapsed"].advice
+
+
+def test_one_dimension_is_one():
+    assert "a code of about 1 dimension would do" in sim.health(vae(4), DATA).findings["active_units"].advice
+
+
+def test_figures_that_codes_do_not_have_are_named_with_the_reason():
+    mixture = sim.health(vae(2, "mixture"), DATA).left_out
+    assert set(mixture) == {"kl", "collapsed"}
+    assert "under the prior 'mixture' KL(q(z|x) || p(z)) of a dimension has no closed form" in mixture["kl"]
+    plain = sim.health(small_model(registry.find("autoencoder"), SPECS["grey"]), DATA).left_out
+    assert plain == dict.fromkeys(
+        ("kl", "collapsed", "aggregate_gap"), "autoencoder has no prior that codes could be compared with"
+    )
+    codebook = sim.health(small_model(registry.find("vqvae"), SPECS["grey"]), DATA)
+    assert set(codebook.left_out) == {"active_units", "kl", "collapsed", "aggregate_gap"}
+    assert sim.health(vae(0), DATA).left_out == {}
+    assert sim.health(vae(0), DATA, limit=7).left_out == {"aggregate_gap": "it needs 20 items or more, and these are 7"}
+    (line,) = [line for line in lines(sim.health(vae(2, "mixture"), DATA)) if "without" in line]
+    assert line.startswith("  without kl, collapsed: under the prior")
+
+
+def test_items_of_an_array_are_all_looked_at():
+    x = DATA.test.x[:2]
+    assert sim.health(vae(0), x).n == sim.health(vae(0), list(torch.from_numpy(x))).n == 2
+    assert sim.health(vae(0), DATA).n == 25
+
+
+def test_a_dimension_is_active_by_the_scale_of_its_prior():
+    """Codes and a learned prior that are both ten times as narrow are the same codes."""
+    model = VAE(SPECS["grey"], latent=3, network="dense:hidden=8").eval()
+    data = dataset(SPECS["grey"])
+    before = sim.health(model, data).findings["active_units"]
+    last = model.encoder.body.last
+    with torch.no_grad():
+        last.weight.view(3, 2, -1)[:, 0] /= 10
+        last.bias.view(3, 2)[:, 0] /= 10
+        model.codes.log_diagonal += math.log(10)
+    after = sim.health(model, data).findings["active_units"]
+    assert after.value == before.value
+    assert after.each == pytest.approx(before.each, rel=1e-4)

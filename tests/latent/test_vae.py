@@ -6,7 +6,13 @@ from small import condition_of, items, labels, randomise
 
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
-from simulacra.distributions import Bernoulli, DiagonalGaussian, DiscretisedGaussian, DiscretisedLogisticMixture
+from simulacra.distributions import (
+    Bernoulli,
+    DiagonalGaussian,
+    DiscretisedGaussian,
+    DiscretisedLogisticMixture,
+    kl_each,
+)
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real, numeric
 from simulacra.latent import ELBO, VAE, bound
@@ -14,6 +20,7 @@ from simulacra.networks import Dense
 from simulacra.turns import Turn
 
 GREY = DataSpec(Levels((1, 4, 3), 17), labels(3))
+GREY_ALONE = DataSpec(Levels((1, 4, 3), 17))
 
 
 def small(spec: DataSpec = GREY, **arguments) -> VAE:
@@ -146,3 +153,21 @@ def test_what_is_no_probability_of_the_data_is_refused(spec, arguments, message)
 def test_a_bound_of_no_samples_is_refused():
     with pytest.raises(UsageError, match="at least one sample, not 0"):
         small().log_prob_bound(items(GREY, 1), {"label": 0}, samples=0)
+
+
+def test_a_learned_prior_comes_to_where_the_codes_are():
+    """Training the prior alone, to the codes that an encoder gives: the gap of first two moments closes."""
+    torch.manual_seed(0)
+    made = randomise(VAE(GREY_ALONE, latent=3, network="dense:hidden=8").eval(), 0.5)
+    x = items(GREY_ALONE, 400)
+    for parameter in (*made.encoder.parameters(), *made.decoder.parameters()):
+        parameter.requires_grad_(False)
+    optimiser = torch.optim.Adam(made.codes.parameters(), lr=0.03)
+    for _ in range(600):
+        optimiser.zero_grad()
+        kl_each(made.encode(x), made.prior(len(x))).sum(1).mean().backward()
+        optimiser.step()
+    codes, prior = made.encode(x).sample(), made.prior(20_000).sample(torch.Generator().manual_seed(0))
+    scale = prior.std(0)
+    assert ((codes.mean(0) - prior.mean(0)) / scale).abs().max() < 0.2
+    assert ((torch.cov(codes.T) - torch.cov(prior.T)) / (scale * scale[:, None])).abs().max() < 0.3

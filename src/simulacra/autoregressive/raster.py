@@ -6,7 +6,7 @@ Networks over pixels are parts, whose two passes `simulacra.autoregressive.pixel
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,8 @@ class Raster(Autoregressive):
         spec: what x is; with a condition, p(x | condition).
         network: gated-pixelcnn, pixelcnn, pixelcnn++, pixelsnail, pixelrnn-row, pixelrnn-diagonal, or one of your own.
     """
+
+    bf16_from: ClassVar[int | None] = 784
 
     def __init__(self, spec: DataSpec, network: PixelPart = GatedPixelCNN()) -> None:  # noqa: B008 (it is immutable)
         super().__init__(spec)

@@ -43,7 +43,14 @@ Sampler = Annotated[
 Watch = Annotated[Flag, tyro.conf.arg(help="show the items in the terminal while they are drawn")]
 Json = Annotated[Flag, tyro.conf.arg(help="print one JSON object on stdout and nothing else")]
 Resize = Annotated[int | None, optional("INT", "bring a folder of images to this side: shorter side, centre crop")]
-Levels = Annotated[int | None, optional("INT", "levels of the grid of an array: 2 = binary, 256 = 8 bit")]
+Levels = Annotated[
+    int | None,
+    optional(
+        "INT",
+        "how many grey levels the values have, which are 0 to INT - 1: it says what they are on, changes none of them "
+        "and refuses larger ones; by default that of the run, or 2 for zeros and ones, else 256",
+    ),
+]
 Target = Annotated[str | None, optional("FIELD", "the field that is modelled, in the place of the usual x")]
 Device = Annotated[str, tyro.conf.arg(metavar="NAME", help="auto takes a GPU where there is one; else cpu, cuda, mps")]
 Class = Annotated[str | None, optional("CLASS", "short for --given label=CLASS")]

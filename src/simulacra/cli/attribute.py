@@ -13,6 +13,7 @@ import tyro
 from simulacra.cli.arguments import OnData, parse
 from simulacra.cli.output import place
 from simulacra.files import write_arrays
+from simulacra.terminal import number_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Attribute(OnData):
         write_arrays(path, stored(vector, model))
         others = " ".join(self.absent) or "all other classes"
         length = float(np.linalg.norm(vector))
-        print(f"from {others} to {' '.join(self.present)}: {vector.size} numbers of length {length:.3g} in {path}")
+        numbers = number_of(vector.size, "number")
+        print(f"from {others} to {' '.join(self.present)}: {numbers} of length {length:.3g} in {path}")
         print(f"next: simulacra edit {self.run} {self.data or data.name}:0 --toward {path}=1")
 
 

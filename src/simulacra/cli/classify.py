@@ -12,6 +12,7 @@ import numpy as np
 import tyro
 
 from simulacra.cli.arguments import Flag, Json, OnData, Seed, as_json, optional, parse
+from simulacra.terminal import number_of
 
 if TYPE_CHECKING:
     from simulacra.data import Dataset
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class Classify(OnData):
     """Classify held-out items by Bayes' rule, p(y|x) = p(x|y) p(y) / p(x), and refuse those where p(x) is too small.
 
-    For class-conditional models with an exact likelihood: fit them with --condition label.
+    For models with an exact likelihood that are conditioned on one field of classes: --condition label, say.
     """
 
     prior: Annotated[str, tyro.conf.arg(metavar="NAME", help="p(y): uniform, or train for the shares there")] = (
@@ -75,7 +76,7 @@ def _foreign(source: str, model: Model) -> Dataset:
 
 
 def _lines(found: Classification) -> list[str]:
-    items = f"{found.n:,} {found.split} items of {found.data}"
+    items = f"{number_of(found.n, f'{found.split} item')} of {found.data}"
     lines = [
         f"accuracy {found.accuracy:.4f} (95 %: {found.accuracy_low:.4f} to {found.accuracy_high:.4f}) on {items} "
         f"(p(y) {found.prior})",
@@ -88,7 +89,7 @@ def _lines(found: Classification) -> list[str]:
         *lines,
         f"refused where log p(x) is below {found.low:.2f}{beyond} nats, as {found.reject:.2%} of fresh items are",
         f"refused {found.refused:.2%} of these items; accuracy on the others {found.accuracy_accepted:.4f}",
-        *(f"refused {other.refused:.2%} of {other.n:,} items of {other.name}" for other in found.foreign),
+        *(f"refused {other.refused:.2%} of {number_of(other.n, 'item')} of {other.name}" for other in found.foreign),
     ]
 
 

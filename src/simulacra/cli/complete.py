@@ -14,6 +14,7 @@ import tyro
 from simulacra.cli.arguments import Json, OnData, Sampler, Seed, Watch, as_json, optional, parse
 from simulacra.cli.output import picture_or_array, place
 from simulacra.files import write_arrays
+from simulacra.terminal import number_of
 
 if TYPE_CHECKING:
     from simulacra.data import DataSpec
@@ -78,7 +79,9 @@ class Complete(OnData):
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
-    lines = [f"{record['n']} items, {record['samples']} completions of each, in {record['out']}"]
+    lines = [
+        f"{number_of(record['n'], 'item')}, {number_of(record['samples'], 'completion')} of each, in {record['out']}"
+    ]
     if record["nats"] is not None:
         bits = 1 / (record["unknown"] * math.log(2))
         lines += [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from simulacra.cli.arguments import Json, Run, as_json, optional, parse
+from simulacra.terminal import number_of
 
 if TYPE_CHECKING:
     from simulacra.compression.files import Compressed
@@ -50,7 +51,8 @@ class Compress:
         if self.json:
             print(as_json(asdict(made)))
             return
-        print(f"{made.n:,} items in {made.out}: {made.bytes:,} bytes, {made.bits_per_dim:.4f} bits/dim")
+        size = number_of(made.bytes, "byte")
+        print(f"{number_of(made.n, 'item')} in {made.out}: {size}, {made.bits_per_dim:.4f} bits/dim")
         print(f"  {_account(made)}")
         if made.others:
             print(f"the same items by {', '.join(f'{name} {bits:.4f}' for name, bits in made.others.items())} bits/dim")

@@ -14,7 +14,7 @@ from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
 from simulacra.data.cache import cache_root, clean
 from simulacra.errors import UsageError
-from simulacra.terminal import printable
+from simulacra.terminal import number_of, printable
 
 SHOWN = 20  # classes, and unreadable files
 
@@ -80,12 +80,18 @@ def _lines(dataset: Dataset) -> list[str]:
     ]
     if dataset.duplicates:
         facts.append(
-            ("duplicates", f"{dataset.duplicates:,} items equal another one; drawn splits keep equals together")
+            (
+                "duplicates",
+                f"{number_of(dataset.duplicates, 'item')} like another one; drawn splits keep equals together",
+            )
         )
     if dataset.unreadable:
-        facts.append(("unreadable", f"{len(dataset.unreadable)} files were left out:"))
+        facts.append(("unreadable", f"{number_of(len(dataset.unreadable), 'file')} left out:"))
         facts += [("", f"{entry.path}: {entry.reason}") for entry in dataset.unreadable[:SHOWN]]
-    facts += [("altered", f"{each.count:,} files: {each.reason}, such as {each.example}") for each in dataset.altered]
+    facts += [
+        ("altered", f"{number_of(each.count, 'file')}: {each.reason}, such as {each.example}")
+        for each in dataset.altered
+    ]
     steps = dataset.recipe.describe()
     facts += [
         ("recipe", f"{steps} ({dataset.recipe.digest})" if steps else "as they are"),

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from simulacra.cli.arguments import Json, Run, as_json, parse
+from simulacra.terminal import number_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Decompress:
         from simulacra.compression import decompress_file
 
         n = decompress_file(self.run, self.file, self.out)
-        print(as_json({"n": n, "out": str(self.out)}) if self.json else f"{n:,} items in {self.out}")
+        print(as_json({"n": n, "out": str(self.out)}) if self.json else f"{number_of(n, 'item')} in {self.out}")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -41,7 +41,10 @@ class Edit(Given, OnRun):
         tyro.conf.arg(metavar="NAME=STRENGTH", help="go toward a class of --data, or along a file of `attribute`"),
     ] = ()
     data: Annotated[str | None, optional("DATA", "whose classes --toward names; else IMAGE's, or the run's")] = None
-    resize: Annotated[Flag, tyro.conf.arg(help="bring pictures to the size and colours of the model")] = False
+    resize: Annotated[
+        Flag,
+        tyro.conf.arg(help="bring pictures to the size and colours of the model; to its size where the run did so"),
+    ] = False
     levels: Levels = None
     target: Target = None
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/edit.png")] = None
@@ -68,13 +71,13 @@ class Edit(Given, OnRun):
     def _item(self, model: Model) -> tuple[np.ndarray, dict[str, Any], Dataset | None]:
         """The item (1, *shape), its condition, and the data that it is from."""
         from simulacra.cli.given import check_complete
-        from simulacra.data.images import read_image
         from simulacra.exploration.codes import item_of
+        from simulacra.verbs import picture_of
 
         values = self.values(model)
         name, colon, index = self.image.rpartition(":")
         if Path(self.image).exists() or not (colon and index.isdigit()):
-            x = read_image(Path(self.image), model.spec, self.resize, "add --resize to fit it")[None]
+            x = picture_of(model, Path(self.image), self.resize)[None]
             check_complete(model, values, classes_in_turn=False)
             return x, values, None
         data = self._load(model, name)

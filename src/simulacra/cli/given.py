@@ -117,13 +117,25 @@ def _numbers(name: str, field: Field, text: str) -> np.ndarray:
 def _picture(name: str, field: Field, path: Path) -> np.ndarray:
     """An image file as a value: (H, W) classes of a map; (C, H, W) on the field's levels, or in [-1, 1]."""
     if isinstance(field, LabelMap):
-        return read_pixels(path, DataSpec(Levels((1, *field.shape), 256)))[0]
+        spec = DataSpec(Levels((1, *field.shape), 256))
+        return read_pixels(path, spec, mend=_resizing(spec, "NEAREST"), whose=f"{name!r} takes")[0]
     if not isinstance(field, Levels | Real) or len(field.shape) != 3:
         raise UsageError(f"{name!r} is {field.describe()}, and no picture; give its numbers, or a .npy file")
-    bright = read_pixels(path, DataSpec(field)) / 255
+    mend = _resizing(DataSpec(field), "BOX")
+    bright = read_pixels(path, DataSpec(field), mend=mend, whose=f"{name!r} takes") / 255
     if isinstance(field, Levels):
         return np.rint(bright * (field.levels - 1)).astype(field.dtype)
     return (2 * bright - 1).astype(np.float32)
+
+
+def _resizing(spec: DataSpec, how: str) -> str:
+    """How a picture is brought to the size and colours of a field, for advice."""
+    channels, height, width = spec.shape
+    mode = "L" if channels == 1 else "RGB"
+    return (
+        "name DATA whose items have it, or save it in that form, by Pillow: "
+        f'Image.open(FILE).convert("{mode}").resize(({width}, {height}), Image.Resampling.{how}).save(OTHER)'
+    )
 
 
 def _one_array(name: str, path: Path) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
+from simulacra.terminal import number_of
 
 if TYPE_CHECKING:
     from simulacra.exploration import Health as Found
@@ -36,7 +37,12 @@ def lines(found: Found) -> list[str]:
         of = "" if finding.of is None else f" of {finding.of}"
         advice = f": {finding.advice}" if finding.advice else ""
         found_lines.append(f"  {name.replace('_', ' ')} {finding.value:.4g}{of}{advice}")
-    return [f"codes of {found.n:,} {found.split} items:", *found_lines]
+        found_lines += [f"    note: {finding.warning}"] if finding.warning else []
+    reasons: dict[str, list[str]] = {}
+    for name, reason in found.left_out.items():
+        reasons.setdefault(reason, []).append(name.replace("_", " "))
+    found_lines += [f"  without {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return [f"codes of {number_of(found.n, f'{found.split} item')}:", *found_lines]
 
 
 def main(argv: Sequence[str]) -> None:

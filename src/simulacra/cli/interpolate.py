@@ -12,6 +12,7 @@ import tyro
 from simulacra.cli.arguments import MaybeOnData, Seed, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_items, write_rows
 from simulacra.files import write_bytes
+from simulacra.terminal import number_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +59,7 @@ class Interpolate(MaybeOnData):
             write_rows(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec, captions, headings)
         else:
             write_items(path, items, model.spec, {})
-        print(f"{self.rows} walks of {steps} steps in {path}")
+        print(f"{number_of(self.rows, 'walk')} of {number_of(steps, 'step')} in {path}")
 
 
 def _write_film(path: Path, walks: np.ndarray, spec: DataSpec) -> None:

@@ -12,6 +12,7 @@ import tyro
 
 from simulacra.cli.arguments import Given, OfTheRun, OnRun, Reading, Seed, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
+from simulacra.terminal import number_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,8 @@ class Neighbours(Given, Reading, OnRun):
         write_rows(path, np.stack(list(rows.values())), model.spec, list(rows), (), **arrays)
         nearest = found.by_pixels.distance
         summary = f"median distance {np.median(nearest):.3g}, smallest {nearest.min():.3g}, over pixels in [0, 1]"
-        print(f"{self.n} samples above the nearest of {len(data.train):,} training items in {path}")
+        of = number_of(len(data.train), "training item")
+        print(f"{number_of(self.n, 'sample')} above the nearest of {of} in {path}")
         print(f"{summary}; `simulacra evaluate` compares this with held-out items (near_copies)")
 
 

@@ -12,6 +12,7 @@ import tyro
 
 from simulacra.cli.arguments import OnData, Seed, optional, parse
 from simulacra.cli.output import write_items, write_rows
+from simulacra.terminal import number_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Reconstruct(OnData):
             write_rows(path, pairs, model.spec, ("items", "reconstructions"), ())
         else:
             path = write_items(path, pairs.reshape(-1, *model.spec.shape), model.spec, {})
-        print(f"{len(x)} items above their reconstructions in {path}")
+        below = "its reconstruction" if len(x) == 1 else "their reconstructions"
+        print(f"{number_of(len(x), 'item')} above {below} in {path}")
 
 
 def main(argv: Sequence[str]) -> None:

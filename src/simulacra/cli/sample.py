@@ -11,7 +11,9 @@ import tyro
 
 from simulacra.cli.arguments import Flag, Json, MaybeOnData, Sampler, Seed, Watch, as_json, optional, parse
 from simulacra.cli.output import refuse_place, write_items
+from simulacra.cli.rows import refuse_rows, write_rows_of_text
 from simulacra.errors import UsageError
+from simulacra.terminal import number_of
 
 if TYPE_CHECKING:
     from simulacra.data import DataSpec
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample(MaybeOnData):
-    """Draw new items and write them: a picture (.png), an array (.npz) or a folder of single pictures.
+    """Draw new items and write them: a picture (.png), an array (.npz), a folder of single pictures or, of a model of a
+    table, a table (.csv).
 
     Without a condition, a model that is conditioned on classes draws all of them in turn. With DATA, one that is
     conditioned on more takes the conditions of the test items, in their order. A picture shows pictures that items are
@@ -38,7 +41,7 @@ class Sample(MaybeOnData):
     judge: Annotated[str | None, optional("DATA", "labelled data that the judge is fitted to, a name or a path")] = None
     seed: Seed = 0
     watch: Watch = False
-    out: Annotated[Path | None, optional("PATH", ".png, .npz or a folder; by default RUN/samples.png")] = None
+    out: Annotated[Path | None, optional("PATH", ".png, .npz, .csv or a folder; by default RUN/samples.png")] = None
     json: Json = False
 
     def __call__(self) -> None:
@@ -55,7 +58,8 @@ class Sample(MaybeOnData):
         need(self.load_model(), Sampler)  # before any other refusal
         model, data, condition = self.loaded()
         path = self.out or self.run / "samples.png"
-        refuse_place(path, model.spec)
+        as_rows = path.suffix == ".csv"
+        (refuse_rows if as_rows else refuse_place)(path, model.spec)
         if data is None:
             condition = condition_or_classes(model, condition, self.n)
         else:
@@ -75,9 +79,14 @@ class Sample(MaybeOnData):
                 progress=progress,
             )
         fields = {name: values.cpu().numpy() for name, values in condition.items()}
-        path = write_items(path, items, model.spec, fields)
+        if as_rows:
+            write_rows_of_text(path, items, model.spec, fields, model.origin.columns if model.origin else ())
+        else:
+            path = write_items(path, items, model.spec, fields)
         print(
-            as_json({"n": self.n, "seed": self.seed, "out": str(path)}) if self.json else f"{self.n} samples in {path}"
+            as_json({"n": self.n, "seed": self.seed, "out": str(path)})
+            if self.json
+            else f"{number_of(self.n, 'sample')} in {path}"
         )
 
     def _each(self, spec: DataSpec, path: Path) -> int:

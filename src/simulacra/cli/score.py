@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
 from simulacra.errors import UsageError
+from simulacra.terminal import number_of
 
 if TYPE_CHECKING:
     from simulacra import evaluation
@@ -58,7 +59,7 @@ class Score(OnData):
 def _lines(scored: evaluation.Score, map: Path | None) -> list[str]:
     bound = f"bound, {scored.estimator}, K = {scored.samples}; the true value is at most this high"
     kind = "exact" if scored.kind == "exact" else bound
-    items = f"{scored.n:,} {scored.split} items of {scored.data}"
+    items = f"{number_of(scored.n, f'{scored.split} item')} of {scored.data}"
     nats = f"{scored.nats:.3f} ± {scored.standard_error:.3f} nats per item"
     if scored.bits_per_dim is None:
         lines = [f"{nats}, -log density in the units of the data ({kind})", items]

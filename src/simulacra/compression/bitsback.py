@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from simulacra.capabilities import Bound, Decoder, Encoder, Prior
-from simulacra.compression.cells import Cells, cells_of, pop_code, push_code
+from simulacra.compression.cells import Cells, cells_of, coded, pop_code, push_code
 from simulacra.compression.coder import masses_of, uniform
 from simulacra.compression.contents import classes_of
 from simulacra.compression.stack import Stack
@@ -101,7 +101,7 @@ class ByBitsBack:
         cells = _cells(prior)
         code = pop_code(stack, cells, self.model.encode(self._items(x), condition))
         _push_items(stack, self.model.decode(self._codes(cells, code), condition), x)
-        cells.push(stack, prior, code)
+        push_code(stack, cells, coded(prior), code)
         for name, count in self.labels.items():
             _push_any(stack, fields[name], count)
 
@@ -112,7 +112,7 @@ class ByBitsBack:
         condition = self._condition(fields)
         prior = self.model.prior(len(x), condition)
         cells = _cells(prior)
-        code = cells.pop(stack, prior)
+        code = pop_code(stack, cells, coded(prior))
         _pop_items(stack, self.model.decode(self._codes(cells, code), condition), x)
         push_code(stack, cells, self.model.encode(self._items(x), condition), code)
 
@@ -130,7 +130,7 @@ def _cells(p: Distribution) -> Cells:
     cells = cells_of(p)
     if cells is None:
         raise NotSupported(
-            "its prior is no product over the coordinates of a code, and bits-back coding takes one after the other"
+            "its prior is no chain of the coordinates of a code, and bits-back coding takes one after the other"
         )
     return cells
 

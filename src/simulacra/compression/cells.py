@@ -24,7 +24,15 @@ from torch import Tensor
 
 from simulacra.compression.coder import integer_masses
 from simulacra.compression.stack import Stack
-from simulacra.distributions import Ancestral, BinaryCode, Distribution, Factorised, OneHotCode, Peaked
+from simulacra.distributions import (
+    Ancestral,
+    BinaryCode,
+    CorrelatedGaussian,
+    Distribution,
+    Factorised,
+    OneHotCode,
+    Peaked,
+)
 
 
 class Cells(ABC):
@@ -126,16 +134,21 @@ class OneHots(Cells):
 
 
 def cells_of(p: Distribution) -> Cells | None:
-    """The cells of codes with this prior; None where their coordinates depend on each other."""
-    if isinstance(p, Peaked):
-        return EqualCells(p)
+    """The cells of codes with this prior; None where their coordinates depend on each other, and not as a chain."""
+    if isinstance(p, Peaked | CorrelatedGaussian):
+        return EqualCells(p if isinstance(p, Peaked) else p.marginals)
     if isinstance(p, BinaryCode):
         return Bits(p.mean.shape[1])
     return OneHots(*p.mean.shape[1:]) if isinstance(p, OneHotCode) else None
 
 
+def coded(p: Distribution) -> Distribution:
+    """A prior in the form in which codes are popped by it: a chain, where coordinates depend on those before them."""
+    return p.chain() if isinstance(p, CorrelatedGaussian) else p
+
+
 def pop_code(stack: Stack, cells: Cells, q: Distribution) -> np.ndarray:
-    """One code of every item of q, (n, numbers); of a posterior in layers, one layer after the other."""
+    """One code of every item of q, (n, numbers); of one in layers, one layer after the other."""
     if not isinstance(q, Ancestral):
         return cells.pop(stack, q)
     found: list[np.ndarray] = []

@@ -30,6 +30,7 @@ import torch
 from simulacra.errors import DataError, UsageError
 from simulacra.files import parse_json
 from simulacra.model import Model
+from simulacra.terminal import number_of
 from simulacra.weights import digest
 
 MAGIC = b"SIM"
@@ -59,7 +60,7 @@ class Surroundings:
         return cls(version, name if name in DEVICES else "unknown", threads)
 
     def describe(self) -> str:
-        return f"torch {self.torch} on {self.device} with {self.threads} thread{'s' * (self.threads != 1)}"
+        return f"torch {self.torch} on {self.device} with {number_of(self.threads, 'thread')}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Header:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> str:
-        return f"{self.n:,} items of {'×'.join(map(str, self.shape))}, {self.levels} levels"
+        return f"{number_of(self.n, 'item')} of {'×'.join(map(str, self.shape))}, {self.levels} levels"
 
 
 def model_digest(model: Model) -> bytes:

@@ -13,6 +13,11 @@ from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel, Levels
 
+LABELLED = (
+    "A folder has them where it holds a sub-folder for each class, of which several are needed: name the folder above "
+    "one of these; a table has them in a column, an .npz in an array, a list of items as pairs (x, label)."
+)
+
 
 @dataclass(frozen=True)
 class Card:
@@ -63,7 +68,7 @@ class Split:
     def field(self, name: str) -> np.ndarray:
         """One column of the fields, (N, ...); raises UsageError where the data have no such field."""
         if name not in self.condition:
-            known = did_you_mean(name, self.condition) if self.condition else " They have no labels at all."
+            known = did_you_mean(name, self.condition) if self.condition else f" They have no labels at all. {LABELLED}"
             raise UsageError(f"these data have no field {name!r}.{known}")
         return self.condition[name]
 
@@ -79,6 +84,7 @@ class Dataset:
     recipe: the steps by which it was read (resize, levels, target), so that they can be repeated; see `load`.
     source: a named set or an absolute path, from which it can be read again; "" for data in memory.
     levels_found: whether the levels of the grid were found from the values, which may then be on a finer one.
+    columns: of a table the names of the coordinates of x; () where they have none.
     order:  (N,) of every item, train | valid | test, its number in the array or sequence that it is from; None where
             items come from files.
     """
@@ -96,6 +102,7 @@ class Dataset:
     recipe: Recipe = field(default_factory=Recipe)
     source: str = ""
     levels_found: bool = False
+    columns: tuple[str, ...] = ()
     order: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +115,7 @@ class Dataset:
     @property
     def origin(self) -> Origin:
         """What a model that is fitted on these data remembers of them."""
-        return Origin(self.name, self.fingerprint, self.recipe, self.source)
+        return Origin(self.name, self.fingerprint, self.recipe, self.source, self.columns)
 
     def split(self, name: str) -> Split:
         """The split called `name`, or "all" items: in the order of the array or sequence that they are from, else
@@ -158,7 +165,7 @@ class Dataset:
             for split in self.splits
         )
         own, recipe = DataSpec(spec.condition[name], others), replace(self.recipe, target=name)
-        return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe)
+        return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
 
     def summary(self) -> dict[str, Any]:
         """What was understood of the data, JSON-able: `simulacra data NAME` prints it."""

@@ -29,6 +29,14 @@ MAX_UNREADABLE = 0.05
 EXAMPLES = 3
 
 
+class MixedImages(DataError):
+    """Images of different sizes or colours, which must not be resized; `mixed` is the message without the remedy."""
+
+    def __init__(self, mixed: str, remedy: str) -> None:
+        super().__init__(f"{mixed}\n{remedy}")
+        self.mixed = mixed
+
+
 @dataclass(frozen=True)
 class Entry:
     """One image file: the part that it belongs to, and the name of its class if there are classes."""
@@ -190,10 +198,21 @@ def _target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | N
     if len(example) > 1:
         kinds = Counter(headers.values()).most_common(EXAMPLES)
         listed = ", ".join(f"{n} {kind.describe()} (such as {example[kind].relative_to(root)})" for kind, n in kinds)
-        side = min(min(header.height, header.width) for header in example)
-        raise DataError(f"{root} mixes kinds of images: {listed}.\nMake them alike with --resize {side}, for example.")
+        mixed = f"{root} mixes kinds of images: {listed}."
+        raise MixedImages(
+            mixed, f"Make them alike with --resize {_common_side(Counter(headers.values()))}, for example."
+        )
     header = next(iter(example))
     return Target(header.height, header.width, grey)
+
+
+def _common_side(headers: Counter[Header]) -> int:
+    """The shorter side of most images; where they have none in common, a power of two that all of them reach."""
+    most, n = headers.most_common(1)[0]
+    if 2 * n > headers.total():
+        return min(most.height, most.width)
+    shortest = min(min(header.height, header.width) for header in headers)
+    return 1 << (shortest.bit_length() - 1)
 
 
 def _stop_if_many(bad: list[Unreadable], root: Path, total: int) -> None:

@@ -116,33 +116,36 @@ def read_extras(path: Path) -> Extras:
         raise DataError(f"{path} cannot be read: {error}") from error
 
 
-def read_image(path: Path, spec: DataSpec, resize: bool = False, mend: str = "") -> np.ndarray:
-    """One image as an item (C, H, W) of `spec`: 8-bit brightness, rounded to the nearest of its levels.
-
-    resize: bring it to the size and colours of the spec: shorter side to fit (antialiased), centre crop.
-    Raises as `read_pixels` does.
-    """
-    return np.rint(read_pixels(path, spec, resize, mend) * ((spec.grid_levels - 1) / 255)).astype(np.uint8)
-
-
-def read_pixels(path: Path, spec: DataSpec, resize: bool = False, mend: str = "") -> np.ndarray:
+def read_pixels(
+    path: Path,
+    spec: DataSpec,
+    resize: bool = False,
+    mend: str = "",
+    whose: str = "the model is for",
+    fit: bool = False,
+) -> np.ndarray:
     """The pixels (C, H, W), uint8, of one image of the kind that `spec` describes.
 
+    fit: bring it to the size of the spec: shorter side to fit (antialiased), centre crop; and a grey one to colours,
+    as a folder of both is read. resize: and to its colours, whatever they are.
+
     Raises UsageError for data that are no pictures, for a file that is not there and, unless it may be resized, for one
-    of another size or mode (`mend` says what to do about it); DataError for a file that cannot be read.
+    of another size or mode (`whose` begins the message, and `mend` says what to do about it); DataError for a file that
+    cannot be read.
     """
     if not spec.is_image or spec.shape[0] not in (1, 3):
         raise UsageError(f"the model is for {spec.describe()}, which are no pictures")
     if not path.is_file():
         raise UsageError(f"there is no picture {path}")
     channels, height, width = spec.shape
-    header, target = read_header(path), Target(height, width, grey=channels == 1, resize=resize)
+    header, target = read_header(path), Target(height, width, grey=channels == 1, resize=resize or fit)
     if isinstance(header, Unreadable):
         raise DataError(f"{path} cannot be read: {header.reason}")
-    if not resize and (header.height, header.width, header.grey) != (height, width, target.grey):
+    sized, coloured = (header.height, header.width) == (height, width), header.grey == target.grey
+    if not resize and not ((sized or fit) and (coloured or (fit and header.grey))):
         wanted = f"{width}×{height} {'grey' if target.grey else 'colour'}"
         hint = f"; {mend}" * bool(mend)
-        raise UsageError(f"the model is for {wanted} pictures, and {path} is {header.describe()}{hint}")
+        raise UsageError(f"{whose} {wanted} pictures, and {path} is {header.describe()}{hint}")
     decoded = decode(path, target)
     if isinstance(decoded, Unreadable):
         raise DataError(f"{path} cannot be read: {decoded.reason}")

@@ -67,7 +67,8 @@ def load(
 
     source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
     resize: of a folder of images; a side or (H, W): shorter side resized to fit (antialiased), centre cropped.
-    levels: the grid 0..levels-1 that the values are on; found from the values when left out.
+    levels: the grid 0..levels-1 that the values are on, which changes none of them and refuses larger ones; found from
+        the values when left out: 2 for zeros and ones, else 256.
     target: the field that is modelled, in the place of the usual x, which becomes the field "x".
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
@@ -88,13 +89,22 @@ def read(source: str | os.PathLike[str], recipe: Recipe) -> Dataset:
         found, again = _path_source(path, recipe.resize), str(path.absolute())
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
-    data = replace(data, recipe=replace(recipe, target=None), source=again, levels_found=found_levels)
+    columns = _columns(Path(again), data)
+    data = replace(data, recipe=replace(recipe, target=None), source=again, levels_found=found_levels, columns=columns)
     return data if recipe.target is None else data.target(recipe.target)
 
 
-def as_dataset(data: Any) -> Dataset:
+def _columns(path: Path, data: Dataset) -> tuple[str, ...]:
+    """The names of the coordinates of x, of a table; its other columns are fields."""
+    if path.suffix.lower() not in table.SUFFIXES or not path.is_file():
+        return ()
+    return tuple(name for name in table.column_names(path) if name not in data.spec.condition)
+
+
+def as_dataset(data: Any, whole: bool = False) -> Dataset:
     """A data set itself; or that of a name or path, of an array, or of a sequence of items (see `from_sequence`).
 
+    whole: whether the items of an array or sequence are not split, but test items all of them; see `from_arrays`.
     Raises UsageError for anything else.
     """
     if isinstance(data, Dataset):
@@ -102,11 +112,11 @@ def as_dataset(data: Any) -> Dataset:
     if isinstance(data, str | os.PathLike):
         return load(data)
     if hasattr(data, "__array__") or hasattr(data, "detach"):
-        return from_array(as_array("x", data))
+        return from_array(as_array("x", data), whole)
     if isinstance(data, Mapping):
         raise UsageError("a table of arrays is a data set by simulacra.data.from_arrays(x, label, fields={...})")
     if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
-        return from_sequence(data)
+        return from_sequence(data, whole=whole)
     raise UsageError(
         f"a data set, its name or path, an array or a sequence of items is needed, not {type(data).__name__}; see "
         "simulacra.data.load"

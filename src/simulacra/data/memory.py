@@ -27,6 +27,7 @@ def from_arrays(
     kinds: Mapping[str, Field] | None = None,
     levels: int | None = None,
     name: str = "arrays",
+    whole: bool = False,
 ) -> Dataset:
     """A data set of items x: integers on the grid 0..levels-1 (uint8), or real numbers.
 
@@ -37,10 +38,13 @@ def from_arrays(
         kinds: what a field is, such as Tokens(("red", "blue"), most=4); found from its values where it is left out.
         levels: found from the values where it is left out.
         name: of the data set.
+        whole: whether all items are test items, in their order, of which there may be as few as one: to be looked at
+            and not learnt from.
 
     Splits are drawn as for files. Raises DataError for another type or shape, for values off the grid or none of a
     field's, and for too few distinct items to split.
     """
+    recipe = Recipe(levels=levels)
     x = x.astype(np.float32) if np.issubdtype(x.dtype, np.floating) else x
     if x.dtype not in (np.uint8, np.float32) or x.ndim < 2 or not len(x):
         raise DataError(f"x must be uint8 or real, (N, C, H, W) or (N, D), with N >= 1; not {x.dtype} {x.shape}")
@@ -53,7 +57,9 @@ def from_arrays(
     spec = understood_spec(source, x, float(x.max()), columns)
     digest = digests(x)
     keys = [sort_key(np.ascontiguousarray(values)) for values in columns.values()]
-    order = draw({"train": np.arange(len(x))}, digest, keys, Fractions())
+    every, none = np.arange(len(x)), np.arange(0)
+    parts = {"train": none, "valid": none, "test": every}
+    order = parts if whole else draw({"train": every}, digest, keys, Fractions())
     columns = {name: columns[name].astype(column.dtype, copy=False) for name, column in spec.columns.items()}
     train, valid, test = (
         Split(x[indices], {name: values[indices] for name, values in columns.items()}, part)
@@ -72,7 +78,7 @@ def from_arrays(
         card=card,
         fingerprint=fingerprint.hexdigest(),
         duplicates=len(x) - len(np.unique(digest)),
-        recipe=Recipe(levels=levels),
+        recipe=recipe,
         levels_found=levels is None,
         order=np.concatenate(list(order.values())),
     )

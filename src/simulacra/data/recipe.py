@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simulacra.errors import DataError, UsageError
+from simulacra.parts import convert
 
 MOST_PIXELS = 4096  # to a side
 MOST_GRID = 256  # levels
@@ -22,7 +23,7 @@ MOST_GRID = 256  # levels
 class Recipe:
     """Attributes:
     resize: (H, W) to which a folder of images is brought: shorter side resized to fit, centre cropped.
-    levels: of the grid 0..levels-1, where it was stated and not found from the values.
+    levels: of the grid 0..levels-1 that the values are on, where it was stated and not found from them.
     target: the field that is modelled, in the place of the usual x.
     """
 
@@ -31,6 +32,9 @@ class Recipe:
     target: str | None = None
 
     def __post_init__(self) -> None:
+        convert(tuple[int, int] | None, self.resize, "resize")
+        convert(int | None, self.levels, "levels")
+        convert(str | None, self.target, "target")
         if self.resize is not None and not all(1 <= side <= MOST_PIXELS for side in self.resize):
             raise UsageError(f"resize must be 1 to {MOST_PIXELS} pixels, not {self.resize}")
         if self.levels is not None and not 2 <= self.levels <= MOST_GRID:
@@ -84,16 +88,19 @@ class Origin:
         recipe: by which they were read.
         source: a named set or an absolute path, from which they can be read again; "" where that is not known. A model
             that is saved alone does not have it: it says where files lie on somebody's machine.
+        columns: of a table the names of the coordinates of x.
     """
 
     name: str
     fingerprint: str
     recipe: Recipe = Recipe()
     source: str = ""
+    columns: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What a model that is saved alone says of its data."""
-        return {"name": self.name, "fingerprint": self.fingerprint, "recipe": self.recipe.to_json()}
+        record = {"name": self.name, "fingerprint": self.fingerprint, "recipe": self.recipe.to_json()}
+        return record | ({"columns": list(self.columns)} if self.columns else {})
 
     @classmethod
     def from_json(cls, record: Any, source: str = "") -> Origin:
@@ -101,4 +108,7 @@ class Origin:
         names = ("name", "fingerprint")
         if not isinstance(record, Mapping) or not all(isinstance(record.get(name), str) for name in names):
             raise DataError(f"{record!r:.60} does not say what a model was fitted on")
-        return cls(record["name"], record["fingerprint"], Recipe.from_json(record.get("recipe", {})), source)
+        columns, recipe = record.get("columns", []), Recipe.from_json(record.get("recipe", {}))
+        if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+            raise DataError(f"{columns!r:.60} are no names of columns")
+        return cls(record["name"], record["fingerprint"], recipe, source, tuple(columns))

@@ -14,14 +14,14 @@ from simulacra.errors import DataError, UsageError
 from simulacra.fields import as_array
 
 
-def from_sequence(items: Any, levels: int | None = None) -> Dataset:
+def from_sequence(items: Any, levels: int | None = None, whole: bool = False) -> Dataset:
     """Items of a sequence: x alone, pairs (x, label), or tables {"x": ..., field: ...}; arrays, tensors or pictures.
 
-    Images may have their channels last; bytes are levels 0..255, real numbers stay real.
+    Images may have their channels last; bytes are levels 0..255, real numbers stay real. `whole` as in `from_arrays`.
     Raises DataError for an empty sequence, items of different kinds or shapes, and as `from_arrays` does.
     """
     x, label, fields = _arrays(items)
-    return from_arrays(x, label, fields=fields, levels=levels, name=type(items).__name__.lower())
+    return from_arrays(x, label, fields=fields, levels=levels, name=type(items).__name__.lower(), whole=whole)
 
 
 def split_of(items: Any) -> Split:
@@ -48,9 +48,9 @@ def _arrays(items: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.nda
     return _items(x), None if label is None else label.reshape(-1), columns
 
 
-def from_array(x: np.ndarray) -> Dataset:
+def from_array(x: np.ndarray, whole: bool = False) -> Dataset:
     """The rows of an array; channels may be first or last, or be left out where there is one."""
-    return from_arrays(_items(x))
+    return from_arrays(_items(x), whole=whole)
 
 
 def _table(item: Any) -> dict[str, Any]:

@@ -101,12 +101,28 @@ class DataSpec:
                 raise UsageError(f"{who} is conditioned on classes alone, and {name!r} is {own.describe()}")
         return {name: own for name, own in self.condition.items() if isinstance(own, ClassLabel)}
 
-    def expect(self, other: DataSpec, name: str) -> None:
-        """Raise UsageError unless data of spec `other`, called `name`, have the x that a model of this spec is for."""
+    def flag_for_classes(self) -> str:
+        """`--condition digit`, for advice: what conditions a model on the classes of such data."""
+        names = [name for name, own in self.condition.items() if isinstance(own, ClassLabel)]
+        return f"--condition {' or '.join(names) or 'FIELD, on data that have a field of classes'}"
+
+    def expect(self, other: DataSpec, name: str, resizable: bool = False) -> None:
+        """Raise UsageError unless data of spec `other`, called `name`, have the x that a model of this spec is for.
+
+        resizable: whether they are a folder of pictures.
+        """
         if self.x != other.x:
             grids = isinstance(self.x, Levels) and isinstance(other.x, Levels) and self.x.shape == other.x.shape
             mend = " (give --levels)" if grids and other.levels == 256 else ""
+            if resizable and self.is_image and other.shape[:1] == self.shape[:1] and not grids:
+                mend = f" ({self.resizing()})"
             raise UsageError(f"the model is for {self.x.describe()}, but {name} is {other.describe()}{mend}")
+
+    def resizing(self) -> str:
+        """How a folder of pictures is brought to the size of these images, for advice."""
+        _, height, width = self.shape
+        call = f"--resize {height}" if height == width else f"sim.data.load(FOLDER, resize=({height}, {width}))"
+        return f"{call} brings them to it"
 
     def conditioned_on(self, names: Sequence[str] | str) -> DataSpec:
         """The same x with only these fields as its condition.

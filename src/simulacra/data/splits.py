@@ -15,6 +15,7 @@ from hashlib import blake2b
 import numpy as np
 
 from simulacra.errors import DataError
+from simulacra.terminal import number_of
 
 SPLIT_SEED = 0
 SPLITS = ("train", "valid", "test")
@@ -62,7 +63,8 @@ def draw(
     _, counts = np.unique(digest[pool], return_counts=True)
     if len(counts) <= len(missing):
         needed = len(missing) + 1
-        raise DataError(f"{len(counts)} distinct training items cannot be split: at least {needed} are needed")
+        found = number_of(len(counts), "distinct training item")
+        raise DataError(f"{found} cannot be split: at least {needed} are needed")
 
     targets = [round(getattr(fractions, name) * len(pool)) for name in missing]
     pool, counts = _large_groups_last(pool, counts, limit=max(1, min(targets)))

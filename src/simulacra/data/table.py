@@ -48,6 +48,19 @@ def table_source(path: Path, card: Card) -> Source:
     return Source(printable(path.stem), card, len(table.x), batches, files=(path,), fields=table.fields)
 
 
+def column_names(path: Path) -> list[str]:
+    """The names of all columns, in their order, from the first row of a table; DataError as in `read_table`."""
+    with reading(path), open_regular(path) as file, io.TextIOWrapper(file, newline="", encoding="utf-8-sig") as text:
+        _, first = next(_rows(text, path), (0, []))
+    return _names_in(first)
+
+
+def _names_in(first: list[str]) -> list[str]:
+    """Those in the first row; x0, x1, ... where it holds numbers alone."""
+    numbers = all(_number(cell) is not None for cell in first)
+    return [f"x{number}" for number in range(len(first))] if numbers else first
+
+
 def read_table(path: Path) -> Table:
     with reading(path), open_regular(path) as file:
         if size_of(file) > MOST_BYTES:
@@ -89,8 +102,9 @@ def _names(rows: list[tuple[int, list[str]]], path: Path) -> list[str]:
     for line, cells in rows:
         if len(cells) != len(first):
             raise DataError(f"{path}, line {line}: {len(cells)} cells, where the first row has {len(first)}")
-    if all(_number(cell) is not None for cell in first):
-        return [f"x{number}" for number in range(len(first))]
+    names = _names_in(first)
+    if names is not first:
+        return names
     rows.pop(0)
     if not rows:
         raise DataError(f"{path} has the names of its columns and no row of values")

@@ -5,6 +5,7 @@ from simulacra.distributions.base import Distribution, Factorised, GridDistribut
 from simulacra.distributions.categorical import Bernoulli, Categorical
 from simulacra.distributions.codes import BinaryCode, OneHotCode
 from simulacra.distributions.continuous_bernoulli import DiscretisedContinuousBernoulli
+from simulacra.distributions.correlated import CorrelatedGaussian
 from simulacra.distributions.discretised import DiscretisedGaussian, DiscretisedLogisticMixture
 from simulacra.distributions.gaussian import DiagonalGaussian, Laplace, Peaked, PointMass
 from simulacra.distributions.gaussian_mixture import GaussianMixture
@@ -16,6 +17,7 @@ __all__ = [
     "Bernoulli",
     "BinaryCode",
     "Categorical",
+    "CorrelatedGaussian",
     "DiagonalGaussian",
     "DiscretisedContinuousBernoulli",
     "DiscretisedGaussian",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from simulacra.distributions.base import Distribution
 from simulacra.distributions.codes import BinaryCode, OneHotCode
+from simulacra.distributions.correlated import CorrelatedGaussian
 from simulacra.distributions.gaussian import DiagonalGaussian, Laplace
 
 
@@ -20,7 +21,10 @@ def kl_divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
 
 
 def kl_each(q: Distribution, p: Distribution) -> Tensor | None:
-    """The share of every coordinate of the code in KL(q || p), (N, *shape) nats; None where there is no closed form."""
+    """The share of every coordinate of the code in KL(q || p), (N, *shape) nats; None where there is no closed form.
+
+    Where p is a chain of the coordinates, that of each is its divergence given those before it.
+    """
     form = _CLOSED.get((type(q), type(p)))
     return None if form is None else form(q, p)
 
@@ -52,6 +56,7 @@ def _between_one_hots(q: OneHotCode, p: OneHotCode) -> Tensor:
 
 _CLOSED: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {
     (DiagonalGaussian, DiagonalGaussian): _between_gaussians,
+    (DiagonalGaussian, CorrelatedGaussian): lambda q, p: p.kl_each_from(q),
     (Laplace, Laplace): _between_laplaces,
     (BinaryCode, BinaryCode): _between_bits,
     (OneHotCode, OneHotCode): _between_one_hots,

@@ -25,11 +25,13 @@ from simulacra.evaluation import intervals
 from simulacra.feed import BLOCK, numbered
 from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, mix
+from simulacra.terminal import number_of
 
 FEWEST, COMPARED = 20, 2000  # items whose codes are compared
 ITEMS_PER_MOMENT = 10  # draws for each dimension, without which a covariance is mostly noise
 FLOORS = 20  # pairs of sets of draws of the prior behind a floor
 SMALLEST = 1e-12  # variance
+FEW = 100  # items, of which codes are few whatever their dimensions
 VISIBLE = 0.05  # nats a dimension: a variance of 0.6, or a mean at 0.3 standard deviations, everywhere
 
 Gap = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -69,6 +71,18 @@ class Aggregate:
         """Whether the gap is both beyond chance and large enough to show in samples."""
         return self.low > self.floor and self.gap - self.floor > VISIBLE * self.codes.shape[1]
 
+    @property
+    def warning(self) -> str | None:
+        """That the items are few, where chance alone makes a gap as large as one that would show in samples."""
+        n, d = self.codes.shape
+        if n >= FEW and self.floor <= VISIBLE * d:
+            return None
+        return (
+            f"{n} items are few for codes of {number_of(d, 'number')}: draws of the prior alone are {self.floor:.2g} "
+            f"nats apart (the floor), and the interval reaches from {self.low:.2g} to {self.high:.2g}, so that only a "
+            "gap far above the floor says anything; take more items"
+        )
+
 
 def aggregate(model: Model, split: Split, index: np.ndarray, seed: int) -> Aggregate:
     """Of the items of a split with these numbers; the seed is that of one draw of q(z|x) and two of p(z) for each.
@@ -79,12 +93,12 @@ def aggregate(model: Model, split: Split, index: np.ndarray, seed: int) -> Aggre
     n, d = codes.shape
     gap, how = _gap_of(n, d, kind)
     rng = np.random.default_rng(mix(seed, "aggregate"))
-    every = np.ones((1, n), bool)
-    error = intervals.standard_error(lambda rows: gap(codes, prior, rows, rows), n, rng)
-    value, both = float(gap(codes, prior, every, every)[0]), np.concatenate([prior, other])
+    spread = intervals.spread(lambda rows: gap(codes, prior, rows, rows), n, rng)
+    both = np.concatenate([prior, other])
     halves = intervals.some_halves(2 * n, FLOORS, rng)
     floor = float(gap(both, both, halves, ~halves).mean())
-    return Aggregate(codes, prior, value, *intervals.about(value, error), floor, how)
+    low, high = intervals.of_distance(spread.distance, spread)
+    return Aggregate(codes, prior, spread.distance, low, high, floor, how)
 
 
 def _draws(model: Model, split: Split, index: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:

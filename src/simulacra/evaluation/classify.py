@@ -20,10 +20,12 @@ import numpy as np
 import torch
 
 from simulacra.capabilities import Bound, Classifier, Density, can, need
-from simulacra.data import Dataset, Split
+from simulacra.data import Dataset, DataSpec, Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation import intervals
+from simulacra.evaluation.likelihood import exact_model_for
 from simulacra.feed import at_once, numbered
+from simulacra.fields import ClassLabel
 from simulacra.model import Model, ModelLike, evaluating
 from simulacra.randomness import some_of
 from simulacra.verbs import DataLike, data_of, subject, verb
@@ -130,7 +132,7 @@ def classify(
     """
     model, data = subject(model, data)
     others = [data_of(model, other) for other in foreign]
-    name, count = _class_field(model)
+    name, count = _class_field(model, data.spec)
     if reject is None:
         reject = REJECTED if _least(data.valid, two_sided, limit) <= REJECTED else 0.0
     _check(prior, reject, limit, len(others))
@@ -272,22 +274,23 @@ def _labels(split: Split, name: str, index: np.ndarray, count: int, data: str) -
     return label
 
 
-def _exact(model: Model) -> Density:
+def _exact(model: Model, of: DataSpec | None = None) -> Density:
+    """The model as a density; `of` is what the data have, for the advice where it is none."""
     why = ": bounds of two classes do not compare" if can(model, Bound) else ""
     own = "; `simulacra evaluate` measures its own q(y | x)" if can(model, Classifier) else ""
-    return need(
-        model, Density, f"has no exact likelihood{why}{own}; fit gated-pixelcnn, which has one, with --condition label"
-    )
+    fit = f"fit {exact_model_for(model.spec)}, which has one, with {(of or model.spec).flag_for_classes()}"
+    return need(model, Density, f"has no exact likelihood{why}{own}; {fit}")
 
 
-def _class_field(model: Model) -> tuple[str, int]:
+def _class_field(model: Model, of: DataSpec | None = None) -> tuple[str, int]:
     """The one field of the condition, over whose values Bayes' rule runs, and the number of its classes."""
-    _exact(model)
-    classes = model.spec.classes("a model that classifies")
-    if len(classes) != 1:
+    _exact(model, of)
+    fields = model.spec.condition
+    classes = {name: own for name, own in fields.items() if isinstance(own, ClassLabel)}
+    if len(fields) != 1 or not classes:
         raise NotSupported(
-            f"this {model.name} is conditioned on {', '.join(classes) or 'nothing'}, and Bayes' rule needs "
-            "p(x | class): fit it with --condition label"
+            f"this {model.name} is conditioned on {', '.join(fields) or 'nothing'}, and Bayes' rule needs "
+            f"p(x | class): fit it with {(of or model.spec).flag_for_classes()}"
         )
     ((name, label),) = classes.items()
     return name, label.count

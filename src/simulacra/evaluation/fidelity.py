@@ -15,10 +15,12 @@ between data sets; the position on the way from real items to independent pixels
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from simulacra.evaluation.intervals import Spread
 from simulacra.randomness import mix, some_of
 
 COMPONENTS = 64
@@ -64,25 +66,32 @@ def components_for(n: int, dims: int) -> int:
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """FD between two sets of features (N, d), (M, d); float64 and a symmetric eigendecomposition throughout."""
-    root = _symmetric_root(_covariance(a))
-    # tr (Σa Σb)^½ = tr (Σa^½ Σb Σa^½)^½, whose argument is symmetric
-    crossed = np.linalg.eigvalsh(root @ _covariance(b) @ root).clip(min=0)
-    gap = ((a.mean(0) - b.mean(0)) ** 2).sum()
-    return float(gap + np.trace(_covariance(a)) + np.trace(_covariance(b)) - 2 * np.sqrt(crossed).sum())
-
-
-def _covariance(a: np.ndarray) -> np.ndarray:
-    return np.atleast_2d(np.cov(a, rowvar=False))
-
-
-def _symmetric_root(matrix: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    return float(_frechet(*_moments([a]), *_moments([b]))[0])
 
 
 def frechet_distances(a: np.ndarray, b: np.ndarray, selections: np.ndarray) -> np.ndarray:
     """FD of each selection (R, N), truths, of the rows of both sets (N, d), (R,)."""
-    return np.array([frechet_distance(a[rows], b[rows]) for rows in selections])
+    return _frechet(*_moments([a[rows] for rows in selections]), *_moments([b[rows] for rows in selections]))
+
+
+def _moments(sets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Means (R, d) and covariances (R, d, d) of R sets of features."""
+    means, covariances = [], []
+    for x in sets:
+        mean = x.mean(0)
+        off = x - mean
+        means.append(mean)
+        covariances.append(off.T @ off / (len(x) - 1))
+    return np.stack(means), np.stack(covariances)
+
+
+def _frechet(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray) -> np.ndarray:
+    """FD of R pairs of Gaussians, (R,); tr (Σa Σb)^½ = tr (Σa^½ Σb Σa^½)^½, whose argument is symmetric."""
+    values, vectors = np.linalg.eigh(cov_a)
+    root = (vectors * np.sqrt(values.clip(min=0))[:, None]) @ vectors.swapaxes(1, 2)
+    crossed = np.linalg.eigvalsh(root @ cov_b @ root).clip(min=0)
+    traces = np.trace(cov_a + cov_b, axis1=1, axis2=2)
+    return ((mean_a - mean_b) ** 2).sum(1) + traces - 2 * np.sqrt(crossed).sum(1)
 
 
 def kernel_mmd(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
@@ -94,15 +103,22 @@ def kernel_mmd(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
     return float(within(a) + within(b) - 2 * _kernel(a, b, bandwidth).mean())
 
 
-def kernel_mmds(a: np.ndarray, b: np.ndarray, bandwidth: float, selections: np.ndarray) -> np.ndarray:
-    """`kernel_mmd` of each selection (R, N), truths, of the rows of both sets (N, d), (R,): one kernel for all."""
-    rows = selections.astype(np.float64)
-    n = rows.sum(1)
+def kernel_mmd_spread(a: np.ndarray, b: np.ndarray, bandwidth: float) -> Spread:
+    """How `kernel_mmd` of two sets (N, d) varies: in closed form, by inner products of φ(a_i) - φ(b_i), φ that of k.
 
-    def total(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return ((rows @ _kernel(x, y, bandwidth)) * rows).sum(1)
-
-    return (total(a, a) + total(b, b) - 2 * n) / (n * (n - 1)) - 2 * total(a, b) / n**2
+    Item i of one set goes with item i of the other, as they do where both stand under one condition. tr C² is taken
+    from pairs of different items, without bias (Bounliphone et al. 2016, appendix A, has the variance of the first
+    order; Gretton et al. 2012, theorem 12, the second).
+    """
+    n, crossed = len(a), _kernel(a, b, bandwidth)
+    products = _kernel(a, a, bandwidth) + _kernel(b, b, bandwidth) - crossed - crossed.T
+    along = products.mean(1)  # <φ(a_i) - φ(b_i), their mean>
+    distance = float(along.mean())
+    products += distance - along[:, None] - along
+    own = products.diagonal()
+    squares = float((products**2).sum() - (own**2).sum()) / (n * (n - 1))  # tr C²
+    bias = float(own.sum()) / (n * (n - 1))
+    return Spread(distance, bias, 4 * float(along.var(ddof=1)) / n, 2 * squares / n**2, n - 1)
 
 
 def _kernel(x: np.ndarray, y: np.ndarray, bandwidth: float) -> np.ndarray:

@@ -1,25 +1,38 @@
 r"""95 % intervals, and thresholds that let a promised share pass.
 
-An interval is about the mean of a figure over fresh draws of the n items behind it, n each: a Fréchet distance or a
-mutual information of few items is too high on average, and its floor, at the same n, is so too.
+An interval is about the mean of a figure over fresh draws of the n items behind it, n each. Of means, shares and the
+unbiased MMD² that is the population's own value; a Fréchet distance or a mutual information of few items is too high on
+average, and its floor, at the same n, is so too. Of a median it is the population's median.
 
+mean         of n items: value ± t · standard error                               Student 1908
 share        of n items that were looked at one by one: exact, by the binomial law        Clopper & Pearson 1934
 median       of n items: two order statistics, whatever the distribution is
+distance     squared, T = |δ + u|² to second order, u a mean of n items with covariance C / n:
+
+    E T = |δ|² + tr C / n,   Var T = 2 tr C² / n² + 4 δ·Cδ / n = second + slope · |δ|²
+
+               all means from which T lies at most t standard errors, those that T has at *that* mean, as in Wilson's
+               interval of a share (1927). At the floor, δ = 0, it covers as anywhere else. The standard error at the
+               estimate is small where T is so by chance: value ± t of it covers 79 to 93 % of weak differences in one
+               to four dimensions. Too narrow this still is for a weak difference along the one leading direction of
+               many, whose slope the items hardly show: 88 % of Fréchet distances, 92 % of MMD².
 others       value ± t · standard error, from halves S of the items and what is left, S^c:
 
     Var T = E (T(S) - T(S^c))² / 4
 
 A half without replacement is the whole plus u = 1/n Σ w_i x_i with signs w_i, which varies as the mean of n fresh items
-does: no factor for its size is due. To second order T(S) = T + g·u + u·H·u, of which the difference keeps 2 g·u, the
-variance of T. Near the minimum of a distance, at its floor, g is itself no more than noise; like the jackknife (Efron &
-Stein 1981) the estimate then has the variance of T twice, and the interval is too wide rather than too narrow. Repeated
-items of a bootstrap would be taken for structure by distances and mutual informations.
+does: no factor for its size is due. To second order T(S) = T + g·u + u·H·u, of which the difference keeps 2 g·u, and
+the sum 2 u·H·u. Near the minimum of a distance, at its floor, g is itself no more than noise: like the jackknife (Efron
+& Stein 1981) the difference then has the variance of T twice, of which the sum, with u·H·u alone, has it once. Where
+items are few the third order counts, and intervals are too wide (98 % of KLs of 60 items). Repeated items of a
+bootstrap would be taken for structure by distances and mutual informations.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -69,6 +82,61 @@ def about(value: float, error: float, freedom: float = PAIRS) -> tuple[float, fl
     """value ± t · error."""
     half = half_width(error, freedom)
     return value - half, value + half
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a squared distance T = |δ + u|² of n items varies, u a mean of n with covariance C / n, to second order.
+
+    distance: |δ + u|² itself, T or what T is without its bias.
+    bias:     tr C / n, by which E |δ + u|² exceeds |δ|².
+    first:    4 (δ + u)·C(δ + u) / n, the variance of T by its gradient, of which u adds twice `second` on average.
+    second:   2 tr C² / n², the variance of u·u, which is all where δ = 0.
+    freedom:  degrees of freedom behind both variances.
+    """
+
+    distance: float
+    bias: float
+    first: float
+    second: float
+    freedom: float
+
+
+def spread(figure: Statistic, n: int, rng: np.random.Generator, pairs: int = PAIRS) -> Spread:
+    """That of a squared distance, biased, of two sets of n items, from `pairs` of complementary halves S and S^c."""
+    halves = some_halves(n, pairs, rng)
+    distance, one, other = float(figure(np.ones((1, n), bool))[0]), figure(halves), figure(~halves)
+    return Spread(distance, float((one + other).mean()) / 2 - distance, *orders(one, other), pairs)
+
+
+def orders(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """`first` and `second` of a `Spread`, from T(S) and T(S^c), (R,) each."""
+    return float(np.square(one - other).mean()) / 4, float((one + other).var(ddof=1)) / 4
+
+
+def variance(one: np.ndarray, other: np.ndarray) -> float:
+    """Var T from T(S) and T(S^c), (R,) each, without bias to second order: minus their covariance, but not below 0."""
+    first, second = orders(one, other)
+    return max(0.0, first - second)
+
+
+def of_distance(value: float, about: Spread) -> tuple[float, float]:
+    """Of a squared distance T, `value`: all m = E T for which (T - m)² <= t² Var T, Var T = second + slope · |δ|² of m.
+
+    The slope is the larger of two estimates: the variance of the gradient over |δ + u|², exact in one dimension but too
+    small where δ lies in few of many, and Var T over |δ|², to which one standard error is added.
+    Of two equal sets it is `value` alone.
+    """
+    t, error = student(about.freedom), math.sqrt(about.second)
+    excess, at_null = about.distance - about.bias, t * error  # excess: |δ|² without bias
+    least = max(excess, 0.0) + error
+    slope = about.first / about.distance if about.distance > 0 else 0.0
+    slope = max(slope, (about.first - about.second) / least if least > 0 else 0.0)
+    middle = t**2 * slope / 2
+    root = t * math.sqrt(max(0.0, about.second + slope * excess + (t * slope / 2) ** 2))
+    low = -at_null if excess < at_null else middle - root  # where |δ|² is 0, Var T is `second`
+    high = at_null if excess < -at_null else middle + root
+    return value + low, value + high
 
 
 def of_share(share: float, n: int) -> tuple[float, float]:

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from simulacra.capabilities import Bound, Chain, Density, Sampler, can, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data import Split
+from simulacra.data import DataSpec, Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
 from simulacra.feed import BLOCK, feed, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.progress import counted
 from simulacra.randomness import seed_everything, some_of
-from simulacra.verbs import DataLike, ItemsLike, items_for, split_meant, subject, verb
+from simulacra.verbs import DataLike, ItemsLike, items_for, looked_at, verb
 
 FEW = 5  # effective draws, below which the error of an estimate is uncertain itself
 MANY = 0.05  # share of the items with so few: theirs is then part of the error of the mean
@@ -91,18 +91,17 @@ def score(
         UsageError: data of another shape or grid, or without a field that the model is conditioned on; no such
             estimator, fewer than one sample or item, an estimator for an exact likelihood.
     """
-    split = split_meant(data, split)
-    model, data = subject(model, data)
+    model = as_model(model)
     how = estimator_for(model, estimator, samples, temperatures)
-    items = data.split(split)
+    name, items = looked_at(model, data, split)
     index = some_of(len(items), limit, seed, "score")
     found = _estimate(model, items, how, index, seed)
     nats, kind = -found.log_prob.numpy(), kind_of_likelihood(model)
     exact = kind == "exact"
     return Score(
         model=model.name,
-        data=data.name,
-        split=split,
+        data=name,
+        split=items.name,
         n=len(nats),
         kind=kind,
         measure="density" if model.spec.levels is None else "mass",
@@ -236,6 +235,13 @@ def kind_of_likelihood(model: Model) -> str:
         raise NotSupported(
             f"{name} assigns no probability to an item (neither a critic's output nor the error of a reconstruction is "
             "one), so there is no score. "
-            f"{instead}; for likelihoods fit gated-pixelcnn (exact) or vae (a bound)."
+            f"{instead}; for likelihoods fit {exact_model_for(model.spec)} (exact) or vae (a bound)."
         )
     return "exact" if can(model, Density) else "bound"
+
+
+def exact_model_for(spec: DataSpec) -> str:
+    """A model with an exact likelihood that takes such data, conditioned on classes too."""
+    if spec.levels is None:
+        return "rnade"
+    return "gated-pixelcnn" if spec.is_image else "made"

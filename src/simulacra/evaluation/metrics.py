@@ -86,8 +86,8 @@ def gap_of_codes(subject: Subject) -> dict[str, Measure]:
         "and as many of the prior; floor: of two such sets of draws of the prior; "
         "interval: of the mean over fresh items and draws"
     )
-    measure = Measure(found.gap, found.low, found.high, found.floor, len(index), "estimate", protocol)
-    return {"aggregate_gap": measure}
+    figures = found.gap, found.low, found.high, found.floor
+    return {"aggregate_gap": Measure(*figures, len(index), "estimate", protocol, found.warning)}
 
 
 @metric(needs=(Sampler,), name="fidelity", least=FEWEST_COMPARED)
@@ -99,18 +99,21 @@ def distances_of_samples(subject: Subject) -> dict[str, Measure]:
     features, n = subject.features, subject.n
     real, fake = features(subject.held_out), features(subject.samples)
     rng, width = np.random.default_rng(mix(subject.seed, "fidelity")), fidelity.median_distance(real)
-    distances: dict[str, tuple[Distance, intervals.Statistic]] = {
-        "frechet_distance": (fidelity.frechet_distance, lambda rows: fidelity.frechet_distances(fake, real, rows)),
+    training = _training_features(subject, rng)
+    distances: dict[str, tuple[Distance, intervals.Spread]] = {
+        "frechet_distance": (
+            fidelity.frechet_distance,
+            intervals.spread(lambda rows: fidelity.frechet_distances(fake, real, rows), n, rng),
+        ),
         "kernel_mmd": (
             lambda a, b: fidelity.kernel_mmd(a, b, width),
-            lambda rows: fidelity.kernel_mmds(fake, real, width, rows),
+            fidelity.kernel_mmd_spread(fake, real, width),
         ),
     }
-    training = _training_features(subject, rng)
     measures = {}
-    for name, (distance, of_rows) in distances.items():
+    for name, (distance, spread) in distances.items():
         value, floors = distance(fake, real), [distance(items, real) for items in training]
-        low, high = intervals.about(value, intervals.standard_error(of_rows, n, rng))
+        low, high = intervals.of_distance(value, spread)
         floor, protocol = float(np.mean(floors)) if floors else None, _protocol_of_samples(subject)
         measures[name] = Measure(value, low, high, floor, n, "estimate", protocol)
         if name == "frechet_distance" and floors:

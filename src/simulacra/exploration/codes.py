@@ -15,7 +15,7 @@ from simulacra.errors import UsageError
 from simulacra.feed import BLOCK, at_once, feed, in_order, numbered, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
-from simulacra.verbs import DataLike, ItemsLike, items_for, split_for, split_meant, verb
+from simulacra.verbs import DataLike, ItemsLike, items_for, looked_at, verb
 
 TABLE = 1 << 26  # masses of levels that a decoder's mean is taken over at a time
 
@@ -37,7 +37,7 @@ def encode(
     """
     model = as_model(model)
     need(model, Encoder)
-    return encode_items(model, split_for(model, data, split_meant(data, split)), limit, seed)
+    return encode_items(model, looked_at(model, data, split)[1], limit, seed)
 
 
 def encode_items(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:

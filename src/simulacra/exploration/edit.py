@@ -40,11 +40,13 @@ class Edit:
     def explained(self) -> np.ndarray:
         """The share of an item's own variation that its reconstruction has, (N,): 1 - |x - x̂|² / |x - mean(x)|².
 
-        1 for a perfect one, 0 for one that is no nearer than a flat picture; less for another picture altogether.
+        1 for a perfect one, 0 for one that is no nearer than a flat picture; less for another picture altogether, -inf
+        of an item that is flat itself.
         """
         x, made = (values.reshape(len(values), -1).astype(np.float64) for values in (self.before, self.reconstructed))
         own = ((x - x.mean(1, keepdims=True)) ** 2).sum(1)
-        return 1 - ((x - made) ** 2).sum(1) / np.maximum(own, np.finfo(np.float64).tiny)
+        with np.errstate(over="ignore"):
+            return 1 - ((x - made) ** 2).sum(1) / np.maximum(own, np.finfo(np.float64).tiny)
 
 
 @verb

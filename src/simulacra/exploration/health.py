@@ -1,7 +1,10 @@
 """Whether a model's codes are in use and like its prior: figures of a split, each with one sentence on what to do.
 
-active units   dimensions with Var_x(E_q[z_d]) > 0.01: Burda et al. 2016, "Importance Weighted Autoencoders", sec. 5.2.
+active units   dimensions with Var_x(E_q[z_d]) > 0.01 of the prior's variance, which is 1 for N(0, I): Burda et al.
+               2016, "Importance Weighted Autoencoders", sec. 5.2.
                Codes without a prior have no scale, so that of a point mass counts from 1 % of the widest dimension.
+               A dimension that is not active need not be collapsed: q(z_d|x) may differ from the prior by the same for
+               all items.
 KL             mean over items of KL(q(z_d|x) || p(z_d)), where it has a closed form for each dimension.
 collapse       dimensions with KL < 0.01 nats for 99 % of the items: Lucas et al. 2019, "Don't Blame the ELBO!", def. 1.
 layers         mean KL of every layer of a hierarchy; a layer in use has at least 0.01 nats.
@@ -13,7 +16,7 @@ codebooks      how many codes occur among all items, and their perplexity exp(-Î
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,12 +31,14 @@ from simulacra.feed import BLOCK, at_once, numbered
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.parts import called, is_part
 from simulacra.randomness import seed_everything, some_of
-from simulacra.verbs import DataLike, data_of, verb
+from simulacra.terminal import number_of
+from simulacra.verbs import DataLike, looked_at, verb
 
-ACTIVE = 0.01  # variance
+ACTIVE = 0.01  # variance, in units of the prior's
 ITEMS_SILENT = 0.99  # share of the items for which a collapsed dimension is silent
 UNEVEN = 0.25  # of the codes: a lower perplexity is worth a sentence
 WARMUP, FREE = 2000, 0.1  # steps, nats
+USUAL = ("active_units", "kl", "collapsed", "aggregate_gap")  # figures of codes of real numbers under a simple prior
 FEW = 200  # steps, before which the codes of a model say nothing of what they will be
 REMEDIES: dict[str, Callable[[float], float]] = {  # arguments of an objective, and what to set them to
     "warmup": lambda now: WARMUP,
@@ -44,17 +49,20 @@ REMEDIES: dict[str, Callable[[float], float]] = {  # arguments of an objective, 
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure, how much it could be at most, what stands behind it of every dimension or layer, and what to do."""
+    """One figure, how much it could be at most, what stands behind it of every dimension or layer, what to do, and
+    `warning`, why it is not to be relied on, where that is so."""
 
     value: float
     of: int | None
     each: tuple[float, ...]
     advice: str
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
 class Health:
-    """What was found of n items of a split, by name; `remark` says why it should not be judged by, where that is so."""
+    """What was found of n items of a split, by name; `remark` says why it should not be judged by, where that is so,
+    and `left_out` which figures these codes do not have, by name, and why."""
 
     model: str
     data: str
@@ -62,13 +70,19 @@ class Health:
     n: int
     findings: dict[str, Finding]
     remark: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @verb
 def health(
-    model: ModelLike, data: DataLike | None = None, split: str = "test", limit: int | None = None, seed: int = 0
+    model: ModelLike,
+    data: DataLike | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> Health:
-    """Look at the codes of a split, or of `limit` of its items.
+    """Look at the codes of a split, or of `limit` of its items: by default all of an array, and the test items of other
+    data.
 
     The seed is that of these items, and of the draws by which layers of a hierarchy are compared, and codes with the
     prior, for which 2,000 items do. A model that was trained for fewer than 200 steps is not judged: its figures come
@@ -77,15 +91,16 @@ def health(
     """
     model = as_model(model)
     need(model, Encoder)
-    data = data_of(model, data)
-    items = data.split(split)
+    name, items = looked_at(model, data, split)
     index = some_of(len(items), limit, seed, "health")
     findings = dict(_findings(model, items, index, seed))
+    found = Health(model.name, name, items.name, len(index), findings, left_out=_left_out(model, findings, len(index)))
     if model.trained_steps is None or model.trained_steps >= FEW:
-        return Health(model.name, data.name, split, len(index), findings)
+        return found
     bare = {name: replace(finding, advice="") for name, finding in findings.items()}
-    remark = f"trained for {model.trained_steps} steps, too few to judge the codes by: fit for {FEW} or more"
-    return Health(model.name, data.name, split, len(index), bare, remark)
+    steps = number_of(model.trained_steps, "step")
+    remark = f"trained for {steps}, too few to judge the codes by: fit for {FEW} or more"
+    return replace(found, findings=bare, remark=remark)
 
 
 def has_health(model: Model) -> bool:
@@ -97,11 +112,11 @@ def _findings(model: Model, items: Split, index: np.ndarray, seed: int) -> Itera
         yield from _codebooks(model, model, items, index)
         return
     found = posteriors(model, items, index)
-    active = _active(model, found)
-    yield "active_units", active
+    active = found.spread > (ACTIVE * float(found.spread.max()) if found.point else ACTIVE)
+    yield "active_units", _active(model, found, active)
     if found.kl is not None and found.silent is not None:
-        yield "kl", _kl(found.kl, active.value > 0)
-        yield "collapsed", _collapsed(model, found.silent, active.value > 0)
+        yield "kl", _kl(found.kl, bool(active.any()))
+        yield "collapsed", _collapsed(model, found.silent, active)
     if isinstance(model, Layered):
         yield "layers", _layers(model, model, items, index, seed)
     if can(model, Prior) and len(index) >= FEWEST:
@@ -109,18 +124,35 @@ def _findings(model: Model, items: Split, index: np.ndarray, seed: int) -> Itera
         yield "aggregate_gap", _aggregate(model, aggregate(model, items, some, seed))
 
 
-def _active(model: Model, found: Posteriors) -> Finding:
+def _left_out(model: Model, findings: Mapping[str, Finding], n: int) -> dict[str, str]:
+    """Of the figures that other codes have, those that these have not, and why."""
+    missing = [name for name in USUAL if name not in findings]
+    if isinstance(model, Quantised):
+        why = "codes are entries of a codebook, whose prior is fitted to them"
+        return dict.fromkeys(missing, why)
+    if not can(model, Prior):
+        return dict.fromkeys(missing, f"{model.name} has no prior that codes could be compared with")
+    prior = model.arguments.get("prior")
+    under = f"under the prior {called(prior)[1]!r} " if is_part(prior) else ""
+    open_form = f"{under}KL(q(z|x) || p(z)) of a dimension has no closed form"
+    few = f"it needs {FEWEST} items or more, and these are {n}"
+    return {name: few if name == "aggregate_gap" else open_form for name in missing}
+
+
+def _active(model: Model, found: Posteriors, active_ones: Tensor) -> Finding:
     spread = found.spread
-    threshold = ACTIVE * float(spread.max()) if found.point else ACTIVE
-    active, count = int((spread > threshold).sum()), len(spread)
+    active, count = int(active_ones.sum()), len(spread)
     if active == 0:
         advice = f"all items have nearly the same code: {_wake(model)}"
     elif active == count:
         advice = "every dimension is in use; where reconstructions lack detail, a longer code may help"
     elif active < count / 2:
-        advice = f"a code of about {active} dimensions would do as well; to use more of them, {_wake(model)}"
-    else:
+        enough = number_of(active, "dimension")
+        advice = f"a code of about {enough} would do as well; to use more of them, {_wake(model)}"
+    elif found.silent is None or bool((found.silent >= ITEMS_SILENT)[~active_ones].all()):
         advice = "the others are switched off, which costs nothing and is no fault"
+    else:
+        advice = "the others have nearly the same code for all items, and say nothing of one"
     return Finding(active, count, tuple(spread.tolist()), advice)
 
 
@@ -133,14 +165,22 @@ def _kl(each: Tensor, in_use: bool) -> Finding:
     return Finding(total, None, tuple(each.tolist()), advice)
 
 
-def _collapsed(model: Model, silent: Tensor, in_use: bool) -> Finding:
-    collapsed, count = int((silent >= ITEMS_SILENT).sum()), len(silent)
+def _collapsed(model: Model, silent: Tensor, active: Tensor) -> Finding:
+    fallen = silent >= ITEMS_SILENT
+    collapsed, count, between = int(fallen.sum()), len(silent), int((~fallen & ~active).sum())
+    apart = (
+        f"{number_of(between, 'dimension')} of the others {'is' if between == 1 else 'are'} not active all the same: "
+        "q(z|x) differs from the prior there, but by nearly the same for all items"
+    )
     if collapsed == count:
         advice = f"posterior collapse: the decoder has learned to do without the code; {_wake(model)}"
     elif collapsed:
         advice = "in these q(z|x) is the prior for nearly every item; they can be left out or woken up"
-    elif in_use:
+        advice += f"; {apart}" * (between > 0)
+    elif not between:
         advice = "no dimension has fallen back to the prior"
+    elif between < count:
+        advice = f"in no dimension q(z|x) is the prior; {apart.replace(' of the others', '')}"
     else:
         advice = "no dimension is the prior itself, but none differs between items"
     return Finding(collapsed, count, tuple(silent.tolist()), advice)
@@ -171,7 +211,7 @@ def _aggregate(model: Model, found: Aggregate) -> Finding:
         )
     else:
         advice = f"all codes together are about like the prior, {by_chance}"
-    return Finding(found.gap, None, tuple(found.ratio.tolist()), advice)
+    return Finding(found.gap, None, tuple(found.ratio.tolist()), advice, found.warning)
 
 
 def _meet(model: Model) -> str:
@@ -197,8 +237,10 @@ def _layers(model: Model, layered: Layered, items: Split, index: np.ndarray, see
     used, count = int((each >= SILENT).sum()), len(each)
     advice = "every layer holds something of an item"
     if used < count:
-        silent = ", ".join(str(i) for i in range(count) if each[i] < SILENT)
-        advice = f"layers {silent} (0 is on top) hold nothing: fewer would do, or {_wake(model)}"
+        silent = [str(i) for i in range(count) if each[i] < SILENT]
+        hold = f"layer {silent[0]} (0 is on top) holds" if len(silent) == 1 else ""
+        hold = hold or f"layers {', '.join(silent)} (0 is on top) hold"
+        advice = f"{hold} nothing: fewer would do, or {_wake(model)}"
     return Finding(used, count, tuple(each.tolist()), advice)
 
 
@@ -208,7 +250,10 @@ def _codebooks(model: Model, quantised: Quantised, items: Split, index: np.ndarr
     for use in uses:
         grid = "{}x{}".format(*use.grid)
         dead = use.codes - use.used
-        advice = f"{dead} codes occur in no item: fewer do, or fit longer" if dead else "every code is in use"
+        advice = "every code is in use"
+        if dead:
+            occur = "occurs" if dead == 1 else "occur"
+            advice = f"{number_of(dead, 'code')} {occur} in no item: fewer do, or fit longer"
         yield f"codes_{grid}", Finding(use.used, use.codes, (), advice)
         advice = "codes are used evenly enough"
         if use.perplexity < UNEVEN * use.codes:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from simulacra.capabilities import Decoder, Encoder, Prior, need
-from simulacra.condition import ConditionLike
+from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition
 from simulacra.exploration.paths import walk
 from simulacra.feed import drawn
-from simulacra.model import ModelLike, as_model, evaluating
+from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
-from simulacra.verbs import DataLike, data_of, verb
+from simulacra.terminal import number_of
+from simulacra.verbs import DataLike, looked_at, verb
 
 PATHS = ("linear", "spherical")
 
@@ -31,13 +33,13 @@ def interpolate(
     """(rows · steps, *shape): each row walks from one code to another.
 
     With `data` (and an encoder) the ends of a row are the codes of two held-out items, joined by a straight line;
-    without it they are two draws of the prior, joined along the sphere, where a Gaussian prior has its mass.
+    without it they are two draws of the prior, joined along the sphere around its mean, where a Gaussian has its mass.
 
     Args:
         model: a model with a decoder, or its run folder.
         steps: items in a row, both ends included.
         rows: walks.
-        data: whose test items are the ends, some of them.
+        data: whose items are the ends, some of them: all of an array, or the test items of other data.
         seed: of these items, or of the draws of the prior.
         path: "linear" or "spherical", in place of the usual one.
         condition: without data, that of all rows or one for each: `{"label": 3}`; without it a model conditioned on
@@ -61,11 +63,22 @@ def interpolate(
     else:
         refuse_condition(condition)
         need(model, Encoder)
-        data = data_of(model, data)
-        x, fields = drawn(data.test, 2 * rows, model, seed)
+        name, items = looked_at(model, data, None)
+        x, fields = drawn(items, 2 * rows, model, seed)
         if len(x) < 2 * rows:
-            raise UsageError(f"{rows} rows need {2 * rows} test items, {data.name} has {len(x)}")
+            raise UsageError(f"{number_of(rows, 'row')} need {2 * rows} items, and {name} has {len(x)} ({items.name})")
         ends, given = code_of(model, x, fields), fields.rows(slice(rows))
     spherical = data is None if path is None else path == "spherical"
-    z = walk(ends[:rows].flatten(1), ends[rows:].flatten(1), steps, spherical).flatten(0, 1)
-    return decoded(model, z.unflatten(1, ends.shape[1:]), given.repeat_each(steps))
+    centre = _centre(model, given) if spherical else torch.zeros_like(ends[:1])
+    a, b = (ends - centre).flatten(1).split(rows)
+    z = walk(a, b, steps, spherical).flatten(0, 1).unflatten(1, ends.shape[1:])
+    return decoded(model, z + centre, given.repeat_each(steps))
+
+
+def _centre(model: Model, given: Condition) -> Tensor:
+    """What codes lie around as on a sphere, (1, *shape): the mean of the prior, or 0 without one and for bits."""
+    with evaluating(model):
+        prior = model.prior(1, given.rows(slice(1))) if isinstance(model, Prior) else None
+        if prior is None or prior.values:
+            return torch.zeros(1, *model.code_shape, device=model.device)
+        return prior.mean

@@ -24,7 +24,8 @@ class Posteriors:
 
     kl:     (D,) nats, mean over the items of KL(q(z_d|x) || p(z_d)); None where it has no closed form.
     silent: (D,) share of the items for which it is below SILENT; None likewise.
-    spread: (D,) variance over the items of E_q[z_d]: of a dimension that holds nothing it is 0.
+    spread: (D,) variance over the items of E_q[z_d], in units of the prior's where that is known of real codes: of a
+            dimension that holds nothing it is 0.
     point:  whether q is a point mass, all of whose spread over items is due to the items.
     """
 
@@ -37,18 +38,21 @@ class Posteriors:
 def posteriors(model: Model, split: Split, index: np.ndarray) -> Posteriors:
     """Encode the items of a split with these numbers; raises NotSupported for a model without an encoder."""
     encoder = need(model, Encoder)
-    kl, silent, means, point = _Mean(), _Mean(), _Mean(), False
+    kl, silent, means, point, scale = _Mean(), _Mean(), _Mean(), False, torch.ones(())
     with evaluating(model):
         for x, condition in numbered(split, index, model.spec, model.device, at_once(model)):
             q = encoder.encode(x, condition)
             point = not q.values and q.deviations is not None and not q.deviations.any()
             means.add(by_dimension(q.mean, q.values))
-            each = kl_each(q, model.prior(len(x), condition)) if isinstance(model, Prior) else None
+            p = model.prior(len(x), condition) if isinstance(model, Prior) else None
+            if p is not None and p.deviations is not None and not p.values and not point:
+                scale = p.deviations[0].flatten()
+            each = None if p is None else kl_each(q, p)
             if each is not None:
                 kl.add(each.flatten(1))
                 silent.add((each.flatten(1) < SILENT).float())
     closed = kl.count > 0
-    spread = means.variance.sum(1)  # of a one-hot variable the sum over its masses
+    spread = means.variance.sum(1) / scale.cpu().square()  # of a one-hot variable the sum over its masses
     nats, share = (kl.mean.float(), silent.mean.float()) if closed else (None, None)
     return Posteriors(nats, share, spread.float(), point)
 

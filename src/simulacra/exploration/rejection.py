@@ -57,8 +57,8 @@ def best_of_draws(
     """
     if not 0 < keep <= 1:
         raise UsageError(f"keep is a share of the draws, above 0 and at most 1, not {keep}")
-    field = _field(model)
     data = data_of(model, judge)
+    field = _field(model, data)
     if data.spec.condition.get(field) != model.spec.condition[field]:
         raise UsageError(f"{data.name} has not the classes of the model's {field!r}, so it cannot judge them")
     labels = wanted[field].cpu()
@@ -67,13 +67,13 @@ def best_of_draws(
     return items[_best(labels, more, Judge(data, field).log_prob(items))]
 
 
-def _field(model: Model) -> str:
+def _field(model: Model, judge: Dataset) -> str:
     """The one field of the condition; raises NotSupported where there is none, or no class, to judge by."""
     fields = list(model.spec.condition.items())
     if len(fields) != 1 or not isinstance(fields[0][1], ClassLabel):
         raise NotSupported(
             f"{model.name} was not fitted with labels alone, and a judge keeps what looks most like its class; fit it "
-            "with --condition label, or leave keep out"
+            f"with {judge.spec.flag_for_classes()}, or leave keep out"
         )
     return fields[0][0]
 

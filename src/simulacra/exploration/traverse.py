@@ -20,7 +20,7 @@ from simulacra.exploration.dimensions import Dimensions, dimensions_of
 from simulacra.exploration.importance import Importance, importance
 from simulacra.feed import shown
 from simulacra.model import Model, ModelLike, as_model
-from simulacra.verbs import DataLike, split_for, verb
+from simulacra.verbs import DataLike, looked_at, verb
 
 REACH = 3.0  # standard deviations of the prior, to either side
 
@@ -58,7 +58,7 @@ def traverse(
     dims: Sequence[int] | None = None,
     steps: int = 9,
     top: int = 10,
-    split: str = "test",
+    split: str | None = None,
     seed: int = 0,
 ) -> Traversal:
     """Move each dimension from -3 to 3 standard deviations of the prior around one code.
@@ -73,7 +73,7 @@ def traverse(
         dims: the dimensions to move; by default the `top` that matter most.
         steps: items in a row; a discrete dimension takes all its values instead.
         top: rows at most.
-        split: of the data.
+        split: of the data; by default all items of an array and the test items of other data.
         seed: of the draw, and of those whose changes are looked at.
 
     Raises:
@@ -91,7 +91,7 @@ def traverse(
     else:
         refuse_condition(condition)
         need(model, Encoder)
-        items = split_for(model, data, split)
+        _, items = looked_at(model, data, split)
         x, given = item_of(model, items, index)
         dimensions, start = dimensions_of(model, given, seed), code_of(model, x, given)
     matter = importance(model, dimensions, given, items, seed)
@@ -109,7 +109,7 @@ def manifold(
     condition: ConditionLike | None = None,
     dims: Sequence[int] | None = None,
     side: int = 20,
-    split: str = "test",
+    split: str | None = None,
     seed: int = 0,
 ) -> Traversal:
     """Decode the plane of two dimensions at the prior's quantiles (i + 1/2) / side, (side, side) items.
@@ -123,7 +123,7 @@ def manifold(
             something else, that of the first item of the split.
         dims: two dimensions, the one across and the one upwards; by default the two that matter most.
         side: items to a row and rows.
-        split: of the data.
+        split: of the data; by default all items of an array and the test items of other data.
         seed: of the draw, and of those whose changes are looked at.
 
     Raises:
@@ -132,7 +132,7 @@ def manifold(
             conditioned on something else than classes with neither a condition nor data.
     """
     model = as_model(model)
-    items = None if data is None else split_for(model, data, split)
+    items = None if data is None else looked_at(model, data, split)[1]
     if not condition:
         condition = model.every_class(1) if items is None else shown(model, items, 1)
     given = model.conditioned(condition, 1)

@@ -12,6 +12,7 @@ import numpy as np
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields.base import PADDING, Field, Leaf, as_array, as_list, sides
 from simulacra.parts import part
+from simulacra.terminal import number_of
 
 MOST_LEVELS = 1 << 15  # an int16 holds them
 
@@ -77,7 +78,7 @@ class ClassLabel(Leaf):
         return isinstance(values, str) or sides(values) == 0
 
     def describe(self) -> str:
-        return f"{self.count} classes"
+        return number_of(self.count, "class")
 
 
 @part("field", "levels")

@@ -62,7 +62,9 @@ class M2(LatentVariable):
     ) -> None:
         super().__init__(spec)
         if len(spec.condition) != 1:
-            raise UsageError("m2 needs one field of class labels as its condition: fit it with --condition label")
+            raise UsageError(
+                "m2 needs one field of classes as its condition: fit it with --condition label, or what it is called"
+            )
         if latent < 1 or not alpha >= 0:
             raise UsageError(f"m2 needs latent >= 1 and alpha >= 0, not latent = {latent} and alpha = {alpha}")
         ((self.field, label),) = spec.classes("m2").items()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import (
     BinaryCode,
+    CorrelatedGaussian,
     DiagonalGaussian,
     Distribution,
     Factorised,
@@ -79,6 +80,24 @@ class UnitGaussian(CodePrior):
 
     def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
         return DiagonalGaussian.standard(n, self.latent, like=like)
+
+
+class LearnedGaussian(CodePrior):
+    """N(μ, (WᵀW)⁻¹), both learned; at first N(0, I). `weight` is W below its diagonal."""
+
+    def __init__(self, latent: int) -> None:
+        super().__init__(latent)
+        self.location, self.log_diagonal = nn.Parameter(torch.zeros(latent)), nn.Parameter(torch.zeros(latent))
+        self.weight = nn.Parameter(torch.zeros(latent, latent))
+        self.mask: Tensor
+        self.register_buffer("mask", torch.ones(latent, latent).tril(-1), persistent=False)
+
+    def posterior(self, raw: Tensor) -> DiagonalGaussian:
+        return gaussian(raw)
+
+    def forward(self, n: int, like: Tensor, encode: Encode) -> Distribution:
+        diagonal = self.log_diagonal.clamp(-LOG_SCALE, LOG_SCALE).exp().diag()
+        return CorrelatedGaussian(n, self.location, self.weight * self.mask + diagonal)
 
 
 class UnitLaplace(CodePrior):
@@ -170,6 +189,14 @@ class GaussianPrior:
 
     def build(self, spec: DataSpec, latent: int) -> CodePrior:
         return UnitGaussian(latent)
+
+
+@part("prior", "learned-gaussian")
+class LearnedGaussianPrior:
+    """N(μ, Σ), both learned: of all Gaussians the one that is nearest to the codes of the data, KL(q(z) || p(z))."""
+
+    def build(self, spec: DataSpec, latent: int) -> CodePrior:
+        return LearnedGaussian(latent)
 
 
 @part("prior", "laplace")

@@ -19,7 +19,7 @@ from simulacra.errors import UsageError
 from simulacra.latent.bound import LatentVariable
 from simulacra.latent.likelihoods import Likelihood, default_likelihood
 from simulacra.latent.objectives import ELBO, Objective
-from simulacra.latent.priors import GaussianPrior, Posterior, Prior
+from simulacra.latent.priors import LearnedGaussianPrior, Posterior, Prior
 from simulacra.networks import Auto, Decoder, Encoder, Network
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
@@ -33,6 +33,10 @@ from simulacra.turns import Phase, Turn
 class VAE(LatentVariable):
     r"""log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)); by default, on MNIST, the classic 784-400-20.
 
+    The default prior is a Gaussian whose mean and covariance are learned. To N(0, I) codes are brought by the networks
+    alone, and late where the KL is a small part of the nats, as it is of images with many levels: until then samples
+    are of codes that no item has.
+
     Args:
         spec: what x is: images or vectors, discrete or continuous; with a condition, p(x | condition).
         latent: coordinates of a code z.
@@ -40,7 +44,7 @@ class VAE(LatentVariable):
             from 32×32 on, dense below.
         likelihood: p(x|z): bernoulli, continuous-bernoulli, categorical, gaussian or logistic-mixture; without it the
             one that suits the grid.
-        prior: p(z): gaussian, laplace, bernoulli, categorical, mixture or vampprior.
+        prior: p(z): learned-gaussian, gaussian (N(0, I)), laplace, bernoulli, categorical, mixture or vampprior.
         objective: what is maximised: elbo, iwae or dreg.
     """
 
@@ -50,7 +54,7 @@ class VAE(LatentVariable):
         latent: int = 20,
         network: Network = Auto(dropout=0.1),  # noqa: B008 (parts are immutable)
         likelihood: Likelihood | None = None,
-        prior: Prior = GaussianPrior(),  # noqa: B008
+        prior: Prior = LearnedGaussianPrior(),  # noqa: B008
         objective: Objective = ELBO(),  # noqa: B008
     ) -> None:
         super().__init__(spec)

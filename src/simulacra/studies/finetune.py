@@ -14,6 +14,7 @@ from simulacra.data.hidden import hide_labels
 from simulacra.devices import choose_device
 from simulacra.errors import NotSupported, UsageError, did_you_mean
 from simulacra.model import Model, ModelLike
+from simulacra.parts import convert
 from simulacra.studies.few_labels import METHODS, Encoded, FewLabelTask
 from simulacra.training.observers import Moment, Observer
 from simulacra.training.runtime import Runtime
@@ -90,7 +91,7 @@ def finetune(
         TrainingError: a loss that is not finite.
     """
     model, data = subject(model, data)
-    counts = (labels,) if isinstance(labels, int) else tuple(labels)
+    counts = convert(tuple[int, ...], labels, "labels")
     _check(model, data, field, draws, steps, methods)
     for count in counts:
         hide_labels(data, field, count, seed)  # raises before anything is trained

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from simulacra.data import Dataset
 from simulacra.errors import ModelFileError, SimulacraError, TrainingError, UsageError, WriteError
 from simulacra.model import Model, load, write
 from simulacra.parts import convert, within
+from simulacra.terminal import number_of
 from simulacra.training import checkpoint
 from simulacra.training.batches import Batches
 from simulacra.training.clock import ESTIMATED_AFTER, Clock
@@ -25,8 +26,8 @@ from simulacra.training.observers import LOGGED_EVERY, MetricsLog, Moment, Obser
 from simulacra.training.onepass import OnePass
 from simulacra.training.plan import Plan, make_plan
 from simulacra.training.prefetch import Prefetched
-from simulacra.training.run import refuse_if_different, threads_of
-from simulacra.training.runtime import Runtime, StopSignal, runtime
+from simulacra.training.run import precision_of, refuse_if_different, threads_of
+from simulacra.training.runtime import Runtime, StopSignal
 
 COUNTS = ("best_step", "waited")  # that a checkpoint holds beside its steps
 READ_EVERY = 1.0  # seconds after which the figures of a step are read for whoever looks
@@ -61,13 +62,17 @@ def fit(
 
 def carry_out(plan: Plan, judge: Judge | None = None, observers: Sequence[Observer] = ()) -> Model:
     """Begin or continue the run that a plan describes; returns its best model, by the judge, or its last one."""
-    where = runtime(plan.options.device, plan.options.precision)
+    where = plan.runtime()
     with plan.folder.locked() if where.leads else contextlib.nullcontext(), StopSignal() as stop:
         record = plan.folder.record() if where.leads else None
         if record is not None:
             refuse_if_different(plan.folder.path, {key: record.get(key) for key in plan.record}, plan.record)
             if (threads := threads_of(plan.folder.path, record)) is not None:
                 torch.set_num_threads(threads)  # the same sums in the same order: resuming is bitwise
+            if plan.options.precision == "auto":  # before it was recorded, auto was bf16 on GPUs alone
+                begun = precision_of(plan.folder.path, record) or ("fp32" if where.device.type == "cpu" else "bf16")
+                where = replace(where, bf16=begun == "bf16")
+        where = replace(where, bf16=bool(where.leaders(where.bf16)))
         run = _Run(plan, where, stop, judge, observers if where.leads else ())
         if where.world > 1:
             torch.set_num_threads(int(where.leaders(torch.get_num_threads())))  # each rank computes as the leading one
@@ -122,6 +127,7 @@ class _Run:
             self._announce(resumed=found is not None, record=record)
             self.folder.forget_after(self.loop.steps)
             here = {"threads": torch.get_num_threads(), "world_size": self.where.world, "torch": str(torch.__version__)}
+            here |= {"precision": self.where.precision}
             again = {"source": self.plan.dataset.source}  # where the data lie now: they may have been moved since
             self.folder.write_record(here | (record or {}) | again | self.plan.record)
             if found is None or not (self.folder.model / "weights.safetensors").exists():
@@ -157,8 +163,9 @@ class _Run:
         path, data = self.folder.path, self.plan.dataset
         if not resumed and record is not None and "finished" in record:
             raise UsageError(f"the run in {path} is finished, but its checkpoints are gone; use --fresh to train anew")
-        left_out = f"; {len(data.unreadable)} unreadable files left out" if data.unreadable else ""
-        line = f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}: {self.plan.costs}"
+        left_out = f"; {number_of(len(data.unreadable), 'unreadable file')} left out" if data.unreadable else ""
+        half = ", networks in bfloat16" if self.where.bf16 else ""
+        line = f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}: {self.plan.costs}{half}"
         if resumed:
             over = self.at.done >= 1 or self._out_of_patience()
             line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"

@@ -41,7 +41,8 @@ class Options:
         augment: how images are changed anew in every epoch: flip, crop:padding=4, shift:pixels=2; not by default.
         seed: of the initial weights, the order of the items and all noise.
         device: auto takes a GPU where there is one; else cpu, cuda, mps.
-        precision: of the networks: fp32 or bf16 (auto: bf16 on a GPU); likelihoods are always at least fp32.
+        precision: of the networks: fp32 or bf16 (auto: bf16 on a GPU, and on a CPU that computes in it for models and
+            images that gain by it); likelihoods are always at least fp32.
     """
 
     steps: int | None = None

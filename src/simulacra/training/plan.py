@@ -19,14 +19,16 @@ from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel
 from simulacra.model import Model, refuse_if_changed_by_hand, warn_of_script
+from simulacra.parts import convert
 from simulacra.randomness import seed_everything, some_of
 from simulacra.registry import Entry
+from simulacra.terminal import number_of
 from simulacra.training.augmentation import refuse_unless_images
 from simulacra.training.batches import Batches
 from simulacra.training.judge import Verdict
 from simulacra.training.options import OF_ONE_PASS, Options, decisive, resolve
 from simulacra.training.run import RunFolder, unused
-from simulacra.training.runtime import Runtime, world_size
+from simulacra.training.runtime import Runtime, runtime, world_size
 
 LARGE = 10.0  # beyond which a network that sees such numbers at first may give infinite ones
 SCALED = 1000  # items whose size is looked at
@@ -51,6 +53,12 @@ class Plan:
         """Whether one pass over the training split, which then counts as one step, is all there is to do."""
         return can(self.model, ClosedForm)
 
+    def runtime(self) -> Runtime:
+        """Where the run is computed."""
+        least = self.model.bf16_from
+        pays = least is not None and self.model.spec.dims >= least
+        return runtime(self.options.device, self.options.precision, pays)
+
     @property
     def every(self) -> int:
         """Steps between validations: about an epoch, but neither all the time nor hardly ever."""
@@ -65,15 +73,17 @@ class Plan:
         """The budget in words."""
         n, options = len(self.dataset.train), self.options
         if self.closed_form:
-            return f"one pass over {n:,} items"
+            return f"one pass over {number_of(n, 'item')}"
         budgets = []
         if options.steps is not None:
             passes = options.steps * self.items_of_a_step / n
-            budgets.append(f"{options.steps:,} steps, which are {passes:.3g} passes over {n:,} items")
+            are = "is" if options.steps == 1 else "are"
+            taken = number_of(options.steps, "step")
+            budgets.append(f"{taken}, which {are} {passes:.3g} passes over {number_of(n, 'item')}")
         if options.epochs is not None:
-            budgets.append(f"{options.epochs:g} passes over {n:,} items")
+            budgets.append(f"{options.epochs:g} pass{'es' * (options.epochs != 1)} over {number_of(n, 'item')}")
         if options.minutes is not None:
-            budgets.append(f"{options.minutes:g} minutes")
+            budgets.append(f"{options.minutes:g} minute{'s' * (options.minutes != 1)}")
         return ", or ".join(budgets)
 
     @property
@@ -147,7 +157,7 @@ def make_plan(
     if not isinstance(model, str | Model):
         own = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise UsageError(f"fit takes the name of a model, such as 'vae', or a model, not {own}")
-    dataset = datasets.as_dataset(data)
+    dataset, labels = datasets.as_dataset(data), convert(int | None, labels, "labels")
     if isinstance(model, str):
         entry = registry.find(model)
         arguments, given = _split(entry, options)
@@ -215,7 +225,7 @@ def _with_few_labels(model: Model, data: Dataset, labels: int, options: Options)
         able = [entry.name for entry in registry.models() if entry.model.learns_unlabelled]
         raise UsageError(
             f"{model.name} does not learn from unlabelled items, so --labels {labels} "
-            f"is not for it; fit {' or '.join(able)} with --condition label"
+            f"is not for it; fit {' or '.join(able)} with {data.spec.flag_for_classes()}"
         )
     if options.batch < 2 * world_size():
         raise UsageError(f"half of a batch has labels and half has not: a batch of {options.batch} is too small")

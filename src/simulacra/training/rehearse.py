@@ -15,7 +15,7 @@ from simulacra.training.batches import Batches
 from simulacra.training.judge import Judge
 from simulacra.training.loop import Loop
 from simulacra.training.plan import Plan
-from simulacra.training.runtime import Runtime, runtime
+from simulacra.training.runtime import Runtime
 
 STEPS = 6  # of each stage, the first of which warms up
 AT_MOST = 10.0  # seconds for the steps of a stage, once there were two
@@ -75,7 +75,7 @@ class Rehearsal:
 
 def rehearse(plan: Plan, judge: Judge | None = None) -> Rehearsal:
     """What a run by this plan, with this judge, would do and cost; writes nothing."""
-    where = runtime(plan.options.device, plan.options.precision)
+    where = plan.runtime()
     plan.model.to(where.device)
     batches = plan.batches(where)
     cost = _one_pass(plan, batches) if plan.closed_form else _steps(plan, batches, where, judge)

@@ -111,6 +111,18 @@ def threads_of(path: Path, record: Mapping[str, Any]) -> int | None:
     return threads
 
 
+def precision_of(path: Path, record: Mapping[str, Any]) -> str | None:
+    """The precision that the run in `path` was begun in, None where its record does not say; raises UsageError for
+    what is none."""
+    precision = record.get("precision")
+    if precision not in (None, "fp32", "bf16"):
+        raise UsageError(
+            f"{path / 'run.json'} is damaged: 'precision' is {precision!r:.40}, and neither fp32 nor bf16; set it to "
+            "the precision that the run was begun in"
+        )
+    return precision
+
+
 def unused(path: Path) -> Path:
     """`path` itself, or `path-2`, `path-3`, ... : the first that is not there or empty."""
     candidate, number = path, 1

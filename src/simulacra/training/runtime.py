@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from simulacra.devices import choose_device
+from simulacra.devices import choose_device, computes_in_bf16
 from simulacra.errors import TrainingError
 
 
@@ -38,6 +38,11 @@ class Runtime:
     bf16: bool
     rank: int = 0
     world: int = 1
+
+    @property
+    def precision(self) -> str:
+        """Of the networks."""
+        return "bf16" if self.bf16 else "fp32"
 
     @property
     def leads(self) -> bool:
@@ -102,14 +107,16 @@ def _others() -> Iterator[None]:
         ) from error
 
 
-def runtime(device: str, precision: str) -> Runtime:
+def runtime(device: str, precision: str, pays_on_cpus: bool = False) -> Runtime:
     """The runtime of this process, which joins the group that `torchrun` announces in the environment.
 
+    With precision auto networks run in bfloat16 where the device computes in it, on a CPU only where that pays.
     What ranks agree on lies in the memory of the host, so that no device has to be waited for. The group lasts until
     the process ends: one that is left and joined again can wait for messages of the first.
     """
     chosen = choose_device(device)
-    bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda")
+    pays = computes_in_bf16(chosen) and (pays_on_cpus or chosen.type != "cpu")
+    bf16 = precision == "bf16" or (precision == "auto" and pays)
     if world_size() == 1:
         return Runtime(chosen, bf16)
     if not dist.is_initialized():
