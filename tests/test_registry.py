@@ -8,7 +8,7 @@ from small import SPECS
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.adversarial import GAN, dcgan
+from simulacra.adversarial import GAN, NonSaturating, dcgan
 from simulacra.data import ClassLabel, DataSpec, Levels
 from simulacra.errors import UsageError
 from simulacra.latent import ELBO, VAE
@@ -106,7 +106,7 @@ def test_a_preset_is_a_function_and_what_is_saved_is_its_class_and_parts(tmp_pat
 
 
 def test_a_preset_is_its_class_composed_by_hand():
-    preset, composed = dcgan(GREY, latent=5, width=4), GAN(GREY, 5, DCGenerator(4), DCCritic(4))
+    preset, composed = dcgan(GREY, latent=5, width=4), GAN(GREY, 5, DCGenerator(4), DCCritic(4), NonSaturating(), ())
     assert preset.recipe == composed.recipe
     assert (preset.name, composed.name) == ("dcgan", "gan")
     assert type(preset) is GAN

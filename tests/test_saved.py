@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from simulacra.adversarial import NonSaturating, Wasserstein
 from simulacra.autoregressive import RowPixelRNN
 from simulacra.condition import Condition
 from simulacra.errors import ModelFileError
@@ -87,6 +88,10 @@ SETTINGS = [  # (case, attribute, value): of training or estimation, which no ou
     ("2/vae-label", "objective", ELBO(beta=2.0, warmup=10)),
     ("2/independent", "smoothing", 2.0),
     ("2/independent", "name", "independent"),
+    ("3/gan-label", "penalties", ()),
+    ("3/gan-label", "game", NonSaturating()),
+    ("3/gan", "game", Wasserstein()),
+    ("3/dcgan-label", "name", "dcgan"),
     ("2/pixelrnn-row-label", "name", "pixelrnn-row"),
     ("2/pixelrnn-row-label", "arguments", {"network": RowPixelRNN(3, 2, 3, 5, 0.1)}),
 ]
@@ -135,9 +140,10 @@ def averages_the_same(model: Model, case: str) -> None:
 
 def test_every_saved_model_is_here():
     records = [json.loads((folder / "config.json").read_text()) for folder in CASES.values()]
-    first, second = ([record for record in records if record["format"] == number] for number in (1, 2))
+    first, second, third = ([record for record in records if record["format"] == number] for number in (1, 2, 3))
     assert (len(first), len({record["type"] for record in first})) == (91, 23)  # all models of version 0.1.0
     assert (len(second), len({name for record in second for name in record["model"]})) == (33, 21)
+    assert sorted(name for record in third for name in record["model"]) == ["gan", "gan", "gan", "vae"]
 
 
 @pytest.mark.parametrize("case", LOADED)

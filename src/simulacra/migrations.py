@@ -2,8 +2,9 @@
 
 Format 1 knew no parts: a model's prior, likelihood, networks and objective were words and numbers among its arguments,
 and a condition was classes alone. In format 2 each network over pixels was a class of models of its own, and the
-objective of a ladder three numbers. What a format said of a model is said here in terms of the next one; two models
-of format 1 whose networks have changed since are refused, with the command that fits them again.
+objective of a ladder three numbers. Format 3 had no body of a critic, and games without penalties by default.
+What a format said of a model is said here in terms of the next one; two models of format 1 whose networks have changed
+since are refused, with the command that fits them again.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Migrated:
 def newest(record: Json, path: Path) -> Migrated:
     """A config of any format; one of the newest is returned as it is. Raises ModelFileError for what cannot be read."""
     migrated = Migrated(record)
-    for number, step in ((1, _from_1), (2, _from_2)):
+    for number, step in ((1, _from_1), (2, _from_2), (3, _from_3)):
         if migrated.record.get("format") == number:
             try:
                 later = step(migrated.record, path)
@@ -60,9 +61,9 @@ def newest(record: Json, path: Path) -> Migrated:
 
 
 def of_run(record: Any, path: Path) -> Any:
-    """The config that a run was begun with, in the newest format if its checkpoints can be continued: those of format 2
-    can, of a model whose tensors keep their names. Any other is returned as it is."""
-    if not isinstance(record, Mapping) or record.get("format") != 2:
+    """The config that a run was begun with, in the newest format if its checkpoints can be continued: those of formats
+    2 and 3 can, of a model whose tensors keep their names. Any other is returned as it is."""
+    if not isinstance(record, Mapping) or record.get("format") not in (2, 3):
         return record
     migrated = newest(dict(record), path)
     return record if any(migrated.renamed) else migrated.record
@@ -98,6 +99,14 @@ def _from_2(record: Json, path: Path) -> Migrated:
     if name not in recipe and preset is None:
         preset = name
     return Migrated(record | {"format": 3, "model": recipe, "preset": preset}, [renamed])
+
+
+def _from_3(record: Json, path: Path) -> Migrated:
+    ((name, arguments),) = record["model"].items()
+    if name != "gan":
+        return Migrated(record | {"format": 4})
+    recipe = {name: {"penalties": [], "game": {"non-saturating": {}}, **arguments}}
+    return Migrated(record | {"format": 4, "model": recipe}, [_BODY])
 
 
 def _spec(spec: Json) -> Json:
@@ -201,5 +210,6 @@ _OWNED = {  # chains over pixels that own a network since
     "multiscale-pixelrnn": {f"{size}.network.": f"{size}." for size in ("large", "small")},
     "vqvae": {f"code_prior.grids.{i}.network.": f"code_prior.grids.{i}." for i in range(GRIDS)},
 }
+_BODY = {"critic.body.": "critic."}
 _COUNT = torch.zeros((), dtype=torch.int64, device="meta")  # of the calls by which a warm-up was counted
 _LEFT_OUT = {"vae": {"warmth.done": _COUNT}, "ladder-vae": {"warmth.done": _COUNT}}

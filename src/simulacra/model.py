@@ -40,7 +40,7 @@ from simulacra.weights import json_bytes, json_object, read_json, read_tensors, 
 if TYPE_CHECKING:
     from simulacra.turns import Phase
 
-FORMAT = 3
+FORMAT = 4
 MAX_SIZE_ARGUMENT = 1 << 16  # a width or depth beyond this in a config.json is an attack or a mistake
 MAX_DEPTH = 32  # parts within parts
 MAX_DIGITS = 16  # of a number of steps

@@ -57,11 +57,13 @@ class Player:
     reconstruct as a part of one player and to deceive the critic as another.
 
     modules: one, or several. rate: a factor of the learning rate. betas: of Adam, in the place of the options' own.
+    after: what is done to its weights after each update, such as to clip them.
     """
 
     modules: nn.Module | Sequence[nn.Module]
     rate: float = 1.0
     betas: tuple[float, float] | None = None
+    after: Sequence[Callable[[], None]] = ()
 
     def __post_init__(self) -> None:
         modules = (self.modules,) if isinstance(self.modules, nn.Module) else tuple(self.modules)

@@ -58,7 +58,7 @@ def test_a_decoded_item_does_not_depend_on_its_batch():
     """Batch norm would: in use it has statistics of its own."""
     model = small((1, 9, 13), 256, classes=3).double()
     for _ in range(3):  # give the statistics something to remember
-        model.train().generate(16, condition_of(model.spec, 16))
+        model.train().round(Turn(items(model.spec, 16), condition_of(model.spec, 16)), "critic")
     model.eval()
     z, given = torch.randn(7, 5).double(), condition_of(model.spec, 7)
     together = model.decode(z, given).mean
@@ -72,7 +72,7 @@ def test_a_decoded_item_does_not_depend_on_its_batch():
 def test_real_and_fake_items_share_no_batch_norm():
     """What the critic says of real items in training does not depend on the fakes of that step."""
     model, seen = small((1, 8, 8)).train(), []
-    model.critic.register_forward_hook(lambda module, given, scores: seen.append(scores.detach()))
+    model.critic.body.register_forward_hook(lambda module, given, scores: seen.append(scores.detach()))
     x = items(model.spec, 8)
     for seed in (1, 2):
         torch.manual_seed(seed)

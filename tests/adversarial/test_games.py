@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
 
-from simulacra.adversarial.games import NonSaturating
+from simulacra.adversarial.games import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 
 PAIRS = {
     "different": ([4, 2, 1, 1], [1, 1, 2, 4]),
@@ -65,8 +65,55 @@ def test_the_generator_still_learns_from_a_critic_that_wins():
     for i in range(4):
         (gradient,) = torch.autograd.grad(NonSaturating().generator(scores[i : i + 1]), scores)
         assert gradient[i].item() == pytest.approx(torch.sigmoid(scores[i]).item() - 1, abs=1e-12)
-    saturating = -torch.sigmoid(torch.tensor(-30.0)).item()
-    assert abs(saturating) < 1e-12
+
+
+def test_the_generator_of_the_first_game_does_not():
+    """d/ds of log(1 - σ(s)) is -σ(s), which vanishes as the critic wins."""
+    scores = torch.tensor([-30.0, -3.0, 0.0, 3.0], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(4 * Minimax().generator(scores), scores)
+    torch.testing.assert_close(gradient, -torch.sigmoid(scores).detach())
+    assert abs(gradient[0].item()) < 1e-12
+
+
+def test_both_have_the_same_critic():
+    real, fake = torch.randn(5), torch.randn(5)
+    assert Minimax().critic(real, fake) == NonSaturating().critic(real, fake)
+    assert Minimax(0.1).critic(real, fake) == NonSaturating(0.1).critic(real, fake)
+
+
+def test_smoothing_moves_the_best_critic_of_real_items_alone():
+    """D* = (1 - s) p / (p + q): where there is nothing real it stays 0."""
+    p, q = PAIRS["different"]
+    best = 0.8 * torch.tensor(p).double() / (torch.tensor(p) + torch.tensor(q))
+    scores = torch.logit(best).requires_grad_()
+    loss = NonSaturating(0.2).critic(scores[symbols(p)], scores[symbols(q)])
+    (gradient,) = torch.autograd.grad(loss, scores)
+    assert gradient.abs().max() < 1e-12
+
+
+def test_least_squares_finds_the_pearson_divergence():
+    """At D* = p / (p + q) the critic's loss is ½ Σ pq / (p + q): Mao et al. 2017, theorem 1, with other targets."""
+    p, q = (torch.tensor(counts).double() for counts in PAIRS["different"])
+    best = p / (p + q)
+    found = LeastSquares().critic(best[symbols(PAIRS["different"][0])], best[symbols(PAIRS["different"][1])])
+    assert found.item() == pytest.approx(0.5 * (p * q / (p + q)).sum().item() / p.sum().item(), abs=1e-12)
+
+
+def test_the_best_hinge_critic_finds_the_total_variation():
+    """At D* = sign(p - q) the loss is 2 - Σ |p - q| = 2 Σ min(p, q): Lim & Ye 2017, theorem 1."""
+    p, q = PAIRS["different"]
+    scores = torch.sign(torch.tensor(p).double() - torch.tensor(q).double())
+    found = Hinge().critic(scores[symbols(p)], scores[symbols(q)]).item()
+    assert found == pytest.approx(2 * np.minimum(np.array(p) / sum(p), np.array(q) / sum(q)).sum(), abs=1e-12)
+
+
+def test_the_best_lipschitz_critic_finds_the_distance_of_the_earth_mover():
+    """On a line the distance is the area between the distribution functions, and D* has the slope of its sign."""
+    p, q = (np.array(counts) / sum(counts) for counts in PAIRS["different"])
+    below = np.cumsum(p - q)[:-1]
+    scores = torch.from_numpy(np.concatenate([[0.0], np.cumsum(-np.sign(below))]))
+    found = -Wasserstein().critic(scores[symbols(PAIRS["different"][0])], scores[symbols(PAIRS["different"][1])]).item()
+    assert found == pytest.approx(np.abs(below).sum(), abs=1e-12)
 
 
 def test_players_want_opposite_scores_for_fakes():

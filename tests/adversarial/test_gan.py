@@ -7,13 +7,16 @@ from torch import nn
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.adversarial import GAN, GradientPenalty, Wasserstein
+from simulacra.adversarial import GAN, R1, R2, GradientPenalty, Orthogonal, Relativistic, Round, Side, Wasserstein
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
 from simulacra.model import load, save
 from simulacra.networks import DCCritic, DCGenerator, DenseCritic, DenseGenerator
+from simulacra.training.loop import Loop
+from simulacra.training.options import Options
+from simulacra.training.runtime import Runtime
 from simulacra.turns import Turn, lazy_correction
 
 SPEC = DataSpec(Levels((1, 4, 3), 17), labels(3))
@@ -21,8 +24,17 @@ SPEC = DataSpec(Levels((1, 4, 3), 17), labels(3))
 
 def small(spec: DataSpec = SPEC, **arguments) -> GAN:
     torch.manual_seed(0)
-    networks = {"generator": DenseGenerator(hidden=8), "critic": DenseCritic(hidden=8)}
+    networks = {"generator": DenseGenerator(hidden=8), "critic": DenseCritic(hidden=8), "penalties": ()}
     return GAN(spec, **({"latent": 3} | networks | arguments))
+
+
+def seen(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> Round:
+    sides = [Side(critic, x, Condition()) for x in (real, fake)]
+    return Round(*sides, torch.zeros(len(fake), 1), nn.Linear(1, 1))
+
+
+def penalty_of(penalty, critic, real, fake) -> torch.Tensor:
+    return penalty.loss(seen(critic, real, fake), nn.Module())
 
 
 def turn(spec: DataSpec = SPEC, n: int = 6) -> Turn:
@@ -31,6 +43,8 @@ def turn(spec: DataSpec = SPEC, n: int = 6) -> Turn:
 
 class Linear(nn.Module):
     """D(x) = w·x, whose gradient is w everywhere."""
+
+    outputs = 1
 
     def __init__(self, *w: float) -> None:
         super().__init__()
@@ -48,37 +62,37 @@ def test_the_gradient_penalty_of_a_linear_critic(w, expected):
     """λ (|w| - 1)², whatever the items are."""
     real, fake = torch.randn(5, 2), torch.randn(5, 2)
     for weight in (1.0, 10.0):
-        found = GradientPenalty(weight).loss(Linear(*w), real, fake, Condition())
+        found = penalty_of(GradientPenalty(weight), Linear(*w), real, fake)
         assert found.item() == pytest.approx(weight * expected, abs=1e-5)
 
 
 def test_it_has_a_gradient_in_the_critic_alone():
     critic = Linear(3.0, 4.0)
     fake = torch.randn(5, 2, requires_grad=True)
-    GradientPenalty(1.0).loss(critic, torch.randn(5, 2), fake, Condition()).backward()
+    penalty_of(GradientPenalty(1.0), critic, torch.randn(5, 2), fake).backward()
     torch.testing.assert_close(critic.w.grad, 2 * (5 - 1) * torch.tensor([3.0, 4.0]) / 5)  # 2 (|w| - 1) w / |w|
     assert fake.grad is None
 
 
 def test_where_the_gradient_vanishes_it_has_a_value_and_no_slope():
     critic = Linear(0.0, 0.0)
-    found = GradientPenalty(1.0).loss(critic, torch.randn(5, 2), torch.randn(5, 2), Condition())
+    found = penalty_of(GradientPenalty(1.0), critic, torch.randn(5, 2), torch.randn(5, 2))
     found.backward()
     assert found.item() == 1
     assert critic.w.grad.tolist() == [0, 0]
 
 
 def test_it_looks_between_real_and_fake_items():
-    seen = []
+    looked = []
 
     class Watching(Linear):
         def forward(self, x, condition):
-            seen.append(x.detach())
+            looked.append(x.detach())
             return super().forward(x, condition)
 
     real, fake = torch.full((200, 2), 3.0), torch.full((200, 2), -1.0)
-    GradientPenalty().loss(Watching(1.0, 0.0), real, fake, Condition())
-    (between,) = seen
+    penalty_of(GradientPenalty(), Watching(1.0, 0.0), real, fake)
+    (between,) = looked
     assert between.min() >= -1
     assert between.max() <= 3
     assert torch.equal(between[:, 0], between[:, 1])  # one α for an item
@@ -116,8 +130,8 @@ def test_a_lazy_penalty_is_a_phase_of_the_critic_that_weighs_as_if_it_were_taken
     assert list(lazy.critic_loss(turn())) == ["critic"]
     torch.manual_seed(1)
     with torch.no_grad():
-        fake = always.generate(6, turn().condition)
-    own = always.penalties[0].loss(always.critic, SPEC.centred(turn().x), fake, turn().condition)
+        own_round = always.round(turn(), "critic")
+    own = always.penalties[0].loss(own_round, always.memories[0])
     torch.manual_seed(1)
     torch.testing.assert_close(penalty.loss(turn())["gradient"], 4 * own)
 
@@ -208,3 +222,76 @@ def test_two_penalties_of_one_name_are_told_apart():
     lazy = small(penalties=(GradientPenalty(1.0), GradientPenalty(2.0, every=4)))
     assert list(lazy.critic_loss(turn())) == ["critic", "gradient1"]
     assert [phase.name for phase in lazy.phases()] == ["critic", "gradient2", "generator"]
+
+
+# Players
+
+
+def test_a_constraint_holds_after_every_update_of_its_player():
+    """Weight clipping: no parameter of the critic is beyond the limit, whatever the learning rate."""
+    model = small(game="wasserstein", penalties="clipping:limit=0.02")
+    training = Loop(model, Options(batch=6, warmup=0, learning_rate=0.1), Runtime(torch.device("cpu"), bf16=False))
+    for _ in range(3):
+        training.step(Batch(), 0.0)
+        assert max(parameter.abs().max() for parameter in model.critic.parameters()) <= 0.02
+    assert max(parameter.abs().max() for parameter in model.generator.parameters()) > 0.02
+
+
+class Batch(dict):
+    def __missing__(self, draw: int):
+        return items(SPEC, 6, seed=draw), condition_of(SPEC, 6)
+
+
+@pytest.mark.parametrize("conditioning", ["projection", "concatenation", "none"])
+def test_how_a_critic_sees_its_condition(conditioning):
+    model = small(conditioning=conditioning).eval()
+    x = SPEC.centred(items(SPEC, 2))
+    scores = [model.critic(x, condition_of(SPEC, 3).rows(torch.tensor([k, k]))) for k in range(2)]
+    assert torch.equal(*scores) == (conditioning == "none")
+
+
+@pytest.mark.parametrize("spec", [SPEC, DataSpec(Real((2,)), labels(3)), DataSpec(Levels((3, 8, 8), 4), labels(2))])
+def test_planes_stand_beside_items_of_any_shape(spec):
+    model = small(spec, conditioning="concatenation")
+    assert model.critic_loss(turn(spec))["critic"].isfinite()
+
+
+def test_a_paired_game_lets_the_generator_see_real_scores():
+    """softplus(real - fake) by the same pairs as the critic's softplus(fake - real)."""
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, -4.0])
+    assert Relativistic().generator(fake, real).item() == pytest.approx(Relativistic().critic(fake, real).item())
+    terms = small(game="relativistic").generator_loss(turn())
+    assert terms["generator"].isfinite()
+
+
+# Closed forms on a linear critic D(x) = w·x, whose features are w·x
+
+
+@pytest.mark.parametrize("penalty", [R1, R2])
+def test_zero_centred_penalties_of_a_linear_critic(penalty):
+    """γ/2 |w|²"""
+    found = penalty_of(penalty(3.0), Linear(3.0, 4.0), torch.randn(5, 2), torch.randn(5, 2))
+    assert found.item() == pytest.approx(1.5 * 25, rel=1e-5)
+
+
+def test_r1_looks_at_real_items_and_r2_at_generated_ones():
+    """D(x) = |x|²/2, whose gradient is x."""
+
+    class Squared(nn.Module):
+        def forward(self, x, condition):
+            return 0.5 * x.flatten(1).square().sum(1)
+
+    real, fake = torch.full((4, 2), 3.0), torch.full((4, 2), 1.0)
+    assert penalty_of(R1(1.0), Squared(), real, fake).item() == pytest.approx(9.0)
+    assert penalty_of(R2(1.0), Squared(), real, fake).item() == pytest.approx(1.0)
+
+
+def test_orthogonal_filters_cost_nothing():
+    linear = nn.Linear(3, 2)
+    sides = [Side(Linear(1.0), torch.zeros(1, 1), Condition())] * 2
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[1.0, 2.0, 0.0], [-2.0, 1.0, 5.0]]))
+    assert Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), linear), nn.Module()).item() == 0
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[1.0, 2.0, 0.0], [1.0, 1.0, 5.0]]))
+    assert Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), linear), nn.Module()).item() == 2 * 3**2

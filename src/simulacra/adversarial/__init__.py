@@ -1,9 +1,32 @@
 """Adversarial networks: a generator, a critic and a game between them."""
 
 from simulacra.adversarial.aae import AAE
+from simulacra.adversarial.augmentation import Augment, Shown
 from simulacra.adversarial.dcgan import dcgan
-from simulacra.adversarial.games import NonSaturating, Wasserstein
+from simulacra.adversarial.games import Hinge, LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.penalties import GradientPenalty
+from simulacra.adversarial.penalties import R1, R2, Clipping, FeatureMatching, GradientPenalty, Orthogonal, Penalty
+from simulacra.adversarial.rounds import Round, Side
 
-__all__ = ["AAE", "GAN", "GradientPenalty", "NonSaturating", "Wasserstein", "dcgan"]
+__all__ = [
+    "AAE",
+    "GAN",
+    "R1",
+    "R2",
+    "Augment",
+    "Clipping",
+    "FeatureMatching",
+    "GradientPenalty",
+    "Hinge",
+    "LeastSquares",
+    "Minimax",
+    "NonSaturating",
+    "Orthogonal",
+    "Penalty",
+    "Relativistic",
+    "Round",
+    "Shown",
+    "Side",
+    "Wasserstein",
+    "dcgan",
+]

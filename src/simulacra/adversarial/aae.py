@@ -92,7 +92,9 @@ class AAE(MatchedCodes):
 
     def encoder_loss(self, turn: Turn) -> dict[str, Tensor]:
         codes = self.encode(turn.x, turn.condition).value
-        return {"encoder": self.game.generator(self._scores(codes, turn.condition))}
+        drawn = self.prior(len(turn), turn.condition).sample() if self.game.paired else None
+        real = None if drawn is None else self._scores(drawn, turn.condition)
+        return {"encoder": self.game.generator(self._scores(codes, turn.condition), real)}
 
     def _scores(self, z: Tensor, condition: Condition) -> Tensor:
         """Logits of D, (N,)."""

@@ -6,6 +6,7 @@ Adam with β1 = 0.5. The networks are those of `simulacra.networks.dcgan`.
 
 from __future__ import annotations
 
+from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
 from simulacra.data.spec import DataSpec
 from simulacra.networks import DCCritic, DCGenerator
@@ -21,4 +22,4 @@ def dcgan(spec: DataSpec, latent: int = 64, width: int = 64) -> GAN:
         latent: numbers in a code z ~ N(0, I).
         width: channels next to the image; they double with every halving of its sides.
     """
-    return GAN(spec, latent, DCGenerator(width), DCCritic(width))
+    return GAN(spec, latent, DCGenerator(width), DCCritic(width), NonSaturating(), ())

@@ -1,31 +1,88 @@
-"""Penalties: terms added to the critic's loss, every so many steps."""
+r"""Penalties: terms that are added to a player's loss, in all steps or in some, and constraints on its weights.
+
+    gradient     λ E (|∇D(x̂)| - 1)² between real and generated items      Gulrajani et al. 2017, WGAN-GP, eq. 3
+    r1, r2       γ/2 E |∇D(x)|² on real, or on generated items             Mescheder et al. 2018, eq. 9 and 10
+    clipping     every weight of the critic into [-c, c] after an update   Arjovsky et al. 2017, WGAN, algorithm 1
+    orthogonal   β Σ |WᵀW ⊙ (1 - I)|²                                      Brock et al. 2019, BigGAN, eq. 3
+    features     λ |E f(x) - E f(G(z))|², f the critic's features          Salimans et al. 2016, section 3.1
+
+Gradients of the critic are taken in float32. A penalty that has buffers or a head of its own builds them as a module,
+its *memory*, which is saved and resumed with the model.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from simulacra import whole
-from simulacra.condition import Condition
+from simulacra.adversarial.rounds import Round, Side
+from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
+from simulacra.networks import CriticNetwork
 from simulacra.parts import above, kind, part, within
+
+PLAYERS = ("critic", "generator")
 
 
 @kind("penalty")
 class Penalty(Protocol):
-    """A term of the critic's loss, taken in every `every`-th step."""
+    """A term of a player's loss, of which `every`-th step is taken, or a constraint on its weights, or both.
+
+    Attributes:
+        players: whose loss it is a term of: critic, generator, or both.
+    """
+
+    players: ClassVar[Sequence[str]]
 
     @property
-    def every(self) -> int: ...
+    def every(self) -> int:
+        """Steps from one to the next; one that is taken rarely counts for the steps between."""
+        ...
 
-    def loss(self, critic: nn.Module, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        """A scalar, from items (N, *shape) in [-1, 1] of both kinds and the condition of both."""
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        """Buffers, and parameters that are trained with the players'. Raises UsageError for data and networks that the
+        penalty is not for."""
+        ...
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor | None:
+        """A scalar in float32; None for a penalty that is a constraint alone."""
+        ...
+
+    def constrain(self, player: nn.Module) -> None:
+        """What is done to the weights of a player after each of its updates."""
         ...
 
 
+class OfCritic:
+    """What most penalties have in common: they are terms of the critic's loss, without a memory or a constraint."""
+
+    players: ClassVar[Sequence[str]] = ("critic",)
+
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        return nn.Module()
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor | None:
+        return None
+
+    def constrain(self, player: nn.Module) -> None:
+        pass
+
+
+def squared_gradients(side: Side, x: Tensor | None = None) -> Tensor:
+    """|∇_x D(x)|² of each item of a side, or at other points x, (N,), differentiable in the critic, in float32."""
+    with torch.autocast(side.x.device.type, enabled=False):
+        at = (side.x if x is None else x).detach().float().requires_grad_()
+        scores = side.critic(at, side.condition)
+        (gradient,) = torch.autograd.grad(scores.sum(), at, create_graph=True)
+        return gradient.flatten(1).square().sum(1)
+
+
 @part("penalty", "gradient")
-class GradientPenalty:
+class GradientPenalty(OfCritic):
     r"""λ E (|∇D(x̂)| - 1)², at points x̂ = α x + (1 - α) G(z) between real and generated items, α ~ U[0, 1] for each.
 
     Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", eq. 3. In float32; where the gradient vanishes, the
@@ -43,12 +100,124 @@ class GradientPenalty:
         above(0, weight=self.weight)
         within(1, every=self.every)
 
-    def loss(self, critic: nn.Module, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        with torch.autocast(real.device.type, enabled=False):
-            real, fake = real.float(), fake.detach().float()
-            alpha = whole.uniform((len(real), *[1] * (real.dim() - 1)), real)
-            between = torch.lerp(fake, real, alpha).requires_grad_()
-            (gradient,) = torch.autograd.grad(critic(between, condition).sum(), between, create_graph=True)
-            squared = gradient.flatten(1).square().sum(1)
-            norm = torch.where(squared > 0, squared.clamp(min=1e-20).sqrt(), squared)
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        real, fake = seen.real.x.float(), seen.fake.x.detach().float()
+        alpha = whole.uniform((len(real), *[1] * (real.dim() - 1)), real)
+        squared = squared_gradients(seen.real, torch.lerp(fake, real, alpha))
+        norm = torch.where(squared > 0, squared.clamp(min=1e-20).sqrt(), squared)
         return self.weight * (norm - 1).square().mean()
+
+
+class _Weighed(OfCritic):
+    weight: float
+    every: int
+
+    def __post_init__(self) -> None:
+        above(0, weight=self.weight)
+        within(1, every=self.every)
+
+
+@part("penalty", "r1")
+class R1(_Weighed):
+    r"""γ/2 E |∇D(x)|² on real items: Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?".
+
+    Attributes:
+        weight: γ.
+        every: steps from one to the next.
+    """
+
+    weight: float = 1.0
+    every: int = 1
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        return self.weight / 2 * squared_gradients(seen.real).mean()
+
+
+@part("penalty", "r2")
+class R2(_Weighed):
+    r"""γ/2 E |∇D(G(z))|² on generated items: Mescheder et al. 2018, eq. 10.
+
+    Attributes:
+        weight: γ.
+        every: steps from one to the next.
+    """
+
+    weight: float = 1.0
+    every: int = 1
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        return self.weight / 2 * squared_gradients(seen.fake).mean()
+
+
+@part("penalty", "clipping")
+class Clipping(OfCritic):
+    """Every parameter of the critic is moved into [-limit, limit] after each update.
+
+    Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1, line 7.
+
+    Attributes:
+        limit: c.
+    """
+
+    every: ClassVar[int] = 1
+    limit: float = 0.01
+
+    def __post_init__(self) -> None:
+        above(0, limit=self.limit)
+
+    @torch.no_grad()
+    def constrain(self, player: nn.Module) -> None:
+        for parameter in player.parameters():
+            parameter.clamp_(-self.limit, self.limit)
+
+
+@part("penalty", "orthogonal")
+class Orthogonal(_Weighed):
+    r"""β Σ_W |WᵀW ⊙ (1 - I)|²_F over the weights of the generator: its filters are kept from being parallel.
+
+    Rows of embeddings, biases and gains have no part in it. Brock et al. 2019, "Large Scale GAN Training", eq. 3.
+
+    Attributes:
+        weight: β.
+        every: steps from one to the next.
+    """
+
+    players: ClassVar[Sequence[str]] = ("generator",)
+    weight: float = 1e-4
+    every: int = 1
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        total = next(seen.generator.parameters()).new_zeros(())
+        for module in seen.generator.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                rows = module.weight.float().flatten(1)
+                products = rows @ rows.T
+                total = total + (products - products.diagonal().diag()).square().sum()
+        return self.weight * total
+
+
+@part("penalty", "features")
+class FeatureMatching(_Weighed):
+    r"""λ |E f(x) - E f(G(z))|², f the features before the critic's head: the generator matches their means.
+
+    Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.1.
+
+    Attributes:
+        weight: λ.
+        every: steps from one to the next.
+    """
+
+    players: ClassVar[Sequence[str]] = ("generator",)
+    weight: float = 1.0
+    every: int = 1
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        real, fake = (whole.mean(side.features.float().mean(0)) for side in (seen.real, seen.fake))
+        return self.weight * (real.detach() - fake).square().mean()
+
+
+def refuse_without_classes(spec: DataSpec, name: str) -> None:
+    """Raise UsageError for a condition that is not of classes."""
+    if not spec.condition:
+        raise UsageError(f"penalty {name!r} is of a class of each item: add --condition label")
+    spec.classes(name)

@@ -2,15 +2,27 @@
 
 from simulacra.networks.auto import Auto
 from simulacra.networks.conv import Conv
+from simulacra.networks.critics import (
+    Concatenation,
+    Conditioning,
+    Critic,
+    CriticNetwork,
+    DenseCritic,
+    Projection,
+    Unconditional,
+)
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
-from simulacra.networks.generators import Critic, DenseCritic, DenseGenerator, Generator
+from simulacra.networks.generators import DenseGenerator, Generator, Growing
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 
 __all__ = [
     "Auto",
+    "Concatenation",
+    "Conditioning",
     "Conv",
     "Critic",
+    "CriticNetwork",
     "DCCritic",
     "DCGenerator",
     "Decoder",
@@ -19,7 +31,10 @@ __all__ = [
     "DenseGenerator",
     "Encoder",
     "Generator",
+    "Growing",
     "Network",
     "Pair",
     "Perceptron",
+    "Projection",
+    "Unconditional",
 ]

@@ -7,13 +7,16 @@ Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolution
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
-from simulacra.networks.generators import LABEL_SCALE, BesideCode, Critic, Generator, Projection, scale_rows
+from simulacra.networks.critics import Critic
+from simulacra.networks.generators import LABEL_SCALE, BesideCode, Generator, scale_rows
 from simulacra.nn import halvings, padding
 from simulacra.parts import part, within
 
@@ -47,23 +50,27 @@ class ConvGenerator(nn.Module):
 
 
 class ConvCritic(nn.Module):
-    """x (N, C, H, W) -> logits (N,): zero-padded to a multiple of the coarsest size and halved down to it."""
+    """x (N, C, H, W) -> features (N, F): zero-padded to a multiple of the coarsest size and halved down to it."""
 
-    def __init__(self, spec: DataSpec, width: int, batch_norm: bool) -> None:
+    def __init__(self, shape: Sequence[int], width: int, batch_norm: bool) -> None:
         super().__init__()
-        doublings, coarsest = halvings(spec.shape)
-        self.padding = padding(spec.shape, doublings, coarsest)
+        doublings, coarsest = halvings(tuple(shape))
+        self.padding = padding(tuple(shape), doublings, coarsest)
         self.down = nn.Sequential(
-            nn.Conv2d(spec.shape[0], width, 4, stride=2, padding=1),
+            nn.Conv2d(shape[0], width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             *(_down(width * 2**i, width * 2 ** (i + 1), batch_norm) for i in range(doublings - 1)),
         )
-        self.head = Projection(spec.condition, width * 2 ** (doublings - 1) * coarsest[0] * coarsest[1])
+        self.outputs = width * 2 ** (doublings - 1) * coarsest[0] * coarsest[1]
         self.apply(_initialise)
-        scale_rows(self.head.vectors, SCALE)
 
-    def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        return self.head(self.down(F.pad(x, self.padding)).flatten(1), condition)
+    def initialise(self, module: nn.Module) -> None:
+        _initialise(module)
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, 0.0, SCALE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(F.pad(x, self.padding)).flatten(1)
 
 
 def _up(inputs: int, outputs: int) -> nn.Module:
@@ -125,6 +132,6 @@ class DCCritic(Critic):
     def __post_init__(self) -> None:
         within(1, width=self.width)
 
-    def build(self, spec: DataSpec) -> nn.Module:
+    def build(self, spec: DataSpec, shape: Sequence[int]) -> nn.Module:
         _refuse(spec)
-        return ConvCritic(spec, self.width, self.batch_norm)
+        return ConvCritic(shape, self.width, self.batch_norm)

@@ -1,16 +1,14 @@
-"""What a generator and a critic are, and fully connected ones for items of any shape.
+"""What a generator is, and a fully connected one for items of any shape.
 
-A generator maps codes z (N, latent) and a condition to x (N, *shape), in [-1, 1] where x lies on a grid; a critic maps
-x and a condition to one score an item, (N,). The condition enters the generator beside z, and the critic by projection:
-
-    D(x, c) = ψ(φ(x)) + φ(x)·V c,      Miyato & Koyama 2018, "cGANs with Projection Discriminator", eq. 3.
+A generator maps codes z (N, latent) and a condition to x (N, *shape), in [-1, 1] where x lies on a grid. The condition
+stands beside z, a vector as long as z for each field; in some networks it has a part in every norm as well.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -33,12 +31,12 @@ class Generator(Protocol):
         ...
 
 
-@kind("critic")
-class Critic(Protocol):
-    """Builds a module (x, condition) -> scores (N,)."""
+@runtime_checkable
+class Growing(Protocol):
+    """A network that changes as training goes on."""
 
-    def build(self, spec: DataSpec) -> nn.Module:
-        """Raises UsageError for data that it is not for."""
+    def grow(self, share: float) -> None:
+        """Take the form that it has once this share of training is done, 0 to 1."""
         ...
 
 
@@ -52,20 +50,6 @@ class BesideCode(nn.Module):
 
     def forward(self, z: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         return torch.cat([z, *self.vectors(condition).values()], dim=1)
-
-
-class Projection(nn.Module):
-    """Features (N, features) -> scores (N,): a linear map, and their products with a vector for each field."""
-
-    def __init__(self, fields: Mapping[str, Field], features: int) -> None:
-        super().__init__()
-        self.score, self.vectors = nn.Linear(features, 1), Vectors(fields, features)
-
-    def forward(self, h: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
-        score = self.score(h).squeeze(1)
-        for vector in self.vectors(condition).values():
-            score = score + (vector * h).sum(1)
-        return score
 
 
 def scale_rows(vectors: Vectors, scale: float) -> None:
@@ -82,7 +66,7 @@ class PerceptronGenerator(nn.Module):
         super().__init__()
         self.shape, self.on_grid = spec.shape, spec.levels is not None
         self.enter = BesideCode(spec.condition, latent)
-        self.stack = nn.Sequential(*_layers([self.enter.outputs, *[hidden] * layers], nn.ReLU()))
+        self.stack = perceptron([self.enter.outputs, *[hidden] * layers], nn.ReLU())
         self.last = nn.Linear(hidden, spec.dims)
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
@@ -90,59 +74,27 @@ class PerceptronGenerator(nn.Module):
         return torch.tanh(x) if self.on_grid else x
 
 
-class PerceptronCritic(nn.Module):
-    """x through hidden layers of leaky ReLUs, and a projection on the condition."""
-
-    def __init__(self, spec: DataSpec, hidden: int, layers: int) -> None:
-        super().__init__()
-        self.stack = nn.Sequential(*_layers([spec.dims, *[hidden] * layers], nn.LeakyReLU(0.2)))
-        self.head = Projection(spec.condition, hidden)
-
-    def forward(self, x: Tensor, condition: Condition) -> Tensor:
-        return self.head(self.stack(x.flatten(1)), condition)
+def perceptron(sizes: Sequence[int], activation: nn.Module) -> nn.Sequential:
+    """Linear maps from one size to the next, with the activation after each."""
+    return nn.Sequential(
+        *(layer for inputs, outputs in itertools.pairwise(sizes) for layer in (nn.Linear(inputs, outputs), activation))
+    )
 
 
-def _layers(sizes: Sequence[int], activation: nn.Module) -> list[nn.Module]:
-    return [
-        module for inputs, outputs in itertools.pairwise(sizes) for module in (nn.Linear(inputs, outputs), activation)
-    ]
+@part("generator", "dense")
+class DenseGenerator:
+    """Fully connected.
 
+    Attributes:
+        hidden: units of a layer.
+        layers: hidden layers.
+    """
 
-class _Sized:
-    hidden: int
-    layers: int
+    hidden: int = 256
+    layers: int = 2
 
     def __post_init__(self) -> None:
         within(1, hidden=self.hidden, layers=self.layers)
 
-
-@part("generator", "dense")
-class DenseGenerator(_Sized):
-    """Fully connected.
-
-    Attributes:
-        hidden: units of a layer.
-        layers: hidden layers.
-    """
-
-    hidden: int = 256
-    layers: int = 2
-
     def build(self, spec: DataSpec, latent: int) -> nn.Module:
         return PerceptronGenerator(spec, latent, self.hidden, self.layers)
-
-
-@part("critic", "dense")
-class DenseCritic(_Sized):
-    """Fully connected.
-
-    Attributes:
-        hidden: units of a layer.
-        layers: hidden layers.
-    """
-
-    hidden: int = 256
-    layers: int = 2
-
-    def build(self, spec: DataSpec) -> nn.Module:
-        return PerceptronCritic(spec, self.hidden, self.layers)

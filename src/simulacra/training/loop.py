@@ -116,6 +116,8 @@ class Loop:
         if self.options.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.options.clip, norm)
         optimiser.step()
+        for constrain in self._player(number).after:
+            constrain()
         return terms
 
     def _backward(self, number: int, turn: Turn, repeated: int) -> Values:

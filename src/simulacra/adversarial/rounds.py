@@ -1,0 +1,57 @@
+"""What both players look at in one turn: real and generated items, as the critic sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor, nn
+
+from simulacra.condition import Condition
+from simulacra.networks import CriticNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Items of one kind, and what the critic makes of them, computed when it is first used.
+
+    x:         (N, *shape), in [-1, 1] where the data lie on a grid, after the augmentation.
+    condition: that of these items.
+    features:  (N, F), of the critic's body.
+    scores:    (N,), in float32.
+    """
+
+    critic: CriticNetwork
+    x: Tensor
+    condition: Condition
+
+    @cached_property
+    def features(self) -> Tensor:
+        return self.critic.features(self.x, self.condition)
+
+    @cached_property
+    def scores(self) -> Tensor:
+        return self.critic.head(self.features, self.condition).float()
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One turn of a player.
+
+    real, fake: the items of both kinds; the fake ones have gradients in the generator's turn alone.
+    z:          the codes (N, latent) that the fake ones were made of.
+    generator:  the network that made them.
+    """
+
+    real: Side
+    fake: Side
+    z: Tensor
+    generator: nn.Module
+
+    @property
+    def critic(self) -> CriticNetwork:
+        return self.real.critic
+
+    @property
+    def condition(self) -> Condition:
+        return self.real.condition
