@@ -35,7 +35,7 @@ class Spectral(nn.Module):
 
     def normalised(self) -> Tensor:
         """W/σ, in float32 at least."""
-        with torch.autocast(self.weight.device.type, enabled=False):
+        with torch.autocast("cpu" if self.weight.is_meta else self.weight.device.type, enabled=False):
             weight = self.weight if self.weight.dtype == torch.float64 else self.weight.float()
             matrix = weight.flatten(1)
             u, v = self.iterated(matrix.detach(), self.u)
