@@ -20,10 +20,10 @@ from simulacra.registry import register
 @register(
     "biggan",
     paper="Brock et al. 2019, Large Scale GAN Training for High Fidelity Natural Image Synthesis",
-    defaults={"learning_rate": 1e-4, "betas": (0.0, 0.999), "ema": 0.999},
+    defaults={"learning_rate": 1e-4, "betas": (0.0, 0.999), "ema": 0.999, "steps": 2000},
 )
 def biggan(
-    spec: DataSpec, latent: int = 120, width: int = 64, attention: int | None = None, critic_steps: int = 2
+    spec: DataSpec, latent: int = 120, width: int = 32, attention: int | None = None, critic_steps: int = 2
 ) -> GAN:
     """Residual networks of BigGAN under the hinge game; labelled images from 8×8 up.
 

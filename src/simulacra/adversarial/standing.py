@@ -2,9 +2,10 @@ r"""Standing statistics: batch norms of a generator whose moments are those of t
 
     μ_l = E_z mean h_l(z),   σ²_l = E_z var h_l(z),     h_l: what reaches norm l when all norms use their batch
 
-Averages that ran along with training are of other weights, and of other codes. The average θ̄ of weights that jitter by
-δ around it has activations of a smaller variance: E|h_θ|² = |h_θ̄|² + E|h_δ|² for a linear map, so that running
-averages of σ² are too large for θ̄. And truncated codes are smaller than those of training.
+Averages that ran along with training are of other codes where these are truncated, and of other weights. The average θ̄
+of weights that jitter by δ around it has activations of a smaller variance: E|h_θ|² = |h_θ̄|² + E|h_δ|² for a linear
+map, so that running averages of σ² are somewhat large for θ̄. That hardly matters for the decays of `fit`, which
+therefore keeps them: they need no codes, no conditions and no passes of their own.
 Brock et al. 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", appendices A and E.
 """
 

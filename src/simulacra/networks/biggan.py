@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.networks.blocks import Beginning, Growth, Initial, widths
 from simulacra.networks.generators import Generator
-from simulacra.networks.residual import Beginning, Growth, Initial, refuse, widths
+from simulacra.networks.residual import refuse
 from simulacra.nn import ConditionalBatchNorm, Vectors, halvings
 from simulacra.parts import part, within
 
