@@ -50,7 +50,7 @@ OWN = {  # of one model alone
     "vqvae2": {"prior": "gated-pixelcnn:width=6,layers=2"},
     "wgan-gp": {"width": 3},
     "sngan": {"width": 3},
-    "sagan": {"width": 3, "latent": 12},
+    "sagan": {"width": 3, "latent": 20},
     "biggan": {"width": 3},
 }
 
