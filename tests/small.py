@@ -48,6 +48,10 @@ OWN = {  # of one model alone
     "raster": {"network": "gated-pixelcnn:width=6,layers=3,kernel=3"},
     "vqvae": {"prior": "gated-pixelcnn:width=6,layers=2"},
     "vqvae2": {"prior": "gated-pixelcnn:width=6,layers=2"},
+    "wgan-gp": {"width": 3},
+    "sngan": {"width": 3},
+    "sagan": {"width": 3, "latent": 20},
+    "biggan": {"width": 3},
 }
 
 

@@ -105,7 +105,7 @@ def test_by_class_it_explains_more(call, folder, learnt):
 
 def test_the_preset_is_the_game_that_its_flags_spell(call, folder):
     (shown,) = re.findall(r"`simulacra (fit gan digits .*?)`", DOCUMENT.read_text(), re.DOTALL)
-    preset = ["--import", "wgan_gp", "fit", "wgan-gp", "digits", "--steps", "2", "--out", str(folder / "wgan")]
+    preset = ["--import", "wgan_dc", "fit", "wgan-dc", "digits", "--steps", "2", "--out", str(folder / "wgan")]
     spelled = [*shown.split(), "--steps", "2", "--out", str(folder / "gan")]
     call("-c", COMMANDS, json.dumps([preset, spelled]))
     assert recipe(folder / "wgan") == recipe(folder / "gan")
@@ -128,8 +128,8 @@ def test_an_encoder_of_ones_own_is_trained_saved_and_found_again(call, folder):
 def test_a_plug_in_is_there_without_being_imported(call, folder):
     listed = json.loads(call("-m", "simulacra", "models", "--json", path=str(folder / "installed")))
     names = [entry["name"] for entry in listed]
-    assert "wgan-gp" in names
-    assert "wgan-gp" not in [entry["name"] for entry in json.loads(call("-m", "simulacra", "models", "--json"))]
+    assert "wgan-dc" in names
+    assert "wgan-dc" not in [entry["name"] for entry in json.loads(call("-m", "simulacra", "models", "--json"))]
 
 
 def test_the_loop_by_hand_makes_a_model_that_every_verb_takes(call, folder):

@@ -2,7 +2,8 @@
 
 Format 1 knew no parts: a model's prior, likelihood, networks and objective were words and numbers among its arguments,
 and a condition was classes alone. In format 2 each network over pixels was a class of models of its own, and the
-objective of a ladder three numbers. Format 3 had no body of a critic, and games without penalties by default.
+objective of a ladder three numbers. Format 3 had no body of a critic, games without penalties by default, and a
+constant in scores whose differences alone count.
 What a format said of a model is said here in terms of the next one; two models of format 1 whose networks have changed
 since are refused, with the command that fits them again.
 """
@@ -106,7 +107,8 @@ def _from_3(record: Json, path: Path) -> Migrated:
     if name != "gan":
         return Migrated(record | {"format": 4})
     recipe = {name: {"penalties": [], "game": {"non-saturating": {}}, **arguments}}
-    return Migrated(record | {"format": 4, "model": recipe}, [_BODY])
+    left_out = _OFFSET if recipe[name]["game"] == {"wasserstein": {}} else {}
+    return Migrated(record | {"format": 4, "model": recipe}, [_BODY], left_out)
 
 
 def _spec(spec: Json) -> Json:
@@ -211,5 +213,6 @@ _OWNED = {  # chains over pixels that own a network since
     "vqvae": {f"code_prior.grids.{i}.network.": f"code_prior.grids.{i}." for i in range(GRIDS)},
 }
 _BODY = {"critic.body.": "critic."}
+_OFFSET = {"critic.head.score.bias": torch.zeros(1, device="meta")}  # which a game of differences does not see
 _COUNT = torch.zeros((), dtype=torch.int64, device="meta")  # of the calls by which a warm-up was counted
 _LEFT_OUT = {"vae": {"warmth.done": _COUNT}, "ladder-vae": {"warmth.done": _COUNT}}

@@ -85,6 +85,24 @@ def test_evaluate_gives_each_figure_its_interval_floor_and_protocol(printed, run
     assert 0 < distance["floor"] < distance["value"]  # three steps of training are worse than real digits
 
 
+def test_a_models_own_options_of_a_draw_are_given_by_name(printed, refused, runs, tmp_path):
+    def drawn(*options: str) -> np.ndarray:
+        printed("sample", runs["dcgan"], "-n", "20", "--out", tmp_path / "x.npz", *options)
+        return np.load(tmp_path / "x.npz")["x"]
+
+    narrow = drawn("--option", "truncation=0.01")
+    assert narrow.std(0).mean() < 0.5 * drawn().std(0).mean()
+    standing = drawn("--option", "standing=32", "truncation=0.01")
+    assert np.array_equal(drawn("--option", "truncation=0.01", "--option", "standing=32"), standing)
+    assert not np.array_equal(standing, narrow)
+    run = runs["dcgan"]
+    assert "truncation is a number, not 'low'" in refused("sample", run, "--option", "truncation=low")
+    assert "NAME=VALUE, such as truncation=0.5" in refused("sample", run, "--option", "truncation")
+    assert "is given twice" in refused("sample", run, "--option", "standing=1", "standing=2")
+    assert "Did you mean 'truncation'" in refused("sample", run, "--option", "truncate=1")
+    assert "no sampling option 'truncation'" in refused("sample", runs["vae"], "--option", "truncation=1")
+
+
 def test_samples_as_picture_array_and_folder(printed, runs, tmp_path):
     for out in ("grid.png", "x.npz", "folder"):
         printed("sample", runs["gated-pixelcnn"], "-n", "12", "--label", "3", "--out", tmp_path / out)

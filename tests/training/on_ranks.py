@@ -49,7 +49,7 @@ CASES: dict[str, Case] = {entry.name: (entry.name, {}) for entry in trained_in_s
     "modes of classes": ("aae", {"prior": "ring", "latent": 2}),
     "modes": ("wae-mmd", {"prior": "swiss-roll", "latent": 2}),
     "gradient penalties": ("gan", GRADIENT),
-    "a gradient through batch norm": ("gan", CONV | {"penalties": ("gradient",)}),
+    "a gradient through batch norm": ("gan", CONV | {"penalties": ("r1",)}),
     "in parts": ("vae", {"accumulate": 2}),
 }
 

@@ -199,56 +199,56 @@ def test_the_command_line_imports_it_and_names_it(tmp_path, module, capsys):
 # A preset of one's own
 
 
-def wgan_gp(weight: float = 10.0):
+def wgan_dc(weight: float = 10.0):
     """Register it, in five lines."""
 
-    @register("wgan-gp", paper="Gulrajani et al. 2017", defaults={"betas": (0.0, 0.9), "steps": 2000})
-    def wgan_gp(spec: DataSpec, latent: int = 4, width: int = 4) -> GAN:
+    @register("wgan-dc", paper="Gulrajani et al. 2017", defaults={"betas": (0.0, 0.9), "steps": 2000})
+    def wgan_dc(spec: DataSpec, latent: int = 4, width: int = 4) -> GAN:
         critic = DCCritic(width, batch_norm=False)
         penalties = (GradientPenalty(weight),)
         return GAN(spec, latent, DCGenerator(width), critic, Wasserstein(), penalties, critic_steps=5)
 
 
 def test_a_preset_is_fitted_resumed_saved_and_listed_under_its_name(tmp_path):
-    wgan_gp()
-    run = stopped_and_continued(lambda out: sim.fit("wgan-gp", DATA, out, condition="label", width=3, **RUN), tmp_path)
+    wgan_dc()
+    run = stopped_and_continued(lambda out: sim.fit("wgan-dc", DATA, out, condition="label", width=3, **RUN), tmp_path)
     model = sim.load(run)
     assert type(model) is GAN
-    assert (model.name, model.critic_steps, model.penalties) == ("wgan-gp", 5, (GradientPenalty(10.0),))
+    assert (model.name, model.critic_steps, model.penalties) == ("wgan-dc", 5, (GradientPenalty(10.0),))
     assert model.arguments["generator"] == DCGenerator(3)
     config = json.loads((run / "model" / "config.json").read_text())
-    assert (config["preset"], list(config["model"])) == ("wgan-gp", ["gan"])
+    assert (config["preset"], list(config["model"])) == ("wgan-dc", ["gan"])
     assert config["model"]["gan"]["penalties"] == [{"gradient": {"weight": 10.0, "every": 1}}]
     record = json.loads((run / "run.json").read_text())
     assert record["model"] == {key: value for key, value in config.items() if key != "data"}
     assert record["options"]["betas"] == [0.0, 0.9]  # its own defaults
-    entry = registry.find("wgan-gp")
+    entry = registry.find("wgan-dc")
     assert entry in registry.models()
     assert (entry.model, entry.family, entry.paper) == (GAN, "adversarial", "Gulrajani et al. 2017")
-    assert (run / "model" / "card.md").read_text().startswith("# wgan-gp on made-up")
+    assert (run / "model" / "card.md").read_text().startswith("# wgan-dc on made-up")
     assert sim.sample(run, 2, condition={"label": 1}).shape == (2, 1, 8, 8)
     terms = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
     assert {"critic", "critic.gradient", "generator"} <= terms.keys()
 
 
 def test_to_edit_a_preset_changes_no_old_model_and_continues_no_old_run(tmp_path):
-    wgan_gp()
-    sim.fit("wgan-gp", DATA, tmp_path / "run", **RUN)
+    wgan_dc()
+    sim.fit("wgan-dc", DATA, tmp_path / "run", **RUN)
     before = sim.load(tmp_path / "run")
-    wgan_gp(weight=1.0)
+    wgan_dc(weight=1.0)
     after = sim.load(tmp_path / "run")
     assert after.penalties == before.penalties == (GradientPenalty(10.0),)
     assert same(after.state_dict(), before.state_dict())
-    assert registry.build("wgan-gp", DATA.spec).penalties == (GradientPenalty(1.0),)
+    assert registry.build("wgan-dc", DATA.spec).penalties == (GradientPenalty(1.0),)
     with pytest.raises(UsageError, match=r"other settings: model\.penalties"):
-        sim.fit("wgan-gp", DATA, tmp_path / "run", **RUN)
-    registry._entries.pop("wgan-gp")  # nobody registers it any more
-    assert sim.load(tmp_path / "run").name == "wgan-gp"
+        sim.fit("wgan-dc", DATA, tmp_path / "run", **RUN)
+    registry._entries.pop("wgan-dc")  # nobody registers it any more
+    assert sim.load(tmp_path / "run").name == "wgan-dc"
 
 
 def test_the_same_composed_by_hand_is_trained_alike(tmp_path):
-    wgan_gp()
-    sim.fit("wgan-gp", DATA, tmp_path / "preset", seed=3, learning_rate=1e-3, **RUN)
+    wgan_dc()
+    sim.fit("wgan-dc", DATA, tmp_path / "preset", seed=3, learning_rate=1e-3, **RUN)
     sim.randomness.seed_everything(3, "weights")
     spec, critic = DATA.spec.conditioned_on(()), DCCritic(4, batch_norm=False)
     model = GAN(spec, 4, DCGenerator(4), critic, Wasserstein(), (GradientPenalty(10.0),), critic_steps=5)

@@ -5,6 +5,7 @@ A GAN has no likelihood: its generator is a map from codes to items, and the cri
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 
@@ -15,10 +16,10 @@ from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic
 from simulacra.adversarial.penalties import PLAYERS, R1, R2, Penalty
 from simulacra.adversarial.rounds import Round, Side
+from simulacra.adversarial.standing import restate
 from simulacra.condition import ConditionLike
 from simulacra.data.spec import DataSpec
-from simulacra.directed import ancestral
-from simulacra.distributions import Distribution, PointMass
+from simulacra.distributions import Distribution, PointMass, TruncatedGaussian
 from simulacra.errors import UsageError
 from simulacra.latent.sampled_priors import Gaussian, SampledPrior
 from simulacra.model import Model
@@ -32,9 +33,11 @@ from simulacra.networks import (
     Growing,
     Projection,
 )
-from simulacra.parts import above, called
+from simulacra.parts import above, called, within
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
+
+STANDING = 128  # codes in a batch of which statistics are taken
 
 
 @register(
@@ -60,8 +63,6 @@ class GAN(Model):
         critic_rate: the critic's learning rate in units of the generator's.
     """
 
-    sample = ancestral
-
     def __init__(
         self,
         spec: DataSpec,
@@ -84,7 +85,7 @@ class GAN(Model):
         self.latent, self.game, self.penalties, self.codes = latent, game, penalties, prior
         self.critic_steps, self.critic_rate = critic_steps, critic_rate
         self.generator = generator.build(spec, latent)
-        self.critic = CriticNetwork(spec, critic, conditioning)
+        self.critic = CriticNetwork(spec, critic, conditioning, offset=not game.relative)
         self.memories = nn.ModuleList(penalty.memory(spec, self.generator, self.critic) for penalty in penalties)
         self.shown = None if augmentation is None else augmentation.build(spec)
         self.prior(1)  # which refuses a number of dimensions that it does not have
@@ -158,6 +159,56 @@ class GAN(Model):
         return Round(Side(self.critic, real, condition), Side(self.critic, fake, condition), z, self.generator)
 
     # Abilities
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        condition: ConditionLike | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+        truncation: float | None = None,
+        standing: int = 0,
+    ) -> Tensor:
+        """True draws, (n, *shape) on the grid; temperature narrows p(z).
+
+        Args:
+            n: how many.
+            condition: of the items.
+            temperature: σ of the Gaussian that codes are drawn from.
+            generator: of the noise.
+            truncation: each number of a code is drawn again until it is at most this in size: draws are less varied.
+            standing: codes from which the statistics of the generator's batch norms are estimated anew, of classes in
+                turn; 0 keeps those of training. It is for codes that differ from those of training.
+
+        Raises UsageError for a truncation of a prior that is not Gaussian, and for standing statistics of a condition
+        that is not of classes, whose distribution is not known.
+        """
+        given = self.conditioned(condition, n)
+        z = self._codes(n, given, truncation).sample(generator, temperature)
+        within(0, standing=standing)
+        if not standing:
+            return self.decode(z, given).value
+        painter = self._with_standing_statistics(standing, truncation, temperature)
+        return self.spec.on_grid(painter(z, given).float())
+
+    def _codes(self, n: int, condition: ConditionLike | None, truncation: float | None) -> Distribution:
+        p = self.prior(n, condition)
+        if truncation is None:
+            return p
+        above(0, truncation=truncation)
+        if not isinstance(self.codes, Gaussian):
+            raise UsageError(f"truncation is for codes of the gaussian prior, not of {called(self.codes)[1]}")
+        return TruncatedGaussian(p.mean, truncation)
+
+    def _with_standing_statistics(self, codes: int, truncation: float | None, temperature: float) -> nn.Module:
+        """A copy of the generator; its statistics are the same in every call."""
+        painter, noise = copy.deepcopy(self.generator), torch.Generator(self.device).manual_seed(0)
+        batches = -(-codes // STANDING)
+        given = self.every_class(STANDING)
+        z = (self._codes(STANDING, given, truncation).sample(noise, temperature) for _ in range(batches))
+        restate(painter, ((each, given) for each in z))
+        return painter
 
     def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
         """p(z), codes (n, latent)."""

@@ -17,6 +17,7 @@ from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from simulacra import whole
 from simulacra.adversarial.rounds import Round, Side
@@ -99,6 +100,14 @@ class GradientPenalty(OfCritic):
     def __post_init__(self) -> None:
         above(0, weight=self.weight)
         within(1, every=self.every)
+
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        if any(isinstance(module, BatchNorm) for module in critic.modules()):
+            raise UsageError(
+                "penalty 'gradient' bounds the slope of each score by its own item, and batch norm in a critic lets it "
+                "depend on all of the batch: take --critic dcgan:batch_norm=false, or residual:normalise=none"
+            )
+        return nn.Module()
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         real, fake = seen.real.x.float(), seen.fake.x.detach().float()

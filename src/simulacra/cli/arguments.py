@@ -40,6 +40,15 @@ Sampler = Annotated[
     str | None,
     optional("NAME", "how a chain draws: cached (each activation once), naive or fixed-point; all draw the same"),
 ]
+Options = Annotated[
+    tuple[tuple[str, ...], ...],
+    tyro.conf.UseAppendAction,
+    tyro.conf.arg(
+        metavar="NAME=VALUE ...",
+        help="what the model's own way to draw takes beside: truncation=0.5, say, of a GAN",
+        help_behavior_hint="",
+    ),
+]
 Watch = Annotated[Flag, tyro.conf.arg(help="show the items in the terminal while they are drawn")]
 Json = Annotated[Flag, tyro.conf.arg(help="print one JSON object on stdout and nothing else")]
 Resize = Annotated[int | None, optional("INT", "bring a folder of images to this side: shorter side, centre crop")]

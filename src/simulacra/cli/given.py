@@ -15,6 +15,7 @@ A file with one more axis than the field holds one value for each item.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,8 +29,11 @@ from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
+from simulacra.exploration.drawing import USUAL
 from simulacra.fields import Leaf
 from simulacra.model import Model
+from simulacra.parts import convert
+from simulacra.schema import arguments
 
 ARRAYS = (".npy", ".npz")
 SHORT = 8  # numbers that are typed rather than put into a file
@@ -49,6 +53,24 @@ def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
             raise UsageError(f"{name!r} is given twice")
         field = model.spec.condition.get(name)
         values[name] = text if field is None else _value(name, field.own if isinstance(field, Derived) else field, text)
+    return values
+
+
+def options_of(words: Sequence[Sequence[str]], model: Model) -> dict[str, Any]:
+    """`NAME=VALUE` pairs as options of the model's `sample`; a name that it does not have keeps its text, to be refused
+    later.
+
+    Raises UsageError for another form, an option that is given twice, and text that is no value of its type.
+    """
+    known, values = arguments(type(model).sample, without=USUAL), dict[str, Any]()  # pyright: ignore[reportAttributeAccessIssue]
+    for pair in itertools.chain(*words):
+        name, equals, text = pair.partition("=")
+        if not equals or not name or not text:
+            raise UsageError(f"--option needs NAME=VALUE, such as truncation=0.5, not {pair!r}")
+        if name in values:
+            raise UsageError(f"--option {name} is given twice")
+        wanted = known.get(name)
+        values[name] = text if wanted is None else convert(wanted.type, text, f"--option {name}", text=True)
     return values
 
 

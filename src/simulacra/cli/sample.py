@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Flag, Json, MaybeOnData, Sampler, Seed, Watch, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Json, MaybeOnData, Options, Sampler, Seed, Watch, as_json, optional, parse
 from simulacra.cli.output import refuse_place, write_items
 from simulacra.cli.rows import refuse_rows, write_rows_of_text
 from simulacra.errors import UsageError
@@ -36,6 +36,7 @@ class Sample(MaybeOnData):
     ] = None
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
+    option: Options = ()
     mean: Annotated[Flag, tyro.conf.arg(help="the mean of p(x|z) of each drawn code, in place of a draw")] = False
     keep: Annotated[float | None, optional("SHARE", "keep this share of the draws, those a judge is surest of")] = None
     judge: Annotated[str | None, optional("DATA", "labelled data that the judge is fitted to, a name or a path")] = None
@@ -47,6 +48,7 @@ class Sample(MaybeOnData):
     def __call__(self) -> None:
         import simulacra
         from simulacra.capabilities import Sampler, need
+        from simulacra.cli.given import options_of
         from simulacra.cli.watch import watching
         from simulacra.exploration.codes import condition_or_classes, refuse_condition
         from simulacra.feed import shown
@@ -73,6 +75,7 @@ class Sample(MaybeOnData):
                 temperature=self.temperature,
                 seed=self.seed,
                 sampler=self.sampler,
+                options=options_of(self.option, model),
                 mean=self.mean,
                 keep=self.keep,
                 judge=self.judge,

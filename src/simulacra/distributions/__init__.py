@@ -11,6 +11,7 @@ from simulacra.distributions.gaussian import DiagonalGaussian, Laplace, Peaked, 
 from simulacra.distributions.gaussian_mixture import GaussianMixture
 from simulacra.distributions.kl import kl_divergence, kl_each
 from simulacra.distributions.mixture_of_gaussians import MixtureOfGaussians
+from simulacra.distributions.truncated import TruncatedGaussian
 
 __all__ = [
     "Ancestral",
@@ -31,6 +32,7 @@ __all__ = [
     "OneHotCode",
     "Peaked",
     "PointMass",
+    "TruncatedGaussian",
     "at_least_float32",
     "grid_dtype",
     "kl_divergence",

@@ -1,6 +1,7 @@
 """Whole networks that several families share, and the parts by which a model asks for one of them."""
 
 from simulacra.networks.auto import Auto
+from simulacra.networks.biggan import BigGANGenerator
 from simulacra.networks.conv import Conv
 from simulacra.networks.critics import (
     Concatenation,
@@ -15,9 +16,11 @@ from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
 from simulacra.networks.generators import DenseGenerator, Generator, Growing
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
+from simulacra.networks.residual import ResidualCritic, ResidualGenerator
 
 __all__ = [
     "Auto",
+    "BigGANGenerator",
     "Concatenation",
     "Conditioning",
     "Conv",
@@ -36,5 +39,7 @@ __all__ = [
     "Pair",
     "Perceptron",
     "Projection",
+    "ResidualCritic",
+    "ResidualGenerator",
     "Unconditional",
 ]

@@ -45,27 +45,30 @@ class Conditioning(Protocol):
         """A module condition -> what stands beside x, (N, more, *shape[1:]), with the attribute `count`; or None."""
         ...
 
-    def head(self, spec: DataSpec, features: int) -> nn.Module:
-        """A module (features, condition) -> scores (N,)."""
+    def head(self, spec: DataSpec, features: int, offset: bool) -> nn.Module:
+        """A module (features, condition) -> scores (N,); without `offset` it adds no constant to all of them."""
         ...
 
 
 @runtime_checkable
 class Initialising(Protocol):
-    """A body that says how the modules of its head begin, too."""
+    """A body that says how the modules of its head begin, too, and normalises them as its own."""
 
     def initialise(self, module: nn.Module) -> None: ...
 
 
 class CriticNetwork(nn.Module):
-    """x (N, *shape) in [-1, 1] and a condition -> scores (N,)."""
+    """x (N, *shape) in [-1, 1] and a condition -> scores (N,).
 
-    def __init__(self, spec: DataSpec, critic: Critic, conditioning: Conditioning) -> None:
+    offset: whether a constant is added to all scores, which a game of their differences does not see.
+    """
+
+    def __init__(self, spec: DataSpec, critic: Critic, conditioning: Conditioning, offset: bool = True) -> None:
         super().__init__()
         self.planes = conditioning.planes(spec)
         more = 0 if self.planes is None else int(self.planes.count)  # pyright: ignore[reportArgumentType]
         self.body = critic.build(spec, (spec.shape[0] + more, *spec.shape[1:]))
-        self.head = conditioning.head(spec, int(self.body.outputs))  # pyright: ignore[reportArgumentType]
+        self.head = conditioning.head(spec, int(self.body.outputs), offset)  # pyright: ignore[reportArgumentType]
         if isinstance(self.body, Initialising):
             self.head.apply(self.body.initialise)
 
@@ -80,9 +83,9 @@ class CriticNetwork(nn.Module):
 class ProjectionHead(nn.Module):
     """Features (N, features) -> scores (N,): a linear map, and their products with a vector for each field."""
 
-    def __init__(self, fields: Mapping[str, Field], features: int) -> None:
+    def __init__(self, fields: Mapping[str, Field], features: int, offset: bool = True) -> None:
         super().__init__()
-        self.score, self.vectors = nn.Linear(features, 1), Vectors(fields, features)
+        self.score, self.vectors = nn.Linear(features, 1, bias=offset), Vectors(fields, features)
 
     def forward(self, h: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         score = self.score(h).squeeze(1)
@@ -118,8 +121,8 @@ class Projection:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return None
 
-    def head(self, spec: DataSpec, features: int) -> nn.Module:
-        return ProjectionHead(spec.condition, features)
+    def head(self, spec: DataSpec, features: int, offset: bool) -> nn.Module:
+        return ProjectionHead(spec.condition, features, offset)
 
 
 @part("conditioning", "concatenation")
@@ -129,8 +132,8 @@ class Concatenation:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return Planes(spec) if spec.condition else None
 
-    def head(self, spec: DataSpec, features: int) -> nn.Module:
-        return ProjectionHead({}, features)
+    def head(self, spec: DataSpec, features: int, offset: bool) -> nn.Module:
+        return ProjectionHead({}, features, offset)
 
 
 @part("conditioning", "none")
@@ -140,8 +143,8 @@ class Unconditional:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return None
 
-    def head(self, spec: DataSpec, features: int) -> nn.Module:
-        return ProjectionHead({}, features)
+    def head(self, spec: DataSpec, features: int, offset: bool) -> nn.Module:
+        return ProjectionHead({}, features, offset)
 
 
 class PerceptronCritic(nn.Module):

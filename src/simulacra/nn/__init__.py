@@ -4,17 +4,22 @@ from simulacra.nn.attention import CausalAttention
 from simulacra.nn.batchnorm import synchronise
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
+from simulacra.nn.conditional_norm import ConditionalBatchNorm, ConditionRows
 from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
 from simulacra.nn.residual import ResidualStack
+from simulacra.nn.self_attention import SelfAttention
+from simulacra.nn.spectral import spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
 __all__ = [
     "AddCondition",
     "Bottleneck",
     "CausalAttention",
+    "ConditionRows",
+    "ConditionalBatchNorm",
     "Double",
     "DownConv2d",
     "Embed",
@@ -25,6 +30,7 @@ __all__ = [
     "Memory",
     "ResidualStack",
     "RightConv2d",
+    "SelfAttention",
     "ShrinkDown",
     "ShrinkRight",
     "Vectors",
@@ -35,6 +41,7 @@ __all__ = [
     "halvings",
     "padding",
     "side_by_side",
+    "spectral",
     "synchronise",
     "vector_of",
 ]

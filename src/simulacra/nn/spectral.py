@@ -1,0 +1,97 @@
+r"""Spectral normalisation: a layer computes with W/σ(W), σ the largest singular value of its weight as a matrix.
+
+    v <- Wᵀu/|Wᵀu|,   u <- Wv/|Wv|,   σ = uᵀWv
+
+One such power iteration for each forward pass in training finds σ, since W changes little from one step to the next.
+Gradients pass through σ, of which u and v are constants: ∂σ/∂W = u vᵀ. A convolution's matrix is its kernel, reshaped
+to (outputs, inputs · kh · kw). The σ of that is not the norm of the convolution as a map of images, which can be up to
+√(kh · kw) times as large: what a network of such layers has is a bound of its Lipschitz constant, not the constant 1.
+Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", algorithm 1.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
+FIRST = 15  # power iterations for a new layer
+SMALLEST = 1e-12  # σ, at least: a weight of zeros stays one
+
+
+class Spectral(nn.Module):
+    """Abstract: a layer with `weight`, and with the buffer u (outputs,), which is saved and resumed with it.
+
+    u moves in a forward pass in training of a weight that has gradients: in turns of the player that owns it, and never
+    because a weight is read, another player moves, or a sample is drawn. It follows from the weights alone, and is the
+    same on all ranks.
+    """
+
+    weight: Tensor
+    u: Tensor
+
+    def normalised(self) -> Tensor:
+        """W/σ, in float32 at least."""
+        with torch.autocast("cpu" if self.weight.is_meta else self.weight.device.type, enabled=False):
+            weight = self.weight if self.weight.dtype == torch.float64 else self.weight.float()
+            matrix = weight.flatten(1)
+            u, v = self.iterated(matrix.detach(), self.u)
+            if self.training and torch.is_grad_enabled() and self.weight.requires_grad:
+                with torch.no_grad():
+                    self.u.copy_(u)
+            return weight / torch.dot(u, matrix @ v).clamp(min=SMALLEST)
+
+    @staticmethod
+    @torch.no_grad()
+    def iterated(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """u and v after one power iteration."""
+        v = F.normalize(matrix.t() @ u.to(matrix.dtype), dim=0, eps=SMALLEST)
+        return F.normalize(matrix @ v, dim=0, eps=SMALLEST), v
+
+
+class SpectralLinear(Spectral, nn.Linear):
+    """x (N, ..., inputs) -> (N, ..., outputs)"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.normalised(), self.bias)
+
+
+class SpectralConv2d(Spectral, nn.Conv2d):
+    """x (N, inputs, H, W) -> (N, outputs, H', W')"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.normalised(), self.bias)
+
+
+class SpectralEmbedding(Spectral, nn.Embedding):
+    """Numbers of classes (N,) -> rows (N, width) of a table that is normalised as a whole."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(input, self.normalised())
+
+
+TWINS: dict[type[nn.Module], type[Spectral]] = {
+    nn.Linear: SpectralLinear,
+    nn.Conv2d: SpectralConv2d,
+    nn.Embedding: SpectralEmbedding,
+}
+
+
+def spectral(module: M) -> M:
+    """Let all linear maps, convolutions and tables of classes of a module be normalised; returns the same module.
+
+    Each becomes its twin in place, with the parameters that it has; u begins with some power iterations for these. A
+    layer that is normalised already stays as it is.
+    """
+    for layer in module.modules():
+        if type(layer) in TWINS:
+            weight = cast(Tensor, layer.weight).detach()
+            layer.register_buffer("u", F.normalize(torch.randn(len(weight), device=weight.device), dim=0))
+            layer.__class__ = TWINS[type(layer)]  # a twin made anew would register every parameter twice
+            for _ in range(0 if weight.is_meta else FIRST):
+                u, _ = Spectral.iterated(weight.float().flatten(1), cast(Tensor, layer.u))
+                cast(Tensor, layer.u).copy_(u)
+    return module
