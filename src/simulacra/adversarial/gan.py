@@ -15,11 +15,12 @@ from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic
 from simulacra.adversarial.penalties import PLAYERS, R1, R2, Penalty
 from simulacra.adversarial.rounds import Round, Side
-from simulacra.condition import ConditionLike
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.directed import ancestral
 from simulacra.distributions import Distribution, PointMass
 from simulacra.errors import UsageError
+from simulacra.inverse import by_search
 from simulacra.latent.sampled_priors import Gaussian, SampledPrior
 from simulacra.model import Model
 from simulacra.networks import (
@@ -61,6 +62,7 @@ class GAN(Model):
     """
 
     sample = ancestral
+    invert = by_search
 
     def __init__(
         self,
@@ -167,8 +169,11 @@ class GAN(Model):
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """G(z) on the data grid: the point to which the generator maps each code."""
-        condition = self.conditioned(condition, len(z))
-        return PointMass(self.spec.on_grid(self.generator(z, condition).float()))
+        return PointMass(self.spec.on_grid(self.rendered(z, self.conditioned(condition, len(z)))))
+
+    def rendered(self, z: Tensor, condition: Condition) -> Tensor:
+        """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z."""
+        return self.generator(z, condition).float()
 
 
 def usual_penalties(game: Game) -> tuple[Penalty, ...]:

@@ -6,6 +6,7 @@ from simulacra.exploration.complete import Completion, complete, completion_nats
 from simulacra.exploration.edit import Edit, edit
 from simulacra.exploration.health import Finding, Health, has_health, health
 from simulacra.exploration.interpolate import interpolate
+from simulacra.exploration.inversion import Inversion, invert
 from simulacra.exploration.masks import mask_of
 from simulacra.exploration.neighbours import Nearest, neighbours
 from simulacra.exploration.paths import slerp, walk
@@ -17,6 +18,7 @@ __all__ = [
     "Edit",
     "Finding",
     "Health",
+    "Inversion",
     "Nearest",
     "Traversal",
     "attribute",
@@ -28,6 +30,7 @@ __all__ = [
     "has_health",
     "health",
     "interpolate",
+    "invert",
     "manifold",
     "mask_of",
     "neighbours",

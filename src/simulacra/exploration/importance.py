@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simulacra.capabilities import Encoder
 from simulacra.condition import Condition
 from simulacra.data import Split
 from simulacra.exploration.codes import decoded_mean
@@ -41,8 +42,11 @@ class Importance:
 def importance(
     model: Model, dimensions: Dimensions, given: Condition, split: Split | None, seed: int = 0
 ) -> Importance:
-    """By the KL or the spread over items of a split, drawn by the seed; without a split by the change of draws."""
-    return _to_decoder(model, dimensions, given) if split is None else _to_encoder(model, dimensions, split, seed)
+    """By the KL or the spread over items of a split, drawn by the seed; by the change of draws without an encoder, or
+    without a split."""
+    if split is None or not isinstance(model, Encoder):
+        return _to_decoder(model, dimensions, given)
+    return _to_encoder(model, dimensions, split, seed)
 
 
 def _to_encoder(model: Model, dimensions: Dimensions, split: Split, seed: int) -> Importance:

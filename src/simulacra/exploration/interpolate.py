@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Decoder, Encoder, Prior, need
+from simulacra.capabilities import Decoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition
+from simulacra.exploration.inversion import need_codes
 from simulacra.exploration.paths import walk
 from simulacra.feed import drawn
 from simulacra.model import Model, ModelLike, as_model, evaluating
@@ -32,7 +33,7 @@ def interpolate(
 ) -> Tensor:
     """(rows · steps, *shape): each row walks from one code to another.
 
-    With `data` (and an encoder) the ends of a row are the codes of two held-out items, joined by a straight line;
+    With `data` (and codes of items) the ends of a row are the codes of two held-out items, joined by a straight line;
     without it they are two draws of the prior, joined along the sphere around its mean, where a Gaussian has its mass.
 
     Args:
@@ -46,7 +47,7 @@ def interpolate(
             classes has one for each row in turn. Between two items it is that of the first, and none can be given.
 
     Raises:
-        NotSupported: the model has no decoder, or for data no encoder, or without data no prior.
+        NotSupported: the model has no decoder, or for data no codes of items, or without data no prior.
         UsageError: steps < 2, rows < 1, a path that does not exist, too few items, a condition together with data.
     """
     model = as_model(model)
@@ -62,7 +63,7 @@ def interpolate(
             ends = prior.sample(generator(model.device, seed, "interpolate"))
     else:
         refuse_condition(condition)
-        need(model, Encoder)
+        need_codes(model)
         name, items = looked_at(model, data, None)
         x, fields = drawn(items, 2 * rows, model, seed)
         if len(x) < 2 * rows:

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Encoder, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError
 from simulacra.exploration.codes import code_of, decoded, item_of, refuse_condition
 from simulacra.exploration.dimensions import Dimensions, dimensions_of
 from simulacra.exploration.importance import Importance, importance
+from simulacra.exploration.inversion import need_codes
 from simulacra.feed import shown
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.verbs import DataLike, looked_at, verb
@@ -65,9 +65,9 @@ def traverse(
 
     Args:
         model: a model with a decoder, or its run folder.
-        data: with it (and an encoder) the code is that of an item, and dimensions are sorted by their mean KL, or by
-            their spread where the KL has no closed form; without it the code is the prior's mean (of a GAN, or where
-            codes are discrete, a draw of the prior), and they are sorted by how much a picture changes.
+        data: with it the code is that of an item, and an encoder's dimensions are sorted by their mean KL, or by their
+            spread where the KL has no closed form; without it the code is the prior's mean (of a GAN, or where codes
+            are discrete, a draw of the prior). Without an encoder they are sorted by how much a picture changes.
         index: of the item in the split.
         condition: without data, that of the items: `{"label": 3}`, by default the first class. An item has its own.
         dims: the dimensions to move; by default the `top` that matter most.
@@ -77,7 +77,7 @@ def traverse(
         seed: of the draw, and of those whose changes are looked at.
 
     Raises:
-        NotSupported: the model has no decoder or prior, or for data no encoder, or its codes have no dimensions.
+        NotSupported: the model has no decoder or prior, or for data no codes of items, or its codes have no dimensions.
         UsageError: an index or a dimension that does not exist, no dimension, steps < 2, top < 1, a condition together
             with data, a model that is conditioned on something else than classes with neither.
     """
@@ -90,7 +90,7 @@ def traverse(
         start = dimensions.start
     else:
         refuse_condition(condition)
-        need(model, Encoder)
+        need_codes(model)
         _, items = looked_at(model, data, split)
         x, given = item_of(model, items, index)
         dimensions, start = dimensions_of(model, given, seed), code_of(model, x, given)
