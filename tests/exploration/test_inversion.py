@@ -1,4 +1,4 @@
-"""Inversion: a search finds the codes that a generator's own items have, and says of foreign ones that it found none."""
+"""Inversion: a search finds the codes that a generator's own items have, and rejects foreign ones."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def gan() -> GAN:
 
 
 def test_a_search_recovers_the_picture_and_the_code_of_a_sample(gan):
-    """The generator maps four numbers to 64 pixels: its own pictures are found to within their grid, and their codes."""
+    """The generator maps four numbers to 64 pixels: of its own pictures the codes are found, as far as levels allow."""
     labels = torch.arange(6) % 3
     z = Mass.of(gan).keep(gan.prior(6).sample(noise(1)))
     x = gan.decode(z, {"label": labels}).mean
@@ -90,7 +90,7 @@ def test_a_search_leaves_the_model_as_it_was(gan):
 
 
 def test_codes_stay_where_the_prior_has_its_mass(gan):
-    """Of foreign items the best code would be far out; of N(0, I) in four dimensions the norm is below 3.9 in 99.5 %."""
+    """Of foreign items the best code would be far out."""
     mass, z = Mass.of(gan), invert(gan, items(gan.spec, 8), {"label": 0}, steps=100).z
     assert 3.7 < mass.most < 4.1  # the square root of the 99.5 % quantile of χ² with 4 degrees of freedom: 3.85
     assert 0.3 < mass.least < 0.6  # of the 0.5 % quantile: 0.455

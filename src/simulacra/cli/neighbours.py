@@ -17,8 +17,10 @@ from simulacra.terminal import number_of
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours(Given, Reading, OnRun):
-    """Show samples above the training items that are nearest to them, by pixels and, with an encoder, by codes; without one by those
-    that a search finds of --limit training items."""
+    """Show samples above the training items that are nearest to them, by pixels and, with an encoder, by codes.
+
+    Without one, of a GAN, the codes of --limit training items are found by search.
+    """
 
     data: OfTheRun = None
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="samples")] = 10

@@ -11,6 +11,7 @@ from simulacra.exploration.masks import mask_of
 from simulacra.exploration.neighbours import Nearest, neighbours
 from simulacra.exploration.paths import slerp, walk
 from simulacra.exploration.sample import sample
+from simulacra.exploration.styles import mix_styles
 from simulacra.exploration.traverse import Traversal, manifold, traverse
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "invert",
     "manifold",
     "mask_of",
+    "mix_styles",
     "neighbours",
     "reconstruct",
     "sample",

@@ -143,7 +143,11 @@ def _modes(model: Model, encoder: Encoder, x: Tensor, given: Condition) -> Tenso
 
 def decoded(model: Model, z: Tensor, given: Condition) -> Tensor:
     """Codes (N, ...) -> E[x|z] on the data grid, (N, *shape): what a decoder makes of a code, without pixel noise."""
-    mean = decoded_mean(model, z, given)
+    return rounded(model, decoded_mean(model, z, given))
+
+
+def rounded(model: Model, mean: Tensor) -> Tensor:
+    """Means between the levels of the data -> the nearest levels; real numbers pass through."""
     return mean if model.spec.levels is None else mean.float().round().clamp(0, model.spec.levels - 1).byte()
 
 

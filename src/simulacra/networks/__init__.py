@@ -13,7 +13,7 @@ from simulacra.networks.critics import (
 )
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
-from simulacra.networks.generators import DenseGenerator, Generator, Growing
+from simulacra.networks.generators import DenseGenerator, Generator, Growing, Styled
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 
 __all__ = [
@@ -36,5 +36,6 @@ __all__ = [
     "Pair",
     "Perceptron",
     "Projection",
+    "Styled",
     "Unconditional",
 ]
