@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simulacra.errors import SimulacraError
     from simulacra.evaluation import classify, evaluate, score, score_items, surprise
     from simulacra.exploration import (
+        arithmetic,
         attribute,
         complete,
         edit,
@@ -51,6 +52,7 @@ __all__ = [
     "Player",
     "SimulacraError",
     "Turn",
+    "arithmetic",
     "attribute",
     "checks",
     "classify",
@@ -89,6 +91,7 @@ _HOMES = {
     "Player": "turns",
     "Turn": "turns",
     "SimulacraError": "errors",
+    "arithmetic": "exploration",
     "attribute": "exploration",
     "classify": "evaluation",
     "complete": "exploration",

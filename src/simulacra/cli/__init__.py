@@ -34,6 +34,7 @@ COMMANDS = {
     "manifold": "the plane of two dimensions of a code",
     "mix-styles": "draws with the fine styles of others, of a style network",
     "edit": "an image moved along dimensions and attributes",
+    "arithmetic": "concepts added and subtracted, with a control",
     "attribute": "the direction of an attribute, for edit",
     "neighbours": "samples beside their nearest training items",
     "health": "whether the codes are in use, with advice",

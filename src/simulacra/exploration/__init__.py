@@ -1,5 +1,6 @@
 """Looking into a model: draws, completions, codes, their dimensions and health, the paths between them, and edits."""
 
+from simulacra.exploration.arithmetic import Arithmetic, arithmetic
 from simulacra.exploration.attributes import attribute, attribute_of_classes
 from simulacra.exploration.codes import encode, reconstruct
 from simulacra.exploration.complete import Completion, complete, completion_nats
@@ -15,6 +16,7 @@ from simulacra.exploration.styles import mix_styles
 from simulacra.exploration.traverse import Traversal, manifold, traverse
 
 __all__ = [
+    "Arithmetic",
     "Completion",
     "Edit",
     "Finding",
@@ -22,6 +24,7 @@ __all__ = [
     "Inversion",
     "Nearest",
     "Traversal",
+    "arithmetic",
     "attribute",
     "attribute_of_classes",
     "complete",

@@ -4,7 +4,7 @@ r"""Class morphs: one code under a condition that moves from c to c',
 
 where e(c) is what the network makes of a condition before it computes with it: rows of a table for classes, vectors
 and maps for all else. There is nothing between two classes, but there is between their rows. Every embedding of a
-network is moved alike, in the input, in the norms and in the layers; at t = 0 and t = 1 the items are those of c and c'.
+network is moved alike, in the input, the norms and the layers; at t = 0 and t = 1 the items are those of c and c'.
 Brock et al. 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", figure 9.
 """
 
