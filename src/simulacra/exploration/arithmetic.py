@@ -4,9 +4,9 @@ r"""Vector arithmetic of concepts, 'smiling woman - woman + man':
 
 The code of one item is no concept: what else it shows would be carried along. So each concept is a mean of several
 codes, three at least, after Radford, Metz & Chintala 2016, "Unsupervised Representation Learning with Deep
-Convolutional Generative Adversarial Networks", section 6.3.2. Any step changes a picture somehow, so a *control* goes as
-far in random directions. A judge, p(y | x) fitted to labelled items, counts how many of either show the classes that are
-wanted; how many real held-out items it takes for what they are is the *ceiling* of both counts.
+Convolutional Generative Adversarial Networks", section 6.3.2. Any step changes a picture somehow, so a *control* goes
+as far in random directions. A judge, p(y | x) fitted to labelled items, counts how many of either show the classes that
+are wanted; how many real held-out items it takes for what they are is the *ceiling* of both counts.
 
 Codes of a concept are those of items with its labels, encoded or found by search, or draws of the prior that the judge
 takes for its classes: such codes are exact, while their classes are the judge's opinion.

@@ -29,6 +29,7 @@ class Importance:
     spread: variance over items of E_q[z_d] in units of the prior's variance, where the KL has no closed form.
     change: of draws, when only this dimension goes from -1 to 1 standard deviations (or through all its values): the
             standard deviation of a sub-pixel, in shares of the brightest level; for models or calls without items.
+    share:  of principal directions, of the variance of codes, of styles or of the first layer's response.
     """
 
     measure: str

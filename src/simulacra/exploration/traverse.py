@@ -13,15 +13,17 @@ import torch
 from torch import Tensor
 
 from simulacra.condition import Condition, ConditionLike
-from simulacra.errors import UsageError
+from simulacra.errors import UsageError, did_you_mean
 from simulacra.exploration.codes import code_of, decoded, item_of, refuse_condition
 from simulacra.exploration.dimensions import Dimensions, dimensions_of
 from simulacra.exploration.importance import Importance, importance
 from simulacra.exploration.inversion import need_codes
+from simulacra.exploration.principal import Directions, moved, principal
 from simulacra.feed import shown
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.verbs import DataLike, looked_at, verb
 
+DIRECTIONS = ("dimensions", "principal")
 REACH = 3.0  # standard deviations of the prior, to either side
 
 
@@ -36,12 +38,14 @@ class Traversal:
     settings:   of each column: of a traversal standard deviations from the prior's mean, or a discrete dimension's
                 value; of a manifold the share of the prior that lies below.
     importance: of all dimensions, and what it measures.
+    directions: of principal directions the vectors, (K, D) in the space of codes, or of styles w; else None.
     """
 
     items: np.ndarray
     dims: tuple[int, ...]
     settings: tuple[float, ...]
     importance: Importance
+    directions: np.ndarray | None = None
 
     @property
     def captions(self) -> list[str]:
@@ -60,6 +64,7 @@ def traverse(
     top: int = 10,
     split: str | None = None,
     seed: int = 0,
+    directions: str = "dimensions",
 ) -> Traversal:
     """Move each dimension from -3 to 3 standard deviations of the prior around one code.
 
@@ -75,6 +80,8 @@ def traverse(
         top: rows at most.
         split: of the data; by default all items of an array and the test items of other data.
         seed: of the draw, and of those whose changes are looked at.
+        directions: "dimensions", or "principal": the principal directions of styles, of codes of items or of the first
+            layer's response, those with the largest share of the variance first; see `simulacra.exploration.principal`.
 
     Raises:
         NotSupported: the model has no decoder or prior, or for data no codes of items, or its codes have no dimensions.
@@ -84,6 +91,8 @@ def traverse(
     model = as_model(model)
     if steps < 2 or top < 1 or (dims is not None and not len(dims)):
         raise UsageError(f"traverse needs steps >= 2, top >= 1 and a dimension, not steps = {steps}, top = {top}")
+    if directions not in DIRECTIONS:
+        raise UsageError(f"there are no directions {directions!r}.{did_you_mean(directions, DIRECTIONS)}")
     if data is None:
         given = model.conditioned(condition or model.every_class(1), 1)
         dimensions, items = dimensions_of(model, given, seed), None
@@ -94,11 +103,29 @@ def traverse(
         _, items = looked_at(model, data, split)
         x, given = item_of(model, items, index)
         dimensions, start = dimensions_of(model, given, seed), code_of(model, x, given)
+    if directions == "principal":
+        return _along(model, principal(model, dimensions, given, items, seed), start, given, dims, steps, top)
     matter = importance(model, dimensions, given, items, seed)
     chosen = dimensions.check(matter.order()[:top] if dims is None else dims)
     settings = dimensions.settings(steps, REACH)
     z = torch.cat([dimensions.put(start, dimension, setting) for dimension in chosen for setting in settings])
     return Traversal(_rows(model, z, given, len(chosen)), chosen, tuple(settings), matter)
+
+
+def _along(
+    model: Model, found: Directions, start: Tensor, given: Condition, dims: Sequence[int] | None, steps: int, top: int
+) -> Traversal:
+    """A traversal along principal directions."""
+    count = len(found.vectors)
+    chosen = list(range(min(top, count)) if dims is None else dims)
+    for each in chosen:
+        if not 0 <= each < count:
+            raise UsageError(f"there is no direction {each}: the principal ones are 0 to {count - 1}")
+    settings = torch.linspace(-REACH, REACH, steps).tolist()
+    items = moved(model, found, start, given, settings, chosen).cpu().numpy()
+    rows = items.reshape(len(chosen), steps, *model.spec.shape)
+    matter = Importance(f"share of {found.space}", found.share)
+    return Traversal(rows, tuple(chosen), tuple(settings), matter, found.vectors.cpu().numpy())
 
 
 @verb
