@@ -1,4 +1,4 @@
-"""Arithmetic of concepts, on a generator whose first number of a code lights the upper half and whose second the left."""
+"""Arithmetic of concepts, on a generator of which one number of a code lights the upper half and one the left."""
 
 import numpy as np
 import pytest

@@ -10,6 +10,7 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.adversarial import GAN
 from simulacra.errors import NotSupported, UsageError
+from simulacra.exploration.principal import Directions
 from simulacra.networks import DenseGenerator
 
 
@@ -32,12 +33,20 @@ def test_of_a_linear_first_layer_they_are_its_right_singular_vectors(gan):
     np.testing.assert_allclose(found.importance.each, np.array([16, 4, 1, 0.25]) / 21.25, atol=0.03)
 
 
-def test_a_row_moves_one_coordinate_and_no_other(gan):
+def test_a_direction_moves_one_coordinate_and_no_other():
+    vectors = torch.linalg.qr(torch.randn(5, 5))[0][:3]
+    found = Directions("codes", vectors, torch.randn(5), torch.tensor([3.0, 2, 1]), torch.ones(3))
+    z = torch.randn(4, 5)
+    moved = found.put(z, 1, -2.0)
+    before, after = ((each - found.mean) @ vectors.t() for each in (z, moved))
+    torch.testing.assert_close(after[:, 1], torch.full((4,), -4.0))
+    torch.testing.assert_close(after[:, [0, 2]], before[:, [0, 2]])
+
+
+def test_rows_are_the_directions_that_are_named(gan):
     found = sim.traverse(gan, directions="principal", steps=5, dims=[1, 0], seed=3)
     assert found.items.shape == (2, 5, 1, 8, 8)
     assert found.dims == (1, 0)
-    start = gan.prior(1000).sample  # the start of a GAN is its first draw, and one column of no row need be its item
-    assert callable(start)
     again = sim.traverse(gan, directions="principal", steps=5, dims=[0], seed=3)
     assert (again.items[0] == found.items[1]).all()
     assert (found.items[:, 0] != found.items[:, -1]).any()

@@ -86,7 +86,7 @@ def principal(model: Model, dimensions: Dimensions, given: Condition, split: Spl
 def moved(
     model: Model, found: Directions, z: Tensor, given: Condition, settings: list[float], top: list[int]
 ) -> Tensor:
-    """A code (1, *code) with each of some directions at each of some settings, decoded: (len(top) · settings, *shape)."""
+    """A code (1, *code) with each direction of `top` at each of the settings, decoded: (top · settings, *shape)."""
     if found.space == "styles":
         w = styles_of(model, z, given)
         return synthesised(model, torch.cat([found.put(w, k, setting) for k in top for setting in settings]))
