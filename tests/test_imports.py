@@ -35,6 +35,7 @@ BASE = [
     "borders",
     "model",
     "directed",
+    "inverse",
     "feed",
     "verbs",
     "pictures",

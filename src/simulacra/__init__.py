@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simulacra.errors import SimulacraError
     from simulacra.evaluation import classify, evaluate, score, score_items, surprise
     from simulacra.exploration import (
+        arithmetic,
         attribute,
         complete,
         edit,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         health,
         interpolate,
         manifold,
+        mix_styles,
         neighbours,
         reconstruct,
         sample,
@@ -50,6 +52,7 @@ __all__ = [
     "Player",
     "SimulacraError",
     "Turn",
+    "arithmetic",
     "attribute",
     "checks",
     "classify",
@@ -67,6 +70,7 @@ __all__ = [
     "kind",
     "load",
     "manifold",
+    "mix_styles",
     "models",
     "neighbours",
     "part",
@@ -87,6 +91,7 @@ _HOMES = {
     "Player": "turns",
     "Turn": "turns",
     "SimulacraError": "errors",
+    "arithmetic": "exploration",
     "attribute": "exploration",
     "classify": "evaluation",
     "complete": "exploration",
@@ -102,6 +107,7 @@ _HOMES = {
     "kind": "parts",
     "load": "model",
     "manifold": "exploration",
+    "mix_styles": "exploration",
     "models": "registry",
     "neighbours": "exploration",
     "part": "parts",

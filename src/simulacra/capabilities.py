@@ -107,6 +107,31 @@ class Prior(Protocol):
         ...
 
 
+class CodesFound(Protocol):
+    """Codes (N, *code), and of each the root mean square of what G(z) leaves of x, (N,): see `simulacra.inverse`."""
+
+    @property
+    def z(self) -> Tensor: ...
+    @property
+    def error(self) -> Tensor: ...
+
+
+@runtime_checkable
+class Inverter(Protocol):
+    """Codes of items by search, where no encoder has them: slow, so that no metric looks for them by itself."""
+
+    def invert(
+        self,
+        x: Tensor,
+        condition: ConditionLike | None = None,
+        steps: int = 200,
+        starts: int = 4,
+        generator: Generator | None = None,
+    ) -> CodesFound:
+        """The code of each item with the error that is left; the generator is that of the starts."""
+        ...
+
+
 class Steps(Protocol):
     """A walk along a chain, one coordinate of n items at a time: `look` at the next one, `put` its value, and again.
 
@@ -224,6 +249,10 @@ ABILITIES: dict[str, Ability] = {
         Prior,
         "has no prior: without a distribution of codes none can be drawn and no dimension has a scale; fit a vae, or "
         "name DATA where codes of items will do",
+    ),
+    "Inverter": Ability(
+        Inverter,
+        "finds no codes by search; fit a gan for that, or a vae, whose encoder has them",
     ),
     "Chain": Ability(
         Chain,

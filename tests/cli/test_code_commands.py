@@ -10,6 +10,7 @@ from PIL import Image
 
 import simulacra as sim
 from simulacra import data
+from simulacra.cli import main
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_wrong_edits_are_one_line_and_nothing_is_written(refused, runs, tmp_path
     assert "nothing to edit" in refused("edit", run, "digits:0", *out)
     assert "0 to 358" in refused("edit", run, "digits:359", "--dim", "0=1", *out)
     assert "no picture" in refused("edit", run, tmp_path / "nothing.png", "--dim", "0=1", *out)
-    assert "not built yet" in refused("edit", runs["dcgan"], "digits:0", "--dim", "0=1", *out)
+    assert "--limit 16" in refused("edit", runs["dcgan"], "digits:0", "--toward", "3=1", *out)
     (tmp_path / "a.npz").write_bytes(b"no archive")
     assert "not a zip file" in refused("edit", run, "digits:0", "--toward", f"{tmp_path / 'a.npz'}=1", *out, code=1)
     nothing = tmp_path / "nothing.npz"
@@ -191,7 +192,6 @@ def _picture(folder):
 def test_verbs_refuse_before_they_write(refused, runs, tmp_path):
     out = ["--out", tmp_path / "x.png"]
     assert "no decoder" in refused("manifold", runs["gated-pixelcnn"], "--label", "1", *out)
-    assert "no encoder" in refused("traverse", runs["dcgan"], "digits", *out)
     assert "no encoder" in refused("health", runs["dcgan"], "digits")
     assert "name the data set" in refused("traverse", runs["vae"], "--index", "2", *out)
     assert "no dimension 5" in refused("manifold", runs["vae"], "--dims", "0", "5", *out)
@@ -206,3 +206,49 @@ def test_verbs_refuse_before_they_write(refused, runs, tmp_path):
     assert "steps >= 2" in refused("interpolate", runs["vae"], "--steps", "0", *out)
     assert "their own label" in refused("traverse", runs["vae"], "digits", "--label", "1", *out)
     assert list(tmp_path.iterdir()) == []
+
+
+# Codes that are found by search, and what is made of draws
+
+
+def test_codes_of_a_gan_are_found_by_search_and_said_to_be(printed, refused, runs, tmp_path, capsys):
+    run, out = runs["dcgan"], tmp_path / "codes.npz"
+    found = json.loads(printed("encode", run, "digits", "--limit", "2", "--json", "--out", out))
+    assert found["shape"] == [2, 4]
+    assert len(found["error"]) == len(found["rejected"]) == 2
+    assert set(np.load(out)) == {"z", "mean", "error", "rejected", "label"}
+    capsys.readouterr()
+    assert main(["edit", str(run), "digits:1", "--dim", "0=1", "--out", str(tmp_path / "e.png")]) == 0
+    assert "codes found by search, with a root mean square error of" in capsys.readouterr().err
+    tall = pictures_of_digits(tmp_path) / "tall.png"
+    assert "--resize" in refused("edit", run, tall, "--dim", "0=1", "--out", tmp_path / "t.png")
+    attribute = ["attribute", run, "digits", "--with", "3", "--out", tmp_path / "a.npz"]
+    for command in (["encode", run, "digits"], attribute):
+        assert "--limit 16" in refused(*command)
+
+
+def test_concepts_are_added_in_a_picture(printed, refused, runs, tmp_path):
+    words = ["arithmetic", runs["vae"], "digits", "--start", "0", "--with", "9", "--without", "4"]
+    found = json.loads(printed(*words, "--json", "--out", tmp_path / "a.npz"))
+    assert set(found) == {"out", "wanted", "reached", "control", "ceiling"}
+    assert found["wanted"] == {"label": 9}
+    assert found["ceiling"] > 0.8
+    arrays = np.load(tmp_path / "a.npz")
+    assert set(arrays) == {"vector", "with", "without", "start", "start+with-without", "control"}
+    output = printed(*words, "--each", "3", "--out", tmp_path / "a.png")
+    assert "0 + 9 - 4" in output
+    assert "of the controls" in output
+    assert size(tmp_path / "a.png")[1] == 32 + 12 * (5 * 9 + 1)
+    assert "at least 3" in refused(*words, "--each", "2", "--out", tmp_path / "b.png")
+    assert "--start" in refused("arithmetic", runs["vae"], "digits", "--with", "9", "--without", "4")
+
+
+def test_principal_directions_and_walks_between_classes(printed, refused, runs, tmp_path):
+    out = tmp_path / "p.npz"
+    output = printed("traverse", runs["dcgan"], "--directions", "principal", "--top", "2", "--out", out)
+    assert "2 of 4 principal directions" in output
+    assert "share of response" in output
+    assert np.load(out)["directions"].shape == (4, 4)
+    assert "no condition to go to" in refused("interpolate", runs["dcgan"], "--to", "label=3")
+    assert "has no styles" in refused("interpolate", runs["dcgan"], "--path", "styles")
+    assert "has no styles" in refused("mix-styles", runs["dcgan"])

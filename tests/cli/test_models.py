@@ -77,7 +77,7 @@ def test_presets_are_listed_with_their_class_and_counted(printed):
     assert row[:3] == ["dcgan", "GAN", "adversarial"]
     assert row[4] == f"{dcgan.free_parameters():,}"
     listed = rows(printed)
-    assert listed["dcgan"]["abilities"] == ["Sampler", "Decoder", "Prior"]
+    assert listed["dcgan"]["abilities"] == ["Sampler", "Decoder", "Prior", "Inverter"]
     m2 = registry.build("m2", DataSpec(Levels((1, 8, 8), 17), {"label": ClassLabel(10)}))
     assert listed["m2"]["parameters"] == m2.free_parameters()  # which needs a label, and is given that of the data
 

@@ -17,10 +17,11 @@ from simulacra.adversarial.games import Game, Relativistic
 from simulacra.adversarial.penalties import PLAYERS, R1, R2, Penalty
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
-from simulacra.condition import ConditionLike
+from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution, PointMass, TruncatedGaussian
 from simulacra.errors import UsageError
+from simulacra.inverse import by_search
 from simulacra.latent.sampled_priors import Gaussian, SampledPrior
 from simulacra.model import Model
 from simulacra.networks import (
@@ -62,6 +63,8 @@ class GAN(Model):
         critic_steps: updates of the critic for one of the generator, each on fresh items.
         critic_rate: the critic's learning rate in units of the generator's.
     """
+
+    invert = by_search
 
     def __init__(
         self,
@@ -218,8 +221,11 @@ class GAN(Model):
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """G(z) on the data grid: the point to which the generator maps each code."""
-        condition = self.conditioned(condition, len(z))
-        return PointMass(self.spec.on_grid(self.generator(z, condition).float()))
+        return PointMass(self.spec.on_grid(self.rendered(z, self.conditioned(condition, len(z)))))
+
+    def rendered(self, z: Tensor, condition: Condition) -> Tensor:
+        """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z."""
+        return self.generator(z, condition).float()
 
 
 def usual_penalties(game: Game) -> tuple[Penalty, ...]:

@@ -29,6 +29,7 @@ from simulacra.capabilities import (
     Decoder,
     Density,
     Encoder,
+    Inverter,
     Prior,
     Sampler,
     Weighted,
@@ -172,6 +173,21 @@ def an_item_does_not_depend_on_the_others(case: Case) -> None:
         compare(lambda x, c: model.encode(x, c).mean, x)
     if can(model, Decoder):
         compare(lambda z, c: model.decode(z, c).mean, code(model, 5, given))
+
+
+@law
+def a_search_for_codes_ends_at_the_error_that_it_reports(case: Case) -> None:
+    """And it follows from its generator alone."""
+    model: Any = case.lively()
+    if not can(model, Inverter):
+        return
+    x, given, spec = case.items(3), case.condition(3), case.spec
+    one, again = (model.invert(x, given, steps=2, starts=2, generator=torch.Generator().manual_seed(1)) for _ in "12")
+    assert _equal(one.z, again.z), "the same generator finds other codes"
+    assert one.z.shape == (3, *model.code_shape), f"codes of shape {tuple(one.z.shape)}"
+    gap = model.decode(one.z, given).mean.double() - x.double()
+    left = (gap / (1 if spec.levels is None else spec.levels - 1)).square().flatten(1).mean(1).sqrt()
+    torch.testing.assert_close(one.error.double(), left, rtol=1e-3, atol=1e-3)
 
 
 @law
@@ -345,6 +361,7 @@ def conditional_calls(model: Any) -> list[Callable[..., Any]]:
         Bound: [lambda c: model.elbo(x, c)],
         Weighted: [lambda c: model.log_prob_bound(x, c, samples=2)],
         Encoder: [lambda c: model.encode(x, c)],
+        Inverter: [lambda c: model.invert(x, c, steps=1, starts=1)],
         Decoder: [lambda c: model.decode(z, c)],
     }
     z = code(model, 2, condition_of(spec, 2)) if can(model, Decoder) else None
@@ -385,6 +402,7 @@ def calls_with(model: Any, x: Any, z: Any) -> list[Callable[..., Any]]:
         Bound: [lambda: model.elbo(x, given)],
         Weighted: [lambda: model.log_weights(x, given), lambda: model.log_prob_bound(x, given)],
         Encoder: [lambda: model.encode(x, given)],
+        Inverter: [lambda: model.invert(x, given, steps=1, starts=1)],
     }
     found = [call for ability, some in calls.items() if x is not None and can(model, ability) for call in some]
     return [*found, lambda: model.decode(z, given)] if z is not None and can(model, Decoder) else found

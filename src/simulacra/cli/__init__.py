@@ -32,7 +32,9 @@ COMMANDS = {
     "interpolate": "walks from one code to another",
     "traverse": "each dimension of a code moved, the most informative first",
     "manifold": "the plane of two dimensions of a code",
+    "mix-styles": "draws with the fine styles of others, of a style network",
     "edit": "an image moved along dimensions and attributes",
+    "arithmetic": "concepts added and subtracted, with a control",
     "attribute": "the direction of an attribute, for edit",
     "neighbours": "samples beside their nearest training items",
     "health": "whether the codes are in use, with advice",
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(command: str, argv: Sequence[str]) -> int:
     if command not in COMMANDS:
         raise UsageError(f"there is no command {command!r}.{did_you_mean(command, COMMANDS)}")
-    module = importlib.import_module(f"simulacra.cli.{command}")
+    module = importlib.import_module(f"simulacra.cli.{command.replace('-', '_')}")
     if command in OWN_PROGRESS or (command in WATCHED and sys.stderr.isatty()):
         module.main(argv)
         return 0

@@ -61,6 +61,10 @@ Levels = Annotated[
     ),
 ]
 Target = Annotated[str | None, optional("FIELD", "the field that is modelled, in the place of the usual x")]
+Limit = Annotated[
+    int | None,
+    optional("INT", "at most so many items, which a search for codes needs, where the model has no encoder"),
+]
 Device = Annotated[str, tyro.conf.arg(metavar="NAME", help="auto takes a GPU where there is one; else cpu, cuda, mps")]
 Class = Annotated[str | None, optional("CLASS", "short for --given label=CLASS")]
 Values = Annotated[

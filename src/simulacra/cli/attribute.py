@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import OnData, parse
+from simulacra.cli.arguments import Limit, OnData, parse
 from simulacra.cli.output import place
 from simulacra.files import write_arrays
 from simulacra.terminal import number_of
@@ -32,6 +32,7 @@ class Attribute(OnData):
         tyro.conf.arg(name="without", metavar="CLASS ...", help="classes that lack it; by default all others"),
     ] = ()
     split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "train"
+    limit: Limit = None
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.npz", help="the file to write")] = tyro.MISSING
 
     def __call__(self) -> None:
@@ -40,7 +41,7 @@ class Attribute(OnData):
 
         path = place(self.out, self.run, "attribute", (".npz",))
         model, data = self.loaded()
-        vector = attribute_of_classes(model, data, self.present, self.absent, self.split)
+        vector = attribute_of_classes(model, data, self.present, self.absent, self.split, self.limit)
         write_arrays(path, stored(vector, model))
         others = " ".join(self.absent) or "all other classes"
         length = float(np.linalg.norm(vector))

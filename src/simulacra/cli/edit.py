@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Flag, Given, Levels, OnRun, Target, optional, parse
+from simulacra.cli.arguments import Flag, Given, Levels, Limit, OnRun, Target, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.errors import UsageError
 
@@ -26,6 +26,7 @@ RESEMBLES = 0.5  # of an input's own variation, below which a reconstruction is 
 class Edit(Given, OnRun):
     """Edit an image through its code: encode it, move the code, decode it; shown before, reconstructed and after.
 
+    A GAN has no encoder: its code for the image is found by search, with the error that is left.
     What the code does not hold is lost already in the reconstruction, so compare the edit with that.
     """
 
@@ -45,6 +46,7 @@ class Edit(Given, OnRun):
         Flag,
         tyro.conf.arg(help="bring pictures to the size and colours of the model; to its size where the run did so"),
     ] = False
+    limit: Limit = None
     levels: Levels = None
     target: Target = None
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/edit.png")] = None
@@ -91,7 +93,7 @@ class Edit(Given, OnRun):
         if name.endswith(".npz"):
             return read_attribute(Path(name), model)
         data = self._load(model, self.data) if source is None or self.data is not None else source
-        return attribute_of_classes(model, data, [name])
+        return attribute_of_classes(model, data, [name], limit=self.limit)
 
     def _load(self, model: Model, name: str | None) -> Dataset:
         """Data by name, or those of the run; a folder of pictures in the model's size if it may be resized."""

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
+from simulacra.cli.arguments import Json, Limit, OnData, Seed, as_json, optional, parse
 from simulacra.cli.output import place
 from simulacra.files import write_arrays
 
 
 @dataclass(frozen=True)
 class Encode(OnData):
-    """Write the codes of a split: z (one draw of q(z|x) for each item), mean, and the labels."""
+    """Write the codes of a split: z (one draw of q(z|x) for each item), mean, and the labels.
+
+    A model without an encoder, a GAN, finds the codes of the first --limit items by search, with their error.
+    """
 
     out: Annotated[Path | None, optional("PATH", "a .npz file; by default RUN/codes.npz")] = None
+    limit: Limit = None
     seed: Seed = 0
     json: Json = False
 
@@ -25,10 +29,13 @@ class Encode(OnData):
 
         model, data = self.loaded()
         path = place(self.out, self.run, "codes", (".npz",))
-        codes = simulacra.encode(model, data, self.split, seed=self.seed)
+        codes = simulacra.encode(model, data, self.split, self.limit, self.seed)
         write_arrays(path, codes)
         shape = list(codes["z"].shape)
-        print(as_json({"out": str(path), "shape": shape}) if self.json else f"codes of shape {shape} in {path}")
+        record = {"out": str(path), "shape": shape}
+        if "error" in codes:
+            record |= {"error": codes["error"].tolist(), "rejected": codes["rejected"].tolist()}
+        print(as_json(record) if self.json else f"codes of shape {shape} in {path}")
 
 
 def main(argv: Sequence[str]) -> None:

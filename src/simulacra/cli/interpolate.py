@@ -26,7 +26,8 @@ STEPS, FRAMES = 10, 40  # in a picture, in a film
 class Interpolate(MaybeOnData):
     """Walk from one code to another, a row a walk: between held-out items of DATA, or without DATA between draws.
 
-    A .gif shows all walks at once, there and back. A conditional model keeps the condition of the first item of a walk.
+    A .gif shows all walks at once, there and back. A conditional model keeps the condition of the first item of a walk;
+    with --to a walk has one code, and goes from one condition to another: --label 3 --to label=7.
     """
 
     rows: Annotated[int, tyro.conf.arg(help="walks")] = 8
@@ -34,14 +35,22 @@ class Interpolate(MaybeOnData):
         int | None, optional("INT", f"items in a walk, both ends included; {STEPS}, {FRAMES} of a .gif")
     ] = None
     path: Annotated[
-        Literal["linear", "spherical"] | None,
-        optional("linear|spherical", "by default linear between items and spherical between draws"),
+        Literal["linear", "spherical", "styles"] | None,
+        optional(
+            "linear|spherical|styles",
+            "by default linear between items and spherical between draws; styles is linear in W, of a style network",
+        ),
     ] = None
+    to: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="FIELD=VALUE ...", help="the condition at the end of each walk, which then has one code"),
+    ] = ()
     seed: Seed = 0
     out: Annotated[Path | None, optional("PATH", ".png, .gif or .npz; by default RUN/interpolation.png")] = None
 
     def __call__(self) -> None:
         import simulacra
+        from simulacra.cli.given import values_of
         from simulacra.pictures import has_picture
 
         model, data, condition = self.loaded()
@@ -49,7 +58,8 @@ class Interpolate(MaybeOnData):
         path = place(self.out, self.run, "interpolation", endings)
         usual = FRAMES if path.suffix == ".gif" else STEPS
         steps = usual if self.steps is None else self.steps
-        walks = simulacra.interpolate(model, steps, self.rows, data, self.seed, self.path, condition=condition)
+        to = values_of(self.to, model) or None
+        walks = simulacra.interpolate(model, steps, self.rows, data, self.seed, self.path, condition=condition, to=to)
         items = walks.cpu().numpy()
         if path.suffix == ".gif":
             _write_film(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec)

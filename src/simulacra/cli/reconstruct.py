@@ -17,7 +17,10 @@ from simulacra.terminal import number_of
 
 @dataclass(frozen=True)
 class Reconstruct(OnData):
-    """Show items of a split, drawn by the seed, each above its reconstruction."""
+    """Show items of a split, drawn by the seed, each above its reconstruction.
+
+    A model without an encoder, a GAN, finds the code of each of them by search, and says with what error.
+    """
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 16
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/reconstructions.png")] = None

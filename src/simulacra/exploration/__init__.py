@@ -1,24 +1,30 @@
 """Looking into a model: draws, completions, codes, their dimensions and health, the paths between them, and edits."""
 
+from simulacra.exploration.arithmetic import Arithmetic, arithmetic
 from simulacra.exploration.attributes import attribute, attribute_of_classes
 from simulacra.exploration.codes import encode, reconstruct
 from simulacra.exploration.complete import Completion, complete, completion_nats
 from simulacra.exploration.edit import Edit, edit
 from simulacra.exploration.health import Finding, Health, has_health, health
 from simulacra.exploration.interpolate import interpolate
+from simulacra.exploration.inversion import Inversion, invert
 from simulacra.exploration.masks import mask_of
 from simulacra.exploration.neighbours import Nearest, neighbours
 from simulacra.exploration.paths import slerp, walk
 from simulacra.exploration.sample import sample
+from simulacra.exploration.styles import mix_styles
 from simulacra.exploration.traverse import Traversal, manifold, traverse
 
 __all__ = [
+    "Arithmetic",
     "Completion",
     "Edit",
     "Finding",
     "Health",
+    "Inversion",
     "Nearest",
     "Traversal",
+    "arithmetic",
     "attribute",
     "attribute_of_classes",
     "complete",
@@ -28,8 +34,10 @@ __all__ = [
     "has_health",
     "health",
     "interpolate",
+    "invert",
     "manifold",
     "mask_of",
+    "mix_styles",
     "neighbours",
     "reconstruct",
     "sample",

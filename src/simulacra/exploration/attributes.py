@@ -18,6 +18,7 @@ from simulacra.data.npy import npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.exploration.codes import mean_codes
+from simulacra.exploration.inversion import Inversion, need_codes, refuse_whole, say
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.randomness import some_of
 from simulacra.verbs import DataLike, subject, verb
@@ -27,21 +28,34 @@ MOST = 10_000  # items of either group that are encoded
 
 
 @verb
-def attribute(model: ModelLike, items_with: Split | np.ndarray, items_without: Split | np.ndarray) -> np.ndarray:
+def attribute(
+    model: ModelLike,
+    items_with: Split | np.ndarray,
+    items_without: Split | np.ndarray,
+    *,
+    limit: int | None = None,
+) -> np.ndarray:
     """The mean code of some items minus that of others, of the shape of a code.
 
     Args:
-        model: a model with an encoder, or its run folder.
+        model: a model with an encoder or one that inverts, or its run folder.
         items_with: (N, *shape) on the data grid; a `Split` where the model is conditional and needs their labels. Of
             more than 10,000 so many are drawn by a constant seed and encoded.
         items_without: the same of other items.
+        limit: at most so many of either group, in the place of 10,000.
 
     Raises:
-        NotSupported: the model has no encoder.
-        UsageError: an empty group, items of another shape or grid.
+        NotSupported: the model has no codes of items.
+        UsageError: an empty group, items of another shape or grid, a search for the codes of a split without a limit.
     """
-    model = as_model(model)
-    return _mean_code(model, items_with) - _mean_code(model, items_without)
+    model, found = as_model(model), []
+    need_codes(model)
+    for items in (items_with, items_without):
+        refuse_whole(model, items, limit)
+    most = MOST if limit is None else limit
+    one, other = (_mean_code(model, items, most, found) for items in (items_with, items_without))
+    say(model, found)
+    return one - other
 
 
 @verb
@@ -51,48 +65,59 @@ def attribute_of_classes(
     present: Sequence[str],
     absent: Sequence[str] = (),
     split: str = "train",
+    limit: int | None = None,
 ) -> np.ndarray:
     """The attribute vector from some classes of a field to others, by default to all other classes of this field.
 
     Args:
-        model: a model with an encoder, or its run folder.
+        model: a model with an encoder or one that inverts, or its run folder.
         data: with labels.
         present: classes by number or name, `FIELD:CLASS` where several fields have one of this name.
         absent: classes of the same field.
         split: whose items are encoded, at most 10,000 of either group, the same number of each class.
+        limit: at most so many of either group, in the place of 10,000; a search for codes needs it.
 
     Raises:
-        NotSupported: the model has no encoder.
-        UsageError: a class that does not exist or has no items, classes of several fields, one that is in both groups.
+        NotSupported: the model has no codes of items.
+        UsageError: a class that does not exist or has no items, classes of several fields, one that is in both groups,
+            a search for codes without a limit.
     """
+    model, found = as_model(model), []
+    need_codes(model)
+    refuse_whole(model, data, limit)
     model, data = subject(model, data)
     items = data.split(split)
     field, ones = _classes(data.spec, present)
     other_field, others = _classes(data.spec, absent) if absent else (field, _all_but(data.spec, field, ones))
     if other_field != field or set(ones) & set(others):
         raise UsageError("the two groups are different classes of one field, such as --with 3 --without 5")
-    return _mean_of_classes(model, items, field, ones) - _mean_of_classes(model, items, field, others)
+    most = MOST if limit is None else limit
+    one, other = (_mean_of_classes(model, items, field, group, most, found) for group in (ones, others))
+    say(model, found)
+    return one - other
 
 
-def _mean_of_classes(model: Model, split: Split, field: str, classes: Sequence[int]) -> np.ndarray:
+def _mean_of_classes(
+    model: Model, split: Split, field: str, classes: Sequence[int], limit: int, found: list[Inversion]
+) -> np.ndarray:
     """The mean over classes of the mean code of each."""
     means = []
     for each in classes:
         of_class = np.flatnonzero(split.condition[field] == each)
-        most = max(1, MOST // len(classes))
+        most = max(1, limit // len(classes))
         chosen = of_class[some_of(len(of_class), most, "attribute", each)]
         if not len(chosen):
             raise UsageError(f"class {each} of field {field!r} has no items in the {split.name} split")
-        means.append(_mean_code(model, split.rows(chosen)))
+        means.append(_mean_code(model, split.rows(chosen), most, found))
     return np.mean(means, axis=0)
 
 
-def _mean_code(model: Model, items: Split | np.ndarray) -> np.ndarray:
+def _mean_code(model: Model, items: Split | np.ndarray, most: int, found: list[Inversion]) -> np.ndarray:
     split = items if isinstance(items, Split) else Split(items, {}, "given")
     if not len(split):
         raise UsageError("an attribute needs items with it and items without it; one of these groups is empty")
-    index = some_of(len(split), MOST, "attribute")
-    total = sum(codes.sum(axis=0, dtype=np.float64) for codes in mean_codes(model, split, index))
+    index = some_of(len(split), most, "attribute")
+    total = sum(codes.sum(axis=0, dtype=np.float64) for codes in mean_codes(model, split, index, found))
     return np.asarray(total / len(index), np.float32)
 
 

@@ -12,6 +12,7 @@ from simulacra.capabilities import Decoder, Encoder, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Split
 from simulacra.errors import UsageError
+from simulacra.exploration.inversion import Inversion, inverted, need_codes, refuse_whole, say
 from simulacra.feed import BLOCK, at_once, feed, in_order, numbered, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
@@ -33,11 +34,31 @@ def encode(
     Without a split they are those of all items of an array, in its order, and of the test items of other data.
     `split="all"` of a sequence keeps its order. Without data those of the run are read again.
     The codes of the first 64·k items are the same whatever the limit, and whatever is computed at a time.
-    Raises NotSupported for a model without an encoder, UsageError for data of another shape or grid.
+    A model without an encoder that inverts finds codes by search, see `invert`, of an array or of the first `limit`
+    items: `z` and `mean` are the same then, and `error` (N,) and `rejected` (N,) say how well they are found.
+
+    Raises NotSupported for a model without codes, UsageError for data of another shape or grid, or a search without
+    a limit.
     """
     model = as_model(model)
-    need(model, Encoder)
-    return encode_items(model, looked_at(model, data, split)[1], limit, seed)
+    need_codes(model)
+    refuse_whole(model, data, limit)
+    items = looked_at(model, data, split)[1]
+    found = encode_items if isinstance(model, Encoder) else _invert_items
+    return found(model, items, limit, seed)
+
+
+def _invert_items(model: Model, split: Split, limit: int | None, seed: int) -> dict[str, np.ndarray]:
+    """`encode` by search."""
+    batches = list(in_order(split, model.spec, model.device, BLOCK, limit))
+    given = batches[0][1]
+    for _, more in batches[1:]:
+        given = given.cat(more)
+    found = inverted(model, torch.cat([x for x, _ in batches]), given, seed)
+    say(model, [found])
+    z, error, rejected = (each.cpu().numpy() for each in (found.z, found.error, found.rejected))
+    fields = {name: np.array(values[: len(z)]) for name, values in split.condition.items()}
+    return {"z": z, "mean": z.copy(), "error": error, "rejected": rejected} | fields
 
 
 def encode_items(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
@@ -54,15 +75,24 @@ def encode_items(model: Model, split: Split, limit: int | None = None, seed: int
     return {"z": z, "mean": mean} | {name: np.array(values[: len(z)]) for name, values in split.condition.items()}
 
 
-def mean_codes(model: Model, split: Split, index: np.ndarray | None = None) -> Iterator[np.ndarray]:
+def mean_codes(
+    model: Model, split: Split, index: np.ndarray | None = None, found: list[Inversion] | None = None
+) -> Iterator[np.ndarray]:
     """E_q[z] of the items of a split, (n, ...) of one batch after the other: few are in memory at a time.
 
     index: the numbers of those that are encoded, where they are not all.
+    found: what a search found, where there is no encoder, is appended to it.
     """
-    encoder, index = need(model, Encoder), np.arange(len(split)) if index is None else index
-    with evaluating(model):
-        for x, condition in numbered(split, index, model.spec, model.device, at_once(model)):
-            yield encoder.encode(x, condition).mean.cpu().numpy()
+    index = np.arange(len(split)) if index is None else index
+    for x, condition in numbered(split, index, model.spec, model.device, at_once(model)):
+        if isinstance(model, Encoder):
+            with evaluating(model):
+                yield model.encode(x, condition).mean.cpu().numpy()
+        else:
+            each = inverted(model, x, condition)
+            if found is not None:
+                found.append(each)
+            yield each.z.cpu().numpy()
 
 
 @verb
@@ -77,33 +107,47 @@ def reconstruct(
     """x -> the mean of p(x|z) at the code of x, (N, *shape) on the data grid.
 
     Args:
-        model: a model with an encoder and a decoder, or its run folder.
+        model: a model with a decoder that has an encoder or inverts, or its run folder.
         x: (N, *shape) on the data grid; or data, whose items are taken; without it those of the run.
         condition: of each field one value for all items or one for each. Items of data have their own.
         split: of the data.
         limit: at most so many items of it, drawn by seed 0.
 
     Raises:
-        NotSupported: the model lacks an encoder or a decoder.
-        UsageError: items of another shape or off the grid, a condition that is missing or none of the model's.
+        NotSupported: the model lacks codes of items or a decoder.
+        UsageError: items of another shape or off the grid, a condition that is missing or none of the model's, a search
+            for the codes of data without a limit.
     """
     model = as_model(model)
     need(model, Decoder)
-    need(model, Encoder)
+    need_codes(model)
+    refuse_whole(model, x, limit)
     x, given = items_for(model, x, condition, split, limit)
     return decoded(model, code_of(model, x, given), given)
 
 
 def code_of(model: Model, x: Tensor, given: Condition) -> Tensor:
-    """The code of each item, (N, ...): the mode of q(z|x), which is a code also where codes are discrete."""
-    encoder = need(model, Encoder)
+    """The code of each item, (N, ...): the mode of q(z|x), which is a code also where codes are discrete; without an
+    encoder that which a search finds, of which it warns."""
+    if isinstance(model, Encoder):
+        return _modes(model, model, x, given)
+    found = inverted(model, x, given)
+    say(model, [found])
+    return found.z
+
+
+def _modes(model: Model, encoder: Encoder, x: Tensor, given: Condition) -> Tensor:
     with evaluating(model):
         return torch.cat([encoder.encode(x[part], given.rows(part)).mode for part in slices(len(x), at_once(model))])
 
 
 def decoded(model: Model, z: Tensor, given: Condition) -> Tensor:
     """Codes (N, ...) -> E[x|z] on the data grid, (N, *shape): what a decoder makes of a code, without pixel noise."""
-    mean = decoded_mean(model, z, given)
+    return rounded(model, decoded_mean(model, z, given))
+
+
+def rounded(model: Model, mean: Tensor) -> Tensor:
+    """Means between the levels of the data -> the nearest levels; real numbers pass through."""
     return mean if model.spec.levels is None else mean.float().round().clamp(0, model.spec.levels - 1).byte()
 
 

@@ -10,26 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Decoder, Encoder, need
+from simulacra.capabilities import Decoder, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError
 from simulacra.exploration.codes import code_of, decoded
 from simulacra.exploration.dimensions import dimensions_of
+from simulacra.exploration.inversion import need_codes, refuse_whole
 from simulacra.feed import slices
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.verbs import ItemsLike, items_for, verb
-
-NO_ENCODER = (
-    "has no encoder, so items have no codes, and finding the code of a given picture by search is not built yet; "
-    "traverse and interpolate move draws of a prior; fit a vae for codes"
-)
 
 
 @dataclass(frozen=True)
 class Edit:
     """Items before, what their codes preserve of them, and what comes of the moved codes; each (N, *shape).
 
-    What differs between the first two was lost by the encoder; only what differs between the last two is the edit.
+    What differs between the first two was lost by the code; only what differs between the last two is the edit.
     """
 
     before: np.ndarray
@@ -63,7 +59,7 @@ def edit(
     """Encode items, move their codes, decode them.
 
     Args:
-        model: a model with an encoder and a decoder, or its run folder.
+        model: a model with a decoder that has an encoder or inverts, or its run folder.
         x: (N, *shape) on the data grid; or data, whose items are taken; None: those of the run.
         dims: by how many standard deviations of the prior each dimension moves; of discrete codes, to which value.
         toward: attribute vectors and how many times each of them is added.
@@ -72,15 +68,16 @@ def edit(
         limit: at most so many items of it, drawn by seed 0.
 
     Raises:
-        NotSupported: the model has no encoder or decoder, or for `dims` its codes have no prior or no dimensions.
+        NotSupported: the model has no codes of items or no decoder, or for `dims` they have no prior or no dimensions.
         UsageError: nothing to change, a dimension or value that does not exist, a vector of another shape, items of
-            another shape or off the grid.
+            another shape or off the grid, a search for the codes of data without a limit.
     """
     model, dims = as_model(model), dims or {}
-    need(model, Encoder, NO_ENCODER)
+    need_codes(model)
     need(model, Decoder)
     if not dims and not toward:
         raise UsageError("nothing to edit: say which dimension to move, or which attribute to go toward")
+    refuse_whole(model, x, limit)
     x, given = items_for(model, x, condition, split, limit)
     z = code_of(model, x, given)
     moved = z

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simulacra.capabilities import Encoder
 from simulacra.condition import Condition
 from simulacra.data import Split
 from simulacra.exploration.codes import decoded_mean
@@ -28,6 +29,7 @@ class Importance:
     spread: variance over items of E_q[z_d] in units of the prior's variance, where the KL has no closed form.
     change: of draws, when only this dimension goes from -1 to 1 standard deviations (or through all its values): the
             standard deviation of a sub-pixel, in shares of the brightest level; for models or calls without items.
+    share:  of principal directions, of the variance of codes, of styles or of the first layer's response.
     """
 
     measure: str
@@ -41,8 +43,11 @@ class Importance:
 def importance(
     model: Model, dimensions: Dimensions, given: Condition, split: Split | None, seed: int = 0
 ) -> Importance:
-    """By the KL or the spread over items of a split, drawn by the seed; without a split by the change of draws."""
-    return _to_decoder(model, dimensions, given) if split is None else _to_encoder(model, dimensions, split, seed)
+    """By the KL or the spread over items of a split, drawn by the seed; by the change of draws without an encoder, or
+    without a split."""
+    if split is None or not isinstance(model, Encoder):
+        return _to_decoder(model, dimensions, given)
+    return _to_encoder(model, dimensions, split, seed)
 
 
 def _to_encoder(model: Model, dimensions: Dimensions, split: Split, seed: int) -> Importance:

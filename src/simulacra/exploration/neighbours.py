@@ -6,20 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulacra.capabilities import Encoder, Sampler, need
+from simulacra.capabilities import Encoder, Inverter, Sampler, need
 from simulacra.condition import ConditionLike
 from simulacra.data import Split
 from simulacra.evaluation.memorisation import Neighbours, nearest_among, nearest_items
 from simulacra.exploration.codes import mean_codes
+from simulacra.exploration.inversion import say
 from simulacra.exploration.sample import sample
 from simulacra.feed import shown
 from simulacra.model import ModelLike, as_model
+from simulacra.randomness import some_of
 from simulacra.verbs import DataLike, data_of, verb
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """Samples (n, *shape), and of each the nearest training item by pixels and, with an encoder, by mean codes.
+    """Samples (n, *shape), and of each the nearest training item by pixels and, where items have codes, by these.
 
     Distances are Euclidean: over pixels in [0, 1], and over the numbers of a code.
     """
@@ -44,6 +46,7 @@ def neighbours(
     seed: int = 0,
     *,
     condition: ConditionLike | None = None,
+    limit: int | None = None,
 ) -> Nearest:
     """Draw n samples and find the nearest items of the training split, all of which are looked at.
 
@@ -54,6 +57,8 @@ def neighbours(
         seed: of the samples, as in `sample`.
         condition: that of the samples, as in `sample`; without it all classes in turn, and of a model that is
             conditioned on something else the conditions of n test items.
+        limit: training items whose codes are compared, drawn by a constant seed; all of them without it. A model
+            without an encoder finds codes by search, and none without a limit.
 
     Raises:
         NotSupported: the model cannot sample.
@@ -66,8 +71,11 @@ def neighbours(
     given = model.conditioned(condition or shown(model, data.test, n), n)
     samples = sample(model, n, seed=seed, condition=given)
     by_pixels = nearest_items(samples, train.x, model.spec.levels)
-    if not isinstance(model, Encoder):
+    if not isinstance(model, Encoder) and (limit is None or not isinstance(model, Inverter)):
         return Nearest(samples, by_pixels, None, train)
     drawn = Split(samples, {name: values.cpu().numpy() for name, values in given.items()}, "samples")
-    codes = np.concatenate(list(mean_codes(model, drawn)))
-    return Nearest(samples, by_pixels, nearest_among(codes, mean_codes(model, train)), train)
+    some, found = some_of(len(train), limit, "neighbours"), []
+    codes = np.concatenate(list(mean_codes(model, drawn, found=found)))
+    near = nearest_among(codes, mean_codes(model, train, some, found))
+    say(model, found)
+    return Nearest(samples, by_pixels, Neighbours(near.distance, some[near.index]), train)

@@ -12,16 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.capabilities import Encoder, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.errors import UsageError
+from simulacra.errors import UsageError, did_you_mean
 from simulacra.exploration.codes import code_of, decoded, item_of, refuse_condition
 from simulacra.exploration.dimensions import Dimensions, dimensions_of
 from simulacra.exploration.importance import Importance, importance
+from simulacra.exploration.inversion import need_codes
+from simulacra.exploration.principal import Directions, moved, principal
 from simulacra.feed import shown
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.verbs import DataLike, looked_at, verb
 
+DIRECTIONS = ("dimensions", "principal")
 REACH = 3.0  # standard deviations of the prior, to either side
 
 
@@ -36,12 +38,14 @@ class Traversal:
     settings:   of each column: of a traversal standard deviations from the prior's mean, or a discrete dimension's
                 value; of a manifold the share of the prior that lies below.
     importance: of all dimensions, and what it measures.
+    directions: of principal directions the vectors, (K, D) in the space of codes, or of styles w; else None.
     """
 
     items: np.ndarray
     dims: tuple[int, ...]
     settings: tuple[float, ...]
     importance: Importance
+    directions: np.ndarray | None = None
 
     @property
     def captions(self) -> list[str]:
@@ -60,14 +64,15 @@ def traverse(
     top: int = 10,
     split: str | None = None,
     seed: int = 0,
+    directions: str = "dimensions",
 ) -> Traversal:
     """Move each dimension from -3 to 3 standard deviations of the prior around one code.
 
     Args:
         model: a model with a decoder, or its run folder.
-        data: with it (and an encoder) the code is that of an item, and dimensions are sorted by their mean KL, or by
-            their spread where the KL has no closed form; without it the code is the prior's mean (of a GAN, or where
-            codes are discrete, a draw of the prior), and they are sorted by how much a picture changes.
+        data: with it the code is that of an item, and an encoder's dimensions are sorted by their mean KL, or by their
+            spread where the KL has no closed form; without it the code is the prior's mean (of a GAN, or where codes
+            are discrete, a draw of the prior). Without an encoder they are sorted by how much a picture changes.
         index: of the item in the split.
         condition: without data, that of the items: `{"label": 3}`, by default the first class. An item has its own.
         dims: the dimensions to move; by default the `top` that matter most.
@@ -75,30 +80,52 @@ def traverse(
         top: rows at most.
         split: of the data; by default all items of an array and the test items of other data.
         seed: of the draw, and of those whose changes are looked at.
+        directions: "dimensions", or "principal": the principal directions of styles, of codes of items or of the first
+            layer's response, those with the largest share of the variance first; see `simulacra.exploration.principal`.
 
     Raises:
-        NotSupported: the model has no decoder or prior, or for data no encoder, or its codes have no dimensions.
+        NotSupported: the model has no decoder or prior, or for data no codes of items, or its codes have no dimensions.
         UsageError: an index or a dimension that does not exist, no dimension, steps < 2, top < 1, a condition together
             with data, a model that is conditioned on something else than classes with neither.
     """
     model = as_model(model)
     if steps < 2 or top < 1 or (dims is not None and not len(dims)):
         raise UsageError(f"traverse needs steps >= 2, top >= 1 and a dimension, not steps = {steps}, top = {top}")
+    if directions not in DIRECTIONS:
+        raise UsageError(f"there are no directions {directions!r}.{did_you_mean(directions, DIRECTIONS)}")
     if data is None:
         given = model.conditioned(condition or model.every_class(1), 1)
         dimensions, items = dimensions_of(model, given, seed), None
         start = dimensions.start
     else:
         refuse_condition(condition)
-        need(model, Encoder)
+        need_codes(model)
         _, items = looked_at(model, data, split)
         x, given = item_of(model, items, index)
         dimensions, start = dimensions_of(model, given, seed), code_of(model, x, given)
+    if directions == "principal":
+        return _along(model, principal(model, dimensions, given, items, seed), start, given, dims, steps, top)
     matter = importance(model, dimensions, given, items, seed)
     chosen = dimensions.check(matter.order()[:top] if dims is None else dims)
     settings = dimensions.settings(steps, REACH)
     z = torch.cat([dimensions.put(start, dimension, setting) for dimension in chosen for setting in settings])
     return Traversal(_rows(model, z, given, len(chosen)), chosen, tuple(settings), matter)
+
+
+def _along(
+    model: Model, found: Directions, start: Tensor, given: Condition, dims: Sequence[int] | None, steps: int, top: int
+) -> Traversal:
+    """A traversal along principal directions."""
+    count = len(found.vectors)
+    chosen = list(range(min(top, count)) if dims is None else dims)
+    for each in chosen:
+        if not 0 <= each < count:
+            raise UsageError(f"there is no direction {each}: the principal ones are 0 to {count - 1}")
+    settings = torch.linspace(-REACH, REACH, steps).tolist()
+    items = moved(model, found, start, given, settings, chosen).cpu().numpy()
+    rows = items.reshape(len(chosen), steps, *model.spec.shape)
+    matter = Importance(f"share of {found.space}", found.share)
+    return Traversal(rows, tuple(chosen), tuple(settings), matter, found.vectors.cpu().numpy())
 
 
 @verb

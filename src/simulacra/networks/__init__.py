@@ -14,7 +14,7 @@ from simulacra.networks.critics import (
 )
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
-from simulacra.networks.generators import DenseGenerator, Generator, Growing
+from simulacra.networks.generators import DenseGenerator, Generator, Growing, Styled
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 from simulacra.networks.residual import ResidualCritic, ResidualGenerator
 
@@ -41,5 +41,6 @@ __all__ = [
     "Projection",
     "ResidualCritic",
     "ResidualGenerator",
+    "Styled",
     "Unconditional",
 ]

@@ -40,6 +40,31 @@ class Growing(Protocol):
         ...
 
 
+@runtime_checkable
+class Styled(Protocol):
+    """A generator in two networks: codes z become styles w, one for each layer, and styles become items.
+
+    In evaluation mode x = synthesis(mapping(z, condition)) is what the generator makes of z.
+    """
+
+    @property
+    def mean_w(self) -> Tensor:
+        """The running mean of w in training, (K, D): a row for each class where classes are the condition, else one."""
+        ...
+
+    def mapping(self, z: Tensor, condition: Condition) -> Tensor:
+        """Codes (N, latent) -> styles w (N, layers, D), the same for all layers."""
+        ...
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """Styles (N, layers, D) -> x (N, *shape)."""
+        ...
+
+    def truncated(self, z: Tensor, condition: Condition, psi: float) -> Tensor:
+        """x of the styles m + ψ (w - m), with m the mean style of an item's class: 1 leaves codes as they are."""
+        ...
+
+
 class BesideCode(nn.Module):
     """z (N, latent) -> z and a vector of the same length for each field, (N, latent · (1 + fields))."""
 
