@@ -48,6 +48,7 @@ OWN = {  # of one model alone
     "raster": {"network": "gated-pixelcnn:width=6,layers=3,kernel=3"},
     "vqvae": {"prior": "gated-pixelcnn:width=6,layers=2"},
     "vqvae2": {"prior": "gated-pixelcnn:width=6,layers=2"},
+    "infogan": {"latent": 14},
 }
 
 

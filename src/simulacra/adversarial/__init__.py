@@ -1,11 +1,16 @@
 """Adversarial networks: a generator, a critic and a game between them."""
 
 from simulacra.adversarial.aae import AAE
+from simulacra.adversarial.acgan import Auxiliary, acgan
+from simulacra.adversarial.adaptive import Adaptive
 from simulacra.adversarial.augmentation import Augment, Shown
 from simulacra.adversarial.dcgan import dcgan
+from simulacra.adversarial.diffaugment import DiffAugment
 from simulacra.adversarial.games import Hinge, LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein
 from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.infogan import Information, infogan
 from simulacra.adversarial.penalties import R1, R2, Clipping, FeatureMatching, GradientPenalty, Orthogonal, Penalty
+from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
 
 __all__ = [
@@ -13,11 +18,15 @@ __all__ = [
     "GAN",
     "R1",
     "R2",
+    "Adaptive",
     "Augment",
+    "Auxiliary",
     "Clipping",
+    "DiffAugment",
     "FeatureMatching",
     "GradientPenalty",
     "Hinge",
+    "Information",
     "LeastSquares",
     "Minimax",
     "NonSaturating",
@@ -28,5 +37,8 @@ __all__ = [
     "Shown",
     "Side",
     "Wasserstein",
+    "acgan",
     "dcgan",
+    "infogan",
+    "r3gan",
 ]

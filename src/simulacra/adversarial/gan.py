@@ -6,6 +6,7 @@ A GAN has no likelihood: its generator is a map from codes to items, and the cri
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic
-from simulacra.adversarial.penalties import PLAYERS, R1, R2, Penalty
+from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.condition import ConditionLike
 from simulacra.data.spec import DataSpec
@@ -36,6 +37,8 @@ from simulacra.parts import above, called
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
 
+PIXELS = 2048  # of an image, at which γ of r1 and r2 is 1
+
 
 @register(
     "gan",
@@ -51,8 +54,8 @@ class GAN(Model):
         generator: the network from codes to items.
         critic: the network from items to features, on which the scores depend.
         game: what the two minimise.
-        penalties: terms of either's loss, and constraints on its weights; without it r1 and r2 of weight 1 for the
-            relativistic game, which needs both, and none for another.
+        penalties: terms of either's loss, and constraints on its weights; without it r1 and r2 for the
+            relativistic game, which needs both, of a weight in proportion to the size of x, and none for another.
         conditioning: how the critic sees the condition: projection, concatenation or none.
         prior: p(z): gaussian, or structured where some numbers of a code are to have a meaning.
         augmentation: how items are changed before the critic sees them, real and generated ones alike.
@@ -80,14 +83,19 @@ class GAN(Model):
         if latent < 1 or critic_steps < 1:
             raise UsageError(f"a GAN needs latent >= 1 and critic_steps >= 1, not {latent} and {critic_steps}")
         above(0, critic_rate=critic_rate)
-        penalties = usual_penalties(game) if penalties is None else penalties
+        penalties = usual_penalties(game, spec) if penalties is None else penalties
         self.latent, self.game, self.penalties, self.codes = latent, game, penalties, prior
         self.critic_steps, self.critic_rate = critic_steps, critic_rate
         self.generator = generator.build(spec, latent)
-        self.critic = CriticNetwork(spec, critic, conditioning)
-        self.memories = nn.ModuleList(penalty.memory(spec, self.generator, self.critic) for penalty in penalties)
-        self.shown = None if augmentation is None else augmentation.build(spec)
+        self.critic = CriticNetwork(spec, critic, conditioning, bias=game.boundary is not None)
         self.prior(1)  # which refuses a number of dimensions that it does not have
+        self.memories = nn.ModuleList(map(self._memory, penalties))
+        self.shown = None if augmentation is None else augmentation.build(spec)
+
+    def _memory(self, penalty: Penalty) -> nn.Module:
+        if isinstance(penalty, OfCodes):
+            return penalty.memory_of_codes(self.prior(1), self.critic)
+        return penalty.memory(self.spec, self.generator, self.critic)
 
     # Turns
 
@@ -105,7 +113,7 @@ class GAN(Model):
         network = self.critic if name == "critic" else self.generator
         own = self._terms(name)
         constraints = [functools.partial(self.penalties[k].constrain, network) for k in own]
-        memories = [self.memories[k] for k in own]
+        memories = [self.memories[k] for k in own if name in self.penalties[k].owners]
         rate = self.critic_rate if name == "critic" else 1.0
         return Player([network, *memories], rate, after=constraints)
 
@@ -130,7 +138,7 @@ class GAN(Model):
         seen = self.round(turn, "critic")
         terms = {"critic": self.game.critic(seen.real.scores, seen.fake.scores)}
         if self.shown is not None:
-            self.shown.adapt(seen.real.scores.detach())
+            self.shown.adapt(margins(self.game, seen.real.scores.detach(), seen.fake.scores.detach()))
         return terms | self._penalised(seen, "critic")
 
     def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
@@ -171,9 +179,26 @@ class GAN(Model):
         return PointMass(self.spec.on_grid(self.generator(z, condition).float()))
 
 
-def usual_penalties(game: Game) -> tuple[Penalty, ...]:
+def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
     """Those without which a game does not converge: Huang et al. 2024, "The GAN is dead; long live the GAN!", 2."""
-    return (R1(), R2()) if isinstance(game, Relativistic) else ()
+    return (R1(gamma_of(spec)), R2(gamma_of(spec))) if isinstance(game, Relativistic) else ()
+
+
+def gamma_of(spec: DataSpec) -> float:
+    """The weight γ of r1 and r2 that follows from what x is: its pixels, or the numbers of a vector, over 2048.
+
+    Let a critic D' read an image of twice the size by the mean of each 2×2 pixels, and apply D to these. Each of four
+    times as many pixels then has a quarter of the gradient, so that |∇D'|² = |∇D|²/4, although D' tells the same images
+    apart: only a γ in proportion to the number of pixels weighs both alike. Over 2048 it is 2 at 64×64, that of Huang
+    et al. 2024 for FFHQ; others of theirs are 0.05 at 32×32 (CIFAR-10) and 150 at 256×256 (FFHQ).
+    """
+    return math.prod(spec.shape[1:] if spec.is_image else spec.shape) / PIXELS
+
+
+def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:
+    """How far the critic is on the right side for each real item, (N,): its score from the boundary of the game, or,
+    where a score by itself means nothing, from the score of a generated item."""
+    return real - (fake if game.boundary is None else game.boundary)
 
 
 class _Lazy:

@@ -13,7 +13,7 @@ its *memory*, which is saved and resumed with the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from simulacra import whole
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.data.spec import DataSpec
+from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork
 from simulacra.parts import above, kind, part, within
@@ -34,9 +35,11 @@ class Penalty(Protocol):
 
     Attributes:
         players: whose loss it is a term of: critic, generator, or both.
+        owners: of these players, who trains the parameters of its memory.
     """
 
     players: ClassVar[Sequence[str]]
+    owners: ClassVar[Sequence[str]]
 
     @property
     def every(self) -> int:
@@ -57,10 +60,20 @@ class Penalty(Protocol):
         ...
 
 
+@runtime_checkable
+class OfCodes(Protocol):
+    """A penalty on what can be read of the codes, whose memory depends on p(z) too."""
+
+    def memory_of_codes(self, codes: Distribution, critic: CriticNetwork) -> nn.Module:
+        """In the place of `memory`. Raises UsageError for codes that the penalty is not for."""
+        ...
+
+
 class OfCritic:
     """What most penalties have in common: they are terms of the critic's loss, without a memory or a constraint."""
 
     players: ClassVar[Sequence[str]] = ("critic",)
+    owners: ClassVar[Sequence[str]] = PLAYERS
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         return nn.Module()

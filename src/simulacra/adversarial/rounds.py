@@ -49,6 +49,11 @@ class Round:
     generator: nn.Module
 
     @property
+    def of_generator(self) -> bool:
+        """Whether it is the generator's turn, whose gradients pass through the generated items."""
+        return self.fake.x.requires_grad
+
+    @property
     def critic(self) -> CriticNetwork:
         return self.real.critic
 

@@ -15,6 +15,7 @@ from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
 from simulacra.networks.generators import DenseGenerator, Generator, Growing
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
+from simulacra.networks.r3gan import R3Critic, R3Generator
 
 __all__ = [
     "Auto",
@@ -36,5 +37,7 @@ __all__ = [
     "Pair",
     "Perceptron",
     "Projection",
+    "R3Critic",
+    "R3Generator",
     "Unconditional",
 ]

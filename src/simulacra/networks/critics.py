@@ -45,8 +45,8 @@ class Conditioning(Protocol):
         """A module condition -> what stands beside x, (N, more, *shape[1:]), with the attribute `count`; or None."""
         ...
 
-    def head(self, spec: DataSpec, features: int) -> nn.Module:
-        """A module (features, condition) -> scores (N,)."""
+    def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
+        """A module (features, condition) -> scores (N,); without a bias where a game does not depend on it."""
         ...
 
 
@@ -60,12 +60,12 @@ class Initialising(Protocol):
 class CriticNetwork(nn.Module):
     """x (N, *shape) in [-1, 1] and a condition -> scores (N,)."""
 
-    def __init__(self, spec: DataSpec, critic: Critic, conditioning: Conditioning) -> None:
+    def __init__(self, spec: DataSpec, critic: Critic, conditioning: Conditioning, bias: bool = True) -> None:
         super().__init__()
         self.planes = conditioning.planes(spec)
         more = 0 if self.planes is None else int(self.planes.count)  # pyright: ignore[reportArgumentType]
         self.body = critic.build(spec, (spec.shape[0] + more, *spec.shape[1:]))
-        self.head = conditioning.head(spec, int(self.body.outputs))  # pyright: ignore[reportArgumentType]
+        self.head = conditioning.head(spec, int(self.body.outputs), bias)  # pyright: ignore[reportArgumentType]
         if isinstance(self.body, Initialising):
             self.head.apply(self.body.initialise)
 
@@ -80,9 +80,9 @@ class CriticNetwork(nn.Module):
 class ProjectionHead(nn.Module):
     """Features (N, features) -> scores (N,): a linear map, and their products with a vector for each field."""
 
-    def __init__(self, fields: Mapping[str, Field], features: int) -> None:
+    def __init__(self, fields: Mapping[str, Field], features: int, bias: bool = True) -> None:
         super().__init__()
-        self.score, self.vectors = nn.Linear(features, 1), Vectors(fields, features)
+        self.score, self.vectors = nn.Linear(features, 1, bias), Vectors(fields, features)
 
     def forward(self, h: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         score = self.score(h).squeeze(1)
@@ -118,8 +118,8 @@ class Projection:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return None
 
-    def head(self, spec: DataSpec, features: int) -> nn.Module:
-        return ProjectionHead(spec.condition, features)
+    def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
+        return ProjectionHead(spec.condition, features, bias)
 
 
 @part("conditioning", "concatenation")
@@ -129,8 +129,8 @@ class Concatenation:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return Planes(spec) if spec.condition else None
 
-    def head(self, spec: DataSpec, features: int) -> nn.Module:
-        return ProjectionHead({}, features)
+    def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
+        return ProjectionHead({}, features, bias)
 
 
 @part("conditioning", "none")
@@ -140,8 +140,8 @@ class Unconditional:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return None
 
-    def head(self, spec: DataSpec, features: int) -> nn.Module:
-        return ProjectionHead({}, features)
+    def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
+        return ProjectionHead({}, features, bias)
 
 
 class PerceptronCritic(nn.Module):
