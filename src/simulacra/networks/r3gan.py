@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.distributions import at_least_float32
 from simulacra.errors import UsageError
 from simulacra.networks.critics import Critic
 from simulacra.networks.generators import BesideCode, Generator
@@ -41,8 +40,8 @@ def doubled(h: Tensor) -> Tensor:
 def halved(h: Tensor) -> Tensor:
     """Half the size, each pixel a mean with the weights (1, 3, 3, 1)/8 in both directions: the adjoint of `doubled`
     away from the edges."""
-    half = F.interpolate(at_least_float32(h), scale_factor=0.5, mode="bilinear", align_corners=False, antialias=True)
-    return half.to(h.dtype)  # which CPUs do not filter in bfloat16
+    wide = h.float() if h.dtype == torch.bfloat16 else h  # in which CPUs do not filter
+    return F.interpolate(wide, scale_factor=0.5, mode="bilinear", align_corners=False, antialias=True).to(h.dtype)
 
 
 class Block(nn.Module):
