@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.penalties import PLAYERS, OfCritic, refuse_without_classes
@@ -75,7 +76,9 @@ class Auxiliary(OfCritic):
         return self.weight * (memory.cross_entropy(seen.real) + memory.cross_entropy(seen.fake))
 
 
-@register("acgan", paper="Odena et al. 2017, Conditional Image Synthesis with Auxiliary Classifier GANs", defaults={})
+@register(
+    "acgan", paper="Odena et al. 2017, Conditional Image Synthesis with Auxiliary Classifier GANs", defaults=TRAINING
+)
 def acgan(spec: DataSpec, latent: int = 64, width: int = 64, weight: float = 1.0) -> GAN:
     """The convolutional networks of DCGAN, with a critic that classifies and whose score does not depend on the class.
 

@@ -37,13 +37,20 @@ from simulacra.parts import above, called
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
 
-PIXELS = 2048  # of an image, at which γ of r1 and r2 is 1
+PIXELS, NUMBERS = 2048, 100  # of an image, and of a vector, at which γ of r1 and r2 is 1
 
 
 @register(
     "gan",
     paper="Goodfellow et al. 2014, Generative Adversarial Nets",
-    defaults={"learning_rate": 2e-4, "betas": (0.5, 0.999), "batch": 64, "steps": 4000, "ema": 0.995},
+    defaults={
+        "learning_rate": 2e-3,
+        "betas": (0.0, 0.99),
+        "batch": 64,
+        "steps": 10_000,
+        "ema": 0.99,
+        "schedule": "cosine",
+    },
 )
 class GAN(Model):
     r"""min_G max_D of a game, with D(x, c) and G(z, c), z ~ p(z); every network, game and penalty is a part.
@@ -163,7 +170,8 @@ class GAN(Model):
         if self.shown is not None:
             real, fake = self.shown(real), self.shown(fake)
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
-        return Round(Side(self.critic, real, condition), Side(self.critic, fake, condition), z, self.generator)
+        sides = Side(self.critic, real, condition), Side(self.critic, fake, condition)
+        return Round(*sides, z, self.generator, turn.share)
 
     # Abilities
 
@@ -181,18 +189,25 @@ class GAN(Model):
 
 def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
     """Those without which a game does not converge: Huang et al. 2024, "The GAN is dead; long live the GAN!", 2."""
-    return (R1(gamma_of(spec)), R2(gamma_of(spec))) if isinstance(game, Relativistic) else ()
+    return zero_centred(gamma_of(spec)) if isinstance(game, Relativistic) else ()
+
+
+def zero_centred(gamma: float) -> tuple[Penalty, ...]:
+    """r1 and r2 of weight γ, which falls to a tenth, as in the paper's schedule."""
+    return R1(gamma, end=0.1), R2(gamma, end=0.1)
 
 
 def gamma_of(spec: DataSpec) -> float:
-    """The weight γ of r1 and r2 that follows from what x is: its pixels, or the numbers of a vector, over 2048.
+    """The weight γ of r1 and r2 that follows from what x is: of an image its pixels over 2048, of a vector its numbers
+    over 100.
 
     Let a critic D' read an image of twice the size by the mean of each 2×2 pixels, and apply D to these. Each of four
     times as many pixels then has a quarter of the gradient, so that |∇D'|² = |∇D|²/4, although D' tells the same images
     apart: only a γ in proportion to the number of pixels weighs both alike. Over 2048 it is 2 at 64×64, that of Huang
-    et al. 2024 for FFHQ; others of theirs are 0.05 at 32×32 (CIFAR-10) and 150 at 256×256 (FFHQ).
+    et al. 2024 for FFHQ; others of theirs are 0.05 at 32×32 (CIFAR-10) and 150 at 256×256 (FFHQ). A vector is no sample
+    of anything finer; what suits it depends on the unit of its numbers.
     """
-    return math.prod(spec.shape[1:] if spec.is_image else spec.shape) / PIXELS
+    return math.prod(spec.shape[1:]) / PIXELS if spec.is_image else math.prod(spec.shape) / NUMBERS
 
 
 def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:

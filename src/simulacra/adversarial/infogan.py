@@ -17,6 +17,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.penalties import PLAYERS, OfCritic
@@ -98,7 +99,7 @@ class Information(OfCritic):
         return -self.weight * bound(memory(seen.fake.features), memory.of_codes(seen.z), self.deviation)
 
 
-@register("infogan", paper="Chen et al. 2016, InfoGAN", defaults={})
+@register("infogan", paper="Chen et al. 2016, InfoGAN", defaults=TRAINING)
 def infogan(
     spec: DataSpec,
     latent: int = 64,

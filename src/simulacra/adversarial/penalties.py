@@ -130,36 +130,52 @@ class _Weighed(OfCritic):
         within(1, every=self.every)
 
 
+class _ZeroCentred(_Weighed):
+    end: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        above(0, end=self.end)
+
+    def _of(self, side: Side, share: float) -> Tensor:
+        """γ/2 E |∇D|² of the items of a side, γ = weight · end^share."""
+        return self.weight * self.end**share / 2 * squared_gradients(side).mean()
+
+
 @part("penalty", "r1")
-class R1(_Weighed):
+class R1(_ZeroCentred):
     r"""γ/2 E |∇D(x)|² on real items: Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?".
 
     Attributes:
-        weight: γ.
+        weight: γ in the beginning.
         every: steps from one to the next.
+        end: what is left of γ at the end of training, as a share; it falls geometrically.
     """
 
     weight: float = 1.0
     every: int = 1
+    end: float = 1.0
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
-        return self.weight / 2 * squared_gradients(seen.real).mean()
+        return self._of(seen.real, seen.share)
 
 
 @part("penalty", "r2")
-class R2(_Weighed):
+class R2(_ZeroCentred):
     r"""γ/2 E |∇D(G(z))|² on generated items: Mescheder et al. 2018, eq. 10.
 
     Attributes:
-        weight: γ.
+        weight: γ in the beginning.
         every: steps from one to the next.
+        end: what is left of γ at the end of training, as a share; it falls geometrically.
     """
 
     weight: float = 1.0
     every: int = 1
+    end: float = 1.0
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
-        return self.weight / 2 * squared_gradients(seen.fake).mean()
+        return self._of(seen.fake, seen.share)
 
 
 @part("penalty", "clipping")

@@ -23,6 +23,8 @@ from simulacra.networks.generators import perceptron
 from simulacra.nn import Vectors
 from simulacra.parts import kind, part, within
 
+REACH = 4.0  # of the bends of a critic of real numbers
+
 
 @kind("critic")
 class Critic(Protocol):
@@ -145,11 +147,19 @@ class Unconditional:
 
 
 class PerceptronCritic(nn.Module):
-    """x through hidden layers of leaky ReLUs."""
+    """x through hidden layers of leaky ReLUs.
 
-    def __init__(self, inputs: int, hidden: int, layers: int) -> None:
+    reach: how far from the origin the first layer bends, where x has no bounds; by torch's own biases it is about 1.
+    """
+
+    def __init__(self, inputs: int, hidden: int, layers: int, reach: float | None = None) -> None:
         super().__init__()
         self.stack, self.outputs = perceptron([inputs, *[hidden] * layers], nn.LeakyReLU(0.2)), hidden
+        if reach is not None:
+            first = self.stack[0]
+            assert isinstance(first, nn.Linear)
+            with torch.no_grad():
+                first.bias.uniform_(-reach, reach).mul_(first.weight.norm(dim=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.stack(x.flatten(1))
@@ -164,11 +174,11 @@ class DenseCritic:
         layers: hidden layers.
     """
 
-    hidden: int = 256
-    layers: int = 2
+    hidden: int = 128
+    layers: int = 3
 
     def __post_init__(self) -> None:
         within(1, hidden=self.hidden, layers=self.layers)
 
     def build(self, spec: DataSpec, shape: Sequence[int]) -> nn.Module:
-        return PerceptronCritic(math.prod(shape), self.hidden, self.layers)
+        return PerceptronCritic(math.prod(shape), self.hidden, self.layers, REACH if spec.levels is None else None)
