@@ -51,7 +51,7 @@ CASES: dict[str, Case] = {entry.name: (entry.name, {}) for entry in trained_in_s
     "gradient penalties": ("gan", GRADIENT),
     "a gradient through batch norm": ("gan", CONV | {"penalties": ("gradient",)}),
     "differentiable augmentation": ("gan", {"augmentation": "diffaugment"}),
-    "adaptive augmentation": ("gan", {"augmentation": "adaptive:rise=0.1,target=0,begin=0.3", "game": "hinge"}),
+    "adaptive augmentation": ("gan", {"augmentation": "adaptive:rise=0.5,target=0,begin=0.4", "game": "hinge"}),
     "in parts": ("vae", {"accumulate": 2}),
 }
 
