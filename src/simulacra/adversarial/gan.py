@@ -37,6 +37,7 @@ from simulacra.parts import above, called
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
 
+CODE = 64  # numbers in a code
 PIXELS, NUMBERS = 2048, 100  # of an image, and of a vector, at which γ of r1 and r2 is 1
 
 
@@ -57,7 +58,7 @@ class GAN(Model):
 
     Args:
         spec: what x is; both networks are conditioned on its condition.
-        latent: numbers in a code z.
+        latent: numbers in a code z; by default 64, and for vectors as many as they have, from 2 to 64.
         generator: the network from codes to items.
         critic: the network from items to features, on which the scores depend.
         game: what the two minimise.
@@ -75,7 +76,7 @@ class GAN(Model):
     def __init__(
         self,
         spec: DataSpec,
-        latent: int = 64,
+        latent: int | None = None,
         generator: Generator = DenseGenerator(),  # noqa: B008 (parts are immutable)
         critic: Critic = DenseCritic(),  # noqa: B008
         game: Game = Relativistic(),  # noqa: B008
@@ -87,6 +88,8 @@ class GAN(Model):
         critic_rate: float = 1.0,
     ) -> None:
         super().__init__(spec)
+        if latent is None:  # of more numbers than a vector has, nearly all turn into little: modes are lost
+            latent = CODE if spec.is_image else min(max(2, spec.dims), CODE)
         if latent < 1 or critic_steps < 1:
             raise UsageError(f"a GAN needs latent >= 1 and critic_steps >= 1, not {latent} and {critic_steps}")
         above(0, critic_rate=critic_rate)
