@@ -79,9 +79,9 @@ def test_halving_is_the_adjoint_of_doubling():
 
 def test_the_penalty_of_an_image_of_twice_the_size_is_as_large():
     """The rule for γ: a critic that reads means of 2×2 pixels has a quarter of the squared gradient."""
-    w = torch.randn(8, 8)
+    w = torch.randn(32, 32)
     gradients = []
-    for size, critic in ((8, lambda x: (w * x).sum()), (16, lambda x: (w * torch.nn.AvgPool2d(2)(x)[0, 0]).sum())):
+    for size, critic in ((32, lambda x: (w * x).sum()), (64, lambda x: (w * torch.nn.AvgPool2d(2)(x)[0, 0]).sum())):
         x = torch.randn(1, 1, size, size, requires_grad=True)
         (gradient,) = torch.autograd.grad(critic(x), x)
         gradients.append(gamma_of(DataSpec(Levels((1, size, size), 17))) * gradient.square().sum().item())
@@ -92,7 +92,7 @@ def test_the_penalty_of_an_image_of_twice_the_size_is_as_large():
 def test_it_is_the_relativistic_game_with_both_penalties_in_every_step():
     model = small((1, 8, 8), classes=3)
     assert model.game == Relativistic()
-    assert model.penalties == (R1(1 / 32, end=0.1), R2(1 / 32, end=0.1))
+    assert model.penalties == (R1(0.5, end=0.1), R2(0.5, end=0.1))
     terms = model.critic_loss(Turn(items(model.spec, 6), condition_of(model.spec, 6)))
     assert list(terms) == ["critic", "r1", "r2"]
     assert r3gan(model.spec, latent=3, width=2, gamma=5.0).penalties == (R1(5.0, end=0.1), R2(5.0, end=0.1))

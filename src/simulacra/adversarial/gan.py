@@ -39,6 +39,7 @@ from simulacra.turns import Phase, Player, Turn, numbered
 
 CODE = 64  # numbers in a code
 PIXELS, NUMBERS = 2048, 100  # of an image, and of a vector, at which γ of r1 and r2 is 1
+LEAST = 0.5  # γ of an image
 
 
 @register(
@@ -201,16 +202,17 @@ def zero_centred(gamma: float) -> tuple[Penalty, ...]:
 
 
 def gamma_of(spec: DataSpec) -> float:
-    """The weight γ of r1 and r2 that follows from what x is: of an image its pixels over 2048, of a vector its numbers
-    over 100.
+    """The weight γ of r1 and r2 that follows from what x is: of an image its pixels over 2048 and at least ½, of a
+    vector its numbers over 100.
 
     Let a critic D' read an image of twice the size by the mean of each 2×2 pixels, and apply D to these. Each of four
     times as many pixels then has a quarter of the gradient, so that |∇D'|² = |∇D|²/4, although D' tells the same images
     apart: only a γ in proportion to the number of pixels weighs both alike. Over 2048 it is 2 at 64×64, that of Huang
-    et al. 2024 for FFHQ; others of theirs are 0.05 at 32×32 (CIFAR-10) and 150 at 256×256 (FFHQ). A vector is no sample
-    of anything finer; what suits it depends on the unit of its numbers.
+    et al. 2024 for FFHQ; others of theirs are 0.05 at 32×32 (CIFAR-10) and 150 at 256×256 (FFHQ). Below
+    32×32 images are no larger ones made small: each pixel holds more, and with less than ½ the critic of `digits` wins.
+    What suits a vector depends on the unit of its numbers.
     """
-    return math.prod(spec.shape[1:]) / PIXELS if spec.is_image else math.prod(spec.shape) / NUMBERS
+    return max(LEAST, math.prod(spec.shape[1:]) / PIXELS) if spec.is_image else math.prod(spec.shape) / NUMBERS
 
 
 def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:

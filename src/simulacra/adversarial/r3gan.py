@@ -2,9 +2,8 @@ r"""The modern baseline: the relativistic game with both zero-centred penalties 
 
     critic     E ζ(D(G(z)) - D(x)) + γ/2 E |∇D(x)|² + γ/2 E |∇D(G(z))|²        generator     E ζ(D(x) - D(G(z)))
 
-γ follows from the size of the image, by the rule of `gamma_of`: H·W / 2048, in proportion to the number of pixels. It
-falls to a tenth of that, as in the paper: a critic that tells the last differences apart needs steeper slopes than one
-that is to find its way.
+γ follows from the size of the image, by the rule of `gamma_of`: H·W / 2048, and at least ½. It falls to a tenth of that,
+as in the paper: a critic that tells the last differences apart needs steeper slopes than one that is to find its way.
 Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern GAN Baseline", eq. 2 and section 4.
 """
 
@@ -36,7 +35,7 @@ def r3gan(spec: DataSpec, latent: int = 64, width: int = 32, gamma: float | None
         spec: what x is: images; both networks are conditioned on its condition.
         latent: numbers in a code z ~ N(0, I).
         width: channels next to the image; they double with the first two halvings of its sides.
-        gamma: weight of both penalties; by default the number of pixels of an image over 2048.
+        gamma: weight of both penalties; by default the pixels of an image over 2048, and at least ½.
     """
     gamma = gamma_of(spec) if gamma is None else gamma
     return GAN(spec, latent, R3Generator(width), R3Critic(width), Relativistic(), zero_centred(gamma))
