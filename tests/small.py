@@ -52,6 +52,7 @@ OWN = {  # of one model alone
     "sngan": {"width": 3},
     "sagan": {"width": 3, "latent": 20},
     "biggan": {"width": 3},
+    "infogan": {"latent": 14},
 }
 
 

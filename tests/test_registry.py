@@ -19,6 +19,7 @@ from simulacra.schema import alternatives
 GREY = SPECS["grey"]
 PIXELS = {"gated-pixelcnn", "pixelcnn", "pixelcnn++", "pixelrnn-diagonal", "pixelrnn-row", "pixelsnail"}
 PRESETS = {"vqvae2", "independent", "dcgan", "lsgan", "wgan", "wgan-gp", "sngan", "sagan", "cgan", "biggan"} | PIXELS
+PRESETS |= {"infogan", "acgan", "r3gan", "progan", "stylegan", "stylegan2"}
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def _from_3(record: Json, path: Path) -> Migrated:
     if name != "gan":
         return Migrated(record | {"format": 4})
     recipe = {name: {"penalties": [], "game": {"non-saturating": {}}, **arguments}}
-    left_out = _OFFSET if recipe[name]["game"] == {"wasserstein": {}} else {}
+    left_out = _BIAS if "wasserstein" in recipe[name]["game"] else {}
     return Migrated(record | {"format": 4, "model": recipe}, [_BODY], left_out)
 
 
@@ -213,6 +213,6 @@ _OWNED = {  # chains over pixels that own a network since
     "vqvae": {f"code_prior.grids.{i}.network.": f"code_prior.grids.{i}." for i in range(GRIDS)},
 }
 _BODY = {"critic.body.": "critic."}
-_OFFSET = {"critic.head.score.bias": torch.zeros(1, device="meta")}  # which a game of differences does not see
+_BIAS = {"critic.head.score.bias": torch.zeros(1, device="meta")}  # of scores that mean nothing by themselves
 _COUNT = torch.zeros((), dtype=torch.int64, device="meta")  # of the calls by which a warm-up was counted
 _LEFT_OUT = {"vae": {"warmth.done": _COUNT}, "ladder-vae": {"warmth.done": _COUNT}}

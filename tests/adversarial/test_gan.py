@@ -274,6 +274,14 @@ def test_zero_centred_penalties_of_a_linear_critic(penalty):
     assert found.item() == pytest.approx(1.5 * 25, rel=1e-5)
 
 
+@pytest.mark.parametrize(("share", "left"), [(0.0, 1.0), (0.5, 0.5), (1.0, 0.25)])
+def test_their_weight_falls_geometrically_over_training(share, left):
+    sides = [Side(Linear(3.0, 4.0), torch.randn(5, 2), Condition())] * 2
+    own = Round(*sides, torch.zeros(5, 1), nn.Linear(1, 1), share)
+    for penalty in (R1(2.0, end=0.25), R2(2.0, end=0.25)):
+        assert penalty.loss(own, nn.Module()).item() == pytest.approx(25 * left, rel=1e-5)
+
+
 def test_r1_looks_at_real_items_and_r2_at_generated_ones():
     """D(x) = |x|²/2, whose gradient is x."""
 

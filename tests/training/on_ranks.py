@@ -50,6 +50,8 @@ CASES: dict[str, Case] = {entry.name: (entry.name, {}) for entry in trained_in_s
     "modes": ("wae-mmd", {"prior": "swiss-roll", "latent": 2}),
     "gradient penalties": ("gan", GRADIENT),
     "a gradient through batch norm": ("gan", CONV | {"penalties": ("r1",)}),
+    "differentiable augmentation": ("gan", {"augmentation": "diffaugment"}),
+    "adaptive augmentation": ("gan", {"augmentation": "adaptive:rise=0.5,target=0,begin=0.4", "game": "hinge"}),
     "in parts": ("vae", {"accumulate": 2}),
 }
 

@@ -11,6 +11,7 @@ from small import same, saved_weights
 from test_skip import HERE
 
 SCRIPT = Path(__file__).parent / "on_ranks.py"
+FROM_ZERO = ("r3gan",)  # whose biases are a few updates, in each of which Adam divides a difference by its own size
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_two_ranks_are_one_rank_on_the_same_batch(runs, case):
     for name, tensor in one.items():
         size = tensor.double().norm()
         gap = (two[name].double() - tensor.double()).norm()
-        assert gap <= 1e-5 * size, f"{name}: {gap / size:.2g}"
+        assert gap <= (1e-4 if case in FROM_ZERO else 1e-5) * size, f"{name}: {gap / size:.2g}"
 
 
 def test_a_process_that_is_left_alone_says_what_to_do(killed):

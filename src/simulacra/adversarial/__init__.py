@@ -1,14 +1,19 @@
 """Adversarial networks: a generator, a critic and a game between them."""
 
 from simulacra.adversarial.aae import AAE
+from simulacra.adversarial.acgan import Auxiliary, acgan
+from simulacra.adversarial.adaptive import Adaptive
 from simulacra.adversarial.augmentation import Augment, Shown
 from simulacra.adversarial.biggan import biggan
 from simulacra.adversarial.cgan import cgan
 from simulacra.adversarial.dcgan import dcgan
+from simulacra.adversarial.diffaugment import DiffAugment
 from simulacra.adversarial.games import Hinge, LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein
 from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.infogan import Information, infogan
 from simulacra.adversarial.lsgan import lsgan
 from simulacra.adversarial.penalties import R1, R2, Clipping, FeatureMatching, GradientPenalty, Orthogonal, Penalty
+from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.sngan import sagan, sngan
 from simulacra.adversarial.wgan import wgan, wgan_gp
@@ -18,11 +23,15 @@ __all__ = [
     "GAN",
     "R1",
     "R2",
+    "Adaptive",
     "Augment",
+    "Auxiliary",
     "Clipping",
+    "DiffAugment",
     "FeatureMatching",
     "GradientPenalty",
     "Hinge",
+    "Information",
     "LeastSquares",
     "Minimax",
     "NonSaturating",
@@ -33,10 +42,13 @@ __all__ = [
     "Shown",
     "Side",
     "Wasserstein",
+    "acgan",
     "biggan",
     "cgan",
     "dcgan",
+    "infogan",
     "lsgan",
+    "r3gan",
     "sagan",
     "sngan",
     "wgan",

@@ -15,6 +15,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
 from simulacra.parts import kind
 
 
@@ -31,5 +32,12 @@ class Augment(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def adapt(self, real: Tensor) -> None:
-        """After a turn of the critic, by its scores (N,) of real items: change how much is done, or nothing."""
+    def adapt(self, margins: Tensor) -> None:
+        """After a turn of the critic, by its scores (N,) of real items, positive where it takes them for real: change
+        how much is done, or nothing."""
+
+
+def refuse_without_images(spec: DataSpec, name: str) -> None:
+    """Raise UsageError for data that are no images."""
+    if not spec.is_image:
+        raise UsageError(f"augmentation {name!r} is of images, not of {spec.x.describe()}")

@@ -12,8 +12,21 @@ from simulacra.data.spec import DataSpec
 from simulacra.networks import DCCritic, DCGenerator
 from simulacra.registry import register
 
+TRAINING = {  # of convolutional networks under the game of 2014
+    "learning_rate": 2e-4,
+    "betas": (0.5, 0.999),
+    "batch": 64,
+    "steps": 4000,
+    "ema": 0.995,
+    "schedule": "constant",
+}
 
-@register("dcgan", paper="Radford et al. 2016, Unsupervised Representation Learning with Deep Convolutional GANs")
+
+@register(
+    "dcgan",
+    paper="Radford et al. 2016, Unsupervised Representation Learning with Deep Convolutional GANs",
+    defaults=TRAINING,
+)
 def dcgan(spec: DataSpec, latent: int = 64, width: int = 64) -> GAN:
     """Convolutional generator and critic under the non-saturating game; images from 8×8 up.
 

@@ -26,11 +26,12 @@ class Game(Protocol):
 
     Attributes:
         paired: whether the generator's loss depends on the scores of real items.
-        relative: whether a constant that is added to all scores changes no gradient.
+        boundary: the score between what the critic takes for real and for generated; None where a score means nothing
+            by itself, for all of them can be shifted.
     """
 
     paired: ClassVar[bool]
-    relative: ClassVar[bool]
+    boundary: ClassVar[float | None]
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """The critic's loss, a scalar."""
@@ -46,7 +47,7 @@ class _Classifying:
     at best 2 JSD(p, q) - log 4. With smoothing the probability that is aimed at for a real item is 1 - smoothing."""
 
     paired: ClassVar[bool] = False
-    relative: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = 0.0
     smoothing: float
 
     def __post_init__(self) -> None:
@@ -94,7 +95,7 @@ class LeastSquares:
     r"""Mao et al. 2017, "Least Squares Generative Adversarial Networks", eq. 2 with a = 0 and b = c = 1."""
 
     paired: ClassVar[bool] = False
-    relative: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = 0.5
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
@@ -111,7 +112,7 @@ class Wasserstein:
     """
 
     paired: ClassVar[bool] = False
-    relative: ClassVar[bool] = True
+    boundary: ClassVar[float | None] = None
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean() - real.mean()
@@ -125,7 +126,7 @@ class Hinge:
     r"""Lim & Ye 2017, "Geometric GAN", eq. 14: the critic's loss ends where a score is right by a margin of 1."""
 
     paired: ClassVar[bool] = False
-    relative: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = 0.0
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
@@ -144,7 +145,7 @@ class Relativistic:
     """
 
     paired: ClassVar[bool] = True
-    relative: ClassVar[bool] = True
+    boundary: ClassVar[float | None] = None
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         return F.softplus(fake - real).mean()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic
-from simulacra.adversarial.penalties import PLAYERS, R1, R2, Penalty
+from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
 from simulacra.condition import Condition, ConditionLike
@@ -39,24 +40,34 @@ from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
 
 STANDING = 128  # codes in a batch of which statistics are taken
+CODE = 64  # numbers in a code
+PIXELS, NUMBERS = 2048, 100  # of an image, and of a vector, at which γ of r1 and r2 is 1
+LEAST = 0.5  # γ of an image
 
 
 @register(
     "gan",
     paper="Goodfellow et al. 2014, Generative Adversarial Nets",
-    defaults={"learning_rate": 2e-4, "betas": (0.5, 0.999), "batch": 64, "steps": 4000, "ema": 0.995},
+    defaults={
+        "learning_rate": 2e-3,
+        "betas": (0.0, 0.99),
+        "batch": 64,
+        "steps": 10_000,
+        "ema": 0.99,
+        "schedule": "cosine",
+    },
 )
 class GAN(Model):
     r"""min_G max_D of a game, with D(x, c) and G(z, c), z ~ p(z); every network, game and penalty is a part.
 
     Args:
         spec: what x is; both networks are conditioned on its condition.
-        latent: numbers in a code z.
+        latent: numbers in a code z; by default 64, and for vectors as many as they have, from 2 to 64.
         generator: the network from codes to items.
         critic: the network from items to features, on which the scores depend.
         game: what the two minimise.
-        penalties: terms of either's loss, and constraints on its weights; without it r1 and r2 of weight 1 for the
-            relativistic game, which needs both, and none for another.
+        penalties: terms of either's loss, and constraints on its weights; without it r1 and r2 for the
+            relativistic game, which needs both, of a weight in proportion to the size of x, and none for another.
         conditioning: how the critic sees the condition: projection, concatenation or none.
         prior: p(z): gaussian, or structured where some numbers of a code are to have a meaning.
         augmentation: how items are changed before the critic sees them, real and generated ones alike.
@@ -69,7 +80,7 @@ class GAN(Model):
     def __init__(
         self,
         spec: DataSpec,
-        latent: int = 64,
+        latent: int | None = None,
         generator: Generator = DenseGenerator(),  # noqa: B008 (parts are immutable)
         critic: Critic = DenseCritic(),  # noqa: B008
         game: Game = Relativistic(),  # noqa: B008
@@ -81,17 +92,24 @@ class GAN(Model):
         critic_rate: float = 1.0,
     ) -> None:
         super().__init__(spec)
+        if latent is None:  # of more numbers than a vector has, nearly all turn into little: modes are lost
+            latent = CODE if spec.is_image else min(max(2, spec.dims), CODE)
         if latent < 1 or critic_steps < 1:
             raise UsageError(f"a GAN needs latent >= 1 and critic_steps >= 1, not {latent} and {critic_steps}")
         above(0, critic_rate=critic_rate)
-        penalties = usual_penalties(game) if penalties is None else penalties
+        penalties = usual_penalties(game, spec) if penalties is None else penalties
         self.latent, self.game, self.penalties, self.codes = latent, game, penalties, prior
         self.critic_steps, self.critic_rate = critic_steps, critic_rate
         self.generator = generator.build(spec, latent)
-        self.critic = CriticNetwork(spec, critic, conditioning, offset=not game.relative)
-        self.memories = nn.ModuleList(penalty.memory(spec, self.generator, self.critic) for penalty in penalties)
-        self.shown = None if augmentation is None else augmentation.build(spec)
+        self.critic = CriticNetwork(spec, critic, conditioning, bias=game.boundary is not None)
         self.prior(1)  # which refuses a number of dimensions that it does not have
+        self.memories = nn.ModuleList(map(self._memory, penalties))
+        self.shown = None if augmentation is None else augmentation.build(spec)
+
+    def _memory(self, penalty: Penalty) -> nn.Module:
+        if isinstance(penalty, OfCodes):
+            return penalty.memory_of_codes(self.prior(1), self.critic)
+        return penalty.memory(self.spec, self.generator, self.critic)
 
     # Turns
 
@@ -109,7 +127,7 @@ class GAN(Model):
         network = self.critic if name == "critic" else self.generator
         own = self._terms(name)
         constraints = [functools.partial(self.penalties[k].constrain, network) for k in own]
-        memories = [self.memories[k] for k in own]
+        memories = [self.memories[k] for k in own if name in self.penalties[k].owners]
         rate = self.critic_rate if name == "critic" else 1.0
         return Player([network, *memories], rate, after=constraints)
 
@@ -134,7 +152,7 @@ class GAN(Model):
         seen = self.round(turn, "critic")
         terms = {"critic": self.game.critic(seen.real.scores, seen.fake.scores)}
         if self.shown is not None:
-            self.shown.adapt(seen.real.scores.detach())
+            self.shown.adapt(margins(self.game, seen.real.scores.detach(), seen.fake.scores.detach()))
         return terms | self._penalised(seen, "critic")
 
     def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
@@ -159,7 +177,8 @@ class GAN(Model):
         if self.shown is not None:
             real, fake = self.shown(real), self.shown(fake)
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
-        return Round(Side(self.critic, real, condition), Side(self.critic, fake, condition), z, self.generator)
+        sides = Side(self.critic, real, condition), Side(self.critic, fake, condition)
+        return Round(*sides, z, self.generator, turn.share)
 
     # Abilities
 
@@ -228,9 +247,34 @@ class GAN(Model):
         return self.generator(z, condition).float()
 
 
-def usual_penalties(game: Game) -> tuple[Penalty, ...]:
+def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
     """Those without which a game does not converge: Huang et al. 2024, "The GAN is dead; long live the GAN!", 2."""
-    return (R1(), R2()) if isinstance(game, Relativistic) else ()
+    return zero_centred(gamma_of(spec)) if isinstance(game, Relativistic) else ()
+
+
+def zero_centred(gamma: float) -> tuple[Penalty, ...]:
+    """r1 and r2 of weight γ, which falls to a tenth, as in the paper's schedule."""
+    return R1(gamma, end=0.1), R2(gamma, end=0.1)
+
+
+def gamma_of(spec: DataSpec) -> float:
+    """The weight γ of r1 and r2 that follows from what x is: of an image its pixels over 2048 and at least ½, of a
+    vector its numbers over 100.
+
+    Let a critic D' read an image of twice the size by the mean of each 2×2 pixels, and apply D to these. Each of four
+    times as many pixels then has a quarter of the gradient, so that |∇D'|² = |∇D|²/4, although D' tells the same images
+    apart: only a γ in proportion to the number of pixels weighs both alike. Over 2048 it is 2 at 64×64, that of Huang
+    et al. 2024 for FFHQ; others of theirs are 0.05 at 32×32 (CIFAR-10) and 150 at 256×256 (FFHQ). Below
+    32×32 images are no larger ones made small: each pixel holds more, and with less than ½ the critic of `digits` wins.
+    What suits a vector depends on the unit of its numbers.
+    """
+    return max(LEAST, math.prod(spec.shape[1:]) / PIXELS) if spec.is_image else math.prod(spec.shape) / NUMBERS
+
+
+def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:
+    """How far the critic is on the right side for each real item, (N,): its score from the boundary of the game, or,
+    where a score by itself means nothing, from the score of a generated item."""
+    return real - (fake if game.boundary is None else game.boundary)
 
 
 class _Lazy:

@@ -13,7 +13,7 @@ its *memory*, which is saved and resumed with the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from simulacra import whole
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.data.spec import DataSpec
+from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork
 from simulacra.parts import above, kind, part, within
@@ -35,9 +36,11 @@ class Penalty(Protocol):
 
     Attributes:
         players: whose loss it is a term of: critic, generator, or both.
+        owners: of these players, who trains the parameters of its memory.
     """
 
     players: ClassVar[Sequence[str]]
+    owners: ClassVar[Sequence[str]]
 
     @property
     def every(self) -> int:
@@ -58,10 +61,20 @@ class Penalty(Protocol):
         ...
 
 
+@runtime_checkable
+class OfCodes(Protocol):
+    """A penalty on what can be read of the codes, whose memory depends on p(z) too."""
+
+    def memory_of_codes(self, codes: Distribution, critic: CriticNetwork) -> nn.Module:
+        """In the place of `memory`. Raises UsageError for codes that the penalty is not for."""
+        ...
+
+
 class OfCritic:
     """What most penalties have in common: they are terms of the critic's loss, without a memory or a constraint."""
 
     players: ClassVar[Sequence[str]] = ("critic",)
+    owners: ClassVar[Sequence[str]] = PLAYERS
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         return nn.Module()
@@ -126,36 +139,52 @@ class _Weighed(OfCritic):
         within(1, every=self.every)
 
 
+class _ZeroCentred(_Weighed):
+    end: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        above(0, end=self.end)
+
+    def _of(self, side: Side, share: float) -> Tensor:
+        """γ/2 E |∇D|² of the items of a side, γ = weight · end^share."""
+        return self.weight * self.end**share / 2 * squared_gradients(side).mean()
+
+
 @part("penalty", "r1")
-class R1(_Weighed):
+class R1(_ZeroCentred):
     r"""γ/2 E |∇D(x)|² on real items: Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?".
 
     Attributes:
-        weight: γ.
+        weight: γ in the beginning.
         every: steps from one to the next.
+        end: what is left of γ at the end of training, as a share; it falls geometrically.
     """
 
     weight: float = 1.0
     every: int = 1
+    end: float = 1.0
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
-        return self.weight / 2 * squared_gradients(seen.real).mean()
+        return self._of(seen.real, seen.share)
 
 
 @part("penalty", "r2")
-class R2(_Weighed):
+class R2(_ZeroCentred):
     r"""γ/2 E |∇D(G(z))|² on generated items: Mescheder et al. 2018, eq. 10.
 
     Attributes:
-        weight: γ.
+        weight: γ in the beginning.
         every: steps from one to the next.
+        end: what is left of γ at the end of training, as a share; it falls geometrically.
     """
 
     weight: float = 1.0
     every: int = 1
+    end: float = 1.0
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
-        return self.weight / 2 * squared_gradients(seen.fake).mean()
+        return self._of(seen.fake, seen.share)
 
 
 @part("penalty", "clipping")

@@ -41,12 +41,19 @@ class Round:
     real, fake: the items of both kinds; the fake ones have gradients in the generator's turn alone.
     z:          the codes (N, latent) that the fake ones were made of.
     generator:  the network that made them.
+    share:      of training that is done, 0 to 1.
     """
 
     real: Side
     fake: Side
     z: Tensor
     generator: nn.Module
+    share: float = 0.0
+
+    @property
+    def of_generator(self) -> bool:
+        """Whether it is the generator's turn, whose gradients pass through the generated items."""
+        return self.fake.x.requires_grad
 
     @property
     def critic(self) -> CriticNetwork:

@@ -5,6 +5,7 @@ from simulacra.latent.ladder import LadderVAE
 from simulacra.latent.m2 import M2
 from simulacra.latent.objectives import ELBO, IWAE, DReG
 from simulacra.latent.sampled_priors import Draws, Modes
+from simulacra.latent.structured_prior import Structured
 from simulacra.latent.vae import VAE
 from simulacra.latent.vqvae import VQVAE, vqvae2
 from simulacra.latent.wae import WAEMMD
@@ -21,5 +22,6 @@ __all__ = [
     "Draws",
     "LadderVAE",
     "Modes",
+    "Structured",
     "vqvae2",
 ]

@@ -16,6 +16,7 @@ from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
 from simulacra.networks.generators import DenseGenerator, Generator, Growing, Styled
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
+from simulacra.networks.r3gan import R3Critic, R3Generator
 from simulacra.networks.residual import ResidualCritic, ResidualGenerator
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "Pair",
     "Perceptron",
     "Projection",
+    "R3Critic",
+    "R3Generator",
     "ResidualCritic",
     "ResidualGenerator",
     "Styled",

@@ -23,6 +23,8 @@ from simulacra.networks.generators import perceptron
 from simulacra.nn import Vectors
 from simulacra.parts import kind, part, within
 
+REACH = 4.0  # of the bends of a critic of real numbers
+
 
 @kind("critic")
 class Critic(Protocol):
@@ -45,8 +47,8 @@ class Conditioning(Protocol):
         """A module condition -> what stands beside x, (N, more, *shape[1:]), with the attribute `count`; or None."""
         ...
 
-    def head(self, spec: DataSpec, features: int, offset: bool) -> nn.Module:
-        """A module (features, condition) -> scores (N,); without `offset` it adds no constant to all of them."""
+    def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
+        """A module (features, condition) -> scores (N,); without a bias where a game does not depend on it."""
         ...
 
 
@@ -60,15 +62,12 @@ class Initialising(Protocol):
 class CriticNetwork(nn.Module):
     """x (N, *shape) in [-1, 1] and a condition -> scores (N,).
 
-    offset: whether a constant is added to all scores, which a game of their differences does not see.
-    """
-
-    def __init__(self, spec: DataSpec, critic: Critic, conditioning: Conditioning, offset: bool = True) -> None:
+    def __init__(self, spec: DataSpec, critic: Critic, conditioning: Conditioning, bias: bool = True) -> None:
         super().__init__()
         self.planes = conditioning.planes(spec)
         more = 0 if self.planes is None else int(self.planes.count)  # pyright: ignore[reportArgumentType]
         self.body = critic.build(spec, (spec.shape[0] + more, *spec.shape[1:]))
-        self.head = conditioning.head(spec, int(self.body.outputs), offset)  # pyright: ignore[reportArgumentType]
+        self.head = conditioning.head(spec, int(self.body.outputs), bias)  # pyright: ignore[reportArgumentType]
         if isinstance(self.body, Initialising):
             self.head.apply(self.body.initialise)
 
@@ -83,9 +82,9 @@ class CriticNetwork(nn.Module):
 class ProjectionHead(nn.Module):
     """Features (N, features) -> scores (N,): a linear map, and their products with a vector for each field."""
 
-    def __init__(self, fields: Mapping[str, Field], features: int, offset: bool = True) -> None:
+    def __init__(self, fields: Mapping[str, Field], features: int, bias: bool = True) -> None:
         super().__init__()
-        self.score, self.vectors = nn.Linear(features, 1, bias=offset), Vectors(fields, features)
+        self.score, self.vectors = nn.Linear(features, 1, bias), Vectors(fields, features)
 
     def forward(self, h: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         score = self.score(h).squeeze(1)
@@ -121,8 +120,8 @@ class Projection:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return None
 
-    def head(self, spec: DataSpec, features: int, offset: bool) -> nn.Module:
-        return ProjectionHead(spec.condition, features, offset)
+    def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
+        return ProjectionHead(spec.condition, features, bias)
 
 
 @part("conditioning", "concatenation")
@@ -132,8 +131,8 @@ class Concatenation:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return Planes(spec) if spec.condition else None
 
-    def head(self, spec: DataSpec, features: int, offset: bool) -> nn.Module:
-        return ProjectionHead({}, features, offset)
+    def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
+        return ProjectionHead({}, features, bias)
 
 
 @part("conditioning", "none")
@@ -143,16 +142,24 @@ class Unconditional:
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return None
 
-    def head(self, spec: DataSpec, features: int, offset: bool) -> nn.Module:
-        return ProjectionHead({}, features, offset)
+    def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
+        return ProjectionHead({}, features, bias)
 
 
 class PerceptronCritic(nn.Module):
-    """x through hidden layers of leaky ReLUs."""
+    """x through hidden layers of leaky ReLUs.
 
-    def __init__(self, inputs: int, hidden: int, layers: int) -> None:
+    reach: how far from the origin the first layer bends, where x has no bounds; by torch's own biases it is about 1.
+    """
+
+    def __init__(self, inputs: int, hidden: int, layers: int, reach: float | None = None) -> None:
         super().__init__()
         self.stack, self.outputs = perceptron([inputs, *[hidden] * layers], nn.LeakyReLU(0.2)), hidden
+        if reach is not None:
+            first = self.stack[0]
+            assert isinstance(first, nn.Linear)
+            with torch.no_grad():
+                first.bias.uniform_(-reach, reach).mul_(first.weight.norm(dim=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.stack(x.flatten(1))
@@ -167,11 +174,11 @@ class DenseCritic:
         layers: hidden layers.
     """
 
-    hidden: int = 256
-    layers: int = 2
+    hidden: int = 128
+    layers: int = 3
 
     def __post_init__(self) -> None:
         within(1, hidden=self.hidden, layers=self.layers)
 
     def build(self, spec: DataSpec, shape: Sequence[int]) -> nn.Module:
-        return PerceptronCritic(math.prod(shape), self.hidden, self.layers)
+        return PerceptronCritic(math.prod(shape), self.hidden, self.layers, REACH if spec.levels is None else None)

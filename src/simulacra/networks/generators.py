@@ -19,6 +19,7 @@ from simulacra.fields import Field
 from simulacra.nn import Vectors
 from simulacra.parts import kind, part, within
 
+SPREAD = 3.0  # of real numbers that are generated in the beginning
 LABEL_SCALE = 0.1  # of a label's row beside z ~ N(0, I): rows as large as z leave little variety within a class
 
 
@@ -93,6 +94,16 @@ class PerceptronGenerator(nn.Module):
         self.enter = BesideCode(spec.condition, latent)
         self.stack = perceptron([self.enter.outputs, *[hidden] * layers], nn.ReLU())
         self.last = nn.Linear(hidden, spec.dims)
+        if not self.on_grid:
+            self._spread()
+
+    def _spread(self) -> None:
+        """Weights by which items begin everywhere at once: from one point the nearest modes would be reached alone."""
+        maps = [module for module in (*self.stack, self.last) if isinstance(module, nn.Linear)]
+        for each in maps:
+            gain = SPREAD ** (1 / len(maps)) * (2 / each.in_features) ** 0.5  # of He et al. 2015, times a share
+            nn.init.normal_(each.weight, 0.0, gain)
+            nn.init.uniform_(each.bias, -0.5, 0.5)
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
         x = self.last(self.stack(self.enter(z, condition))).unflatten(1, self.shape)
@@ -115,8 +126,8 @@ class DenseGenerator:
         layers: hidden layers.
     """
 
-    hidden: int = 256
-    layers: int = 2
+    hidden: int = 128
+    layers: int = 3
 
     def __post_init__(self) -> None:
         within(1, hidden=self.hidden, layers=self.layers)
