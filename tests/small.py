@@ -48,6 +48,8 @@ OWN = {  # of one model alone
     "raster": {"network": "gated-pixelcnn:width=6,layers=3,kernel=3"},
     "vqvae": {"prior": "gated-pixelcnn:width=6,layers=2"},
     "vqvae2": {"prior": "gated-pixelcnn:width=6,layers=2"},
+    "stylegan": {"mapping": 2},
+    "stylegan2": {"mapping": 2},
 }
 
 

@@ -5,8 +5,11 @@ from simulacra.adversarial.augmentation import Augment, Shown
 from simulacra.adversarial.dcgan import dcgan
 from simulacra.adversarial.games import Hinge, LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein
 from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.lengths import PathLength
 from simulacra.adversarial.penalties import R1, R2, Clipping, FeatureMatching, GradientPenalty, Orthogonal, Penalty
+from simulacra.adversarial.progan import Drift, progan
 from simulacra.adversarial.rounds import Round, Side
+from simulacra.adversarial.styles import stylegan, stylegan2
 
 __all__ = [
     "AAE",
@@ -15,6 +18,7 @@ __all__ = [
     "R2",
     "Augment",
     "Clipping",
+    "Drift",
     "FeatureMatching",
     "GradientPenalty",
     "Hinge",
@@ -22,6 +26,7 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "Orthogonal",
+    "PathLength",
     "Penalty",
     "Relativistic",
     "Round",
@@ -29,4 +34,7 @@ __all__ = [
     "Side",
     "Wasserstein",
     "dcgan",
+    "progan",
+    "stylegan",
+    "stylegan2",
 ]

@@ -87,6 +87,9 @@ class GAN(Model):
         self.critic = CriticNetwork(spec, critic, conditioning)
         self.memories = nn.ModuleList(penalty.memory(spec, self.generator, self.critic) for penalty in penalties)
         self.shown = None if augmentation is None else augmentation.build(spec)
+        if len({network.grown for network in self._growing}) > 1:
+            shares = " and ".join(str(network.grown) for network in self._growing)
+            raise UsageError(f"generator and critic grow together: give both the same share `grown`, not {shares}")
         self.prior(1)  # which refuses a number of dimensions that it does not have
 
     # Turns
@@ -112,6 +115,11 @@ class GAN(Model):
     def _terms(self, player: str) -> list[int]:
         """The numbers of the penalties that are terms of a player's loss."""
         return [k for k, penalty in enumerate(self.penalties) if player in penalty.players]
+
+    @functools.cached_property
+    def _growing(self) -> list[Growing]:
+        """The networks that grow, of both players."""
+        return [*growing(self.generator), *growing(self.critic)]
 
     @functools.cached_property
     def _names(self) -> list[str]:
@@ -145,13 +153,14 @@ class GAN(Model):
 
     def round(self, turn: Turn, player: str) -> Round:
         """Real items and fresh generated ones; the latter have gradients in the generator's turn alone."""
-        for network in (self.generator, self.critic.body):
-            if isinstance(network, Growing):
-                network.grow(turn.share)
+        for network in self._growing:
+            network.grow(turn.share)
         condition, z = turn.condition, self.prior(len(turn), turn.condition).sample()
         with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
             fake = self.generator(z, condition)
         real = self.spec.centred(turn.x)
+        for network in growing(self.generator):
+            real = network.coarse(real)
         if self.shown is not None:
             real, fake = self.shown(real), self.shown(fake)
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
@@ -169,6 +178,11 @@ class GAN(Model):
         """G(z) on the data grid: the point to which the generator maps each code."""
         condition = self.conditioned(condition, len(z))
         return PointMass(self.spec.on_grid(self.generator(z, condition).float()))
+
+
+def growing(network: nn.Module) -> list[Growing]:
+    """What grows of a network."""
+    return [module for module in network.modules() if isinstance(module, Growing)]
 
 
 def usual_penalties(game: Game) -> tuple[Penalty, ...]:

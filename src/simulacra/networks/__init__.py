@@ -13,8 +13,11 @@ from simulacra.networks.critics import (
 )
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
-from simulacra.networks.generators import DenseGenerator, Generator, Growing
+from simulacra.networks.generators import DenseGenerator, Generator, Growing, Styled
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
+from simulacra.networks.progan import ProCritic, ProGenerator
+from simulacra.networks.stylegan import StyleGenerator
+from simulacra.networks.stylegan2 import ResidualCritic, Style2Generator
 
 __all__ = [
     "Auto",
@@ -35,6 +38,12 @@ __all__ = [
     "Network",
     "Pair",
     "Perceptron",
+    "ProCritic",
+    "ProGenerator",
     "Projection",
+    "ResidualCritic",
+    "Style2Generator",
+    "StyleGenerator",
+    "Styled",
     "Unconditional",
 ]

@@ -33,10 +33,45 @@ class Generator(Protocol):
 
 @runtime_checkable
 class Growing(Protocol):
-    """A network that changes as training goes on."""
+    """A network that changes as training goes on, from small images to those of the data; it may be a part of another.
+
+    Attributes:
+        grown: the share of training after which it is at its full size. Generator and critic have the same.
+    """
+
+    grown: float
 
     def grow(self, share: float) -> None:
         """Take the form that it has once this share of training is done, 0 to 1."""
+        ...
+
+    def coarse(self, x: Tensor) -> Tensor:
+        """Items of the data (N, *shape) with no finer detail than the network makes, or sees, in its present form."""
+        ...
+
+
+@runtime_checkable
+class Styled(Protocol):
+    """A generator in two networks: codes z become styles w, one for each layer, and styles become items.
+
+    In evaluation mode x = synthesis(mapping(z, condition)) is what the generator makes of z.
+    """
+
+    @property
+    def mean_w(self) -> Tensor:
+        """The running mean of w in training, (K, D): a row for each class where classes are the condition, else one."""
+        ...
+
+    def mapping(self, z: Tensor, condition: Condition) -> Tensor:
+        """Codes (N, latent) -> styles w (N, layers, D), the same for all layers."""
+        ...
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """Styles (N, layers, D) -> x (N, *shape)."""
+        ...
+
+    def truncated(self, z: Tensor, condition: Condition, psi: float) -> Tensor:
+        """x of the styles m + ψ (w - m), with m the mean style of an item's class: 1 leaves codes as they are."""
         ...
 
 

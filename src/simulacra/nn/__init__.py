@@ -4,20 +4,27 @@ from simulacra.nn.attention import CausalAttention
 from simulacra.nn.batchnorm import synchronise
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
+from simulacra.nn.deviation import BatchDeviation
 from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
+from simulacra.nn.equalised import EqualConv2d, EqualLinear, leaky, pixel_norm, precise
+from simulacra.nn.fir import doubled, filtered, halved
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
 from simulacra.nn.residual import ResidualStack
+from simulacra.nn.running import RunningMean
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
 __all__ = [
     "AddCondition",
+    "BatchDeviation",
     "Bottleneck",
     "CausalAttention",
     "Double",
     "DownConv2d",
     "Embed",
+    "EqualConv2d",
+    "EqualLinear",
     "Features",
     "Grow",
     "Halve",
@@ -25,15 +32,22 @@ __all__ = [
     "Memory",
     "ResidualStack",
     "RightConv2d",
+    "RunningMean",
     "ShrinkDown",
     "ShrinkRight",
     "Vectors",
     "concat_elu",
+    "doubled",
     "features",
+    "filtered",
     "group_mask",
     "groups_of",
+    "halved",
     "halvings",
+    "leaky",
     "padding",
+    "pixel_norm",
+    "precise",
     "side_by_side",
     "synchronise",
     "vector_of",
