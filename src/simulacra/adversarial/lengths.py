@@ -20,6 +20,7 @@ from simulacra.adversarial.penalties import OfCritic
 from simulacra.adversarial.rounds import Round
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
+from simulacra.devices import without_autocast
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork, Styled
 from simulacra.nn import RunningMean, precise
@@ -53,7 +54,7 @@ class PathLength(OfCritic):
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         assert isinstance(memory, RunningMean)
         assert isinstance(seen.generator, Styled)
-        with torch.autocast(seen.z.device.type, enabled=False):
+        with without_autocast(seen.z.device):
             lengths, pixels = path_lengths(seen.generator, seen.z, seen.condition)
             if memory.training:
                 memory.update(whole.mean(lengths.detach().mean()).view(1, 1), lengths.new_ones(1))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from simulacra import whole
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.data.spec import DataSpec
+from simulacra.devices import without_autocast
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork
 from simulacra.parts import above, kind, part, within
@@ -74,7 +75,7 @@ class OfCritic:
 
 def squared_gradients(side: Side, x: Tensor | None = None) -> Tensor:
     """|∇_x D(x)|² of each item of a side, or at other points x, (N,), differentiable in the critic, in float32."""
-    with torch.autocast(side.x.device.type, enabled=False):
+    with without_autocast(side.x.device):
         at = (side.x if x is None else x).detach().float().requires_grad_()
         scores = side.critic(at, side.condition)
         (gradient,) = torch.autograd.grad(scores.sum(), at, create_graph=True)

@@ -125,7 +125,8 @@ def randomised(model: Model, scale: float = 0.3, seed: int = 0) -> Model:
     Of a wide layer the scale is at most 3/√inputs: larger weights leave probabilities of zero and one alone. Weights
     that a layer multiplies by its `weight_scale` are of this scale after that.
     """
-    factors = {id(each.weight): float(each.weight_scale) for each in model.modules() if hasattr(each, "weight_scale")}
+    scaled: list[Any] = [module for module in model.modules() if hasattr(module, "weight_scale")]
+    factors = {id(module.weight): module.weight_scale for module in scaled}
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -117,7 +117,6 @@ def initialise_head(module: nn.Module) -> None:
     """The head of features of mean square 1 / width: weights from N(0, 1), as those of embeddings are by themselves."""
     if isinstance(module, ProjectionHead):
         nn.init.normal_(module.score.weight)
-        nn.init.zeros_(module.score.bias)
 
 
 class GrowingCritic(Grown):

@@ -65,7 +65,7 @@ class Painting(Grown):
         super().__init__(spec.shape, grown)
         channels, (first, *larger) = widths(len(self.sizes), width, widest), self.sizes
         self.layers = 2 * len(self.sizes)
-        self.constant = nn.Parameter(torch.ones(channels[0], *first))
+        self.constant = nn.Parameter(torch.randn(channels[0], *first))  # of ones, AdaIN would leave nothing
         self.conv = EqualConv2d(channels[0], channels[0], 3, bias=False)
         self.restyle = nn.ModuleList(Restyle(channels[0], first, latent) for _ in range(2))
         pairs = itertools.pairwise(channels)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.data.spec import DataSpec
+from simulacra.devices import without_autocast
 from simulacra.networks.critics import Critic
 from simulacra.networks.generators import Generator
 from simulacra.networks.growth import refuse_unless_images, sizes_of, widths
@@ -56,7 +57,7 @@ class ModulatedConv2d(nn.Module):
 
     def _demodulation(self, s: Tensor, weight: Tensor) -> Tensor:
         """d, (N, outputs)."""
-        with torch.autocast(s.device.type, enabled=False):
+        with without_autocast(s.device):
             return torch.rsqrt(precise(s).square() @ precise(weight).square().sum((2, 3)).T + EPSILON)
 
 

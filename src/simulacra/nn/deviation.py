@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from simulacra import whole
+from simulacra.devices import without_autocast
 from simulacra.nn.equalised import TINY, precise
 from simulacra.nn.running import RunningMean
 
@@ -44,7 +45,7 @@ class BatchDeviation(nn.Module):
 def deviations(h: Tensor) -> Tensor:
     """The standard deviation s (N,) within the group of each item."""
     n, groups = len(h), max(1, len(h) // GROUP)
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         places = torch.arange(n, device=h.device)
         of_group = torch.arange(groups, device=h.device)[:, None] == places % groups  # (M, N)
         of_group = of_group.to(h.dtype)
