@@ -18,7 +18,7 @@ from simulacra.schema import alternatives
 
 GREY = SPECS["grey"]
 PIXELS = {"gated-pixelcnn", "pixelcnn", "pixelcnn++", "pixelrnn-diagonal", "pixelrnn-row", "pixelsnail"}
-PRESETS = {"vqvae2", "dcgan", "independent"} | PIXELS
+PRESETS = {"vqvae2", "dcgan", "progan", "stylegan", "stylegan2", "independent"} | PIXELS
 
 
 @pytest.fixture
