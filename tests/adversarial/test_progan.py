@@ -145,6 +145,15 @@ def test_both_players_grow_by_the_share_of_training(preset):
             network.train()
 
 
+def test_a_loss_that_is_looked_at_in_use_leaves_the_networks_as_they_are():
+    model = small().train()
+    model.critic_loss(Turn(items(model.spec, 4), share=0.2))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for phase in model.eval().phases():
+        phase.loss(Turn(items(model.spec, 4)))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
 def test_players_that_would_grow_apart_are_refused():
     spec = DataSpec(Levels((1, 8, 8), 17))
     with pytest.raises(UsageError, match=r"grow together: give both the same share `grown`, not 0.3 and 0.5"):

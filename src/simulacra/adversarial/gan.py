@@ -153,8 +153,9 @@ class GAN(Model):
 
     def round(self, turn: Turn, player: str) -> Round:
         """Real items and fresh generated ones; the latter have gradients in the generator's turn alone."""
-        for network in self._growing:
-            network.grow(turn.share)
+        if self.training:
+            for network in self._growing:
+                network.grow(turn.share)
         condition, z = turn.condition, self.prior(len(turn), turn.condition).sample()
         with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
             fake = self.generator(z, condition)

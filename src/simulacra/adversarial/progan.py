@@ -52,7 +52,7 @@ def progan(spec: DataSpec, latent: int = 64, width: int = 32, widest: int = 256,
 
     Args:
         spec: what x is: images; a condition stands beside the code, and the critic sees it by projection.
-        latent: numbers in a code, of which the direction alone counts.
+        latent: numbers in a code, of which the direction alone counts: a temperature changes nothing.
         width: channels next to the image; they double with every halving of its sides.
         widest: channels at most.
         grown: the share of training after which images have their full size; 0: from the beginning.

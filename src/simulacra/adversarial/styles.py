@@ -36,7 +36,7 @@ def stylegan(
 
     Args:
         spec: what x is: images; styles are conditioned on its condition, the critic by projection.
-        latent: numbers in a code and in a style.
+        latent: numbers in a code, of which the direction alone counts (a temperature changes nothing), and in a style.
         width: channels next to the image; they double with every halving of its sides.
         widest: channels at most.
         mapping: layers from codes to styles.
@@ -70,7 +70,7 @@ def stylegan2(
 
     Args:
         spec: what x is: images; styles are conditioned on its condition, the critic by projection.
-        latent: numbers in a code and in a style.
+        latent: numbers in a code, of which the direction alone counts (a temperature changes nothing), and in a style.
         width: channels next to the image; they double with every halving of its sides.
         widest: channels at most.
         mapping: layers from codes to styles.

@@ -23,8 +23,8 @@ class BatchDeviation(nn.Module):
     """h (N, C, H, W) -> (N, C + 1, H, W), the last channel s of each item's group.
 
     Item i is of group i mod M, M = N // 4 (1 at least): groups have 4 to 7 items, and a batch of fewer than 4 is one
-    group. Groups are of the items of all processes. In evaluation an item must not depend on the others, and s is its
-    running mean over training.
+    group. Groups are of the items of all processes; of a batch that is taken in parts, of one part. In evaluation an
+    item must not depend on the others, and s is its running mean over training.
     """
 
     def __init__(self) -> None:
