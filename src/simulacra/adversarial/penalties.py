@@ -13,7 +13,7 @@ its *memory*, which is saved and resumed with the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -190,8 +190,9 @@ class Orthogonal(_Weighed):
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         total = next(seen.generator.parameters()).new_zeros(())
         for module in seen.generator.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                rows = module.weight.float().flatten(1)
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) or hasattr(module, "weight_scale"):
+                weight = cast(Tensor, module.weight) * cast(float, getattr(module, "weight_scale", 1.0))
+                rows = weight.float().flatten(1)
                 products = rows @ rows.T
                 total = total + (products - products.diagonal().diag()).square().sum()
         return self.weight * total

@@ -77,6 +77,7 @@ class Grown(nn.Module):
         self._grown_to: int | None = None
 
     def grow(self, share: float) -> None:
+        """Take the form of this share of training; as a buffer it is saved, resumed and copied with the weights."""
         self._grown_to = round(UNIT * reach(share, self.finest, self.grown))
         self.growth.fill_(self._grown_to)
 
@@ -89,6 +90,7 @@ class Grown(nn.Module):
         return level, 1 - (level * UNIT - at) / UNIT
 
     def coarse(self, x: Tensor) -> Tensor:
+        """Items (N, C, H, W) as a network of this form could make them: both sizes of a fade in their parts."""
         level, alpha = self.level
         if level == self.finest and alpha == 1:
             return x
