@@ -53,6 +53,8 @@ OWN = {  # of one model alone
     "sagan": {"width": 3, "latent": 20},
     "biggan": {"width": 3},
     "infogan": {"latent": 14},
+    "stylegan": {"mapping": 2},
+    "stylegan2": {"mapping": 2},
 }
 
 

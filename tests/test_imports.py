@@ -58,6 +58,7 @@ FAMILIES = ["autoregressive", "latent", "flows", "diffusion", "adversarial", "se
 VERBS = ["training", "evaluation", "exploration", "compression"]
 LEAVES = [
     "errors",
+    "devices",
     "fields",
     "condition",
     "derived",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import torch
@@ -22,6 +23,13 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return device
+
+
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Within the context operations have the precision of their tensors, also on a device that knows no other."""
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def computes_in_bf16(device: torch.device) -> bool:

@@ -197,6 +197,15 @@ def gathered(own: Tensor) -> Tensor:
     return _added(torch.cat([own.new_zeros(before, *rest), own, own.new_zeros(after, *rest)]), part.add_up)
 
 
+def own(everything: Tensor) -> Tensor:
+    """Of what is known of each row of `gathered`, that of the items of this process; differentiable."""
+    part = _PART.get()
+    if part is None or len(part.sizes) == 1:
+        return everything
+    before = sum(part.sizes[: part.rank])
+    return everything[before : before + part.sizes[part.rank]]
+
+
 def _added(value: Tensor, add_up: Callable[[Tensor], Tensor]) -> Tensor:
     return cast(Tensor, _Added.apply(value, add_up))
 

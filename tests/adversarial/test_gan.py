@@ -14,6 +14,7 @@ from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
 from simulacra.model import load, save
 from simulacra.networks import DCCritic, DCGenerator, DenseCritic, DenseGenerator
+from simulacra.nn import EqualLinear
 from simulacra.training.loop import Loop
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
@@ -292,6 +293,16 @@ def test_r1_looks_at_real_items_and_r2_at_generated_ones():
     real, fake = torch.full((4, 2), 3.0), torch.full((4, 2), 1.0)
     assert penalty_of(R1(1.0), Squared(), real, fake).item() == pytest.approx(9.0)
     assert penalty_of(R2(1.0), Squared(), real, fake).item() == pytest.approx(1.0)
+
+
+def test_filters_are_those_that_a_layer_computes_with():
+    layer, plain = EqualLinear(3, 2, rate=0.1), nn.Linear(3, 2)
+    with torch.no_grad():
+        plain.weight.copy_(layer.weight * layer.weight_scale)
+    sides = [Side(Linear(1.0), torch.zeros(1, 1), Condition())] * 2
+    costs = [Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), each), nn.Module()) for each in (layer, plain)]
+    torch.testing.assert_close(*costs)
+    assert costs[0] > 0
 
 
 def test_orthogonal_filters_cost_nothing():

@@ -149,7 +149,7 @@ def test_a_loop_names_the_same_tensors_before_its_first_step_and_after(entry):
     before = {name: (tensor.shape, tensor.dtype) for name, tensor in training.tensors().items()}
     training.step(Stream(spec), 0.0)
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in training.tensors().items()} == before
-    moved = [parameter for phase in training.phases for parameter in phase.player.parameters()]
+    moved = [parameter for player in training.players for parameter in player.parameters()]
     assert sum("exp_avg_sq" in name for name in before) == len(moved)  # a parameter may have two players
 
 

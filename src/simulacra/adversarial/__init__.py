@@ -11,11 +11,14 @@ from simulacra.adversarial.diffaugment import DiffAugment
 from simulacra.adversarial.games import Hinge, LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.infogan import Information, infogan
+from simulacra.adversarial.lengths import PathLength
 from simulacra.adversarial.lsgan import lsgan
 from simulacra.adversarial.penalties import R1, R2, Clipping, FeatureMatching, GradientPenalty, Orthogonal, Penalty
+from simulacra.adversarial.progan import Drift, progan
 from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.sngan import sagan, sngan
+from simulacra.adversarial.styles import stylegan, stylegan2
 from simulacra.adversarial.wgan import wgan, wgan_gp
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "Auxiliary",
     "Clipping",
     "DiffAugment",
+    "Drift",
     "FeatureMatching",
     "GradientPenalty",
     "Hinge",
@@ -36,6 +40,7 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "Orthogonal",
+    "PathLength",
     "Penalty",
     "Relativistic",
     "Round",
@@ -48,9 +53,12 @@ __all__ = [
     "dcgan",
     "infogan",
     "lsgan",
+    "progan",
     "r3gan",
     "sagan",
     "sngan",
+    "stylegan",
+    "stylegan2",
     "wgan",
     "wgan_gp",
 ]

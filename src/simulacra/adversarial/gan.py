@@ -102,6 +102,9 @@ class GAN(Model):
         self.critic_steps, self.critic_rate = critic_steps, critic_rate
         self.generator = generator.build(spec, latent)
         self.critic = CriticNetwork(spec, critic, conditioning, bias=game.boundary is not None)
+        if len({network.grown for network in self._growing}) > 1:
+            shares = " and ".join(str(network.grown) for network in self._growing)
+            raise UsageError(f"generator and critic grow together: give both the same share `grown`, not {shares}")
         self.prior(1)  # which refuses a number of dimensions that it does not have
         self.memories = nn.ModuleList(map(self._memory, penalties))
         self.shown = None if augmentation is None else augmentation.build(spec)
@@ -136,6 +139,11 @@ class GAN(Model):
         return [k for k, penalty in enumerate(self.penalties) if player in penalty.players]
 
     @functools.cached_property
+    def _growing(self) -> list[Growing]:
+        """The networks that grow, of both players."""
+        return [*growing(self.generator), *growing(self.critic)]
+
+    @functools.cached_property
     def _names(self) -> list[str]:
         """A name for each penalty's term, which no other term has."""
         return numbered([*PLAYERS, *(called(penalty)[1] for penalty in self.penalties)])[len(PLAYERS) :]
@@ -167,13 +175,15 @@ class GAN(Model):
 
     def round(self, turn: Turn, player: str) -> Round:
         """Real items and fresh generated ones; the latter have gradients in the generator's turn alone."""
-        for network in (self.generator, self.critic.body):
-            if isinstance(network, Growing):
+        if self.training:
+            for network in self._growing:
                 network.grow(turn.share)
         condition, z = turn.condition, self.prior(len(turn), turn.condition).sample()
         with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
             fake = self.generator(z, condition)
         real = self.spec.centred(turn.x)
+        for network in growing(self.generator):
+            real = network.coarse(real)
         if self.shown is not None:
             real, fake = self.shown(real), self.shown(fake)
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
@@ -245,6 +255,11 @@ class GAN(Model):
     def rendered(self, z: Tensor, condition: Condition) -> Tensor:
         """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z."""
         return self.generator(z, condition).float()
+
+
+def growing(network: nn.Module) -> list[Growing]:
+    """What grows of a network."""
+    return [module for module in network.modules() if isinstance(module, Growing)]
 
 
 def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:

@@ -13,7 +13,7 @@ its *memory*, which is saved and resumed with the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from simulacra import whole
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.data.spec import DataSpec
+from simulacra.devices import without_autocast
 from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork
@@ -88,7 +89,7 @@ class OfCritic:
 
 def squared_gradients(side: Side, x: Tensor | None = None) -> Tensor:
     """|∇_x D(x)|² of each item of a side, or at other points x, (N,), differentiable in the critic, in float32."""
-    with torch.autocast(side.x.device.type, enabled=False):
+    with without_autocast(side.x.device):
         at = (side.x if x is None else x).detach().float().requires_grad_()
         scores = side.critic(at, side.condition)
         (gradient,) = torch.autograd.grad(scores.sum(), at, create_graph=True)
@@ -227,8 +228,9 @@ class Orthogonal(_Weighed):
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         total = next(seen.generator.parameters()).new_zeros(())
         for module in seen.generator.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                rows = module.weight.float().flatten(1)
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) or hasattr(module, "weight_scale"):
+                weight = cast(Tensor, module.weight) * cast(float, getattr(module, "weight_scale", 1.0))
+                rows = weight.float().flatten(1)
                 products = rows @ rows.T
                 total = total + (products - products.diagonal().diag()).square().sum()
         return self.weight * total

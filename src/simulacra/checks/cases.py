@@ -122,14 +122,17 @@ def _count(of: Field) -> int:
 def randomised(model: Model, scale: float = 0.3, seed: int = 0) -> Model:
     """Every parameter, biases too, drawn from N(0, scale²); of a model in closed form, an estimate from a few items.
 
-    Of a wide layer the scale is at most 3/√inputs: larger weights leave probabilities of zero and one alone.
+    Of a wide layer the scale is at most 3/√inputs: larger weights leave probabilities of zero and one alone. Weights
+    that a layer multiplies by its `weight_scale` are of this scale after that.
     """
+    scaled: list[Any] = [module for module in model.modules() if hasattr(module, "weight_scale")]
+    factors = {id(module.weight): module.weight_scale for module in scaled}
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             inputs = parameter[0].numel() if parameter.dim() > 1 else 1
-            parameter.copy_(min(scale, 3 * inputs**-0.5) * noise)
+            parameter.copy_(min(scale, 3 * inputs**-0.5) / factors.get(id(parameter), 1.0) * noise)
     if isinstance(model, ClosedForm):
         some = items_of(model.spec, 12, seed).repeat(20, *[1] * len(model.spec.shape))
         model.estimate([(some, condition_of(model.spec, len(some)))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ from simulacra.errors import NotSupported, UsageError
 from simulacra.model import Model, load, save
 from simulacra.parts import to_json
 from simulacra.schema import arguments
-from simulacra.turns import Phase, Player, Turn
+from simulacra.turns import Phase, Player, Turn, players
 
 WRONG_LABELS: list[tuple[Any, str]] = [
     (None, "give condition="),
@@ -57,6 +58,8 @@ WRONG_LABELS: list[tuple[Any, str]] = [
 ]
 OTHER_WEIGHTS = 3  # with which a gradient is looked for that the first ones do not have
 SPELLINGS = [1, "b", "1", [1], ["b"], np.int64(1), np.array([1, 1]), torch.tensor(1), torch.tensor([1, 1])]
+
+SHARES = (0.0, 0.5, 1.0)  # of training, at which losses are looked at
 
 Law = Callable[[Case], None]
 LAWS: dict[str, Law] = {}
@@ -261,37 +264,42 @@ def recorded_arguments_build_an_equal_model(case: Case) -> None:
 
 @law
 def a_phase_reaches_every_parameter_of_its_player_and_no_other(case: Case) -> None:
-    """What stands behind a gate that begins at zero, or where gradients cancel, is reached with other weights."""
+    """All phases of a player together reach all of it: at some time of training where the model grows, and with other
+    weights where a gate begins at zero or gradients cancel."""
     wanted, found = _owned(case.model()), _reached(case.model(), case)
     for seed in range(OTHER_WEIGHTS):
         found |= _reached(randomised(case.model(), seed=seed), case) if wanted - found else set()
-    for phase, name in sorted(wanted ^ found):
-        reaches = "reaches" if (phase, name) in found else "does not reach"
-        raise AssertionError(f"the loss {phase!r} {reaches} {name}")
+    for losses, name in sorted(wanted ^ found):
+        reaches = "reaches" if (losses, name) in found else "does not reach"
+        raise AssertionError(f"the loss {losses} {reaches} {name}")
+
+
+def _losses(model: Model) -> list[tuple[str, Player, list[Phase]]]:
+    """Of each player the names of its losses, itself, and its phases."""
+    phases = model.phases()
+    own = [(player, [phase for phase in phases if phase.player is player]) for player in players(phases)]
+    return [(" and ".join(repr(phase.name) for phase in taken), player, taken) for player, taken in own]
 
 
 def _owned(model: Model) -> set[tuple[str, str]]:
-    """Each phase by its name, with each parameter of its player."""
+    """The losses of each player, with each of its parameters."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    return {(phase.name, names[id(each)]) for phase in model.phases() for each in _player(phase).parameters()}
+    return {(losses, names[id(each)]) for losses, player, _ in _losses(model) for each in player.parameters()}
 
 
 def _reached(model: Model, case: Case) -> set[tuple[str, str]]:
-    """Each phase by its name, with each parameter that has a gradient of its loss."""
+    """The losses of each player, with each parameter that has a gradient of one of them."""
     found: set[tuple[str, str]] = set()
-    for phase in model.train().phases():
+    for losses, player, phases in _losses(model.train()):
         model.requires_grad_(False)
-        _player(phase).requires_grad_(True)
+        player.requires_grad_(True)
         model.zero_grad(set_to_none=True)
-        torch.stack(list(phase.loss(Turn(case.items(24), case.condition(24))).values())).sum().backward()
+        for share, phase in itertools.product(SHARES, phases):
+            turn = Turn(case.items(24), case.condition(24), share=share)
+            torch.stack(list(phase.loss(turn).values())).sum().backward()
         moved = [name for name, each in model.named_parameters() if each.grad is not None and bool(each.grad.any())]
-        found |= {(phase.name, name) for name in moved}
+        found |= {(losses, name) for name in moved}
     return found
-
-
-def _player(phase: Phase) -> Player:
-    assert isinstance(phase.player, Player)
-    return phase.player
 
 
 @law

@@ -16,8 +16,11 @@ from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
 from simulacra.networks.generators import DenseGenerator, Generator, Growing, Styled
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
+from simulacra.networks.progan import ProCritic, ProGenerator
 from simulacra.networks.r3gan import R3Critic, R3Generator
 from simulacra.networks.residual import ResidualCritic, ResidualGenerator
+from simulacra.networks.stylegan import StyleGenerator
+from simulacra.networks.stylegan2 import Style2Critic, Style2Generator
 
 __all__ = [
     "Auto",
@@ -39,11 +42,16 @@ __all__ = [
     "Network",
     "Pair",
     "Perceptron",
+    "ProCritic",
+    "ProGenerator",
     "Projection",
     "R3Critic",
     "R3Generator",
     "ResidualCritic",
     "ResidualGenerator",
+    "Style2Critic",
+    "Style2Generator",
+    "StyleGenerator",
     "Styled",
     "Unconditional",
 ]

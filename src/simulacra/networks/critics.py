@@ -60,7 +60,7 @@ class Initialising(Protocol):
 
 
 class CriticNetwork(nn.Module):
-    """x (N, *shape) in [-1, 1] and a condition -> scores (N,).
+    """x (N, *shape) in [-1, 1] and a condition -> scores (N,)."""
 
     def __init__(self, spec: DataSpec, critic: Critic, conditioning: Conditioning, bias: bool = True) -> None:
         super().__init__()

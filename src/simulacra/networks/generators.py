@@ -34,10 +34,20 @@ class Generator(Protocol):
 
 @runtime_checkable
 class Growing(Protocol):
-    """A network that changes as training goes on."""
+    """A network that changes as training goes on, from small images to those of the data; it may be a part of another.
+
+    Attributes:
+        grown: the share of training after which it is at its full size. Generator and critic have the same.
+    """
+
+    grown: float
 
     def grow(self, share: float) -> None:
         """Take the form that it has once this share of training is done, 0 to 1."""
+        ...
+
+    def coarse(self, x: Tensor) -> Tensor:
+        """Items of the data (N, *shape) with no finer detail than the network makes, or sees, in its present form."""
         ...
 
 

@@ -5,17 +5,22 @@ from simulacra.nn.batchnorm import synchronise
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
 from simulacra.nn.conditional_norm import ConditionalBatchNorm, ConditionRows
+from simulacra.nn.deviation import BatchDeviation
 from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
+from simulacra.nn.equalised import EqualConv2d, EqualLinear, leaky, pixel_norm, precise
+from simulacra.nn.fir import doubled, filtered, halved
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
 from simulacra.nn.residual import ResidualStack
+from simulacra.nn.running import RunningMean
 from simulacra.nn.self_attention import SelfAttention
 from simulacra.nn.spectral import spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
 __all__ = [
     "AddCondition",
+    "BatchDeviation",
     "Bottleneck",
     "CausalAttention",
     "ConditionRows",
@@ -23,6 +28,8 @@ __all__ = [
     "Double",
     "DownConv2d",
     "Embed",
+    "EqualConv2d",
+    "EqualLinear",
     "Features",
     "Grow",
     "Halve",
@@ -30,16 +37,23 @@ __all__ = [
     "Memory",
     "ResidualStack",
     "RightConv2d",
+    "RunningMean",
     "SelfAttention",
     "ShrinkDown",
     "ShrinkRight",
     "Vectors",
     "concat_elu",
+    "doubled",
     "features",
+    "filtered",
     "group_mask",
     "groups_of",
+    "halved",
     "halvings",
+    "leaky",
     "padding",
+    "pixel_norm",
+    "precise",
     "side_by_side",
     "spectral",
     "synchronise",
