@@ -9,6 +9,7 @@ paper's width for ImageNet at 128×128 is 96, with a batch of 2048.
 from __future__ import annotations
 
 from simulacra.adversarial.cgan import refuse_without_condition
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Hinge
 from simulacra.adversarial.gan import GAN
 from simulacra.data.spec import DataSpec
@@ -20,7 +21,7 @@ from simulacra.registry import register
 @register(
     "biggan",
     paper="Brock et al. 2019, Large Scale GAN Training for High Fidelity Natural Image Synthesis",
-    defaults={"learning_rate": 1e-4, "betas": (0.0, 0.999), "ema": 0.999, "steps": 2000},
+    defaults=TRAINING | {"learning_rate": 1e-4, "betas": (0.0, 0.999), "ema": 0.999, "steps": 2000},
 )
 def biggan(
     spec: DataSpec, latent: int = 120, width: int = 32, attention: int | None = None, critic_steps: int = 2

@@ -7,6 +7,7 @@ Mirza & Osindero 2014, "Conditional Generative Adversarial Nets".
 
 from __future__ import annotations
 
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Game, NonSaturating
 from simulacra.adversarial.gan import GAN
 from simulacra.data.spec import DataSpec
@@ -15,7 +16,7 @@ from simulacra.networks import Concatenation, DenseCritic, DenseGenerator
 from simulacra.registry import register
 
 
-@register("cgan", paper="Mirza & Osindero 2014, Conditional Generative Adversarial Nets")
+@register("cgan", paper="Mirza & Osindero 2014, Conditional Generative Adversarial Nets", defaults=TRAINING)
 def cgan(
     spec: DataSpec,
     latent: int = 64,

@@ -9,6 +9,7 @@ import copy
 import functools
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ from simulacra.networks import (
     Generator,
     Growing,
     Projection,
+    Styled,
 )
 from simulacra.parts import above, called, within
 from simulacra.registry import register
@@ -75,6 +77,7 @@ class GAN(Model):
         critic_rate: the critic's learning rate in units of the generator's.
     """
 
+    bf16_from: ClassVar[int | None] = 784
     invert = by_search
 
     def __init__(
@@ -209,7 +212,8 @@ class GAN(Model):
             condition: of the items.
             temperature: σ of the Gaussian that codes are drawn from.
             generator: of the noise.
-            truncation: each number of a code is drawn again until it is at most this in size: draws are less varied.
+            truncation: each number of a code is drawn again until it is at most this in size: draws are less varied. Of
+                a generator with styles it is ψ, by which these are drawn towards their mean: 1 leaves them as they are.
             standing: codes from which the statistics of the generator's batch norms are estimated anew, of classes in
                 turn; 0 keeps those of training. It is for codes that differ from those of training.
 
@@ -217,8 +221,11 @@ class GAN(Model):
         that is not of classes, whose distribution is not known.
         """
         given = self.conditioned(condition, n)
-        z = self._codes(n, given, truncation).sample(generator, temperature)
         within(0, standing=standing)
+        if truncation is not None and isinstance(self.generator, Styled):
+            z = self.prior(n, given).sample(generator, temperature)
+            return self.spec.on_grid(self.generator.truncated(z, given, truncation).float())
+        z = self._codes(n, given, truncation).sample(generator, temperature)
         if not standing:
             return self.decode(z, given).value
         painter = self._with_standing_statistics(standing, truncation, temperature)

@@ -6,6 +6,7 @@ Mao et al. 2017, "Least Squares Generative Adversarial Networks".
 
 from __future__ import annotations
 
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import LeastSquares
 from simulacra.adversarial.gan import GAN
 from simulacra.data.spec import DataSpec
@@ -13,7 +14,7 @@ from simulacra.networks import DCCritic, DCGenerator
 from simulacra.registry import register
 
 
-@register("lsgan", paper="Mao et al. 2017, Least Squares Generative Adversarial Networks")
+@register("lsgan", paper="Mao et al. 2017, Least Squares Generative Adversarial Networks", defaults=TRAINING)
 def lsgan(spec: DataSpec, latent: int = 64, width: int = 64) -> GAN:
     """Convolutional generator and critic under the game of least squares; images from 8×8 up.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Wasserstein
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.penalties import GradientPenalty, OfCritic
@@ -43,7 +44,7 @@ class Drift(OfCritic):
 @register(
     "progan",
     paper="Karras et al. 2018, Progressive Growing of GANs for Improved Quality, Stability, and Variation",
-    defaults={"learning_rate": 1e-3, "betas": (0.0, 0.99)},
+    defaults=TRAINING | {"learning_rate": 1e-3, "betas": (0.0, 0.99)},
 )
 def progan(spec: DataSpec, latent: int = 64, width: int = 32, widest: int = 256, grown: float = 0.5) -> GAN:
     """Generator and critic grow from 4×4 to full size under the Wasserstein game; images from 8×8 up.

@@ -10,6 +10,7 @@ Networks".
 
 from __future__ import annotations
 
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Hinge
 from simulacra.adversarial.gan import GAN
 from simulacra.data.spec import DataSpec
@@ -20,7 +21,7 @@ from simulacra.registry import register
 @register(
     "sngan",
     paper="Miyato et al. 2018, Spectral Normalization for Generative Adversarial Networks",
-    defaults={"learning_rate": 2e-4, "betas": (0.0, 0.9), "steps": 1500},
+    defaults=TRAINING | {"learning_rate": 2e-4, "betas": (0.0, 0.9), "steps": 1500},
 )
 def sngan(spec: DataSpec, latent: int = 128, width: int = 32, critic_steps: int = 5) -> GAN:
     """Residual networks under the hinge game, with spectral norm in the critic; images from 8×8 up.
@@ -38,7 +39,7 @@ def sngan(spec: DataSpec, latent: int = 128, width: int = 32, critic_steps: int 
 @register(
     "sagan",
     paper="Zhang et al. 2019, Self-Attention Generative Adversarial Networks",
-    defaults={"learning_rate": 1e-4, "betas": (0.0, 0.9), "steps": 3000},
+    defaults=TRAINING | {"learning_rate": 1e-4, "betas": (0.0, 0.9), "steps": 3000},
 )
 def sagan(spec: DataSpec, latent: int = 128, width: int = 32, attention: int | None = None) -> GAN:
     """Residual networks with self-attention under the hinge game, with spectral norm in both; images from 8×8 up.

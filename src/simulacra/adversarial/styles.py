@@ -6,6 +6,7 @@ al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B.
 
 from __future__ import annotations
 
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.lengths import PathLength
@@ -18,7 +19,7 @@ from simulacra.registry import register
 @register(
     "stylegan",
     paper="Karras et al. 2019, A Style-Based Generator Architecture for Generative Adversarial Networks",
-    defaults={"learning_rate": 1e-3, "betas": (0.0, 0.99)},
+    defaults=TRAINING | {"learning_rate": 1e-3, "betas": (0.0, 0.99)},
 )
 def stylegan(
     spec: DataSpec,
@@ -52,7 +53,7 @@ def stylegan(
 @register(
     "stylegan2",
     paper="Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN",
-    defaults={"learning_rate": 2e-3, "betas": (0.0, 0.99)},
+    defaults=TRAINING | {"learning_rate": 2e-3, "betas": (0.0, 0.99)},
 )
 def stylegan2(
     spec: DataSpec,

@@ -9,6 +9,7 @@ steps of the critic for one of the generator.
 
 from __future__ import annotations
 
+from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Wasserstein
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.penalties import Clipping, GradientPenalty
@@ -22,7 +23,7 @@ from simulacra.registry import register
     "wgan",
     paper="Arjovsky et al. 2017, Wasserstein GAN",
     # RMSProp in the paper, which β1 = 0 is but for a constant; ten times its rate: small images come in minutes
-    defaults={"learning_rate": 5e-4, "betas": (0.0, 0.99)},
+    defaults=TRAINING | {"learning_rate": 5e-4, "betas": (0.0, 0.99)},
 )
 def wgan(spec: DataSpec, latent: int = 64, width: int = 64, limit: float = 0.01, critic_steps: int = 5) -> GAN:
     """Convolutional networks under the Wasserstein game, the critic's weights clipped; images from 8×8 up.
@@ -41,7 +42,7 @@ def wgan(spec: DataSpec, latent: int = 64, width: int = 64, limit: float = 0.01,
 @register(
     "wgan-gp",
     paper="Gulrajani et al. 2017, Improved Training of Wasserstein GANs",
-    defaults={"learning_rate": 2e-4, "betas": (0.0, 0.9), "steps": 1500},
+    defaults=TRAINING | {"learning_rate": 2e-4, "betas": (0.0, 0.9), "steps": 1500},
 )
 def wgan_gp(spec: DataSpec, latent: int = 128, width: int = 32, weight: float = 10.0, critic_steps: int = 5) -> GAN:
     """Residual networks under the Wasserstein game with a gradient penalty; images from 8×8 up.
