@@ -13,7 +13,8 @@ from simulacra import registry
 from simulacra.cli import main
 from simulacra.cli.arguments import OnData
 from simulacra.data import DataSpec, Levels
-from simulacra.evaluation.fidelity import PixelPCA, median_distance
+from simulacra.evaluation.fidelity import PixelPCA
+from simulacra.evaluation.kernels import median_distance
 from simulacra.exploration import attributes, importance
 from simulacra.exploration.rejection import Judge
 from simulacra.feed import drawn, shown
