@@ -151,7 +151,8 @@ def count_interval(counts: np.ndarray) -> tuple[float, float]:
     With λ_k the expected draws of a mode, Var = Σ e^-λ (1 - e^-λ) - (Σ λ e^-λ)² / n. The first sum is the number of
     modes that as many further draws would add, by the series of Good & Toulmin 1956, Σ_j (-1)^(j+1) f_j of the f_j
     modes with j draws, with the weights of Efron & Thisted 1976; the second is that of modes with one draw. One
-    standard error of the series is added, since of a few rare modes it shows little.
+    standard error of the series is added, since of a few rare modes it shows little, and where a mode has no draws 1/4,
+    the most that one of them may vary.
     """
     found, modes = int((counts > 0).sum()), len(counts)
     if not found:
@@ -160,6 +161,6 @@ def count_interval(counts: np.ndarray) -> tuple[float, float]:
     seen = np.array([(counts == j).sum() for j in range(1, TERMS + 1)])
     added = float((seen * tails * (-1.0) ** np.arange(TERMS)).sum())
     variance = max(0.0, added - float(seen[0]) ** 2 / float(counts.sum()))
-    error = math.sqrt(variance + math.sqrt(float((seen * tails**2).sum())))
-    low, high = intervals.about(found, error, 1000)
+    variance += math.sqrt(float((seen * tails**2).sum())) + 0.25 * (found < modes)
+    low, high = intervals.about(found, math.sqrt(variance), 1000)
     return max(1.0, low), min(float(modes), high)

@@ -23,7 +23,7 @@ from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, some_of
 
 LARGEST = 2000  # samples and held-out items compared
-POOL = 10_000  # training items that features are fitted to, and that stand for real ones where a floor is made
+POOL = 10_000  # training items that features are fitted to and floors are made of; a fourth for a quick look
 DRAWN_AT_ONCE = 250
 
 
@@ -176,7 +176,7 @@ class Subject:
 
     @cached_property
     def _pool(self) -> np.ndarray:
-        return some_of(len(self.data.train), POOL, self.seed, "pool")
+        return some_of(len(self.data.train), POOL // 4 if self.quick else POOL, self.seed, "pool")
 
     def _training(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.data.train.x[rows])
