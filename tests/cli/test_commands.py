@@ -78,7 +78,7 @@ def test_evaluate_gives_each_figure_its_interval_floor_and_protocol(printed, run
     measures = json.loads(printed("evaluate", runs["dcgan"], "digits", "--json"))
     assert next(iter(measures)) == "frechet_distance_learned"
     distances = {f"{each}_{of}" for each in ("frechet_distance", "frechet_position") for of in ("learned", "random")}
-    assert distances | {"frechet_distance", "precision", "classifier_test", "class_agreement"} < measures.keys()
+    assert distances | {"frechet_distance", "precision", "classifier_test"} < measures.keys()
     for measure in measures.values():
         assert set(measure) == {"value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note"}
     assert len({measure["protocol"].rpartition("; protocol ")[2] for measure in measures.values()}) == len(measures)

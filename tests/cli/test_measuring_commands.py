@@ -81,7 +81,7 @@ def test_evaluate_as_json_and_as_a_table(printed, tmp_path, monkeypatch):
     shown = printed("evaluate", run, "digits", "--split", "valid", "--quick")
     assert "frechet_distance: Fréchet distance in pixel-pca18" in shown
     assert "note: a quick look" in shown
-    assert "fidelity_learned, classifier_test, class_agreement left out, it trains a classifier" in shown
+    assert "fidelity_learned, classifier_test left out, it trains a classifier" in shown
     assert "180 samples against all 180 valid items" in shown
     assert "probes, disentanglement left out, it needs sklearn: pip install 'simulacra[eval]'" in shown.splitlines()[-1]
 

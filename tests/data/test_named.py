@@ -159,7 +159,7 @@ def test_the_real_sets(name, counts, shape, monkeypatch):
 def test_stacked_mnist_is_of_the_mnist_that_is_there(own_data, monkeypatch):
     random, folder = np.random.default_rng(0), own_data / "mnist"
     folder.mkdir()
-    for part, n in (("train", 120), ("t10k", 60)):
+    for part, n in (("train", 600), ("t10k", 200)):
         images, labels = random.integers(0, 256, (n, 28, 28), dtype=np.uint8), (np.arange(n) % 10).astype(np.uint8)
         (folder / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">HBB3I", 0, 8, 3, n, 28, 28) + images.tobytes())
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">HBBI", 0, 8, 1, n) + labels.tobytes())

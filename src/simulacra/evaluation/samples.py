@@ -16,12 +16,11 @@ from __future__ import annotations
 import numpy as np
 
 from simulacra.capabilities import Chain, Sampler, can
-from simulacra.data import ClassLabel
 from simulacra.data.loading import modes_of
 from simulacra.data.modes import Centres, Channels, Modes
 from simulacra.evaluation import agreement, fidelity, intervals, kernels, modes, neighbourhoods
 from simulacra.evaluation.embedding import Embedded
-from simulacra.evaluation.learned import share_right
+from simulacra.evaluation.learned import share_right, targets_of
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import near_copies, near_share, nearest_items
 from simulacra.evaluation.subject import Subject
@@ -36,13 +35,18 @@ ANCHORS = 5  # draws of independent pixels behind a position
 FEWEST_COMPARED = 4  # items, of whose halves there is a covariance
 
 
-@metric(needs=(Sampler,), least=FEWEST_COMPARED, thorough=True)
+@metric(
+    needs=(Sampler,),
+    least=FEWEST_COMPARED,
+    thorough=True,
+    when=lambda subject: bool(targets_of(subject.data.spec)),
+)
 def fidelity_learned(subject: Subject) -> dict[str, Measure]:
     """Distances in the features of a classifier of the training split."""
     return {} if subject.in_learned is None else _distances(subject, subject.in_learned, "_learned")
 
 
-@metric(needs=(Sampler,), least=FEWEST_COMPARED)
+@metric(needs=(Sampler,), least=FEWEST_COMPARED, when=lambda subject: subject.data.spec.is_image)
 def fidelity_random(subject: Subject) -> dict[str, Measure]:
     """Distances in fixed random convolutions."""
     return {} if subject.in_convolutions is None else _distances(subject, subject.in_convolutions, "_random")
@@ -58,7 +62,7 @@ def fidelity_of_pixels(subject: Subject) -> dict[str, Measure]:
     return found | {"kernel_mmd": _kernel_distance(subject, at, gaussian, 1.0, protocol, n)}
 
 
-@metric(needs=(Sampler,), least=FEWEST_COMPARED)
+@metric(needs=(Sampler,), least=FEWEST_COMPARED, when=lambda subject: subject.file is not None)
 def fidelity_of_a_file(subject: Subject) -> dict[str, Measure]:
     """Distances in the features of a user's file: FID and KID where that is Inception's."""
     at = subject.in_file
@@ -168,15 +172,25 @@ def classifier_test(subject: Subject) -> Measure:
     return Measure(found.right, low, high, 0.5, found.n, "estimate", protocol, None, note)
 
 
-@metric(needs=(Sampler,), name="class_agreement", least=2 * FEWEST_COMPARED, thorough=True)
+def _classes(subject: Subject) -> list[str]:
+    """The fields of classes that both the model is conditioned on and the data have."""
+    known = targets_of(subject.data.spec)
+    return [name for name in subject.model.spec.condition if name in known]
+
+
+@metric(
+    needs=(Sampler,),
+    name="class_agreement",
+    least=2 * FEWEST_COMPARED,
+    thorough=True,
+    when=lambda subject: bool(_classes(subject)),
+)
 def agreement_with_conditions(subject: Subject) -> dict[str, Measure]:
     """Of every class that a model is conditioned on: the share of samples that are of it, and recall within classes."""
-    at, own, found = subject.in_learned, subject.learned, {}
-    fields = [name for name, field in subject.model.spec.condition.items() if isinstance(field, ClassLabel)]
-    fields = [name for name in fields if own is not None and name in own.accuracy]
+    at, fields, found = subject.in_learned, _classes(subject), {}
+    if at is None:  # too few training items
+        return {}
     for name in fields:
-        assert own is not None
-        assert at is not None
         ending = "" if len(fields) == 1 else f"_{name}"
         found[f"class_agreement{ending}"] = _agreement(subject, name)
         classes = np.asarray(subject.items.field(name)[subject.index])
@@ -221,19 +235,16 @@ def _recall(subject: Subject, at: Embedded, name: str, classes: np.ndarray) -> M
     return Measure(value, low, high, floor, subject.n, "estimate", protocol, None, note)
 
 
-@metric(needs=(Sampler,), name="modes")
+@metric(needs=(Sampler,), name="modes", when=lambda subject: isinstance(modes_of(subject.data), Centres))
 def modes_of_samples(subject: Subject) -> dict[str, Measure]:
     """Of sets whose modes are known: how many samples have, how many lie near one, and the KL of their shares."""
     known = modes_of(subject.data)
-    if isinstance(known, Centres):
-        n = _draws(subject, known)
-        counted = modes.of_centres(subject.more_samples(n), known)
-        real = modes.real_of_centres(n, known, subject.seed)
-        how = f"{n} samples; of high quality within {modes.RADIUS:g} standard deviations of a centre"
-        return _mode_figures(counted, real.counts, float(real.quality.mean()), n, f"{how}; floor: the mixture itself")
-    if isinstance(known, Channels) and not subject.quick:
-        return _modes_of_channels(subject, known)
-    return {}
+    assert isinstance(known, Centres)
+    n = _draws(subject, known)
+    counted = modes.of_centres(subject.more_samples(n), known)
+    real = modes.real_of_centres(n, known, subject.seed)
+    how = f"{n} samples; of high quality within {modes.RADIUS:g} standard deviations of a centre"
+    return _mode_figures(counted, real.counts, float(real.quality.mean()), n, f"{how}; floor: the mixture itself")
 
 
 def _draws(subject: Subject, known: Modes) -> int:
@@ -241,7 +252,11 @@ def _draws(subject: Subject, known: Modes) -> int:
     return subject.n if subject.quick or can(subject.model, Chain) else max(subject.n, modes.usual_draws(known))
 
 
-def _modes_of_channels(subject: Subject, known: Channels) -> dict[str, Measure]:
+@metric(needs=(Sampler,), thorough=True, when=lambda subject: isinstance(modes_of(subject.data), Channels))
+def modes_of_channels(subject: Subject) -> dict[str, Measure]:
+    """The same of stacked images, whose modes are the combinations of the classes of their channels."""
+    known = modes_of(subject.data)
+    assert isinstance(known, Channels)
     n, data = _draws(subject, known), subject.data
     labels, truth = (
         np.stack([np.asarray(split.field(name)) for name in known.fields], 1) for split in (data.train, subject.items)

@@ -49,6 +49,7 @@ class Metric:
         packages: that it imports, beyond those that Simulacra itself needs.
         install: the command that brings these packages.
         thorough: whether a quick look leaves it out, since it trains a classifier.
+        when: whether it has a meaning for the model and the data, where abilities and labels do not say so.
     """
 
     name: str
@@ -60,11 +61,12 @@ class Metric:
     packages: tuple[str, ...] = ()
     install: str = ""
     thorough: bool = False
+    when: Callable[[Subject], bool] | None = None
 
     def suits(self, subject: Subject) -> bool:
         """Whether the model and the data have what it needs."""
         able = all(can(subject.model, ability) for ability in self.needs)  # pyright: ignore[reportArgumentType]
-        return able and (bool(subject.labels) or not self.labels)
+        return able and (bool(subject.labels) or not self.labels) and (self.when is None or self.when(subject))
 
     def obstacle(self, split: str, items: int, quick: bool = False) -> str | None:
         """Why it cannot be computed here although it suits, with the remedy."""
@@ -97,6 +99,7 @@ def metric(
     packages: tuple[str, ...] = (),
     install: str = "",
     thorough: bool = False,
+    when: Callable[[Subject], bool] | None = None,
 ) -> Callable[[F], F]:
     """Decorator: make a function of a `Subject` a metric of `evaluate`, called like the function or `name`.
 
@@ -105,7 +108,7 @@ def metric(
 
     def enter(function: F) -> F:
         of = (name or function.__name__, function, tuple(needs))
-        own = Metric(*of, labels, held_out, least, tuple(packages), install, thorough)
+        own = Metric(*of, labels, held_out, least, tuple(packages), install, thorough, when)
         taken = _metrics.get(own.name)
         if taken is not None and _origin(taken.function) != _origin(function):
             raise ValueError(f"two metrics are called {own.name!r}: {taken.function} and {function}; give name=")
