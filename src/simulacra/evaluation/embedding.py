@@ -49,15 +49,21 @@ class Embedded:
         rng, n = np.random.default_rng(seed), len(self.real)
         return [self.pool[np.sort(rng.permutation(len(self.pool))[:n])] for _ in range(count * (len(self.pool) >= n))]
 
-    def drawn_alike(self, classes: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray | None:
-        """Features (n, d) of training items of the classes (n,), by the labels (m,) of the pool; None of too few."""
-        rng, index = np.random.default_rng(seed), np.empty(len(classes), np.int64)
+    def drawn_alike(self, classes: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Numbers of real items, and of as many training items in the pool (m,) of the same classes.
+
+        classes (n,) of the real items, labels (m,) of the pool. As many of a class as there are in both; None where the
+        pool has fewer than half of those of a class.
+        """
+        rng, real, pool = np.random.default_rng(seed), [], []
         for value in np.unique(classes):
             own, there = np.flatnonzero(classes == value), np.flatnonzero(labels == value)
-            if len(there) < len(own):
+            count = min(len(own), len(there))
+            if 2 * count < len(own):
                 return None
-            index[own] = rng.permutation(there)[: len(own)]
-        return self.pool[index]
+            real.append(rng.permutation(own)[:count])
+            pool.append(rng.permutation(there)[:count])
+        return np.concatenate(real), np.concatenate(pool)
 
 
 @dataclass(frozen=True, eq=False)

@@ -230,7 +230,9 @@ def _recall(subject: Subject, at: Embedded, name: str, classes: np.ndarray) -> M
     alike = None if subject.split == "train" else at.drawn_alike(classes, labels, mix(subject.seed, "floor", name))
     floor = None
     if alike is not None:
-        floor, _ = agreement.recall_within(neighbourhoods.Distances.between(at.real, alike), classes)
+        real, others = alike
+        apart = neighbourhoods.Distances.between(at.real[real], at.pool[others])
+        floor, _ = agreement.recall_within(apart, classes[real])
     note = f"least of {name} {least}: {each[least]:.3g}"
     return Measure(value, low, high, floor, subject.n, "estimate", protocol, None, note)
 
