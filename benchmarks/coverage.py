@@ -23,7 +23,8 @@ from record import conclude, parser
 from simulacra.evaluation import aggregate, disentanglement, intervals
 from simulacra.evaluation.anomaly import auroc
 from simulacra.evaluation.estimators import LogMean
-from simulacra.evaluation.fidelity import frechet_distance, frechet_distances, kernel_mmd, kernel_mmd_spread
+from simulacra.evaluation.fidelity import frechet_distance, frechet_distances
+from simulacra.evaluation.kernels import gaussian, mmd, mmd_spread
 from simulacra.evaluation.representation import Encoded
 
 Z = 1.959964
@@ -68,18 +69,18 @@ def frechet(n: int, d: int, shift: float, falling: bool, rng: np.random.Generato
     return value, *intervals.of_distance(value, spread)
 
 
-def mmd(n: int, d: int, shift: float, falling: bool, rng: np.random.Generator) -> Drawn:
+def gaussian_mmd(n: int, d: int, shift: float, falling: bool, rng: np.random.Generator) -> Drawn:
     a, b = features(n, d, shift, falling, rng)
     width = 1.5 * math.sqrt(float(a.var(0).sum()))  # about the median distance of two items
-    value = kernel_mmd(a, b, width)
-    return value, *intervals.of_distance(value, kernel_mmd_spread(a, b, width))
+    value = mmd(a, b, gaussian(width))
+    return value, *intervals.of_distance(value, mmd_spread(a, b, gaussian(width)))
 
 
 SETS = ((60, 1, False), (60, 4, False), (400, 4, False), (200, 16, False), (200, 16, True), (640, 64, True))
 
 
 def distances() -> Iterator[Case]:
-    for name, draw, count in (("frechet_distance", frechet, 600), ("kernel_mmd", mmd, 1000)):
+    for name, draw, count in (("frechet_distance", frechet, 600), ("kernel_mmd", gaussian_mmd, 1000)):
         for n, d, falling in SETS:
             times = count if n < 100 else count // 2 if d < 64 else count // 12
             for kind, far in (("null", 0.0), ("weak", 1.2), ("medium", 3.0), ("strong", 7.0)):

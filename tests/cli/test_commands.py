@@ -76,10 +76,12 @@ def test_per_item_scores_average_to_the_score(printed, runs, tmp_path):
 
 def test_evaluate_gives_each_figure_its_interval_floor_and_protocol(printed, runs):
     measures = json.loads(printed("evaluate", runs["dcgan"], "digits", "--json"))
-    samples = {"frechet_distance", "frechet_position", "kernel_mmd", "neighbour_distance", "near_copies"}
-    assert set(measures) == samples
+    assert next(iter(measures)) == "frechet_distance_learned"
+    distances = {f"{each}_{of}" for each in ("frechet_distance", "frechet_position") for of in ("learned", "random")}
+    assert distances | {"frechet_distance", "precision", "classifier_test"} < measures.keys()
     for measure in measures.values():
-        assert set(measure) == {"value", "low", "high", "floor", "n", "kind", "protocol", "warning"}
+        assert set(measure) == {"value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note"}
+    assert len({measure["protocol"].rpartition("; protocol ")[2] for measure in measures.values()}) == len(measures)
     distance = measures["frechet_distance"]
     assert distance["low"] < distance["value"] < distance["high"]
     assert 0 < distance["floor"] < distance["value"]  # three steps of training are worse than real digits

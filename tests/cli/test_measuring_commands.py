@@ -71,18 +71,19 @@ def test_classify_with_a_limit_names_the_items_that_were_drawn(printed, densitie
 
 def test_evaluate_as_json_and_as_a_table(printed, tmp_path, monkeypatch):
     run = saved(tmp_path, "vae")
-    measures = json.loads(printed("evaluate", run, "digits", "--split", "valid", "--json"))
+    measures = json.loads(printed("evaluate", run, "digits", "--split", "valid", "--quick", "--json"))
     assert {"nats", "bits_per_dim", "linear_probe_error", "frechet_distance", "near_copies"} < measures.keys()
     assert all(
-        list(each) == ["value", "low", "high", "floor", "n", "kind", "protocol", "warning"]
+        list(each) == ["value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note"]
         for each in measures.values()
     )
     monkeypatch.setattr(table, "find_spec", lambda package: None if package == "sklearn" else package)
-    shown = printed("evaluate", run, "digits", "--split", "valid")
-    assert "frechet_distance: pixel-pca18" in shown
+    shown = printed("evaluate", run, "digits", "--split", "valid", "--quick")
+    assert "frechet_distance: Fréchet distance in pixel-pca18" in shown
+    assert "note: a quick look" in shown
+    assert "fidelity_learned, classifier_test left out, it trains a classifier" in shown
     assert "180 samples against all 180 valid items" in shown
-    note = "note: probes, disentanglement left out, it needs sklearn: pip install 'simulacra[eval]'"
-    assert shown.splitlines()[-1] == note
+    assert "probes, disentanglement left out, it needs sklearn: pip install 'simulacra[eval]'" in shown.splitlines()[-1]
 
 
 def test_nothing_to_measure_is_refused_with_what_was_left_out(refused, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import hashlib
 import io
 import lzma
 import os
+import struct
 import tarfile
 import urllib.error
 import urllib.request
@@ -12,6 +13,7 @@ import pytest
 
 import simulacra.data as data
 from simulacra.data import cifar10, fetch
+from simulacra.data.shipped import stacked
 from simulacra.errors import DataError
 
 MACHINE_DATA = os.environ.get("SIMULACRA_DATA")  # as it is outside the tests, which hide it
@@ -152,3 +154,18 @@ def test_the_real_sets(name, counts, shape, monkeypatch):
     dataset = data.load(name)
     assert [len(split) for split in dataset.splits] == counts
     assert dataset.spec.shape == shape
+
+
+def test_stacked_mnist_is_of_the_mnist_that_is_there(own_data, monkeypatch):
+    random, folder = np.random.default_rng(0), own_data / "mnist"
+    folder.mkdir()
+    for part, n in (("train", 600), ("t10k", 200)):
+        images, labels = random.integers(0, 256, (n, 28, 28), dtype=np.uint8), (np.arange(n) % 10).astype(np.uint8)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">HBB3I", 0, 8, 3, n, 28, 28) + images.tobytes())
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">HBBI", 0, 8, 1, n) + labels.tobytes())
+    monkeypatch.setattr(stacked, "COUNTS_OF_MNIST", {"train": 50, "valid": 20, "test": 30})
+    many, single = data.load("stacked-mnist"), data.load("mnist")
+    assert (many.spec.shape, many.spec.levels) == ((3, 28, 28), 256)
+    assert [len(split) for split in many.splits] == [50, 20, 30]
+    digits = {x.tobytes(): int(y) for x, y in zip(single.test.x, single.test.field("label"), strict=True)}
+    assert [digits[np.ascontiguousarray(x[1]).tobytes()] for x in many.test.x] == many.test.field("green").tolist()

@@ -123,3 +123,34 @@ def test_options_that_do_not_apply_are_refused():
         data.load("digits", resize=16)
     with pytest.raises(UsageError, match="levels"):
         data.load("digits", levels=1)
+
+
+def test_stacked_digits_are_digits_of_their_own_split():
+    stacked, digits = data.load("stacked-digits"), data.load("digits")
+    assert (stacked.spec.shape, stacked.spec.levels) == ((3, 8, 8), 17)
+    assert list(stacked.spec.condition) == ["red", "green", "blue"]
+    assert [len(split) for split in stacked.splits] == [20_000, 2_000, 2_000]
+    seen = []
+    for many, single in zip(stacked.splits, digits.splits, strict=True):
+        classes = {x.tobytes(): int(y) for x, y in zip(single.x, single.field("label"), strict=True)}
+        for c, name in enumerate(("red", "green", "blue")):
+            channel = np.ascontiguousarray(many.x[:2000, c])
+            assert [classes[x.tobytes()] for x in channel] == many.field(name)[:2000].tolist()
+        seen.append({x.tobytes() for x in np.asarray(many.x).reshape(-1, 8, 8)})
+    assert not seen[0] & seen[1] | seen[0] & seen[2] | seen[1] & seen[2]
+
+
+def test_stacked_digits_have_a_thousand_modes_equally_often():
+    train = data.load("stacked-digits").train
+    modes = np.stack([train.field(name) for name in ("red", "green", "blue")], 1) @ [100, 10, 1]
+    counts = np.bincount(modes, minlength=1000)
+    assert (counts > 0).all()
+    squares = ((counts - 20.0) ** 2 / 20.0).sum()
+    assert abs(squares - 999) < 4 * (2 * 999) ** 0.5  # chi-squared of equal shares
+
+
+def test_stacked_digits_are_the_same_data_everywhere():
+    assert (
+        hashlib.sha256(np.ascontiguousarray(data.load("stacked-digits").test.x).tobytes()).hexdigest()[:16]
+        == "0d925acd5b033d1b"
+    )

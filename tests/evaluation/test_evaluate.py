@@ -14,12 +14,15 @@ from simulacra.capabilities import Bound, Classifier, Density, Encoder, Sampler,
 from simulacra.data import Dataset, DataSpec
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation import Measure, Subject, metric, subject, table
+from simulacra.evaluation.evaluate import QUICK
 from simulacra.evaluation.fidelity import independent_pixels
 from simulacra.evaluation.intervals import student
 from simulacra.evaluation.likelihood import has_likelihood
 from simulacra.fields import Levels
 
-FIELDS = {"value", "low", "high", "floor", "n", "kind", "protocol", "warning"}
+FIELDS = {"value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note"}
+OF_SAMPLES = {"kernel_mmd", "precision", "recall", "density", "coverage", "nearest_neighbour_test", "classifier_test"}
+DISTANCES = {"frechet_distance", "kernel_distance"}
 CASES = [("gated-pixelcnn", "grey"), ("vae", "binary-labelled"), ("vae", "continuous"), ("dcgan", "grey-labelled")]
 
 
@@ -31,9 +34,14 @@ def measured(name: str, spec: str, **options):
 @pytest.mark.parametrize(("name", "spec"), CASES)
 def test_measures_are_plain_numbers_that_json_holds(name, spec):
     model, measures = measured(name, spec)
-    expected = {"frechet_distance", "kernel_mmd", "neighbour_distance", "near_copies"}
+    expected = OF_SAMPLES | DISTANCES | {"neighbour_distance", "near_copies"}
+    if model.spec.is_image:
+        expected |= {f"{each}{ending}" for each in DISTANCES for ending in ("_learned", "_random")}
+    if model.spec.condition:
+        expected |= {"class_agreement"}
     likelihood = {"nats"} if model.spec.levels is None else {"nats", "bits_per_dim"}
-    assert measures.keys() - {"frechet_position"} == (
+    maybe = {f"frechet_position{ending}" for ending in ("", "_learned", "_random")} | {"class_recall"}
+    assert measures.keys() - maybe == (
         expected
         | (likelihood if has_likelihood(model) else set())
         | ({"aggregate_gap"} if can(model, Encoder) else set())
@@ -64,8 +72,35 @@ def test_kinds_are_stated_and_likelihoods_are_those_of_score():
 
 
 def test_a_figure_repeats_with_its_seed():
-    assert measured("vae", "grey")[1] == measured("vae", "grey")[1]
-    assert measured("vae", "grey", seed=1)[1] != measured("vae", "grey")[1]
+    first = measured("vae", "grey")[1]
+    assert dict(measured("vae", "grey")[1]) == dict(first)
+    assert dict(measured("vae", "grey", seed=1)[1]) != dict(first)
+
+
+def test_the_hash_of_a_protocol_is_of_all_but_the_model():
+    def hashes(name: str, **options: int) -> dict[str, str]:
+        return {each: own.protocol[-8:] for each, own in measured(name, "grey", quick=True, **options)[1].items()}
+
+    vae, gan = hashes("vae"), hashes("dcgan")
+    common = vae.keys() & gan.keys()
+    assert len({vae[each] for each in vae}) == len(vae)
+    assert {each: vae[each] for each in common} == {each: gan[each] for each in common}
+    other = sim.evaluate(small_model(registry.find("vae"), SPECS["grey"]), dataset(SPECS["grey"], seed=1), quick=True)
+    assert not {own.protocol[-8:] for own in other.values()} & set(vae.values())
+
+
+def test_a_quick_look_is_at_few_items_and_says_so(digits):
+    model = small_model(registry.find("vae"), digits.spec.conditioned_on(()))
+    found, state = sim.evaluate(model, digits, quick=True), torch.get_rng_state()
+    assert found.quick
+    assert {own.n for own in found.values() if "test" not in own.protocol[:20]} <= {QUICK, 2 * QUICK}
+    assert f"{QUICK} of 359 test items, drawn by seed 0 for a quick look" in found["nats"].protocol
+    assert f"against {QUICK} of 359 test items" in found["frechet_distance"].protocol
+    assert {"fidelity_learned", "classifier_test"} <= found.left_out.keys()
+    assert "evaluate without quick" in found.left_out["fidelity_learned"]
+    assert not any(name.endswith("_learned") for name in found)
+    sim.evaluate(model, digits, quick=True)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 class Replay(torch.nn.Module):
@@ -84,9 +119,9 @@ class Replay(torch.nn.Module):
 def test_real_items_score_about_their_floor_and_noise_far_above(digits):
     spec = digits.spec.conditioned_on(())
     n = len(digits.test)
-    real = sim.evaluate(Replay(spec, digits.train.x[:n]), digits)
+    real = sim.evaluate(Replay(spec, digits.train.x[:n]), digits, quick=True)
     noise = np.random.default_rng(0).integers(0, 17, (n, 1, 8, 8)).astype(np.uint8)
-    bad = sim.evaluate(Replay(spec, noise), digits)
+    bad = sim.evaluate(Replay(spec, noise), digits, quick=True)
     assert not has_likelihood(Replay(spec, noise))
     for name in ("frechet_distance", "kernel_mmd"):
         assert real[name].value < 2 * real[name].floor + 1e-3
@@ -99,7 +134,7 @@ def test_real_items_score_about_their_floor_and_noise_far_above(digits):
 
 def test_held_out_items_are_as_far_from_training_items_as_the_floor(digits):
     spec = digits.spec.conditioned_on(())
-    fresh = sim.evaluate(Replay(spec, digits.valid.x), digits, split="valid")
+    fresh = sim.evaluate(Replay(spec, digits.valid.x), digits, split="valid", quick=True)
     assert fresh["neighbour_distance"].value == pytest.approx(fresh["neighbour_distance"].floor)
     assert fresh["near_copies"].value <= 0.03
     assert fresh["neighbour_distance"].low <= fresh["neighbour_distance"].floor <= fresh["neighbour_distance"].high
@@ -107,18 +142,18 @@ def test_held_out_items_are_as_far_from_training_items_as_the_floor(digits):
 
 
 def test_the_position_is_0_for_real_items_and_1_for_independent_pixels(digits):
-    spec, n = digits.spec.conditioned_on(()), len(digits.test)
+    spec, n = digits.spec.conditioned_on(()), QUICK
     model = sim.fit("independent", digits, observers=())
     fewer = replace(digits, test=digits.test.rows(slice(len(digits.valid))))
-    real = sim.evaluate(Replay(spec, digits.valid.x), fewer)["frechet_position"]
-    independent = sim.evaluate(model, digits)["frechet_position"]
+    real = sim.evaluate(Replay(spec, digits.valid.x), fewer, quick=True)["frechet_position"]
+    independent = sim.evaluate(model, digits, quick=True)["frechet_position"]
     assert real.low <= 0.02
     assert abs(real.value) < 0.05
     assert independent.value == pytest.approx(1, abs=0.05)
     assert independent.low < 1 < independent.high
     assert (real.floor, real.n, independent.n) == (0.0, len(digits.valid), n)
     blend = np.concatenate([digits.valid.x, independent_pixels(digits.train.x, n - len(digits.valid), 1)])
-    assert 0.1 < sim.evaluate(Replay(spec, blend), digits)["frechet_position"].value < 0.9
+    assert 0.1 < sim.evaluate(Replay(spec, blend), digits, quick=True)["frechet_position"].value < 0.9
 
 
 def test_independent_pixels_have_the_marginals_and_nothing_else(digits):
@@ -221,7 +256,7 @@ def test_a_sorted_split_gives_what_a_shuffled_one_does(monkeypatch, digits):
     model = randomise(small_model(registry.find("gated-pixelcnn"), spec)).eval()
     figures = {}
     for name, data in (("shuffled", digits), ("sorted", sorted_by_label(digits))):
-        found = sim.evaluate(Replay(spec, real), data)
+        found = sim.evaluate(Replay(spec, real), data, quick=True)
         assert "120 of 359 test items, drawn by seed 0" in found["frechet_distance"].protocol
         assert found["frechet_distance"].n == 120
         figures[name] = found["frechet_distance"], sim.score(model, data, limit=120)
@@ -275,7 +310,7 @@ def test_a_metric_from_outside_stands_among_the_others(registering):
     assert "brightness" in gan
     assert "a" not in gan
     unconditional = small_model(registry.find("dcgan"), SPECS["grey"])
-    assert sim.evaluate(unconditional, dataset(SPECS["grey-labelled"]))["of_labels"].protocol == "label"
+    assert sim.evaluate(unconditional, dataset(SPECS["grey-labelled"]))["of_labels"].protocol.startswith("label;")
 
 
 def test_what_is_shared_is_computed_once(registering):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy import linalg
 from sklearn.decomposition import PCA
-from sklearn.metrics.pairwise import rbf_kernel
 
-from simulacra.evaluation.fidelity import PixelPCA, components_for, frechet_distance, kernel_mmd, median_distance
+from simulacra.evaluation.fidelity import PixelPCA, components_for, frechet_distance
 
 
 def gaussian_sets(n: int, d: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -54,36 +53,6 @@ def test_the_floor_of_the_frechet_distance_falls_with_n():
         pairs = [frechet_distance(rng.normal(size=(n, 8)), rng.normal(size=(n, 8))) for _ in range(20)]
         floors.append(np.mean(pairs))
     assert floors[0] > 3 * floors[1] > 9 * floors[2] > 0
-
-
-def test_mmd_agrees_with_a_plain_sum():
-    a, b = gaussian_sets(12)
-    bandwidth = 1.7
-    within = [rbf_kernel(x, gamma=1 / (2 * bandwidth**2)) for x in (a, b)]
-    terms = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in within]
-    expected = sum(terms) - 2 * rbf_kernel(a, b, gamma=1 / (2 * bandwidth**2)).mean()
-    assert kernel_mmd(a, b, bandwidth) == pytest.approx(expected, abs=1e-12)
-
-
-def test_mmd_is_unbiased():
-    """400 pairs of one distribution: a mean of zero within 4 s.e., and about half of them negative."""
-    rng = np.random.default_rng(0)
-    values = np.array([kernel_mmd(rng.normal(size=(20, 3)), rng.normal(size=(20, 3)), 1.5) for _ in range(400)])
-    assert abs(values.mean()) < 4 * values.std() / 20
-    assert 0.3 < (values < 0).mean() < 0.8
-
-
-def test_mmd_grows_with_the_shift():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 200, 3))
-    values = [kernel_mmd(a, b + shift, 1.5) for shift in (0.0, 0.3, 0.6, 1.2)]
-    assert values == sorted(values)
-    assert values[-1] > 10 * abs(values[0])
-
-
-def test_the_bandwidth_is_the_median_distance():
-    x = np.array([[0.0], [1.0], [3.0]])  # distances 1, 2, 3
-    assert median_distance(x) == pytest.approx(2)
 
 
 @pytest.mark.parametrize("levels", [17, None])

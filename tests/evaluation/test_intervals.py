@@ -9,7 +9,8 @@ from scipy import stats
 
 from simulacra.errors import UsageError
 from simulacra.evaluation import disentanglement, intervals
-from simulacra.evaluation.fidelity import frechet_distance, frechet_distances, kernel_mmd, kernel_mmd_spread
+from simulacra.evaluation.fidelity import frechet_distance, frechet_distances
+from simulacra.evaluation.kernels import Kernel, cubic, gaussian, mmd, mmd_spread
 from simulacra.evaluation.representation import Encoded
 
 Draw = tuple[float, float, float]
@@ -29,12 +30,15 @@ def distance(name: str, n: int, d: int, shift: float, rng: np.random.Generator) 
     if name == "fd":
         value, spread = frechet_distance(a, b), intervals.spread(functools.partial(frechet_distances, a, b), n, rng)
     else:
-        value, spread = kernel_mmd(a, b, 2.0), kernel_mmd_spread(a, b, 2.0)
+        kernel = cubic if name == "cubic" else gaussian(2.0)
+        value, spread = mmd(a, b, kernel), mmd_spread(a, b, kernel)
     return value, *intervals.of_distance(value, spread)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.2, 1.0])
-@pytest.mark.parametrize(("name", "d", "count"), [("fd", 4, 400), ("mmd", 1, 1500), ("mmd", 4, 1500)])
+@pytest.mark.parametrize(
+    ("name", "d", "count"), [("fd", 4, 400), ("mmd", 1, 1500), ("mmd", 4, 1500), ("cubic", 4, 1500)]
+)
 def test_an_interval_of_a_distance_covers_its_mean_at_the_floor_and_far_from_it(name, d, count, shift):
     rng = np.random.default_rng(0)
     draws = [distance(name, 60, d, shift, rng) for _ in range(count)]
@@ -61,31 +65,28 @@ def test_the_spread_of_a_distance_is_that_of_its_second_order():
     assert np.var(values) == pytest.approx(linear + second, rel=0.25)
 
 
-def test_the_closed_form_of_mmd_is_what_halves_show():
+@pytest.mark.parametrize("kernel", [gaussian(1.5), cubic], ids=["gaussian", "cubic"])
+def test_the_closed_form_of_mmd_is_what_halves_show(kernel):
     rng, n = np.random.default_rng(0), 80
     a = rng.normal(size=(n, 2))
     b = 0.5 * a + rng.normal(0.4, 1.0, size=(n, 2))  # in pairs, as under conditions
 
     def biased(selections: np.ndarray) -> np.ndarray:
-        return np.array([_biased_mmd(a[rows], b[rows], 1.5) for rows in selections])
+        return np.array([_biased_mmd(a[rows], b[rows], kernel) for rows in selections])
 
-    exact, drawn = kernel_mmd_spread(a, b, 1.5), intervals.spread(biased, n, rng, pairs=1000)
+    exact, drawn = mmd_spread(a, b, kernel), intervals.spread(biased, n, rng, pairs=1000)
     for name in ("distance", "bias", "first", "second"):
         assert getattr(exact, name) == pytest.approx(getattr(drawn, name), rel=0.1), name
 
 
-def _biased_mmd(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
-    def mean(x: np.ndarray, y: np.ndarray) -> float:
-        squared = ((x[:, None] - y[None]) ** 2).sum(-1)
-        return float(np.exp(-squared / (2 * bandwidth**2)).mean())
-
-    return mean(a, a) + mean(b, b) - 2 * mean(a, b)
+def _biased_mmd(a: np.ndarray, b: np.ndarray, kernel: Kernel) -> float:
+    return float(kernel(a, a).mean() + kernel(b, b).mean() - 2 * kernel(a, b).mean())
 
 
 def test_an_interval_of_equal_sets_is_their_distance():
     a = np.random.default_rng(0).normal(size=(30, 2))
-    value = kernel_mmd(a, a, 1.0)
-    assert intervals.of_distance(value, kernel_mmd_spread(a, a, 1.0)) == pytest.approx((value, value), abs=1e-9)
+    value = mmd(a, a, gaussian(1.0))
+    assert intervals.of_distance(value, mmd_spread(a, a, gaussian(1.0))) == pytest.approx((value, value), abs=1e-9)
 
 
 @pytest.mark.parametrize("skewed", [False, True])

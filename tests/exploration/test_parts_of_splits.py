@@ -13,7 +13,8 @@ from simulacra import registry
 from simulacra.cli import main
 from simulacra.cli.arguments import OnData
 from simulacra.data import DataSpec, Levels
-from simulacra.evaluation.fidelity import PixelPCA, median_distance
+from simulacra.evaluation.fidelity import PixelPCA
+from simulacra.evaluation.kernels import median_distance
 from simulacra.exploration import attributes, importance
 from simulacra.exploration.rejection import Judge
 from simulacra.feed import drawn, shown
@@ -106,7 +107,7 @@ def test_features_and_judges_are_fitted_to_all_classes(monkeypatch):
 
 
 def test_a_bandwidth_is_that_of_items_in_any_order(monkeypatch):
-    monkeypatch.setattr(sys.modules[PixelPCA.__module__], "BEHIND_A_BANDWIDTH", 60)
+    monkeypatch.setattr(sys.modules[median_distance.__module__], "BEHIND_A_BANDWIDTH", 60)
     a = np.concatenate([np.random.default_rng(0).normal(10.0 * k, 1.0, size=(100, 4)) for k in range(3)])
     assert median_distance(a) > 5
 

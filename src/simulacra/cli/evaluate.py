@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Json, OnData, Seed, as_json, parse
+from simulacra.cli.arguments import Flag, Json, OnData, Seed, as_json, optional, parse
 from simulacra.cli.table import print_table
 from simulacra.errors import NotSupported
 
@@ -24,6 +25,15 @@ class Evaluate(OnData):
     real items score in their place."""
 
     samples: Annotated[int, tyro.conf.arg(help="draws in the importance-weighted bound of a latent model")] = 1
+    quick: Annotated[Flag, tyro.conf.arg(help="a first look in seconds: few items, no classifier trained")] = False
+    features: Annotated[
+        Path | None,
+        optional(
+            "FILE",
+            "compare samples in the features of this network too: a TorchScript module of images (N, 3, H, W), 0 to "
+            "255, which is run; called FID with Inception's inception-2015-12-05.pt alone",
+        ),
+    ] = None
     seed: Seed = 0
     json: Json = False
 
@@ -31,7 +41,7 @@ class Evaluate(OnData):
         import simulacra
 
         model, data = self.loaded()
-        found = simulacra.evaluate(model, data, self.split, self.seed, self.samples)
+        found = simulacra.evaluate(model, data, self.split, self.seed, self.samples, self.quick, self.features)
         if not found:
             raise NotSupported(
                 "there is nothing to measure: this model has no likelihood and no samples, and codes are judged by "
@@ -53,12 +63,15 @@ class Evaluate(OnData):
             for name, m in found.items()
         ]
         print_table(["metric", "value", "95 %", "floor", "n", "kind"], rows)
-        print("\n".join(f"{name}: {measure.protocol}" for name, measure in found.items()))
+        for name, measure in found.items():
+            print(f"{name}: {measure.protocol}" + (f" ({measure.note})" if measure.note else ""))
         for warning in {measure.warning: None for measure in found.values() if measure.warning}:
             print(f"warning: {warning}")
         smallest = min(measure.n for measure in found.values())
         if smallest < FEW:
             print(f"note: {smallest} items are too few for a conclusion; these figures are a hint only")
+        if found.quick:
+            print("note: a quick look, at few items and without what a classifier shows: a hint, no result")
         if found.left_out:
             print(f"note{_left_out(found)}")
 

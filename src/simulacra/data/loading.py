@@ -18,10 +18,12 @@ from simulacra.data.folder import folder_source
 from simulacra.data.idx import idx_source, is_idx
 from simulacra.data.images import SUFFIXES
 from simulacra.data.mnist import fashion_mnist_source, mnist_source
+from simulacra.data.modes import Modes
 from simulacra.data.recipe import Recipe
 from simulacra.data.sequence import from_array, from_sequence
-from simulacra.data.shipped import digits_source, grid_source, ring_source
+from simulacra.data.shipped import GRID, RING, digits_source, grid_source, ring_source
 from simulacra.data.shipped.shapes import shapes_source
+from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
 from simulacra.data.source import Source
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import as_array
@@ -30,18 +32,29 @@ from simulacra.terminal import printable
 
 @dataclass(frozen=True)
 class NamedSet:
+    """modes: those that the set was made of, where they are known."""
+
     description: str
     source: Callable[[], Source]
+    modes: Modes | None = None
 
 
 NAMED = {
     "digits": NamedSet("1,797 handwritten digits, 1×8×8, 17 levels; ships with the package", digits_source),
-    "ring": NamedSet("8 Gaussians on a circle, continuous, 2-D; ships with the package", ring_source),
-    "grid": NamedSet("25 Gaussians on a 5×5 grid, continuous, 2-D; ships with the package", grid_source),
+    "ring": NamedSet("8 Gaussians on a circle, continuous, 2-D; ships with the package", ring_source, RING),
+    "grid": NamedSet("25 Gaussians on a 5×5 grid, continuous, 2-D; ships with the package", grid_source, GRID),
     "shapes": NamedSet("4,608 shapes of five known factors, 1×16×16, 17 levels; ships with the package", shapes_source),
+    "stacked-digits": NamedSet(
+        "24,000 images of three digits each, 3×8×8, 17 levels, 1,000 modes; ships with the package",
+        stacked_digits_source,
+        MODES,
+    ),
     "mnist": NamedSet("70,000 handwritten digits, 1×28×28, 256 levels", mnist_source),
     "fashion-mnist": NamedSet("70,000 pictures of clothing, 1×28×28, 256 levels", fashion_mnist_source),
     "binarized-mnist": NamedSet("the fixed binary MNIST of the NLL tables, 1×28×28, 2 levels", binarized_mnist_source),
+    "stacked-mnist": NamedSet(
+        "65,000 images of three digits of MNIST each, 3×28×28, 256 levels, 1,000 modes", stacked_mnist_source, MODES
+    ),
     "cifar10": NamedSet("60,000 photographs in ten classes, 3×32×32, 256 levels", cifar10_source),
 }
 
@@ -54,6 +67,12 @@ def names() -> list[str]:
 def catalogue() -> dict[str, str]:
     """Name -> one line on each named set."""
     return {name: named.description for name, named in NAMED.items()}
+
+
+def modes_of(data: Dataset) -> Modes | None:
+    """The modes that a named set was made of; None of one that has none that are known, and of all other data."""
+    named = NAMED.get(data.source)
+    return named.modes if named is not None and data.recipe.target is None else None
 
 
 def load(

@@ -3,9 +3,8 @@ r"""How close samples are to real items, in the space of the leading principal c
 Two samples of the same size are compared in features φ(x):
 
     Fréchet distance   FD = |μ_a - μ_b|² + tr(Σ_a + Σ_b - 2 (Σ_a Σ_b)^½)           Heusel et al. 2017, eq. 6
-    kernel MMD²        E k(a, a') + E k(b, b') - 2 E k(a, b), unbiased, may be negative      Gretton et al. 2012, eq. 3
 
-Both have a floor that is not zero, which depends on the sample size: the value for two sets of real items of the same
+It has a floor that is not zero, which depends on the sample size: the value for two sets of real items of the same
 sizes. A figure without its floor says nothing, so the two always go together. Multiples of the floor do not compare
 between data sets; the position on the way from real items to independent pixels does:
 
@@ -20,13 +19,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulacra.evaluation.intervals import Spread
 from simulacra.randomness import mix, some_of
 
 COMPONENTS = 64
 ITEMS_PER_COMPONENT = 10  # a covariance of d dimensions from fewer than 10·d items is mostly noise
 FITTED_ON = 10_000
-BEHIND_A_BANDWIDTH = 1000  # items
 TOGETHER = 64  # items whose pixels are drawn at a time
 
 
@@ -66,12 +63,26 @@ def components_for(n: int, dims: int) -> int:
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """FD between two sets of features (N, d), (M, d); float64 and a symmetric eigendecomposition throughout."""
+    if min(len(a), len(b)) <= a.shape[1]:
+        return _frechet_of_few(a, b)
     return float(_frechet(*_moments([a]), *_moments([b]))[0])
 
 
 def frechet_distances(a: np.ndarray, b: np.ndarray, selections: np.ndarray) -> np.ndarray:
     """FD of each selection (R, N), truths, of the rows of both sets (N, d), (R,)."""
+    d, n = a.shape[1], int(selections.sum(1).min(initial=len(a)))
+    if n <= d or d > COMPONENTS:  # one after the other: R covariances of many features do not fit into memory
+        return np.array([frechet_distance(a[rows], b[rows]) for rows in selections])
     return _frechet(*_moments([a[rows] for rows in selections]), *_moments([b[rows] for rows in selections]))
+
+
+def _frechet_of_few(a: np.ndarray, b: np.ndarray) -> float:
+    """FD of no more items than features: tr (Σa Σb)^½ is the sum of the singular values of A Bᵀ, A and B the items off
+    their means over √(n - 1), since ΣaΣb = AᵀA BᵀB has the values of (A Bᵀ)(A Bᵀ)ᵀ."""
+    off_a, off_b = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
+    traces = (off_a**2).sum() + (off_b**2).sum()
+    crossed = np.linalg.svd(off_a @ off_b.T, compute_uv=False).sum()
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + traces - 2 * crossed)
 
 
 def _moments(sets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -92,44 +103,6 @@ def _frechet(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: n
     crossed = np.linalg.eigvalsh(root @ cov_b @ root).clip(min=0)
     traces = np.trace(cov_a + cov_b, axis1=1, axis2=2)
     return ((mean_a - mean_b) ** 2).sum(1) + traces - 2 * np.sqrt(crossed).sum(1)
-
-
-def kernel_mmd(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
-    """Unbiased MMD² of two sets of features under k(x, y) = exp(-|x - y|² / 2 bandwidth²)."""
-
-    def within(x: np.ndarray) -> float:
-        return (_kernel(x, x, bandwidth).sum() - len(x)) / (len(x) * (len(x) - 1))  # an item is no pair with itself
-
-    return float(within(a) + within(b) - 2 * _kernel(a, b, bandwidth).mean())
-
-
-def kernel_mmd_spread(a: np.ndarray, b: np.ndarray, bandwidth: float) -> Spread:
-    """How `kernel_mmd` of two sets (N, d) varies: in closed form, by inner products of φ(a_i) - φ(b_i), φ that of k.
-
-    Item i of one set goes with item i of the other, as they do where both stand under one condition. tr C² is taken
-    from pairs of different items, without bias (Bounliphone et al. 2016, appendix A, has the variance of the first
-    order; Gretton et al. 2012, theorem 12, the second).
-    """
-    n, crossed = len(a), _kernel(a, b, bandwidth)
-    products = _kernel(a, a, bandwidth) + _kernel(b, b, bandwidth) - crossed - crossed.T
-    along = products.mean(1)  # <φ(a_i) - φ(b_i), their mean>
-    distance = float(along.mean())
-    products += distance - along[:, None] - along
-    own = products.diagonal()
-    squares = float((products**2).sum() - (own**2).sum()) / (n * (n - 1))  # tr C²
-    bias = float(own.sum()) / (n * (n - 1))
-    return Spread(distance, bias, 4 * float(along.var(ddof=1)) / n, 2 * squares / n**2, n - 1)
-
-
-def _kernel(x: np.ndarray, y: np.ndarray, bandwidth: float) -> np.ndarray:
-    return np.exp(-squared_distances(x, y) / (2 * bandwidth**2))
-
-
-def median_distance(a: np.ndarray) -> float:
-    """The usual bandwidth: the median distance between two of the items, or of some where there are many."""
-    some = a[some_of(len(a), BEHIND_A_BANDWIDTH, "bandwidth")]
-    squared = squared_distances(some, some)
-    return float(np.sqrt(np.median(squared[np.triu_indices_from(squared, 1)])))
 
 
 def independent_pixels(x: np.ndarray, n: int, seed: int) -> np.ndarray:

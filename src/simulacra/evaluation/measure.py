@@ -19,6 +19,7 @@ class Measure:
         kind: "exact", "bound" or "estimate".
         protocol: how it was made, and its unit.
         warning: why the interval is not to be relied on; None where it is.
+        note: what else was found, such as a p-value; None where that is nothing.
     """
 
     value: float
@@ -29,6 +30,7 @@ class Measure:
     kind: str
     protocol: str
     warning: str | None = None
+    note: str | None = None
 
     def __str__(self) -> str:
         floor = "" if self.floor is None else f", floor {self.floor:.4g}"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from simulacra.capabilities import Encoder, Sampler, need
 from simulacra.data import ClassLabel, Dataset, Split
 from simulacra.evaluation import fidelity
+from simulacra.evaluation.convolutions import RandomConvolutions
+from simulacra.evaluation.embedding import Embedded, Features, Projection
+from simulacra.evaluation.given_features import GivenFeatures
+from simulacra.evaluation.learned import Learned, learned
 from simulacra.evaluation.likelihood import Score, score
 from simulacra.evaluation.memorisation import Neighbours, nearest_items
 from simulacra.evaluation.representation import Encoded, encoded
@@ -18,6 +23,7 @@ from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, some_of
 
 LARGEST = 2000  # samples and held-out items compared
+POOL = 10_000  # training items that features are fitted to and floors are made of; a fourth for a quick look
 DRAWN_AT_ONCE = 250
 
 
@@ -27,6 +33,8 @@ class Subject:
 
     Attributes:
         draws: of the importance-weighted bound.
+        of: items that the split had before some of them were drawn for a quick look; None without one.
+        file: of a TorchScript module whose features are looked at too.
     """
 
     model: Model
@@ -34,6 +42,12 @@ class Subject:
     split: str = "test"
     seed: int = 0
     draws: int = 1
+    of: int | None = None
+    file: Path | None = None
+
+    @property
+    def quick(self) -> bool:
+        return self.of is not None
 
     @property
     def items(self) -> Split:
@@ -65,9 +79,15 @@ class Subject:
     @property
     def which(self) -> str:
         """Which held-out items these are, for a protocol."""
-        if self.n == len(self.items):
+        if self.n == (self.of or len(self.items)):
             return f"all {self.n} {self.split} items"
-        return f"{self.n} of {len(self.items)} {self.split} items, drawn by seed {self.seed}"
+        return f"{self.n} of {self.of or len(self.items)} {self.split} items, drawn by seed {self.seed}"
+
+    @property
+    def whole(self) -> str:
+        """Which items of the split are looked at where all are meant, for a protocol."""
+        some = f"{len(self.items)} of {self.of} {self.split} items, drawn by seed {self.seed} for a quick look"
+        return some if self.of is not None and self.of > len(self.items) else f"whole {self.split} split"
 
     @cached_property
     def held_out(self) -> np.ndarray:
@@ -80,14 +100,93 @@ class Subject:
 
         They are drawn in blocks of 250 items, each from noise of its own.
         """
+        return self._drawn(0, self.n)
+
+    def more_samples(self, n: int) -> np.ndarray:
+        """(n, *shape): `samples`, and further ones under the conditions of the held-out items in turn."""
+        if n <= self.n:
+            return self.samples[:n]
+        return np.concatenate([self.samples, self._drawn(self.n, n)])
+
+    def _drawn(self, begin: int, end: int) -> np.ndarray:
+        """Samples of these numbers, in blocks from the first one on."""
         sampler, drawn = need(self.model, Sampler), []
-        for start in range(0, self.n, DRAWN_AT_ONCE):
-            part = self.index[start : start + DRAWN_AT_ONCE]
+        for start in range(begin, end, DRAWN_AT_ONCE):
+            part = self.index[np.arange(start, min(start + DRAWN_AT_ONCE, end)) % self.n]
             _, condition = feed(self.items, part, self.model.spec, self.model.device)
             noise = generator(self.model.device, self.seed, "evaluate", start)
             with evaluating(self.model):
                 drawn.append(sampler.sample(len(part), condition, generator=noise).cpu().numpy())
         return np.concatenate(drawn)
+
+    @cached_property
+    def learned(self) -> Learned | None:
+        """The classifier of the training split and its features; None in a quick look and where there is none."""
+        return None if self.quick else learned(self.data)
+
+    @cached_property
+    def in_learned(self) -> Embedded | None:
+        """Real items and samples in the features of `learned`."""
+        own = self.learned
+        if own is None:
+            return None
+        if len(own.kept) >= self.n:
+            return self._embedded(own, own.name, own.protocol, own.kept)
+        return self._embedded(own, own.name, f"{own.protocol}; the floor is of items that it knows", self._pool)
+
+    @cached_property
+    def in_convolutions(self) -> Embedded | None:
+        """In fixed random convolutions; None where x is no image."""
+        if not self.data.spec.is_image:
+            return None
+        own = RandomConvolutions(self.data.spec)
+        return self._embedded(own, own.name, own.name, self._pool)
+
+    @cached_property
+    def in_pixels(self) -> Embedded:
+        """In principal components of the pixels."""
+        own = self.features
+        pool = own(self._training(self._pool))
+        unit = float(np.sqrt((pool**2).mean())) or 1.0
+        return Embedded(own, own.name, own.name, own(self.held_out), own(self.samples), pool, self._pool, unit)
+
+    @cached_property
+    def in_file(self) -> Embedded | None:
+        """In the features of the module that a user gives; None where that is none."""
+        own = self._given
+        if own is None:
+            return None
+        rows = some_of(len(self.data.train), 2 * self.n, self.seed, "pool")
+        pool = own(self._training(rows))
+        return Embedded(own, own.name, own.name, own(self.held_out), own(self.samples), pool, rows, 1.0)
+
+    @property
+    def of_inception(self) -> bool:
+        """Whether that module is the network that FID is defined by."""
+        return self._given is not None and self._given.inception
+
+    @property
+    def near(self) -> Embedded:
+        """The features in which neighbours are looked for: what is learnt, else random convolutions, else pixels."""
+        return self.in_learned or self.in_convolutions or self.in_pixels
+
+    @cached_property
+    def _given(self) -> GivenFeatures | None:
+        return None if self.file is None else GivenFeatures(self.file, self.data.spec, self.model.device)
+
+    @cached_property
+    def _pool(self) -> np.ndarray:
+        return some_of(len(self.data.train), POOL // 4 if self.quick else POOL, self.seed, "pool")
+
+    def _training(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.data.train.x[rows])
+
+    def _embedded(self, features: Features, name: str, protocol: str, rows: np.ndarray) -> Embedded:
+        """`rows`: the training items that principal components are fitted to."""
+        of_pool = features(self._training(rows))
+        own = Projection.fit(features, of_pool, self.n)
+        protocol += f"; {own.directions.shape[1]} principal components"
+        return Embedded(own, name, protocol, own(self.held_out), own(self.samples), own.of(of_pool), rows, 1.0)
 
     @cached_property
     def features(self) -> fidelity.PixelPCA:

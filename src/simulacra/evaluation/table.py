@@ -48,6 +48,8 @@ class Metric:
         least: items of the split that it needs: of halves of fewer there is nothing to compute.
         packages: that it imports, beyond those that Simulacra itself needs.
         install: the command that brings these packages.
+        thorough: whether a quick look leaves it out, since it trains a classifier.
+        when: whether it has a meaning for the model and the data, where abilities and labels do not say so.
     """
 
     name: str
@@ -58,14 +60,18 @@ class Metric:
     least: int = 1
     packages: tuple[str, ...] = ()
     install: str = ""
+    thorough: bool = False
+    when: Callable[[Subject], bool] | None = None
 
     def suits(self, subject: Subject) -> bool:
         """Whether the model and the data have what it needs."""
         able = all(can(subject.model, ability) for ability in self.needs)  # pyright: ignore[reportArgumentType]
-        return able and (bool(subject.labels) or not self.labels)
+        return able and (bool(subject.labels) or not self.labels) and (self.when is None or self.when(subject))
 
-    def obstacle(self, split: str, items: int) -> str | None:
+    def obstacle(self, split: str, items: int, quick: bool = False) -> str | None:
         """Why it cannot be computed here although it suits, with the remedy."""
+        if self.thorough and quick:
+            return "it trains a classifier, which a quick look does not: evaluate without quick"
         if self.held_out and split == "train":
             return "it needs items from which nothing was learnt: use the split valid or test"
         if items < self.least:
@@ -92,6 +98,8 @@ def metric(
     least: int = 1,
     packages: tuple[str, ...] = (),
     install: str = "",
+    thorough: bool = False,
+    when: Callable[[Subject], bool] | None = None,
 ) -> Callable[[F], F]:
     """Decorator: make a function of a `Subject` a metric of `evaluate`, called like the function or `name`.
 
@@ -100,7 +108,7 @@ def metric(
 
     def enter(function: F) -> F:
         of = (name or function.__name__, function, tuple(needs))
-        own = Metric(*of, labels, held_out, least, tuple(packages), install)
+        own = Metric(*of, labels, held_out, least, tuple(packages), install, thorough, when)
         taken = _metrics.get(own.name)
         if taken is not None and _origin(taken.function) != _origin(function):
             raise ValueError(f"two metrics are called {own.name!r}: {taken.function} and {function}; give name=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from simulacra.data.arrays import npz_source
 from simulacra.data.dataset import Card
+from simulacra.data.modes import Centres
 from simulacra.data.source import Batch, Source
 from simulacra.data.splits import Fractions
 from simulacra.fields import ClassLabel
@@ -21,6 +23,8 @@ DIGITS = Card(
     reference="E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, "
     "1998, doi:10.24432/C50P49",
 )
+RING = Centres(tuple((2 * math.cos(k * math.pi / 4), 2 * math.sin(k * math.pi / 4)) for k in range(8)), 0.02)
+GRID = Centres(tuple((x, y) for x in (-4.0, -2.0, 0.0, 2.0, 4.0) for y in (-4.0, -2.0, 0.0, 2.0, 4.0)), 0.05)
 SEED = 1
 COUNTS = {"train": 10_000, "valid": 2_000, "test": 2_000}
 
@@ -36,9 +40,7 @@ def ring_source() -> Source:
 
     The setting of Metz et al. 2017, "Unrolled generative adversarial networks".
     """
-    angle = np.arange(8) * (2 * np.pi / 8)
-    centres = 2.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return _mixture("ring", centres, 0.02, "Metz et al., Unrolled generative adversarial networks, ICLR 2017")
+    return _mixture("ring", RING, "Metz et al., Unrolled generative adversarial networks, ICLR 2017")
 
 
 def grid_source() -> Source:
@@ -46,12 +48,12 @@ def grid_source() -> Source:
 
     The setting of Lin et al. 2018, "PacGAN: the power of two samples in generative adversarial networks".
     """
-    side = np.arange(-4.0, 5.0, 2.0)
-    centres = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(25, 2)
-    return _mixture("grid", centres, 0.05, "Lin et al., PacGAN, NeurIPS 2018")
+    return _mixture("grid", GRID, "Lin et al., PacGAN, NeurIPS 2018")
 
 
-def _mixture(name: str, centres: np.ndarray, std: float, reference: str) -> Source:
+def _mixture(name: str, modes: Centres, reference: str) -> Source:
+    centres, std = modes.array, modes.std
+
     def batches() -> Iterator[Batch]:
         # The legacy generator, because NumPy promises its stream for ever; that of `default_rng` may change.
         random = np.random.RandomState(SEED)
