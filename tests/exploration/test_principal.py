@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from small import SPECS, dataset, randomise, small_model
-from test_styles import StandIn
+from test_style_mixing import StandIn
 
 import simulacra as sim
 from simulacra import registry

@@ -169,7 +169,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(value):
 
 def test_in_a_game_the_message_names_whose_loss_it_was(monkeypatch):
     model = small_model(registry.find("dcgan"), SPECS["grey"])
-    monkeypatch.setattr(NonSaturating, "generator", lambda self, fake: fake.sum() * math.nan)
+    monkeypatch.setattr(NonSaturating, "generator", lambda self, fake, real: fake.sum() * math.nan)
     training = loop(model)
     generator = weights(model.generator)
     with pytest.raises(TrainingError, match=r"step 0: term 'generator' of generator_loss"):

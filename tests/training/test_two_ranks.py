@@ -37,7 +37,8 @@ def test_two_ranks_are_one_rank_on_the_same_batch(runs, case):
     two, one = load_file(runs / f"{case}.safetensors"), trained(case, HERE)
     assert two.keys() == one.keys()
     for name, tensor in one.items():
-        size = max(tensor.double().norm(), 1e-3 * tensor.numel() ** 0.5)  # of what began at zero: what Adam moves it by
+        least = 1e-2 if name.startswith("term") else 1e-3  # a term may be a difference; what began at zero Adam moves
+        size = max(tensor.double().norm(), least * tensor.numel() ** 0.5)
         gap = (two[name].double() - tensor.double()).norm()
         assert gap <= (1e-4 if case in FROM_ZERO else 1e-5) * size, f"{name}: {gap / size:.2g}"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import itertools
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -294,9 +293,12 @@ def _reached(model: Model, case: Case) -> set[tuple[str, str]]:
         model.requires_grad_(False)
         player.requires_grad_(True)
         model.zero_grad(set_to_none=True)
-        for share, phase in itertools.product(SHARES, phases):
-            turn = Turn(case.items(24), case.condition(24), share=share)
-            torch.stack(list(phase.loss(turn).values())).sum().backward()
+        for share in SHARES:
+            for phase in phases:
+                turn = Turn(case.items(24), case.condition(24), share=share)
+                torch.stack(list(phase.loss(turn).values())).sum().backward()
+            if all(each.grad is not None and bool(each.grad.any()) for each in player.parameters()):
+                break
         moved = [name for name, each in model.named_parameters() if each.grad is not None and bool(each.grad.any())]
         found |= {(losses, name) for name in moved}
     return found

@@ -25,7 +25,7 @@ from simulacra.fields import ClassLabel
 from simulacra.model import Model
 from simulacra.parts import kind_of, named, spelled
 from simulacra.registry import Entry
-from simulacra.schema import Argument, arguments, element, may_be_none
+from simulacra.schema import Argument, alternatives, arguments, element, may_be_none
 from simulacra.training import Options, Plan, Verdict, carry_out, make_plan, rehearse
 from simulacra.training.options import BUDGET, resolve
 from simulacra.training.plan import refuse_what_has_no_meaning, training_options
@@ -162,9 +162,11 @@ def _flag(argument: Argument, default: Any, text: str) -> Field:
     """A flag for an argument: parts are text, and the help lists those of the kind; their arguments stand below it."""
     if (of := kind_of(argument.type)) is not None:
         choices = " | ".join(named(of))
-        several = element(argument.type) is not None
+        several = any(element(each) is not None for each in alternatives(argument.type))
         usual = "" if default is None or default == () else f"; by default {spelled(default)}"
         shown = optional("PART ..." if several else "PART", f"{text} [{choices}]{usual}")
+        if several and default is None:
+            return argument.name, Annotated[tuple[str, ...] | None, shown], None
         if several:
             return argument.name, Annotated[tuple[str, ...], shown], tuple(map(spelled, default or ()))
         return argument.name, Annotated[str | None, shown], None if default is None else spelled(default)
