@@ -35,7 +35,7 @@ SEEDS = (0, 1, 2)
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument(
-        "models", nargs="*", help="by default all three; of some the rows of the record are replaced"
+        "models", nargs="*", help="by default all; of some their rows are replaced"
     )
     args = arguments.parse_args()
     smoke = args.smoke
