@@ -34,9 +34,7 @@ SEEDS = (0, 1, 2)
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument(
-        "models", nargs="*", help="by default all; of some their rows are replaced"
-    )
+    arguments.add_argument("models", nargs="*", help="by default all; of some their rows are replaced")
     args = arguments.parse_args()
     smoke = args.smoke
     data = sim.data.load("digits")
