@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import conclude, parser
+from defaults import before
+from record import COMMIT, conclude, parser
 
 import simulacra as sim
 
@@ -32,14 +33,18 @@ SEEDS = (0, 1, 2)
 
 
 def main() -> None:
-    smoke = parser(__doc__).parse_args().smoke
+    arguments = parser(__doc__)
+    arguments.add_argument("models", nargs="*", help="by default all; of some their rows are replaced")
+    args = arguments.parse_args()
+    smoke = args.smoke
     data = sim.data.load("digits")
     seeds, options = (SEEDS[:2], {"steps": 30}) if smoke else (SEEDS, {})
-    figures: dict[str, Any] = {"independent-pixels": {"bits_per_dim": independent_pixels(data)}}
-    for name in MODELS:
+    figures: dict[str, Any] = before("digits", MODELS) if args.models else {}
+    figures["independent-pixels"] = {"bits_per_dim": independent_pixels(data)}
+    for name in args.models or MODELS:
         with tempfile.TemporaryDirectory() as folder:
             runs = [measure(name, data, seed, Path(folder) / str(seed), options) for seed in seeds]
-        figures[name] = {key: summary([run[key] for run in runs]) for key in runs[0]}
+        figures[name] = {key: summary([run[key] for run in runs]) for key in runs[0]} | {"commit": COMMIT}
     conclude(
         "digits",
         figures,

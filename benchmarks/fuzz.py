@@ -24,6 +24,7 @@ import re
 import resource
 import shutil
 import signal
+import stat
 import struct
 import tempfile
 import time
@@ -393,6 +394,8 @@ def _replace(path: Path, rng: random.Random) -> None:
 def _seal(folder: Path) -> None:
     """Make the checksums of models and checkpoints fit what lies there, as an enemy would."""
     for manifest in folder.rglob("manifest.json"):
+        if not stat.S_ISREG(manifest.lstat().st_mode):  # a pipe would be waited for
+            continue
         files = ("state.json", "state.safetensors")
         with contextlib.suppress(OSError):
             sums = {name: hashlib.sha256(_small(manifest.parent / name)).hexdigest() for name in files}
