@@ -55,6 +55,12 @@ def warn(message: str) -> None:
     warnings.warn_explicit(message, SimulacraWarning, "simulacra", 1)
 
 
+def cause(error: BaseException, most: int = 200) -> str:
+    """What a library says of a failure, in one line of at most so many characters: some quote all of a file."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= most else f"{line[: most - 4]} ..."
+
+
 def raised_in(error: BaseException, modules: Collection[str]) -> str:
     """The innermost place on the way of an error that lies in one of these packages: `patches.py, line 7, in build`.
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simulacra.errors import ModelFileError
+from simulacra.errors import ModelFileError, cause
 
 Json = dict[str, Any]
 CHANGED = ("vqvae2", "multiscale-pixelrnn")  # their networks read coarser grids and small images otherwise now
@@ -55,7 +55,7 @@ def newest(record: Json, path: Path) -> Migrated:
             try:
                 later = step(migrated.record, path)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise ModelFileError(f"{path} does not describe a model of format {number}: {error!r}") from error
+                raise ModelFileError(f"{path} does not describe a model of format {number}: {cause(error)}") from error
             renamed = [*later.renamed, *migrated.renamed]
             migrated = Migrated(later.record, renamed, {**later.left_out, **migrated.left_out})
     return migrated

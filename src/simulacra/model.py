@@ -31,7 +31,7 @@ from simulacra.capabilities import Encoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.recipe import Origin
 from simulacra.data.spec import DataSpec
-from simulacra.errors import DataError, ModelFileError, SimulacraError, UsageError, did_you_mean, warn
+from simulacra.errors import DataError, ModelFileError, SimulacraError, UsageError, cause, did_you_mean, warn
 from simulacra.fields import ClassLabel
 from simulacra.files import write_atomically
 from simulacra.parts import UnknownPart, is_outside, is_part, modules_of, to_json
@@ -429,7 +429,7 @@ def _construct(record: dict[str, Any], path: Path) -> Model:
     except UnknownPart as error:
         raise ModelFileError(f"{path}: {error.reason}{_import_first(imports)}") from error
     except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RuntimeError, SimulacraError) as error:
-        raise ModelFileError(f"{path} does not describe a model: {error}{_import_first(imports)}") from error
+        raise ModelFileError(f"{path} does not describe a model: {cause(error)}{_import_first(imports)}") from error
     model.preset, model.origin = preset, _origin(record, path)
     return model
 

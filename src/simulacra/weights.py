@@ -19,7 +19,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 from torch import Tensor
 
-from simulacra.errors import ModelFileError
+from simulacra.errors import ModelFileError, cause
 from simulacra.files import open_regular, parse_json, read_regular, size_of, write_atomically
 
 MAX_HEADER = 8 << 20  # bytes; a model of 10,000 tensors has a header of about 1 MB
@@ -48,7 +48,7 @@ def json_object(path: Path, content: bytes) -> dict[str, Any]:
     try:
         record = parse_json(content)
     except ValueError as error:
-        raise ModelFileError(f"{path} cannot be read: {error}") from error
+        raise ModelFileError(f"{path} cannot be read: {cause(error)}") from error
     if not isinstance(record, dict):
         raise ModelFileError(f"{path} holds no JSON object")
     return record
@@ -98,7 +98,7 @@ def read_tensors(
     try:
         tensors = parse_tensors(content)
     except SafetensorError as error:
-        raise ModelFileError(f"{path} is damaged: {error}") from error
+        raise ModelFileError(f"{path} is damaged: {cause(error)}") from error
     if digest(tensors) != metadata.get("digest"):
         raise ModelFileError(f"{path} does not match its own checksum: the file is damaged or was changed")
     for name, tensor in tensors.items():
@@ -132,7 +132,7 @@ def _read_header(path: Path, file: IO[bytes]) -> dict[str, Any]:
     try:
         header = parse_json(file.read(size))
     except ValueError as error:
-        raise ModelFileError(f"{path} has a malformed header: {error}") from error
+        raise ModelFileError(f"{path} has a malformed header: {cause(error)}") from error
     if not isinstance(header, dict):
         raise ModelFileError(f"{path} has a malformed header: no table of tensors")
     return header

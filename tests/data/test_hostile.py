@@ -244,3 +244,15 @@ def test_exif_behind_the_pixels_of_a_png_turns_the_image_too(tmp_path):
     assert dataset.spec.shape == (1, 32, 16)
     assert dataset.train.x[0, 0, :16].min() > 200
     assert dataset.train.x[0, 0, 16:].max() == 0
+
+
+def test_a_message_does_not_quote_the_file(tmp_path):
+    """zipfile shows the header that it finds where a name should be: here two thousand bytes of the file."""
+    path = tmp_path / "x.npz"
+    np.savez(path, x=np.arange(4096, dtype=np.uint8).reshape(64, 1, 8, 8) % 17)
+    content = bytearray(path.read_bytes())
+    content[26:28] = (2000).to_bytes(2, "little")  # the length of the name in the first local header
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.npz is damaged: File name in directory") as refusal:
+        data.load(path)
+    assert len(str(refusal.value)) < 400 + len(str(path))

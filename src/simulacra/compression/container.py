@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from simulacra.errors import DataError, UsageError
+from simulacra.errors import DataError, UsageError, cause
 from simulacra.files import parse_json
 from simulacra.model import Model
 from simulacra.terminal import number_of
@@ -130,7 +130,7 @@ def unpack(data: bytes, name: str) -> tuple[Header, bytes]:
     try:
         return _unpack_body(first[0], body)
     except (IndexError, ValueError, zlib.error) as error:  # a right checksum over a wrong content
-        raise DataError(f"{name} is malformed: {error}") from error
+        raise DataError(f"{name} is malformed: {cause(error)}") from error
 
 
 def _unpack_body(flags: int, body: bytes) -> tuple[Header, bytes]:

@@ -35,7 +35,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLITS
 from simulacra.data.values import as_field, as_items, is_field, item_shape
 from simulacra.derived import Derived
-from simulacra.errors import DataError, SimulacraError
+from simulacra.errors import DataError, SimulacraError, cause
 from simulacra.files import parse_json
 from simulacra.terminal import printable
 
@@ -98,7 +98,9 @@ def _described(path: Path) -> DataSpec | None:
     try:
         return DataSpec.from_json(record["simulacra"])
     except (SimulacraError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path} does not say what its arrays are: {error}. Save x and its fields anew.") from error
+        raise DataError(
+            f"{path} does not say what its arrays are: {cause(error)}. Save x and its fields anew."
+        ) from error
 
 
 def _declared_source(path: Path, card: Card, spec: DataSpec, keys: set[str]) -> Source:

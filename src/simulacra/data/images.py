@@ -17,7 +17,7 @@ import numpy as np
 
 from simulacra.data.dataset import Unreadable
 from simulacra.data.spec import DataSpec
-from simulacra.errors import DataError, UsageError
+from simulacra.errors import DataError, UsageError, cause
 from simulacra.fields import Levels
 from simulacra.files import open_regular, size_of
 
@@ -113,7 +113,7 @@ def read_extras(path: Path) -> Extras:
             alpha = np.asarray(image.convert("RGBA"))[..., 3] if image.has_transparency_data else np.array([OPAQUE])
             return Extras(image.mode, frames, bool(alpha.min() < OPAQUE))
     except UnreadableImage as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        raise DataError(f"{path} cannot be read: {cause(error)}") from error
 
 
 def read_pixels(

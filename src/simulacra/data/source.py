@@ -22,7 +22,7 @@ import numpy as np
 
 from simulacra.data.dataset import Altered, Card, Unreadable
 from simulacra.data.splits import Fractions
-from simulacra.errors import DataError, SimulacraError
+from simulacra.errors import DataError, SimulacraError, cause
 from simulacra.fields import Field
 from simulacra.files import open_regular
 
@@ -100,7 +100,7 @@ def reading(path: Path) -> Iterator[None]:
     except SimulacraError:
         raise
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise DataError(f"{path} is damaged: {error}. Copy or download it again.") from error
+        raise DataError(f"{path} is damaged: {cause(error)}. Copy or download it again.") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, struct.error, RuntimeError) as error:

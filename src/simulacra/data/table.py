@@ -16,7 +16,7 @@ import numpy as np
 
 from simulacra.data.dataset import Card
 from simulacra.data.source import Batch, Source, reading
-from simulacra.errors import DataError
+from simulacra.errors import DataError, cause
 from simulacra.fields import ClassLabel
 from simulacra.files import open_regular, size_of
 from simulacra.terminal import printable
@@ -91,7 +91,7 @@ def _rows(file: Iterable[str], path: Path) -> Iterator[tuple[int, list[str]]]:
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+        raise DataError(f"{path}, line {reader.line_num}: {cause(error)}") from error
 
 
 def _names(rows: list[tuple[int, list[str]]], path: Path) -> list[str]:

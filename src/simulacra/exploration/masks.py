@@ -10,7 +10,7 @@ import numpy as np
 from simulacra.data import DataSpec
 from simulacra.data.images import grey_pixels
 from simulacra.data.npy import npy_array
-from simulacra.errors import DataError, UsageError, did_you_mean
+from simulacra.errors import DataError, UsageError, cause, did_you_mean
 from simulacra.randomness import mix
 
 REGIONS = ("top", "bottom", "left", "right", "centre")
@@ -71,7 +71,7 @@ def _from_file(text: str, spec: DataSpec) -> np.ndarray:
     try:
         mask = grey_pixels(path) if path.suffix == ".png" else npy_array(path).read()
     except DataError as error:
-        raise DataError(f"{path} cannot be read as a mask: {error}") from error
+        raise DataError(f"{path} cannot be read as a mask: {cause(error)}") from error
     if mask.shape not in (spec.shape, spec.shape[1:]):
         raise DataError(f"{path} has the shape {mask.shape}; a mask of these items has {spec.shape[1:] or spec.shape}")
     if path.suffix == ".png":
