@@ -275,7 +275,7 @@ def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
 
 
 def zero_centred(gamma: float) -> tuple[Penalty, ...]:
-    """r1 and r2 of weight γ, which falls to a tenth, as in the paper's schedule."""
+    """r1 and r2 of weight γ, which falls to a tenth in training."""
     return R1(gamma, end=0.1), R2(gamma, end=0.1)
 
 

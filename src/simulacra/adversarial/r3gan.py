@@ -2,8 +2,8 @@ r"""The modern baseline: the relativistic game with both zero-centred penalties 
 
     critic     E ζ(D(G(z)) - D(x)) + γ/2 E |∇D(x)|² + γ/2 E |∇D(G(z))|²        generator     E ζ(D(x) - D(G(z)))
 
-γ follows from the size of the image, by the rule of `gamma_of`: H·W / 2048, and at least ½. It falls to a tenth,
-as in the paper: a critic that tells the last differences apart needs steeper slopes than one that is to find its way.
+γ follows from the size of the image, by the rule of `gamma_of`: H·W / 2048, and at least ½. It falls to a tenth: a
+critic that tells the last differences apart needs steeper slopes than one that is to find its way.
 Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern GAN Baseline", eq. 2 and section 4.
 """
 
