@@ -28,8 +28,9 @@ def _git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
 
 
-COMMIT = _git("rev-parse", "--short", "HEAD")  # now: the tree may have moved on when a long run ends
-DIRTY = bool(_git("status", "--porcelain", "--", "../src", ".", ":!results"))
+GIVEN = os.environ.get("COMMIT")  # of a tree that was exported without its history, by whoever exported it
+COMMIT = GIVEN or _git("rev-parse", "--short", "HEAD")  # now: the tree may have moved on when a long run ends
+DIRTY = None if GIVEN else bool(_git("status", "--porcelain", "--", "../src", ".", ":!results"))
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

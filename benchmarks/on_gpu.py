@@ -1,0 +1,171 @@
+"""Every model on a GPU, and whether it is there what it is on a CPU: `python benchmarks/on_gpu.py [MODELS]`.
+
+For each: a fit of some steps on the GPU in fp32 and one with the precision of a GPU, and of these weights
+
+apart          the largest |log p_gpu(x) - log p_cpu(x)| in nats, of 32 test items, of models with a likelihood
+reconstructed  the share of pixels that are the same where items are encoded and decoded on either
+rounded        the largest |G_gpu(z) - G_cpu(z)| before it is rounded to the grid, of models that map codes to items
+again          whether the same seed draws the same samples twice
+resumed        whether 2k steps are bitwise k and k more; cuDNN's and cuBLAS's sums may differ from run to run, so where
+               they are not: the largest difference of a weight, and that of two uninterrupted runs
+steps_per_second   with the defaults, in either precision (not comparable where several workers share the GPU)
+
+    python benchmarks/on_gpu.py --workers 8
+    python benchmarks/on_gpu.py dcgan vae gated-pixelcnn
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from record import conclude, parser
+
+import simulacra as sim
+from simulacra.capabilities import ClosedForm, Decoder, Density, Encoder, Prior, Sampler, can
+from simulacra.model import Model
+from simulacra.training import Observer
+
+Columns = dict[str, torch.Tensor]
+ITEMS = 32
+CONDITIONAL = ("acgan", "biggan", "cgan", "m2")
+SET = {"rnade": "ring"}  # of continuous data alone
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("models", nargs="*", help="by default all of them")
+    options.add_argument("--steps", type=int, default=40)
+    options.add_argument("--workers", type=int, default=1, help="models at once")
+    options.add_argument("--device", default="cuda")
+    args = options.parse_args()
+    names = args.models or [entry.name for entry in sim.models()]
+    jobs = [(name, 4 if args.smoke else args.steps, args.device) for name in names]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.workers, mp_context=context) as pool:
+        rows = {}
+        for (name, _, _), row in zip(jobs, pool.map(measured, *zip(*jobs, strict=True)), strict=True):
+            rows[name] = row
+            print(name, row, flush=True)
+    conclude("on_gpu", rows, smoke=args.smoke, seeds=[0], notes=f"{args.workers} workers share the GPU")
+
+
+def measured(name: str, steps: int, device: str) -> dict[str, Any]:
+    """One row, or what failed."""
+    torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    row: dict[str, Any] = {}
+    for part in (fits, compared, resumed):
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                row |= part(name, steps, device, Path(folder))
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            row[part.__name__] = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+    return row
+
+
+def fit(name: str, out: Path, steps: int, device: str, **given: Any) -> Model:
+    given |= {"condition": ("label",)} if name in CONDITIONAL else {}
+    given |= {"labels": 100} if name == "m2" else {}
+    limits = {} if can(sim.registry.find(name).model, ClosedForm) else {"steps": steps}
+    return sim.fit(name, SET.get(name, "digits"), out, device=device, progress=None, **limits, **given)
+
+
+def fits(name: str, steps: int, device: str, folder: Path) -> dict[str, Any]:
+    """Steps a second, less start-up and the end, which a run of a tenth of them has too."""
+    if can(sim.registry.find(name).model, ClosedForm):
+        return {}
+    rates = {}
+    for precision in ("fp32", "auto"):
+        spent = []
+        for count in (max(1, steps // 10), steps):
+            began = time.perf_counter()
+            fit(name, folder / f"{precision}-{count}", count, device, precision=precision, every=10**9)
+            spent.append(time.perf_counter() - began)
+        rates[precision] = (steps - max(1, steps // 10)) / max(1e-9, spent[1] - spent[0])
+    return {"steps_per_second": rates}
+
+
+def compared(name: str, steps: int, device: str, folder: Path) -> dict[str, Any]:
+    fit(name, folder / "run", steps, device)
+    there, here = sim.load(folder / "run", device), sim.load(folder / "run", "cpu")
+    data = sim.data.load(SET.get(name, "digits"))
+    x = torch.from_numpy(np.array(data.test.x[:ITEMS]))
+    condition = {field: torch.from_numpy(np.array(data.test.field(field)[:ITEMS])) for field in here.spec.condition}
+    moved = {field: column.to(device) for field, column in condition.items()}
+    with torch.no_grad():
+        row = both(there, here, x, condition, moved)
+    if can(here, Density):
+        sim.score(there, data, limit=ITEMS)
+    return row
+
+
+def both(
+    there: Model, here: Model, x: torch.Tensor, condition: dict[str, Any], moved: dict[str, Any]
+) -> dict[str, Any]:
+    """One model on two devices."""
+    row: dict[str, Any] = {}
+    if can(here, Density):
+        apart = there.log_prob(x.to(there.device), moved).cpu().double() - here.log_prob(x, condition).double()
+        row["apart"] = float(apart.abs().max())
+    if can(here, Encoder) and can(here, Decoder):
+        either = [sim.reconstruct(model, x, condition or None) for model in (there, here)]
+        row["reconstructed"] = float(np.mean(np.asarray(either[0]) == np.asarray(either[1])))
+    if can(here, Prior) and hasattr(here, "rendered"):
+        z = here.prior(ITEMS, condition).sample(torch.Generator().manual_seed(0))
+        apart = there.rendered(z.to(there.device), there.conditioned(moved, ITEMS)).cpu() - here.rendered(
+            z, here.conditioned(condition, ITEMS)
+        )
+        row["rounded"] = float(apart.abs().max())
+    if can(here, Sampler):
+        drawn = [sim.sample(there, 4, condition={k: v[:4] for k, v in condition.items()} or None) for _ in range(2)]
+        row["again"] = bool(np.array_equal(np.asarray(drawn[0]), np.asarray(drawn[1])))
+    return row
+
+
+def resumed(name: str, steps: int, device: str, folder: Path) -> dict[str, Any]:
+    if can(sim.registry.find(name).model, ClosedForm):
+        return {}
+    same = {"precision": "fp32", "every": max(1, steps // 2)}
+    whole, twin = (fit(name, folder / out, steps, device, **same) for out in ("whole", "twin"))
+    halted = Halted(steps // 2)
+    try:
+        given = {"observers": [halted]}
+        fit(name, folder / "parts", steps, device, **same, **given)
+    except Halted.Stop:
+        pass
+    parts = fit(name, folder / "parts", steps, device, **same)
+    if apart(whole, parts) == 0:
+        return {"resumed": True}
+    return {"resumed": {"apart": apart(whole, parts), "of_two_runs": apart(whole, twin)}}
+
+
+class Halted(Observer):
+    """Ends a run by an error once a checkpoint of so many steps is written."""
+
+    class Stop(Exception):
+        pass
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def saved(self, at: Any, folder: Any) -> None:
+        if at.step >= self.steps:
+            raise self.Stop
+
+
+def apart(one: Model, other: Model) -> float:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return max(float((a.double() - b.double()).abs().max()) for a, b in pairs if a.numel())
+
+
+if __name__ == "__main__":
+    main()
