@@ -6,8 +6,8 @@ apart          the largest |log p_gpu(x) - log p_cpu(x)| in nats, of 32 test ite
 reconstructed  the share of pixels that are the same where items are encoded and decoded on either
 rounded        the largest |G_gpu(z) - G_cpu(z)| before it is rounded to the grid, of models that map codes to items
 again          whether the same seed draws the same samples twice
-resumed        whether 2k steps are bitwise k and k more; cuDNN's and cuBLAS's sums may differ from run to run, so where
-               they are not: the largest difference of a weight, and that of two uninterrupted runs
+resumed        whether 2k steps are bitwise k and k more; where they are not, the largest difference of a weight, and
+               that of two uninterrupted runs
 steps_per_second   with the defaults, in either precision (not comparable where several workers share the GPU)
 
     python benchmarks/on_gpu.py --workers 8
@@ -16,9 +16,10 @@ steps_per_second   with the defaults, in either precision (not comparable where 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import multiprocessing
 import tempfile
-import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -32,9 +33,11 @@ import simulacra as sim
 from simulacra.capabilities import ClosedForm, Decoder, Density, Encoder, Prior, Sampler, can
 from simulacra.model import Model
 from simulacra.training import Observer
+from simulacra.training.runtime import Runtime
 
 Columns = dict[str, torch.Tensor]
 ITEMS = 32
+WARM, LAST = 50, 150  # steps between which rates are measured, both of which are in metrics.jsonl
 CONDITIONAL = ("acgan", "biggan", "cgan", "m2")
 SET = {"rnade": "ring"}  # of continuous data alone
 
@@ -45,20 +48,24 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=40)
     options.add_argument("--workers", type=int, default=1, help="models at once")
     options.add_argument("--device", default="cuda")
+    options.add_argument("--free", action="store_true", help="let the GPU add up in any order")
     args = options.parse_args()
     names = args.models or [entry.name for entry in sim.models()]
-    jobs = [(name, 4 if args.smoke else args.steps, args.device) for name in names]
+    jobs = [(name, 4 if args.smoke else args.steps, args.device, args.free) for name in names]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.workers, mp_context=context) as pool:
         rows = {}
-        for (name, _, _), row in zip(jobs, pool.map(measured, *zip(*jobs, strict=True)), strict=True):
+        for (name, *_), row in zip(jobs, pool.map(measured, *zip(*jobs, strict=True)), strict=True):
             rows[name] = row
             print(name, row, flush=True)
-    conclude("on_gpu", rows, smoke=args.smoke, seeds=[0], notes=f"{args.workers} workers share the GPU")
+    record = "on_gpu_free" if args.free else "on_gpu"
+    conclude(record, rows, smoke=args.smoke, seeds=[0], notes=f"{args.workers} workers share the GPU")
 
 
-def measured(name: str, steps: int, device: str) -> dict[str, Any]:
+def measured(name: str, steps: int, device: str, free: bool) -> dict[str, Any]:
     """One row, or what failed."""
+    if free:
+        Runtime.deterministic = lambda self: contextlib.nullcontext()
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     row: dict[str, Any] = {}
@@ -80,17 +87,16 @@ def fit(name: str, out: Path, steps: int, device: str, **given: Any) -> Model:
 
 
 def fits(name: str, steps: int, device: str, folder: Path) -> dict[str, Any]:
-    """Steps a second, less start-up and the end, which a run of a tenth of them has too."""
+    """Steps a second by the clock of the run, once it is warm."""
     if can(sim.registry.find(name).model, ClosedForm):
         return {}
     rates = {}
     for precision in ("fp32", "auto"):
-        spent = []
-        for count in (max(1, steps // 10), steps):
-            began = time.perf_counter()
-            fit(name, folder / f"{precision}-{count}", count, device, precision=precision, every=10**9)
-            spent.append(time.perf_counter() - began)
-        rates[precision] = (steps - max(1, steps // 10)) / max(1e-9, spent[1] - spent[0])
+        out = folder / precision
+        fit(name, out, max(steps, LAST), device, precision=precision, every=10**9)
+        lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
+        at = {line["step"]: line["seconds"] for line in lines}
+        rates[precision] = (LAST - WARM) / (at[LAST] - at[WARM])
     return {"steps_per_second": rates}
 
 
@@ -118,7 +124,7 @@ def both(
         row["apart"] = float(apart.abs().max())
     if can(here, Encoder) and can(here, Decoder):
         either = [sim.reconstruct(model, x, condition or None) for model in (there, here)]
-        row["reconstructed"] = float(np.mean(np.asarray(either[0]) == np.asarray(either[1])))
+        row["reconstructed"] = float((either[0] == either[1]).double().mean())
     if can(here, Prior) and hasattr(here, "rendered"):
         z = here.prior(ITEMS, condition).sample(torch.Generator().manual_seed(0))
         apart = there.rendered(z.to(there.device), there.conditioned(moved, ITEMS)).cpu() - here.rendered(

@@ -157,7 +157,7 @@ def weights(model: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    return one.keys() == other.keys() and all(torch.equal(one[name].cpu(), other[name].cpu()) for name in one)
 
 
 def saved_weights(run: Path) -> dict[str, Tensor]:

@@ -39,6 +39,13 @@ def test_values_off_the_grid_are_named(x, phrase):
         pixelcnn().log_prob(x)
 
 
+def test_items_and_codes_lie_where_the_model_does():
+    with pytest.raises(UsageError, match=r"x lies on meta, and .* on cpu: give it x.to\(model.device\)"):
+        pixelcnn().log_prob(items(SPEC, 2).to("meta"))
+    with pytest.raises(UsageError, match=r"z lies on meta"):
+        VAE(SPEC, latent=3).eval().decode(torch.zeros(2, 3, device="meta"))
+
+
 def test_integers_of_any_type_are_on_the_grid():
     model, x = pixelcnn(), items(SPEC, 3)
     assert torch.equal(model.log_prob(x.long()), model.log_prob(x))
@@ -90,7 +97,7 @@ def test_what_is_trusted_is_not_looked_at():
 
 def test_in_training_no_value_is_read_from_an_accelerator():
     """Whoever reads a value makes the device wait; a meta tensor has none to read."""
-    model = pixelcnn().train()
+    model = pixelcnn().train().to("meta")
     borders.check_items(model, torch.zeros(2, 1, 8, 8, dtype=torch.uint8, device="meta"))
     with pytest.raises(UsageError):
         borders.check_items(model, torch.zeros(2, 1, 9, 8, dtype=torch.uint8, device="meta"))

@@ -45,6 +45,8 @@ class Bordered(Protocol):
     def name(self) -> str: ...
     @property
     def code_shape(self) -> tuple[int, ...]: ...
+    @property
+    def device(self) -> torch.device: ...
 
 
 class _Here(threading.local):
@@ -107,6 +109,7 @@ def check_items(model: Bordered, x: Any) -> None:
         raise UsageError(f"{wanted} as a tensor, not {type(x).__name__}; torch.from_numpy makes one of an array")
     if x.shape[1:] != spec.shape or x.dim() == 0:
         raise UsageError(f"{wanted}: x is {_batch_of(spec.shape)}, not {tuple(x.shape)}")
+    _check_place(model, x=x)
     discrete = isinstance(spec.x, Levels)
     if discrete == (x.is_floating_point() or x.is_complex()):
         grid = f"integers 0 to {spec.grid_levels - 1}" if discrete else "real numbers"
@@ -122,6 +125,13 @@ def check_items(model: Bordered, x: Any) -> None:
             raise UsageError(f"{wanted}: x holds integers 0 to {spec.grid_levels - 1}, not {low if low < 0 else high}")
 
 
+def _check_place(model: Bordered, **tensors: Tensor) -> None:
+    for name, tensor in tensors.items():
+        if tensor.device != model.device:
+            here = f"{name} lies on {tensor.device}, and this {model.name} on {model.device}"
+            raise UsageError(f"{here}: give it {name}.to(model.device)")
+
+
 def check_mask(model: Bordered, unknown: Any) -> None:
     """Raise UsageError unless a mask is a tensor of truths, (*shape) or (N, *shape)."""
     shape = model.spec.shape
@@ -130,6 +140,7 @@ def check_mask(model: Bordered, unknown: Any) -> None:
         raise UsageError(f"a mask of unknown values is a tensor of the shape of the items, {shape}, not {what}")
     if unknown.is_floating_point() or unknown.is_complex():
         raise UsageError(f"a mask of unknown values holds truths, not {str(unknown.dtype).removeprefix('torch.')}")
+    _check_place(model, unknown=unknown)
 
 
 def check_codes(model: Bordered, z: Any) -> None:
@@ -139,6 +150,7 @@ def check_codes(model: Bordered, z: Any) -> None:
     """
     if not isinstance(z, Tensor) or z.dim() == 0:
         raise UsageError(f"codes are a tensor (N, ...), not {type(z).__name__}")
+    _check_place(model, z=z)
     if model.training:
         return
     if z.shape[1:] != model.code_shape:

@@ -31,6 +31,7 @@ from simulacra.capabilities import Encoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.recipe import Origin
 from simulacra.data.spec import DataSpec
+from simulacra.devices import choose_device
 from simulacra.errors import DataError, ModelFileError, SimulacraError, UsageError, cause, did_you_mean, warn
 from simulacra.fields import ClassLabel
 from simulacra.files import write_atomically
@@ -298,9 +299,10 @@ ModelLike = Model | str | os.PathLike[str]
 
 
 def as_model(model: ModelLike) -> Model:
-    """A model itself, or the one that lies in a run folder; raises UsageError for anything else."""
+    """A model itself, where it is, or the one that lies in a run folder, on a GPU where there is one, as on the command
+    line; raises UsageError for anything else."""
     if isinstance(model, str | os.PathLike):
-        return load(model)
+        return load(model, choose_device("auto"))
     if not isinstance(model, nn.Module) or not isinstance(getattr(model, "spec", None), DataSpec):
         own = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise UsageError(f"a model or its run folder is needed, not {own}; see simulacra.load")

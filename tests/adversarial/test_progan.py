@@ -16,7 +16,7 @@ from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
 from simulacra.model import load, save
-from simulacra.networks.growth import reach, sizes_of, widths
+from simulacra.networks.growth import faded, reach, sizes_of, widths
 from simulacra.turns import Turn
 
 SIZES = [(1, 8, 8), (1, 9, 13), (1, 28, 28), (3, 15, 17), (1, 8, 40)]
@@ -277,3 +277,9 @@ def test_drift_is_the_mean_square_of_real_scores():
 def test_codes_count_by_their_direction_alone():
     model, z = small().eval(), torch.randn(3, 5)
     torch.testing.assert_close(model.generator(3 * z, {}), model.generator(z, {}))
+
+
+def test_a_fade_joins_images_of_different_precision():
+    """Under autocast, on a GPU, an image that was resized is float32 and one that was not is bfloat16."""
+    coarse, fine = torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4, dtype=torch.bfloat16)
+    assert torch.equal(faded(coarse, fine, 0.25), torch.full_like(fine, 0.75))

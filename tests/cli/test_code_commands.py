@@ -43,7 +43,7 @@ def test_a_manifold_is_a_plane_of_items(printed, run, tmp_path):
     assert "dimension 0 to the right and 1 upwards" in output
     assert "12.5 % to 87.5 %" in output
     items = np.load(tmp_path / "m.npz")["x"]
-    assert (items == sim.manifold(sim.load(run), side=4).items).all()
+    assert (items == sim.manifold(run, side=4).items).all()
     printed("manifold", run, "--side", "4", "--dims", "1", "0", "--out", tmp_path / "m.png")
     width, height = size(tmp_path / "m.png")
     assert width > 12 * (4 * 9 + 1)  # behind the shares of the prior of both dimensions

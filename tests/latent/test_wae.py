@@ -129,7 +129,7 @@ def test_codes_come_to_lie_like_the_prior(tmp_path):
     sizes = {"network": Dense(hidden=32, layers=2), "latent": 2}
     model = sim.fit("wae-mmd", data, tmp_path, **sizes, steps=300, batch=64, learning_rate=3e-3, ema=0.9)
     z = torch.from_numpy(sim.encode(model, data)["mean"])
-    w = model.prior(len(z)).sample(torch.Generator().manual_seed(0))
+    w = model.prior(len(z)).sample(torch.Generator(model.device).manual_seed(0)).cpu()
     start = WAEMMD(data.spec, **sizes).encode(torch.from_numpy(data.test.x)).mean.detach()
     assert mmd(z, w, 4.0) < 0.1 < mmd(start, w, 4.0)
 

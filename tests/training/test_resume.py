@@ -205,7 +205,7 @@ def in_a_process_of_its_own(what) -> int:
 
 def test_kill_9_at_any_moment_leaves_a_run_that_loads_and_continues_bitwise(tmp_path):
     """Saved after every step, so that most kills fall into the writing of files."""
-    options = {"steps": 120, "every": 1, "patience": 0}
+    options = {"steps": 120, "every": 1, "patience": 0, "device": "cpu"}  # CUDA does not survive a fork
     fit(tmp_path / "whole", **options)
     run, rng, killed = tmp_path / "run", random.Random(0), 0
     for _ in range(8):
@@ -238,7 +238,7 @@ def test_patience_stops_and_keeps_the_best_weights(tmp_path):
     record = json.loads((tmp_path / "run" / "run.json").read_bytes())["finished"]
     assert (record["stopped_by"], record["steps"], record["best_step"]) == ("patience", 12, 6)
     best = load_file(tmp_path / "short" / "checkpoints" / "step-00000006" / "state.safetensors")
-    assert all(torch.equal(tensor, best[f"averaged.{name}"]) for name, tensor in model.state_dict().items())
+    assert same(model.state_dict(), {name: best[f"averaged.{name}"] for name in model.state_dict()})
     assert "at step 6" in (tmp_path / "run" / "model" / "card.md").read_text()
     assert same(judged(steps=100, patience=2).state_dict(), model.state_dict())
 
@@ -260,7 +260,7 @@ def test_the_model_that_is_kept_is_the_best_on_validation(tmp_path):
     figures = [line["valid_bits_per_dim"] for line in metrics(tmp_path / "run") if "valid_bits_per_dim" in line]
     record = json.loads((tmp_path / "run" / "run.json").read_bytes())["finished"]
     assert record["valid_bits_per_dim"] == min(figures)
-    kept = sim.score(sim.load(tmp_path / "run"), data, "valid").bits_per_dim
+    kept = sim.score(tmp_path / "run", data, "valid").bits_per_dim
     assert kept == pytest.approx(min(figures), abs=1e-5)
 
 

@@ -104,7 +104,7 @@ def reconstruct(
     split: str = "test",
     limit: int | None = None,
 ) -> Tensor:
-    """x -> the mean of p(x|z) at the code of x, (N, *shape) on the data grid.
+    """x -> the mean of p(x|z) at the code of x, (N, *shape) on the data grid; where x lies, if that is a tensor.
 
     Args:
         model: a model with a decoder that has an encoder or inverts, or its run folder.
@@ -122,8 +122,9 @@ def reconstruct(
     need(model, Decoder)
     need_codes(model)
     refuse_whole(model, x, limit)
+    place = x.device if isinstance(x, Tensor) else "cpu"
     x, given = items_for(model, x, condition, split, limit)
-    return decoded(model, code_of(model, x, given), given)
+    return decoded(model, code_of(model, x, given), given).to(place)
 
 
 def code_of(model: Model, x: Tensor, given: Condition) -> Tensor:

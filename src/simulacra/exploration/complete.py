@@ -30,13 +30,6 @@ class Weighing(Protocol):
         ...
 
 
-@runtime_checkable
-class Averaging(Protocol):
-    """A chain whose density is the mean over several orders, (K, dims)."""
-
-    orders: Tensor
-
-
 @dataclass(frozen=True)
 class Completion:
     """Items with their unknown part drawn several times.
@@ -119,7 +112,8 @@ def complete(
     draw_into(drawn, draw, model, (seed, "complete"), progress, progress is not None and reports_progress(signature))
     nats = _nats(model, torch.from_numpy(drawn).to(model.device), unknown[again], given)
     completed = drawn.reshape(len(x), samples, *model.spec.shape)
-    orders = len(model.orders) if isinstance(model, Averaging) else 1
+    several = getattr(model, "orders", None)  # (K, dims): a buffer, which no protocol sees from Python 3.12 on
+    orders = 1 if several is None else len(several)
     weighed = None if nats is None else nats.reshape(len(x), samples)
     return Completion(completed, weighed, *_out_of_sight(model, unknown), orders)
 

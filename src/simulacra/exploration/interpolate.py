@@ -68,17 +68,17 @@ def interpolate(
     if path == "styles":
         styled(model)
     if to is not None:
-        return _between_conditions(model, steps, rows, data, seed, path, condition, to)
+        return _between_conditions(model, steps, rows, data, seed, path, condition, to).cpu()
     z, given = _codes(model, 2 * rows, rows, data, seed, condition)
     if path == "styles":
         w = styles_of(model, z, given.repeat(2))
         a, b = w.flatten(1).split(rows)
-        return synthesised(model, walk(a, b, steps, spherical=False).flatten(0, 1).unflatten(1, w.shape[1:]))
+        return synthesised(model, walk(a, b, steps, spherical=False).flatten(0, 1).unflatten(1, w.shape[1:])).cpu()
     spherical = data is None if path is None else path == "spherical"
     centre = _centre(model, given) if spherical else torch.zeros_like(z[:1])
     a, b = (z - centre).flatten(1).split(rows)
     between = walk(a, b, steps, spherical).flatten(0, 1).unflatten(1, z.shape[1:])
-    return decoded(model, between + centre, given.repeat_each(steps))
+    return decoded(model, between + centre, given.repeat_each(steps)).cpu()
 
 
 def _codes(

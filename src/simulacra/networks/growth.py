@@ -98,7 +98,7 @@ class Grown(nn.Module):
         fine = self.of_full_size(self.reduced(canvas, level), level)
         if alpha == 1:
             return fine
-        return torch.lerp(self.of_full_size(self.reduced(canvas, level - 1), level - 1), fine, alpha)
+        return faded(self.of_full_size(self.reduced(canvas, level - 1), level - 1), fine, alpha)
 
     def on_canvas(self, x: Tensor) -> Tensor:
         """An image (N, C, H, W) with its last row and column repeated up to a size that can be halved to the end."""
@@ -117,3 +117,8 @@ class Grown(nn.Module):
         factor = 2 ** (self.finest - level)
         large = x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="nearest")
         return large[..., : self.size[0], : self.size[1]]
+
+
+def faded(coarse: Tensor, fine: Tensor, alpha: float) -> Tensor:
+    """(1 - α) coarse + α fine; under autocast a resized image has another precision than one that was not."""
+    return torch.lerp(coarse.to(fine.dtype), fine, alpha)

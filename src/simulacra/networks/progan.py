@@ -20,7 +20,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.fields import Field
 from simulacra.networks.critics import Critic, ProjectionHead
 from simulacra.networks.generators import Generator
-from simulacra.networks.growth import Grown, refuse_unless_images, widths
+from simulacra.networks.growth import Grown, faded, refuse_unless_images, widths
 from simulacra.nn import (
     BatchDeviation,
     EqualConv2d,
@@ -79,7 +79,7 @@ class GrowingGenerator(Grown):
         x = self.of_full_size(self.images[level](h), level)
         if alpha == 1:
             return x
-        return torch.lerp(self.of_full_size(self.images[level - 1](before), level - 1), x, alpha)
+        return faded(self.of_full_size(self.images[level - 1](before), level - 1), x, alpha)
 
 
 class Down(nn.Module):
@@ -139,7 +139,7 @@ class GrowingCritic(Grown):
         for number in reversed(range(level)):
             h = self.down[number](h)
             if number == level - 1 and alpha < 1:
-                h = torch.lerp(leaky(self.images[number](self.reduced(canvas, number))), h, alpha)
+                h = faded(leaky(self.images[number](self.reduced(canvas, number))), h, alpha)
         return self.last(h)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from simulacra.data.spec import DataSpec
 from simulacra.networks.generators import Generator
-from simulacra.networks.growth import Grown, refuse_unless_images, widths
+from simulacra.networks.growth import Grown, faded, refuse_unless_images, widths
 from simulacra.networks.styled import PixelNoise, StyledGenerator, Styles
 from simulacra.nn import EqualConv2d, EqualLinear, doubled, leaky, precise
 from simulacra.parts import above, part, share, within
@@ -81,7 +81,7 @@ class Painting(Grown):
         x = self.of_full_size(self.images[level](h), level)
         if alpha == 1:
             return x
-        return torch.lerp(self.of_full_size(self.images[level - 1](before), level - 1), x, alpha)
+        return faded(self.of_full_size(self.images[level - 1](before), level - 1), x, alpha)
 
 
 @part("generator", "stylegan")

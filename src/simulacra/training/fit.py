@@ -77,8 +77,9 @@ def carry_out(plan: Plan, judge: Judge | None = None, observers: Sequence[Observ
         if where.world > 1:
             torch.set_num_threads(int(where.leaders(torch.get_num_threads())))  # each rank computes as the leading one
         try:
-            run.open(record)
-            run.train()
+            with where.deterministic():
+                run.open(record)
+                run.train()
             model = run.finish()
         except (OSError, WriteError) as error:
             raise TrainingError(f"training in {plan.folder.path} stopped: {error}; its checkpoints are kept") from error
