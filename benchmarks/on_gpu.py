@@ -21,7 +21,8 @@ import json
 import multiprocessing
 import tempfile
 import traceback
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from simulacra.training import Observer
 from simulacra.training.runtime import Runtime
 
 Columns = dict[str, torch.Tensor]
+Part = Callable[[str, int, str, Path], dict[str, Any]]
 ITEMS = 32
 WARM, LAST = 50, 150  # steps between which rates are measured, both of which are in metrics.jsonl
 CONDITIONAL = ("acgan", "biggan", "cgan", "m2")
@@ -48,28 +50,32 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=40)
     options.add_argument("--workers", type=int, default=1, help="models at once")
     options.add_argument("--device", default="cuda")
+    options.add_argument("--no-rates", action="store_true", help="leave out the steps a second")
     options.add_argument("--free", action="store_true", help="let the GPU add up in any order")
     args = options.parse_args()
     names = args.models or [entry.name for entry in sim.models()]
-    jobs = [(name, 4 if args.smoke else args.steps, args.device, args.free) for name in names]
+    parts = (compared, resumed) if args.no_rates else (compared, resumed, fits)
+    steps = 4 if args.smoke else args.steps
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.workers, mp_context=context) as pool:
-        rows = {}
-        for (name, *_), row in zip(jobs, pool.map(measured, *zip(*jobs, strict=True)), strict=True):
-            rows[name] = row
-            print(name, row, flush=True)
+        running = {pool.submit(measured, name, steps, args.device, args.free, parts): name for name in names}
+        rows = dict.fromkeys(names)
+        for done in as_completed(running):
+            name = running[done]
+            rows[name] = done.result()
+            print(name, rows[name], flush=True)
     record = "on_gpu_free" if args.free else "on_gpu"
     conclude(record, rows, smoke=args.smoke, seeds=[0], notes=f"{args.workers} workers share the GPU")
 
 
-def measured(name: str, steps: int, device: str, free: bool) -> dict[str, Any]:
+def measured(name: str, steps: int, device: str, free: bool, parts: Sequence[Part]) -> dict[str, Any]:
     """One row, or what failed."""
     if free:
         Runtime.deterministic = lambda self: contextlib.nullcontext()
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     row: dict[str, Any] = {}
-    for part in (fits, compared, resumed):
+    for part in parts:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 row |= part(name, steps, device, Path(folder))

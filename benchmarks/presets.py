@@ -63,6 +63,8 @@ class Job:
     minutes: float | None
     steps: int | None
     device: str
+    width: int | None
+    threads: int
 
 
 def main() -> None:
@@ -74,12 +76,15 @@ def main() -> None:
     options.add_argument("--seeds", type=int, nargs="*", default=[0])
     options.add_argument("--workers", type=int, default=1, help="fits at once")
     options.add_argument("--device", default="cpu")
+    options.add_argument("--width", type=int, help="channels next to the image, in place of the usual ones")
+    options.add_argument("--threads", type=int, default=1, help="of a fit")
     options.add_argument("--record", help="the name of the record; by default presets_DATA")
     options.add_argument("--picture", type=Path, help="samples of every preset, as a PNG")
     args = options.parse_args()
     wanted = args.presets or list(PRESETS if args.data not in ("cifar10", "emoji") else conditional_where_it_must())
     minutes, steps = (None, 20) if args.smoke else (None, args.steps) if args.steps else (args.minutes, None)
-    jobs = [Job(args.data, preset, seed, minutes, steps, args.device) for preset in wanted for seed in args.seeds]
+    budget = (minutes, steps, args.device, args.width, args.threads)
+    jobs = [Job(args.data, preset, seed, *budget) for preset in wanted for seed in args.seeds]
     rows, shown = earlier(args.record or f"presets_{args.data}", bool(args.presets)), {}
     fork = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.workers, mp_context=fork, max_tasks_per_child=1) as pool:
@@ -99,8 +104,8 @@ def main() -> None:
         smoke=args.smoke,
         data={"name": data.name, "split": "test", "n": len(data.test), "fingerprint": data.fingerprint},
         seeds=args.seeds,
-        notes=f"budget of a fit: {f'{steps} steps' if steps else f'{minutes} minutes'}, {args.workers} at once, each "
-        "on one thread; each row names the commit it was measured at",
+        notes=f"budget of a fit: {f'{steps} steps' if steps else f'{minutes} minutes'} on {args.device}, "
+        f"{args.workers} at once, threads of each: {args.threads}; each row names the commit it was measured at",
     )
 
 
@@ -133,9 +138,10 @@ def emoji() -> sim.data.Dataset:
 
 def fitted(job: Job) -> tuple[dict[str, Any], np.ndarray]:
     """The figures of one fit, and a row of samples: of the classes in turn where it is conditional."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(job.threads)
     data, (name, *labelled) = load(job.data), job.preset.split("+")
     given: dict[str, Any] = {"width": QUARTER[name]} if job.data in ("cifar10", "emoji") else {}
+    given |= {"width": job.width} if job.width else {}
     given |= {"condition": tuple(field for field in data.spec.condition)} if labelled else {}
     budget = {"steps": job.steps} if job.steps else {"minutes": job.minutes}
     with tempfile.TemporaryDirectory() as folder:
