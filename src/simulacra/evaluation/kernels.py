@@ -3,6 +3,7 @@ r"""MMD²: how far two sets of features are from each other, by the means of a k
     MMD² = E k(a, a') + E k(b, b') - 2 E k(a, b), unbiased, may be negative                Gretton et al. 2012, eq. 3
 
 gaussian     k(x, y) = exp(-|x - y|² / 2 bandwidth²)
+energy       k(x, y) = -|x - y|, for which MMD² is the energy distance                     Sejdinovic et al. 2013
 cubic        k(x, y) = (x·y / d + 1)³ of d features, the kernel of KID                    Bińkowski et al. 2018, sec. 4
 
 No item is a pair with itself. At the null the mean of both is 0 whatever n is, which that of a Fréchet distance is not.
@@ -27,6 +28,11 @@ Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def gaussian(bandwidth: float) -> Kernel:
     """exp(-|x - y|² / 2 bandwidth²)"""
     return lambda x, y: np.exp(-squared_distances(x, y) / (2 * bandwidth**2))
+
+
+def energy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """-|x - y|: no kernel by itself, but one of differences of distributions, in which constants cancel."""
+    return -np.sqrt(squared_distances(x, y))
 
 
 def cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
