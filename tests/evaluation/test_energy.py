@@ -20,7 +20,7 @@ def test_it_is_unbiased_and_its_error_is_its_spread(shift, expected, wide):
     """Of N(0, I) and one shifted in the plane; where they are equal the error is somewhat too large."""
     rng, values, errors = np.random.default_rng(0), [], []
     for _ in range(150):
-        a, b = rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + [shift, 0]
+        a, b = rng.normal(size=(200, 2)), rng.normal((shift, 0), size=(200, 2))
         spread = kernels.mmd_spread(a, b, kernels.energy)
         values.append(kernels.mmd(a, b, kernels.energy))
         errors.append(max(spread.second, spread.first - spread.second) ** 0.5)
