@@ -65,6 +65,7 @@ class Job:
     device: str
     width: int | None
     threads: int
+    run: Path | None
 
 
 def main() -> None:
@@ -78,12 +79,13 @@ def main() -> None:
     options.add_argument("--device", default="cpu")
     options.add_argument("--width", type=int, help="channels next to the image, in place of the usual ones")
     options.add_argument("--threads", type=int, default=1, help="of a fit")
+    options.add_argument("--fitted", type=Path, metavar="RUN", help="of one preset, in place of a fit")
     options.add_argument("--record", help="the name of the record; by default presets_DATA")
     options.add_argument("--picture", type=Path, help="samples of every preset, as a PNG")
     args = options.parse_args()
     wanted = args.presets or list(PRESETS if args.data not in ("cifar10", "emoji") else conditional_where_it_must())
     minutes, steps = (None, 20) if args.smoke else (None, args.steps) if args.steps else (args.minutes, None)
-    budget = (minutes, steps, args.device, args.width, args.threads)
+    budget = (minutes, steps, args.device, args.width, args.threads, args.fitted)
     jobs = [Job(args.data, preset, seed, *budget) for preset in wanted for seed in args.seeds]
     rows, shown = earlier(args.record or f"presets_{args.data}", bool(args.presets)), {}
     fork = multiprocessing.get_context("spawn")
@@ -145,11 +147,11 @@ def fitted(job: Job) -> tuple[dict[str, Any], np.ndarray]:
     given |= {"condition": tuple(field for field in data.spec.condition)} if labelled else {}
     budget = {"steps": job.steps} if job.steps else {"minutes": job.minutes}
     with tempfile.TemporaryDirectory() as folder:
-        out, began = Path(folder) / "run", time.perf_counter()
-        model = sim.fit(name, data, out, seed=job.seed, device=job.device, **budget, **given)
-        minutes = (time.perf_counter() - began) / 60
-        steps = json.loads((out / "run.json").read_text())["finished"]["steps"]
-    row: dict[str, Any] = {"steps": steps, "minutes": minutes}
+        out = job.run or Path(folder) / "run"
+        if job.run is None:
+            sim.fit(name, data, out, seed=job.seed, device=job.device, **budget, **given)
+        model, ended = sim.load(out), json.loads((out / "run.json").read_text())["finished"]
+    row: dict[str, Any] = {"steps": ended["steps"], "minutes": ended["seconds"] / 60}
     row["parameters"] = sum(each.numel() for each in model.parameters())
     began = time.perf_counter()
     found = sim.evaluate(model, data, seed=job.seed)

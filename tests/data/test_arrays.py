@@ -176,3 +176,10 @@ def test_paths_that_are_no_data_are_told(tmp_path):
 def test_a_name_that_is_too_long_for_a_path_is_just_unknown():
     with pytest.raises(UsageError, match="no data set"):
         data.load("x" * 5000)
+
+
+def test_data_show_what_they_are_and_not_their_values():
+    dark = data.from_arrays(np.random.default_rng(0).integers(0, 256, (40, 1, 4, 4), np.uint8), name="dark")
+    assert repr(dark.test).startswith("<split 'test': (")
+    assert "dark" in repr(dark)
+    assert len(repr(dark)) < 400

@@ -65,6 +65,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        """Without the values, which may be many gigabytes."""
+        fields = f" with {', '.join(self.condition)}" if self.condition else ""
+        return f"<split {self.name!r}: {self.x.shape} {self.x.dtype}{fields}>"
+
     def field(self, name: str) -> np.ndarray:
         """One column of the fields, (N, ...); raises UsageError where the data have no such field."""
         if name not in self.condition:
@@ -107,6 +112,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", replace(self.spec, of_data=True))
+
+    def __repr__(self) -> str:
+        return f"<data set {self.name!r}: {self.spec.x.describe()}; {', '.join(map(repr, self.splits))}>"
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
