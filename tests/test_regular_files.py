@@ -8,6 +8,7 @@ import pytest
 
 from simulacra.errors import WriteError
 from simulacra.files import (
+    holds,
     open_regular,
     parse_json,
     read_regular,
@@ -58,6 +59,10 @@ def test_a_file_larger_than_it_may_be_is_not_read(tmp_path):
         read_regular(tmp_path / "sparse", 100)
     (tmp_path / "small").write_bytes(b"small")
     assert read_regular(tmp_path / "small", 5) == b"small"
+    assert holds(tmp_path / "small", b"small")
+    assert not holds(tmp_path / "small", b"smaller")
+    assert not holds(tmp_path / "sparse", b"small")
+    assert not holds(tmp_path / "missing", b"small")
 
 
 @pytest.mark.parametrize("text", [b'{"a": 1, "a": 2}', b'"\\ud800"', b'{"\\udcff": 1}', b"[" * 10**5, b"\xff", b"{"])

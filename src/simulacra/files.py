@@ -70,6 +70,14 @@ def read_regular(path: Path, most: int) -> bytes:
         return file.read(size)
 
 
+def holds(path: Path, content: bytes) -> bool:
+    """Whether a regular file has exactly this content; no more than that is read of a larger one."""
+    try:
+        return read_regular(path, len(content)) == content
+    except OSError:
+        return False
+
+
 def parse_json(content: bytes, halves: bool = False) -> Any:
     """What JSON says; raises ValueError, too, for a name given twice, half a character, and nesting without end.
 

@@ -34,7 +34,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.devices import choose_device
 from simulacra.errors import DataError, ModelFileError, SimulacraError, UsageError, cause, did_you_mean, warn
 from simulacra.fields import ClassLabel
-from simulacra.files import write_atomically
+from simulacra.files import holds, write_atomically
 from simulacra.parts import UnknownPart, is_outside, is_part, modules_of, to_json
 from simulacra.weights import json_bytes, json_object, read_json, read_tensors, tensors_in, write_tensors
 
@@ -237,7 +237,7 @@ def write(model: Model, folder: Path, card: str | None) -> None:
     """`save` without its refusal, for whoever has checked once and writes many times."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.dumps(model.config(), indent=2).encode()
-    if not (folder / "config.json").is_file() or (folder / "config.json").read_bytes() != config:
+    if not holds(folder / "config.json", config):
         write_atomically(folder / "config.json", config)
     about = {"config": hashlib.sha256(config).hexdigest()} | (
         {} if model.trained_steps is None else {"steps": str(model.trained_steps)}

@@ -1,5 +1,6 @@
 """A GAN of parts: penalties against their closed forms, lazy ones at their weight, and presets composed of them."""
 
+import numpy as np
 import pytest
 import torch
 from small import condition_of, items, labels
@@ -314,3 +315,26 @@ def test_orthogonal_filters_cost_nothing():
     with torch.no_grad():
         linear.weight.copy_(torch.tensor([[1.0, 2.0, 0.0], [1.0, 1.0, 5.0]]))
     assert Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), linear), nn.Module()).item() == 2 * 3**2
+
+
+def test_the_units_of_a_vector_do_not_matter():
+    """To a GAN x and a x + b are the same data, and it draws a times the items of the one, plus b, for the other."""
+    x, z, seen = torch.randn(3, 40, 2), torch.randn(20, 3), []
+    for scale, shift in ((1.0, 0.0), (512.0, 2048.0)):
+        model = small(DataSpec(Real((2,))), penalties=None)
+        for turn in scale * x + shift:
+            torch.manual_seed(1)
+            loss = sum(model.critic_loss(Turn(turn)).values()) + sum(model.generator_loss(Turn(turn)).values())
+        seen.append((loss.detach(), (model.eval().decode(z).value - shift) / scale))
+    torch.testing.assert_close(*(loss for loss, _ in seen), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(*(drawn for _, drawn in seen), rtol=1e-3, atol=1e-3)
+
+
+def test_units_are_saved_and_stay_what_they_are_outside_of_training(tmp_path):
+    data = sim.data.from_arrays(np.random.default_rng(0).normal(7, 3, (200, 2)).astype(np.float32), name="points")
+    model = sim.fit("gan", data, tmp_path / "run", steps=20, batch=64)
+    assert model.units.mean == pytest.approx(torch.tensor([7.0, 7.0]), abs=1)
+    sim.sample(model, 10)
+    model.critic_loss(Turn(torch.zeros(4, 2)))
+    assert torch.equal(model.units.mean, load(tmp_path / "run").units.mean)
+    assert GAN(SPEC).units is None

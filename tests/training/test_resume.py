@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+import tracemalloc
 
 import pytest
 import torch
@@ -289,3 +290,16 @@ def test_a_run_of_the_format_before_is_refused_where_they_do_not(tmp_path):
     made_in_format_2(tmp_path, network)
     with pytest.raises(UsageError, match=r"made with other settings: model .pixelcnn there, raster now"):
         fit(tmp_path, entry, steps=12)
+
+
+def test_a_run_whose_configuration_became_a_terabyte_of_nothing_goes_on(tmp_path):
+    """All of it was read, to see whether it had changed."""
+    fit(tmp_path / "run", steps=4, every=2)
+    os.truncate(tmp_path / "run" / "model" / "config.json", 1 << 40)
+    tracemalloc.start()
+    try:
+        fit(tmp_path / "run", steps=6, every=2)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
+    assert sim.load(tmp_path / "run").trained_steps == 6

@@ -37,6 +37,7 @@ from simulacra.networks import (
     Projection,
     Styled,
 )
+from simulacra.nn import Units
 from simulacra.parts import above, called, within
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
@@ -103,6 +104,7 @@ class GAN(Model):
         penalties = usual_penalties(game, spec) if penalties is None else penalties
         self.latent, self.game, self.penalties, self.codes = latent, game, penalties, prior
         self.critic_steps, self.critic_rate = critic_steps, critic_rate
+        self.units = Units(spec.dims) if spec.levels is None and not spec.is_image else None
         self.generator = generator.build(spec, latent)
         self.critic = CriticNetwork(spec, critic, conditioning, bias=game.boundary is not None)
         if len({network.grown for network in self._growing}) > 1:
@@ -160,6 +162,8 @@ class GAN(Model):
     # Losses
 
     def critic_loss(self, turn: Turn) -> dict[str, Tensor]:
+        if self.units is not None and self.training:
+            self.units.learn(turn.x.flatten(1))
         seen = self.round(turn, "critic")
         terms = {"critic": self.game.critic(seen.real.scores, seen.fake.scores)}
         if self.shown is not None:
@@ -177,7 +181,8 @@ class GAN(Model):
         return {name: term.float() for name, term in found.items() if term is not None}
 
     def round(self, turn: Turn, player: str) -> Round:
-        """Real items and fresh generated ones; the latter have gradients in the generator's turn alone."""
+        """Real items and fresh generated ones, vectors of real numbers in units of their own; the latter have gradients
+        in the generator's turn alone."""
         if self.training:
             for network in self._growing:
                 network.grow(turn.share)
@@ -185,6 +190,7 @@ class GAN(Model):
         with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
             fake = self.generator(z, condition)
         real = self.spec.centred(turn.x)
+        real = real if self.units is None else self.units(real)
         for network in growing(self.generator):
             real = network.coarse(real)
         if self.shown is not None:
@@ -224,12 +230,12 @@ class GAN(Model):
         within(0, standing=standing)
         if truncation is not None and isinstance(self.generator, Styled):
             z = self.prior(n, given).sample(generator, temperature)
-            return self.spec.on_grid(self.generator.truncated(z, given, truncation).float())
+            return self._items(self.generator.truncated(z, given, truncation))
         z = self._codes(n, given, truncation).sample(generator, temperature)
         if not standing:
             return self.decode(z, given).value
         painter = self._with_standing_statistics(standing, truncation, temperature)
-        return self.spec.on_grid(painter(z, given).float())
+        return self._items(painter(z, given))
 
     def _codes(self, n: int, condition: ConditionLike | None, truncation: float | None) -> Distribution:
         p = self.prior(n, condition)
@@ -261,7 +267,14 @@ class GAN(Model):
 
     def rendered(self, z: Tensor, condition: Condition) -> Tensor:
         """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z."""
-        return self.generator(z, condition).float()
+        return self._in_units_of_x(self.generator(z, condition))
+
+    def _items(self, made: Tensor) -> Tensor:
+        """What the generator made, on the grid of the data."""
+        return self.spec.on_grid(self._in_units_of_x(made))
+
+    def _in_units_of_x(self, made: Tensor) -> Tensor:
+        return made.float() if self.units is None else self.units.back(made.float())
 
 
 def growing(network: nn.Module) -> list[Growing]:

@@ -15,52 +15,16 @@ import math
 import torch
 from torch import Tensor, nn
 
-from simulacra import whole
 from simulacra.autoregressive.chain import Autoregressive
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import MixtureOfGaussians
 from simulacra.errors import UsageError
-from simulacra.nn import AddCondition, Embed
+from simulacra.nn import AddCondition, Embed, Units
 from simulacra.registry import register
 from simulacra.turns import Turn
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 7.0  # of a component, in standard deviations: a density may not rise without end
-
-
-class Units(nn.Module):
-    """z = (x - mean) / scale, from the mean and the variance of all items seen in training; the identity before.
-
-    Only `loss` updates it, and only in training mode; scoring and drawing depend on no batch and leave it as it is.
-    """
-
-    mean: Tensor
-    variance: Tensor
-    seen: Tensor
-
-    def __init__(self, dims: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(dims))
-        self.register_buffer("variance", torch.ones(dims))
-        self.register_buffer("seen", torch.tensor(0))
-
-    @torch.no_grad()
-    def learn(self, x: Tensor) -> None:
-        """Pool x (N, dims), that of all processes, with all that was seen before.
-
-        Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance".
-        """
-        x = whole.gathered(x)
-        self.seen += len(x)
-        share = len(x) / self.seen
-        change = x.mean(0) - self.mean
-        self.variance += share * (x.var(0, correction=0) - self.variance + (1 - share) * change.square())
-        self.mean += share * change
-
-    @property
-    def scale(self) -> Tensor:
-        """(dims,); 1 where all items are alike."""
-        return torch.where(self.variance > 0, self.variance.sqrt(), 1)
 
 
 @register(

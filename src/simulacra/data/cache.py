@@ -29,11 +29,13 @@ from simulacra.data.source import Source
 from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLITS
 from simulacra.errors import DataError, SimulacraError
+from simulacra.files import read_regular
 from simulacra.parts import to_json
 
 VERSION = 3  # of the layout and of what `build` computes; a change makes every cache anew
 TEMPORARY = ".building-"
 KEY = r"[0-9a-f]{32}"  # the name of a folder in the cache
+MOST = 1 << 28  # bytes of meta.json, which lists every file that was left out
 STALE_SECONDS = 3600  # a builder writes all the time; one that has not for an hour is dead
 
 
@@ -83,7 +85,7 @@ def _key(source: Source) -> str:
 def _open(folder: Path) -> Dataset | None:
     """The data set in a folder of the cache, or None if it is missing, unfinished or truncated."""
     try:
-        meta = json.loads((folder / "meta.json").read_bytes())
+        meta = json.loads(read_regular(folder / "meta.json", MOST))
         if any((folder / name).stat().st_size != size for name, size in meta["bytes"].items()):
             return None
         arrays = {name.removesuffix(".npy"): np.load(folder / name, mmap_mode="r") for name in meta["bytes"]}

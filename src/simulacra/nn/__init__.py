@@ -17,6 +17,7 @@ from simulacra.nn.running import RunningMean
 from simulacra.nn.self_attention import SelfAttention
 from simulacra.nn.spectral import spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
+from simulacra.nn.units import Units
 
 __all__ = [
     "AddCondition",
@@ -41,6 +42,7 @@ __all__ = [
     "SelfAttention",
     "ShrinkDown",
     "ShrinkRight",
+    "Units",
     "Vectors",
     "concat_elu",
     "doubled",
