@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from small import SPECS, dataset, small_model
 
 from simulacra import registry
+from simulacra.data import DataSpec
 from simulacra.evaluation import kernels
 from simulacra.evaluation.fidelity import frechet_distance
 from simulacra.evaluation.judges import by_energy_distance, usual_judge
+from simulacra.fields import Real
+from simulacra.randomness import generator
 
 
 def test_of_two_points_it_is_twice_their_distance():
@@ -45,3 +49,14 @@ def test_it_judges_what_samples_real_vectors_and_ends_no_run():
     verdict, again = (by_energy_distance(model, dataset(vector), 0) for _ in range(2))
     assert verdict == again
     assert not verdict.stops
+
+
+def test_the_figure_is_the_distance():
+    model = small_model(registry.find("gan"), DataSpec(Real((2,)))).eval()
+    with torch.no_grad():
+        model.units.mean += 3
+    data = dataset(model.spec, (40, 40, 40))
+    x = torch.cat([model.sample(40, generator=generator(model.device, 0, "judge"))]).double().numpy()
+    assert by_energy_distance(model, data, 0).value == pytest.approx(
+        kernels.mmd(x, np.asarray(data.valid.x, float), kernels.energy), rel=0.05
+    )

@@ -26,7 +26,7 @@ from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, mix, some_of
 from simulacra.training.judge import Judge, Verdict
 
-SCORED = 1000  # validation items by which a likelihood or a reconstruction is judged
+SCORED = 1000  # validation items by which a likelihood, a reconstruction or an energy distance is judged
 COMPARED = 2000  # validation items that samples are compared with
 PAIRS = 10  # of halves behind a standard error
 
@@ -64,13 +64,14 @@ def by_squared_error(model: Model, data: Dataset, seed: int) -> Verdict:
 def by_energy_distance(model: Model, data: Dataset, seed: int) -> Verdict | None:
     """The energy distance of samples and validation items. It flattens long before samples are as sharp as items, and
     so ends no run."""
-    items = drawn_of(data.valid, COMPARED, seed)
+    items = drawn_of(data.valid, SCORED, seed)
     if len(items) < 4:
         return None
     real, fake = (np.asarray(x, float).reshape(len(items), -1) for x in (items.x, _samples(model, items, seed)))
     spread = kernels.mmd_spread(fake, real, kernels.energy)
     error = math.sqrt(max(spread.second, spread.first - spread.second))  # the first order has twice the second
-    return Verdict("valid_energy_distance", kernels.mmd(fake, real, kernels.energy), error, stops=False)
+    n = len(items)
+    return Verdict("valid_energy_distance", spread.distance * n / (n - 1) - spread.bias, error, stops=False)
 
 
 class ByFrechetDistance:
