@@ -39,6 +39,7 @@ BASE = [
     "feed",
     "verbs",
     "pictures",
+    "films",
     "progress",
 ]
 FLOORS = [
