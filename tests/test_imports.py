@@ -35,6 +35,7 @@ BASE = [
     "borders",
     "model",
     "directed",
+    "mass",
     "inverse",
     "feed",
     "verbs",

@@ -123,7 +123,10 @@ class WithCritic(Protocol):
 
 
 class CodesFound(Protocol):
-    """Codes (N, *code), and of each the root mean square of what G(z) leaves of x, (N,): see `simulacra.inverse`."""
+    """Codes (N, *code), or styles (N, layers, D), and of each the root mean square of what G(z) leaves of x, (N,).
+
+    See `simulacra.inverse`.
+    """
 
     @property
     def z(self) -> Tensor: ...
@@ -142,8 +145,10 @@ class Inverter(Protocol):
         steps: int = 200,
         starts: int = 4,
         generator: Generator | None = None,
+        space: str = "z",
     ) -> CodesFound:
-        """The code of each item with the error that is left; the generator is that of the starts."""
+        """The code of each item with the error that is left; the generator is that of the starts, the space "z", or of
+        a generator with styles "w" or "w+"."""
         ...
 
 
