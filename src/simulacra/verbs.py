@@ -140,6 +140,8 @@ def data_of(
         found = as_dataset(data, whole=True) if whole else _few_or_many(lambda whole: as_dataset(data, whole))
     if steps.target is not None and found.recipe.target is None and steps.target in found.spec.condition:
         found = found.target(steps.target) if found.spec.x != model.spec.x else found
+    if _is_folder(data) and steps.levels is None and not _of_pictures(model):
+        found = _in_brightness(model.spec, found)
     found = _on_the_grid_of(model.spec, found)
     model.spec.expect(found.spec, found.name, resizable=_is_folder(data))
     return _under(model, _with_classes_of(model.spec, found), condition)
@@ -239,10 +241,28 @@ def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -
     sized = recipe.resize is not None
     mend = f"add --resize{side} to {'bring it to the colours of the model' if sized else 'fit it'}"
     pixels = read_pixels(path, spec, resize, mend, fit=sized)
-    of_pictures = sized or (model.origin is not None and _is_folder(model.origin.source or None))
-    if of_pictures and int(pixels.max()) < spec.grid_levels:
+    if _of_pictures(model) and int(pixels.max()) < spec.grid_levels:
         return pixels
-    return np.rint(pixels * ((spec.grid_levels - 1) / 255)).astype(np.uint8)
+    return _brought_to(spec.grid_levels, pixels)
+
+
+def _of_pictures(model: Model) -> bool:
+    """Whether a model was fitted on a folder of pictures, whose values are its levels as they are."""
+    origin = model.origin
+    return origin is not None and (origin.recipe.resize is not None or _is_folder(origin.source or None))
+
+
+def _brought_to(levels: int, pixels: np.ndarray) -> np.ndarray:
+    return np.rint(pixels * np.float32((levels - 1) / 255)).astype(np.uint8)
+
+
+def _in_brightness(spec: DataSpec, data: Dataset) -> Dataset:
+    """Pictures of the shape of a model's items on its levels, as `picture_of` brings one to them."""
+    own, found = spec.x, data.spec.x
+    if not (isinstance(own, Levels) and isinstance(found, Levels) and own.shape == found.shape) or own.levels == 256:
+        return data
+    splits = {split.name: replace(split, x=_brought_to(own.levels, split.x)) for split in data.splits}
+    return replace(data, spec=replace(data.spec, x=own), levels_found=False, **splits)
 
 
 def _on_the_grid_of(spec: DataSpec, data: Dataset) -> Dataset:
