@@ -116,7 +116,7 @@ def data_of(
 ) -> Dataset:
     """Data for a model, read by the recipe of those that it was fitted on; without any, those data again.
 
-    A single picture, and items that are too few for three splits, are test items all of them.
+    A single picture, and what files hold that is too little for three splits, are test items all of them.
 
     recipe: steps that go before those of the model.
     whole: whether the items of an array or sequence are not split, but test items all of them.
@@ -133,11 +133,11 @@ def data_of(
         found = _single(model, Path(data).expanduser(), own)
     elif isinstance(data, str | os.PathLike):
         try:
-            found = _few_or_many(lambda whole: _read(data, steps, own, whole))
+            found = _read_few_or_many(data, steps, own)
         except MixedImages as error:
             raise DataError(f"{error.mixed}\nThe model is for {_size_of(model.spec)}.") from None
     else:
-        found = as_dataset(data, whole=True) if whole else _few_or_many(lambda whole: as_dataset(data, whole))
+        found = as_dataset(data, whole)
     if steps.target is not None and found.recipe.target is None and steps.target in found.spec.condition:
         found = found.target(steps.target) if found.spec.x != model.spec.x else found
     if _is_folder(data) and steps.levels is None and not _of_pictures(model):
@@ -147,12 +147,12 @@ def data_of(
     return _under(model, _with_classes_of(model.spec, found), condition)
 
 
-def _few_or_many(reading: Callable[[bool], Dataset]) -> Dataset:
+def _read_few_or_many(source: str | os.PathLike[str], steps: Recipe, own: Recipe) -> Dataset:
     """Data with their splits, or where they are too few, whole."""
     try:
-        return reading(False)
+        return _read(source, steps, own)
     except TooFew:
-        return reading(True)
+        return _read(source, steps, own, whole=True)
 
 
 def is_picture(source: DataLike | None) -> bool:

@@ -91,6 +91,11 @@ def test_few_items_are_scored_all_of_them(runs, pictures, printed, tmp_path):
     assert one["n"] == 1
 
 
+def test_few_items_have_no_other_split(runs, pictures, refused):
+    for command in ("encode", "reconstruct", "score"):
+        assert "too few to split" in refused(command, runs["vae"], pictures / "two", "--split", "train")
+
+
 def test_few_items_cannot_be_learnt_from(pictures, refused, tmp_path):
     assert "cannot be split" in refused("fit", "vae", pictures / "two", "--out", tmp_path / "run", code=1)
     assert "single image" in refused("fit", "vae", pictures / "large.png", "--out", tmp_path / "run", code=1)
