@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import simulacra as sim
-from simulacra.cli import main
+from simulacra import registry
 from simulacra.exploration.inversion import inverted
 from simulacra.pictures import labelled, rows_picture
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*found by search:simulacra.erro
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "stylegan2"
-    small = ["--width", "2", "--widest", "2", "--mapping", "1", "--latent", "3", "--batch", "4", "--steps", "1"]
-    assert main(["fit", "stylegan2", "digits", *small, "--out", str(out)]) == 0
+    spec = sim.data.load("digits").spec.conditioned_on(())
+    sim.save(registry.find("stylegan2").build(spec, latent=3, width=2, widest=2, mapping=1), out)
     return out
 
 

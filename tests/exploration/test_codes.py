@@ -261,7 +261,7 @@ def test_what_a_model_cannot_do_is_said_with_what_can():
         ({"data": dataset(SPECS["vector"], (4, 4, 40))}, "the model is for 1×8×8.*made-up is 5"),
         (
             {"data": dataset(SPECS["grey-labelled"]), "rows": 2, "condition": {"label": 1}},
-            "items of DATA have their own label",
+            "items of data have their own label",
         ),
     ],
 )
