@@ -38,7 +38,7 @@ def main() -> None:
         run = Path("runs") / f"film-{game}"
         sim.fit("gan", "ring", run, game=game, steps=steps, film=True)
         rows.append(stills(run / "film.gif"))
-    picture = Image.fromarray(np.concatenate(rows)).quantize(96, dither=Image.Dither.NONE)
+    picture = Image.fromarray(np.concatenate(rows)).quantize(256, dither=Image.Dither.NONE)
     picture.save(PICTURE, optimize=True)
     print(f"{PICTURE}, {PICTURE.stat().st_size / 1000:.0f} kB")
 

@@ -114,9 +114,7 @@ class Film:
     def gif(self, frames: Sequence[Frame]) -> bytes:
         """The frames one after the other, the last one longer, without end."""
         drawn = self.draw(frames)
-        few = [drawn[i] for i in sorted({0, len(drawn) // 3, 2 * len(drawn) // 3, len(drawn) - 1})]
-        strip = Image.fromarray(np.concatenate([np.asarray(each) for each in few], axis=1))
-        palette = strip.quantize(COLOURS, Image.Quantize.MEDIANCUT)
+        palette = _palette([drawn[i] for i in sorted({0, len(drawn) // 3, 2 * len(drawn) // 3, len(drawn) - 1})])
         flat = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in drawn]
         times, buffer = [FRAME] * (len(flat) - 1) + [LAST], io.BytesIO()
         flat[0].save(buffer, "GIF", save_all=True, append_images=flat[1:], duration=times, loop=0, optimize=False)
@@ -184,6 +182,17 @@ class Film:
         ends = ("generated", "real") if score else (f"{top - unit:.0f}", f"{top:.0f} nats")
         draw.text((right - width - 5 * FINE, middle), ends[0], FAINT, font, anchor="rm")
         draw.text((right + 5 * FINE, middle), ends[1], FAINT, font, anchor="lm")
+
+
+def _palette(frames: Sequence[Image.Image]) -> Image.Image:
+    """The colours of a film: those of the bands and of the points as they are, and what mixes of them frames have."""
+    bands = _coloured(np.linspace(-1, 1, BANDS, endpoint=False, dtype=np.float32) + 1 / BANDS)
+    own = [*map(tuple, bands.tolist()), (255, 255, 255), INK, FAINT, GENERATED, *CLASSES]
+    strip = Image.fromarray(np.concatenate([np.asarray(each) for each in frames], axis=1))
+    mixed = strip.quantize(COLOURS, Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(level for colour in own for level in colour), *mixed[: 3 * COLOURS]])
+    return palette
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
