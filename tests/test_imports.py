@@ -35,10 +35,12 @@ BASE = [
     "borders",
     "model",
     "directed",
+    "mass",
     "inverse",
     "feed",
     "verbs",
     "pictures",
+    "films",
     "progress",
 ]
 FLOORS = [

@@ -107,8 +107,26 @@ class Prior(Protocol):
         ...
 
 
+@runtime_checkable
+class WithCritic(Protocol):
+    """A critic that scores items in a game against generated ones. It is no ability, by which verbs would compare
+    models: a score is neither a density nor the same thing in two runs."""
+
+    @property
+    def boundary(self) -> float | None:
+        """The score between what it takes for real and for generated; None where scores can be shifted."""
+        ...
+
+    def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
+        """The critic's score of each item, (N,)."""
+        ...
+
+
 class CodesFound(Protocol):
-    """Codes (N, *code), and of each the root mean square of what G(z) leaves of x, (N,): see `simulacra.inverse`."""
+    """Codes (N, *code), or styles (N, layers, D), and of each the root mean square of what G(z) leaves of x, (N,).
+
+    See `simulacra.inverse`.
+    """
 
     @property
     def z(self) -> Tensor: ...
@@ -127,8 +145,10 @@ class Inverter(Protocol):
         steps: int = 200,
         starts: int = 4,
         generator: Generator | None = None,
+        space: str = "z",
     ) -> CodesFound:
-        """The code of each item with the error that is left; the generator is that of the starts."""
+        """The code of each item with the error that is left; the generator is that of the starts, the space "z", or of
+        a generator with styles "w" or "w+"."""
         ...
 
 

@@ -11,6 +11,7 @@ from simulacra.data import Dataset
 from simulacra.evaluation.judges import usual_judge
 from simulacra.model import Model
 from simulacra.training import Judge, Observer, carry_out, make_plan
+from simulacra.training.film import Filmed
 from simulacra.training.progress import watched
 from simulacra.training.runtime import leads
 
@@ -26,6 +27,7 @@ def fit(
     observers: Sequence[Observer] = (),
     judge: Judge | None = None,
     progress: Observer | Literal["auto"] | None = "auto",
+    film: bool = False,
     **options: Any,
 ) -> Model:
     """Train a model and return it, ready to sample and score.
@@ -47,14 +49,18 @@ def fit(
         judge: of the weights at each validation (`simulacra.training.Judge`); by default the one that suits the model.
         progress: what is shown meanwhile: by default a bar on a terminal, lines in a notebook and nothing in a script;
             None shows nothing anywhere, and an observer of your own takes their place.
+        film: of points of the plane, whether `film.gif` in the run folder shows how training went, with the surface of
+            the critic, or the density of a model that has one; see `simulacra.training.film`.
         options: training options (`simulacra.training.Options`), and, where `model` is a name, arguments of the model.
 
     Raises:
-        UsageError: an unknown model, data set or option, or a folder with a run made with other settings.
+        UsageError: an unknown model, data set or option, a folder with a run made with other settings, or a film of
+            what are no points of the plane.
         TrainingError: a loss that is not finite, a full disk, a second process in the same folder.
         Interrupted: after SIGTERM or Ctrl-C, once the state is saved.
     """
     plan = make_plan(model, data, out, condition, fresh, options, labels)
+    filmed = [Filmed(plan)] if film else []
     with watched() if progress == "auto" and leads() else contextlib.nullcontext(progress) as seen:
         own = [seen] if isinstance(seen, Observer) else []
-        return carry_out(plan, judge or usual_judge(plan.model), [*observers, *own])
+        return carry_out(plan, judge or usual_judge(plan.model), [*observers, *filmed, *own])

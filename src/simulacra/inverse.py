@@ -4,12 +4,20 @@ r"""Codes of items by search, for a generator that has no encoder:
 
 Adam on standardised codes from several starts, of which the best end is kept. The starts are those of a pool of draws
 of the prior that G brings nearest to x. A search without a bound finds codes of no item, which the generator was never
-trained on; here a code stays where draws of the prior lie, by two measures of DRAWS of them: each number between the
-least and the greatest, and the norm (in standard deviations, from the mean) within the range of the middle 99 %.
-Numbers of a code that take few values, the classes of a structured prior, stay those of the start.
+trained on; here a code stays where draws of the prior lie (`simulacra.mass`).
+
+A generator in two networks, w = f(z, c) and x = g(w) with a style in each layer, can be searched in two larger spaces,
+
+    w     one style for all layers, also such as no z has
+    w+    a style for each layer: half the steps in w, the other half from there
+
+where styles stay within the mass of those that f makes of draws under the item's condition, near their mean: farther
+out g makes pictures of anything, which nobody could edit. Kinds of items that G never made lie there too, so that what
+is gained over z is told from what is lost by the reach in the same space (`simulacra.exploration.inversion`).
 
 Creswell & Bharath 2018, "Inverting the Generator of a Generative Adversarial Network"; Lipton & Tripathi 2017, "Precise
-Recovery of Latent Vectors from Generative Adversarial Networks", who bound each number of a code.
+Recovery of Latent Vectors from Generative Adversarial Networks", who bound each number of a code; Abdal, Qin & Wonka
+2019, "Image2StyleGAN", for w+.
 """
 
 from __future__ import annotations
@@ -25,23 +33,22 @@ from torch import Generator, Tensor
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution
-from simulacra.errors import UsageError
+from simulacra.errors import NotSupported, UsageError, did_you_mean
+from simulacra.mass import Mass, draws
 from simulacra.model import Model, evaluating
-from simulacra.randomness import generator as seeded
+from simulacra.networks import Styled
 
 STEPS, STARTS = 200, 4
 POOL = 64  # draws of the prior, from which the starts are taken
-DRAWS = 4096  # of the prior, by which its mass is found
-TAIL = 0.005  # share of the draws with a smaller norm than a code may have, and with a larger one
-FEW = 64  # values: a number of a code with no more of them among the draws is a class
 RATE = 0.1  # of Adam at its first step, in standard deviations; it falls to 0 along a cosine
+SPACES = ("z", "w", "w+")
 
 
 @dataclass(frozen=True)
 class Found:
     """Codes that a search ended at.
 
-    z:     (N, *code).
+    z:     (N, *code), or styles (N, layers, D) of a search in w or w+.
     error: (N,) root mean square of G(z) - x over the values of an item, in shares of the brightest level where x lies
            on a grid (G(z) is rounded to it), else in the units of x.
     """
@@ -75,6 +82,7 @@ def by_search(
     steps: int = STEPS,
     starts: int = STARTS,
     generator: Generator | None = None,
+    space: str = "z",
 ) -> Found:
     """The code of each item, found by itself: it does not depend on the other items.
 
@@ -86,78 +94,107 @@ def by_search(
         steps: of Adam; each computes the generator and its gradient for N · starts codes.
         starts: searches for one item, at most POOL.
         generator: of the pool of draws, which is the same for all items.
+        space: "z", or where the generator has styles "w" or "w+".
 
-    Raises UsageError for steps < 1, starts out of range, and items or a condition that are not the model's.
+    Raises UsageError for steps < 1, starts out of range, a space that does not exist, and items or a condition that are
+    not the model's, NotSupported for styles where there are none.
     """
     if steps < 1 or not 1 <= starts <= POOL:
         raise UsageError(f"a search needs steps >= 1 and 1 to {POOL} starts, not {steps} and {starts}")
     given, target = self.conditioned(condition, len(x)), self.spec.centred(x.clone())
-    with evaluating(cast(Model, self)), torch.inference_mode(False):
-        mass, pool = Mass.of(self), self.prior(POOL).sample(generator)
-        shape = pool.shape[1:]
-
-        def loss(z: Tensor, target: Tensor, given: Condition) -> Tensor:
-            made = self.rendered(z.unflatten(1, shape), given)
-            return (made - target).float().square().flatten(1).mean(1)
-
-        every = torch.arange(len(x), device=pool.device).repeat_interleave(starts)
-        begin = torch.cat([_nearest(loss, pool.flatten(1), target, given, i, starts) for i in range(len(x))])
+    with torch.inference_mode(False), evaluating(cast(Model, self)):  # in this order: leaving it switches gradients on
+        begun = _space(self, given, space, generator)
+        every = torch.arange(len(x), device=target.device).repeat_interleave(starts)
         of_start, conditions = target[every], given.rows(every)
-        z, left = _descend(lambda z: loss(z, of_start, conditions), begin, mass, steps)
+
+        def loss(z: Tensor) -> Tensor:
+            return _gap(self.spec, begun.rendered(z, conditions), of_start)
+
+        z = torch.cat([_nearest(self.spec, begun, target, given, i, starts) for i in range(len(x))])
+        mass, legs = begun.mass.rows(every), [steps]
+        if space == "w+" and steps > 1:
+            legs = [steps // 2, steps - steps // 2]
+        z, left = _descend(loss, z, mass, legs[0])
+        for leg in legs[1:]:
+            z, left = _descend(loss, z.expand(-1, begun.layers, -1), mass, leg)
         best = left.view(len(x), starts).argmin(1)
-        z = z.view(len(x), starts, -1)[torch.arange(len(x), device=z.device), best].unflatten(1, shape)
-        return Found(z, _error(self.spec, self.rendered(z, given), x))
+        z = z.unflatten(0, (len(x), starts))[torch.arange(len(x), device=z.device), best]
+        return Found(begun.whole(z), _error(self.spec, begun.rendered(z, given), x))
 
 
-def _nearest(
-    loss: Callable[[Tensor, Tensor, Condition], Tensor],
-    pool: Tensor,
-    target: Tensor,
-    given: Condition,
-    i: int,
-    starts: int,
-) -> Tensor:
-    """The codes of a pool (M, D) that are nearest to the i-th item, (starts, D)."""
-    item = target[i].expand(len(pool), *target.shape[1:])
-    return pool[loss(pool, item, given.rows(slice(i, i + 1)).expand(len(pool))).argsort(stable=True)[:starts]]
+def styled(model: object) -> Styled:
+    """The generator of a model; raises NotSupported where it has no styles."""
+    found = getattr(model, "generator", None)
+    if isinstance(found, Styled):
+        return found
+    raise NotSupported(
+        f"{getattr(model, 'name', 'this model')} has no styles: its decoder reads codes as they are, not through a "
+        "mapping network; fit a stylegan2 for that"
+    )
 
 
 @dataclass(frozen=True)
-class Mass:
-    """Where a prior has its mass: bounds of each number of a code, (1, D), and of the norm in standard deviations.
+class _Space:
+    """Where codes (N, L, D) are searched for, L = 1 or the layers.
 
-    free: (D,) the numbers that a search may change.
+    pool:     (K, POOL, D) codes to begin with, of all items, K = 1, or of each.
+    mass:     of them.
+    rendered: what is made of codes under conditions.
+    whole:    codes (N, L, D) as they are returned.
     """
 
-    mean: Tensor
-    scale: Tensor
-    low: Tensor
-    high: Tensor
-    least: float
-    most: float
-    free: Tensor
+    pool: Tensor
+    mass: Mass
+    rendered: Callable[[Tensor, Condition], Tensor]
+    whole: Callable[[Tensor], Tensor]
+    layers: int = 1
 
-    @classmethod
-    def of(cls, model: Searchable) -> Mass:
-        """By DRAWS draws of a constant seed."""
-        noise = seeded(cast(Model, model).device, "mass")
-        z = model.prior(DRAWS).sample(noise).flatten(1)
-        free = z.sort(0).values.diff(dim=0).ne(0).sum(0) >= FEW
-        mean, scale = z.mean(0, keepdim=True), z.std(0, keepdim=True).clamp(min=1e-12)
-        norms = (((z - mean) / scale) * free).norm(dim=1).double().sort().values
-        least, most = (float(norms[round(share * (DRAWS - 1))]) for share in (TAIL, 1 - TAIL))
-        return cls(mean, scale, z.amin(0, keepdim=True), z.amax(0, keepdim=True), least, most, free)
 
-    def keep(self, z: Tensor) -> Tensor:
-        """Codes (N, D) -> the same within the bounds: first the norm, then each number."""
-        u = ((z - self.mean) / self.scale) * self.free
-        norm = u.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        inside = self.mean + self.scale * u * (norm.clamp(self.least, self.most) / norm)
-        return torch.where(self.free, inside.clamp(self.low, self.high), z)
+def _space(model: Searchable, given: Condition, name: str, noise: Generator | None) -> _Space:
+    if name not in SPACES:
+        raise UsageError(f"there is no space {name!r} of codes.{did_you_mean(name, SPACES)}")
+    pool = model.prior(POOL).sample(noise)
+    if name == "z":
+        shape = pool.shape[1:]
+        return _Space(
+            pool.flatten(1)[None],
+            Mass.of(model),
+            lambda z, own: model.rendered(z.flatten(1).unflatten(1, shape), own),
+            lambda z: z.flatten(1).unflatten(1, shape),
+        )
+    source, many = styled(model), draws(model)
+    rows = [given.rows(slice(i, i + 1)) for i in range(len(next(iter(given.values()))))] if given else [given]
+
+    def styles(z: Tensor, own: Condition) -> Tensor:
+        return source.mapping(z, own.expand(len(z)))[:, 0]
+
+    layers = source.mapping(pool[:1], rows[0].expand(1)).shape[1]
+    return _Space(
+        torch.stack([styles(pool, own) for own in rows]),
+        Mass.stacked([Mass.of_draws(styles(many, own)) for own in rows]),
+        lambda w, own: source.synthesis(w.expand(-1, layers, -1)).float(),
+        lambda w: w.expand(-1, layers, -1).clone(),
+        layers,
+    )
+
+
+def _gap(spec: DataSpec, made: Tensor, target: Tensor) -> Tensor:
+    """The mean square of what is left, (N,). On a grid nothing is left where the brightest level is exceeded that an
+    item has there, or the darkest, for it is cut: a network without bounds goes beyond them."""
+    if spec.levels is not None:
+        made = torch.where(target >= 1, made.clamp(max=1), torch.where(target <= -1, made.clamp(min=-1), made))
+    return (made - target).float().square().flatten(1).mean(1)
+
+
+def _nearest(spec: DataSpec, space: _Space, target: Tensor, given: Condition, i: int, starts: int) -> Tensor:
+    """The codes of a pool that are nearest to the i-th item, (starts, 1, D)."""
+    pool = space.pool[i if len(space.pool) > 1 else 0][:, None]
+    made = space.rendered(pool, given.rows(slice(i, i + 1)).expand(len(pool)))
+    return pool[_gap(spec, made, target[i].expand_as(made)).argsort(stable=True)[:starts]]
 
 
 def _descend(loss: Callable[[Tensor], Tensor], z: Tensor, mass: Mass, steps: int) -> tuple[Tensor, Tensor]:
-    """The codes (N, D) with the least loss on the way of Adam from z, and that loss (N,)."""
+    """The codes (N, L, D) with the least loss on the way of Adam from z, and that loss (N,)."""
     best, left = z, torch.full((len(z),), math.inf, device=z.device)
     step = torch.zeros_like(z).requires_grad_()  # in standard deviations, so that one rate suits all numbers of a code
     adam = torch.optim.Adam([step], RATE)
@@ -167,7 +204,8 @@ def _descend(loss: Callable[[Tensor], Tensor], z: Tensor, mass: Mass, steps: int
             each = loss(now)
             (step.grad,) = torch.autograd.grad(each.sum(), step)
         better = each < left
-        best, left = torch.where(better[:, None], now.detach(), best), torch.where(better, each.detach(), left)
+        best = torch.where(better[:, None, None], now.detach(), best)
+        left = torch.where(better, each.detach(), left)
         adam.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * k / steps)) / 2
         adam.step()
     return best, left

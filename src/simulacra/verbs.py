@@ -27,14 +27,17 @@ from torch import Tensor
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
 from simulacra.data.folder import MixedImages
-from simulacra.data.images import read_pixels
+from simulacra.data.images import SUFFIXES, read_pixels
 from simulacra.data.loading import names, read
+from simulacra.data.memory import from_arrays
 from simulacra.data.sequence import split_of
+from simulacra.data.splits import TooFew
 from simulacra.errors import DataError, UsageError
 from simulacra.feed import as_items, feed
 from simulacra.fields import ClassLabel, Levels
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.randomness import some_of
+from simulacra.terminal import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,11 +107,20 @@ def subject(model: ModelLike, data: DataLike | None = None) -> tuple[Model, Data
     return model, data_of(model, data)
 
 
-def data_of(model: Model, data: DataLike | None = None, recipe: Recipe | None = None, whole: bool = False) -> Dataset:
+def data_of(
+    model: Model,
+    data: DataLike | None = None,
+    recipe: Recipe | None = None,
+    whole: bool = False,
+    condition: ConditionLike | None = None,
+) -> Dataset:
     """Data for a model, read by the recipe of those that it was fitted on; without any, those data again.
+
+    A single picture, and what files hold that is too little for three splits, are test items all of them.
 
     recipe: steps that go before those of the model.
     whole: whether the items of an array or sequence are not split, but test items all of them.
+    condition: of all items, of fields that the data do not have.
 
     Raises UsageError for data of another shape or grid, and where no data are named and those of the model cannot be
     read again, or have changed since.
@@ -117,18 +129,66 @@ def data_of(model: Model, data: DataLike | None = None, recipe: Recipe | None = 
     steps = own if origin is None else own.over(origin.recipe)
     if data is None:
         found = _read_again(model, origin, steps, changed=own != Recipe())
+    elif isinstance(data, str | os.PathLike) and is_picture(data):
+        found = _single(model, Path(data).expanduser(), own)
     elif isinstance(data, str | os.PathLike):
         try:
-            found = _read(data, steps, own)
+            found = _read_few_or_many(data, steps, own)
         except MixedImages as error:
             raise DataError(f"{error.mixed}\nThe model is for {_size_of(model.spec)}.") from None
     else:
         found = as_dataset(data, whole)
     if steps.target is not None and found.recipe.target is None and steps.target in found.spec.condition:
         found = found.target(steps.target) if found.spec.x != model.spec.x else found
+    if _is_folder(data) and steps.levels is None and not _of_pictures(model):
+        found = _in_brightness(model.spec, found)
     found = _on_the_grid_of(model.spec, found)
     model.spec.expect(found.spec, found.name, resizable=_is_folder(data))
-    return _with_classes_of(model.spec, found)
+    return _under(model, _with_classes_of(model.spec, found), condition)
+
+
+def _read_few_or_many(source: str | os.PathLike[str], steps: Recipe, own: Recipe) -> Dataset:
+    """Data with their splits, or where they are too few, whole."""
+    try:
+        return _read(source, steps, own)
+    except TooFew:
+        return _read(source, steps, own, whole=True)
+
+
+def is_picture(source: DataLike | None) -> bool:
+    """Whether it is the path of one picture, and no named set."""
+    if not isinstance(source, str | os.PathLike) or (isinstance(source, str) and source in names()):
+        return False
+    return Path(source).suffix.lower() in SUFFIXES and not os.path.isdir(os.path.expanduser(source))
+
+
+def _single(model: Model, path: Path, own: Recipe) -> Dataset:
+    """One picture as data; raises UsageError where it is, or is to be brought to, another size than the model's."""
+    size = model.spec.shape[1:] if model.spec.is_image else None
+    if own.resize is not None and own.resize != size:
+        wanted = "×".join(map(str, own.resize))
+        raise UsageError(f"a picture of {wanted} is none for this {model.name}, which is for {_size_of(model.spec)}")
+    side = f" {size[0]}" if size is not None and size[0] == size[1] else " in `simulacra edit`"
+    x = picture_of(model, path, own.resize is not None, side)[None]
+    return from_arrays(x, levels=model.spec.levels, name=printable(path.name), whole=True)
+
+
+def _under(model: Model, data: Dataset, condition: ConditionLike | None) -> Dataset:
+    """Data with a condition for all items.
+
+    Raises UsageError for a field that they have themselves, and for a single picture without what the model needs.
+    """
+    if not condition:
+        return data
+    if own := [name for name in condition if name in data.spec.condition]:
+        raise UsageError(f"items of data have their own {' and '.join(own)}: leave out this one, or give arrays")
+    given = {name: values.cpu().numpy() for name, values in model.conditioned(condition, 1).items()}
+
+    def extended(split: Split) -> Split:
+        return replace(split, condition=split.condition | {k: v.repeat(len(split), axis=0) for k, v in given.items()})
+
+    spec = replace(data.spec, condition={**data.spec.condition, **model.spec.condition})
+    return replace(data, spec=spec, **{split.name: extended(split) for split in data.splits})
 
 
 def _size_of(spec: DataSpec) -> str:
@@ -150,12 +210,12 @@ def _read_again(model: Model, origin: Origin | None, steps: Recipe, changed: boo
     return found
 
 
-def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe) -> Dataset:
+def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe, whole: bool = False) -> Dataset:
     """A named set or a path; what the recipe of a model says of folders of images or of its grid, and has no meaning
     for the source, is left out."""
     named = isinstance(source, str) and source in names()
     resize = steps.resize if _is_folder(source) else own.resize
-    return read(source, Recipe(resize, own.levels if named else steps.levels, None))
+    return read(source, Recipe(resize, own.levels if named else steps.levels, None), whole)
 
 
 def _is_folder(source: DataLike | None) -> bool:
@@ -164,7 +224,7 @@ def _is_folder(source: DataLike | None) -> bool:
     return not named and isinstance(source, str | os.PathLike) and os.path.isdir(os.path.expanduser(source))
 
 
-def picture_of(model: Model, path: Path, resize: bool = False) -> np.ndarray:
+def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -> np.ndarray:
     """A picture of one's own as an item (C, H, W) for a model, read by the recipe of the data that it was fitted on.
 
     Where these were resized so is it: shorter side to fit, centre crop. Where they were a folder of pictures its values
@@ -172,18 +232,37 @@ def picture_of(model: Model, path: Path, resize: bool = False) -> np.ndarray:
     brightness 0..255 is brought to the model's levels.
 
     resize: bring it to size and colours, whatever the recipe says.
+    side: what follows after --resize in a message.
 
     Raises UsageError for a model of something else than pictures, for a file that is not there and, where it is not
     resized, for one of another size or colours; DataError for a file that cannot be read.
     """
     recipe, spec = Recipe() if model.origin is None else model.origin.recipe, model.spec
     sized = recipe.resize is not None
-    mend = "add --resize to bring it to the colours of the model" if sized else "add --resize to fit it"
+    mend = f"add --resize{side} to {'bring it to the colours of the model' if sized else 'fit it'}"
     pixels = read_pixels(path, spec, resize, mend, fit=sized)
-    of_pictures = sized or (model.origin is not None and _is_folder(model.origin.source or None))
-    if of_pictures and int(pixels.max()) < spec.grid_levels:
+    if _of_pictures(model) and int(pixels.max()) < spec.grid_levels:
         return pixels
-    return np.rint(pixels * ((spec.grid_levels - 1) / 255)).astype(np.uint8)
+    return _brought_to(spec.grid_levels, pixels)
+
+
+def _of_pictures(model: Model) -> bool:
+    """Whether a model was fitted on a folder of pictures, whose values are its levels as they are."""
+    origin = model.origin
+    return origin is not None and (origin.recipe.resize is not None or _is_folder(origin.source or None))
+
+
+def _brought_to(levels: int, pixels: np.ndarray) -> np.ndarray:
+    return np.rint(pixels * np.float32((levels - 1) / 255)).astype(np.uint8)
+
+
+def _in_brightness(spec: DataSpec, data: Dataset) -> Dataset:
+    """Pictures of the shape of a model's items on its levels, as `picture_of` brings one to them."""
+    own, found = spec.x, data.spec.x
+    if not (isinstance(own, Levels) and isinstance(found, Levels) and own.shape == found.shape) or own.levels == 256:
+        return data
+    splits = {split.name: replace(split, x=_brought_to(own.levels, split.x)) for split in data.splits}
+    return replace(data, spec=replace(data.spec, x=own), levels_found=False, **splits)
 
 
 def _on_the_grid_of(spec: DataSpec, data: Dataset) -> Dataset:
@@ -228,14 +307,17 @@ def split_meant(data: DataLike | None, split: str | None) -> str:
     return split or ("all" if isinstance(data, np.ndarray | Tensor | list | tuple) else "test")
 
 
-def looked_at(model: Model, data: DataLike | None, split: str | None) -> tuple[str, Split]:
+def looked_at(
+    model: Model, data: DataLike | None, split: str | None, condition: ConditionLike | None = None
+) -> tuple[str, Split]:
     """The name of data for a model, and those of its items that a verb looks at: a split, or where none is named what
-    `split_meant` says. "all" items of an array or sequence are not split, so that one of them will do.
+    `split_meant` says. "all" items of an array or sequence are not split, so that one of them will do. The condition is
+    that of items that have none of the model's.
 
     Raises UsageError as `data_of` does, and for a split that does not exist.
     """
     meant = split_meant(data, split)
-    found = data_of(model, data, whole=meant == "all")
+    found = data_of(model, data, whole=meant == "all", condition=condition)
     return found.name, found.split(meant)
 
 
@@ -250,7 +332,7 @@ def items_for(
     """Items (N, *shape) on the device with their condition.
 
     All of an array or tensor, under the condition that is given; all of a sequence, under their own, or that which is
-    given where they have none; or those of a split of data, under their own. At most `limit` of them, drawn by the
+    given where they have none; or those of a split of data, in the same way. At most `limit` of them, drawn by the
     seed.
 
     Raises UsageError as `as_items` and `data_of` do, and for a condition beside items that have their own.
@@ -265,7 +347,5 @@ def items_for(
         x = as_items(x, model.spec, model.device)
         some = torch.from_numpy(some_of(len(x), limit, seed, "items")).to(model.device)
         return x[some], model.conditioned(condition, len(x)).rows(some)
-    if condition:
-        raise UsageError(f"items of data have their own {' and '.join(condition)}: leave out this one, or give arrays")
-    _, own = looked_at(model, x, split)
+    _, own = looked_at(model, x, split, condition)
     return feed(own, some_of(len(own), limit, seed, "items"), model.spec, model.device)

@@ -253,12 +253,15 @@ def test_what_a_model_cannot_do_is_said_with_what_can():
         ({"steps": 1}, "steps >= 2"),
         ({"rows": 0}, "rows >= 1"),
         ({"path": "sphericl"}, "Did you mean 'spherical'"),
-        ({"rows": 7, "data": dataset(SPECS["grey-labelled"])}, r"7 rows need 14 items, and made-up has 12 \(test\)"),
+        (
+            {"rows": 7, "data": dataset(SPECS["grey-labelled"])},
+            r"7 walks between two items need 14, and made-up has 12 \(test\)",
+        ),
         ({"data": dataset(SPECS["binary-labelled"], (4, 4, 40))}, "the model is for"),
         ({"data": dataset(SPECS["vector"], (4, 4, 40))}, "the model is for 1×8×8.*made-up is 5"),
         (
             {"data": dataset(SPECS["grey-labelled"]), "rows": 2, "condition": {"label": 1}},
-            "items of DATA have their own label",
+            "items of data have their own label",
         ),
     ],
 )

@@ -208,7 +208,7 @@ def test_a_discrete_dimension_takes_its_values():
         ({"top": 0}, "top >= 1"),
         ({"dims": [0, 4]}, "no dimension 4"),
         ({"dims": []}, "a dimension, not steps = 9"),
-        ({"data": dataset(SPECS["grey-labelled"]), "condition": {"label": 1}}, "items of DATA have their own label"),
+        ({"data": dataset(SPECS["grey-labelled"]), "condition": {"label": 1}}, "items of data have their own label"),
         ({"data": dataset(SPECS["grey"]), "index": 12}, "no item 12: the test split has items 0 to 11"),
         ({"data": dataset(SPECS["grey"]), "index": -1}, "no item -1"),
         ({"data": dataset(SPECS["binary"])}, "the model is for"),

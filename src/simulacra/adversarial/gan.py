@@ -199,6 +199,17 @@ class GAN(Model):
         sides = Side(self.critic, real, condition), Side(self.critic, fake, condition)
         return Round(*sides, z, self.generator, turn.share)
 
+    # The critic, for whoever looks at the game
+
+    @property
+    def boundary(self) -> float | None:
+        """The score between what the critic takes for real and for generated; None where scores can be shifted."""
+        return self.game.boundary
+
+    def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
+        """D(x, c) of items (N, *shape) on the grid, (N,): no density, and of some games of no meaning by itself."""
+        return self.critic(self.spec.centred(x), self.conditioned(condition, len(x))).float()
+
     # Abilities
 
     @torch.no_grad()

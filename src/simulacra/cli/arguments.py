@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
@@ -64,6 +64,12 @@ Target = Annotated[str | None, optional("FIELD", "the field that is modelled, in
 Limit = Annotated[
     int | None,
     optional("INT", "at most so many items, which a search for codes needs, where the model has no encoder"),
+]
+Space = Annotated[
+    Literal["z", "w", "w+"],
+    tyro.conf.arg(
+        help="where a code is searched for: codes z, or, of a style network, styles, one for all layers or one for each"
+    ),
 ]
 Device = Annotated[str, tyro.conf.arg(metavar="NAME", help="auto takes a GPU where there is one; else cpu, cuda, mps")]
 Class = Annotated[str | None, optional("CLASS", "short for --given label=CLASS")]
@@ -133,11 +139,11 @@ class Reading:
     levels: Levels = None
     target: Target = None
 
-    def load_data(self, model: Model, source: str | None) -> Dataset:
-        """Data by name or path, or those of the run."""
+    def load_data(self, model: Model, source: str | None, condition: dict[str, Any] | None = None) -> Dataset:
+        """Data by name or path, or those of the run; the condition is that of items that have none."""
         from simulacra.verbs import data_of
 
-        return data_of(model, source, recipe_of(self.resize, self.levels, self.target))
+        return data_of(model, source, recipe_of(self.resize, self.levels, self.target), condition=condition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,16 +159,29 @@ class OnData(Reading, OnRun):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnItems(Given, OnData):
+    """The arguments of every command about a run and items that may be pictures of one's own, which have no labels."""
+
+    def loaded(self) -> tuple[Model, Dataset]:
+        model = self.load_model()
+        return model, self.load_data(model, self.data, self.condition(model, elsewhere=True))
+
+
+@dataclass(frozen=True, kw_only=True)
 class MaybeOnData(Given, Reading, OnRun):
     """The arguments of every command about a run for which data are optional."""
 
     data: Annotated[str | None, tyro.conf.Positional, optional("[DATA]", "a named data set or a path")] = None
 
     def loaded(self) -> tuple[Model, Dataset | None, dict[str, Any] | None]:
-        """The model, the data if there are any, and the condition if there is one."""
+        """The model, the data if there are any, and else the condition if there is one."""
         model = self.load_model()
-        data = None if self.data is None else self.load_data(model, self.data)
-        return model, data, self.condition(model, elsewhere=data is not None)
+        condition = self.condition(model, elsewhere=self.data is not None)
+        return (
+            (model, None, condition)
+            if self.data is None
+            else (model, self.load_data(model, self.data, condition), None)
+        )
 
 
 def parse(command: type[T], name: str, argv: Sequence[str]) -> T:

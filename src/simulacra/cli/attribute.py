@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Limit, OnData, parse
+from simulacra.cli.arguments import Limit, OnData, Space, parse
 from simulacra.cli.output import place
 from simulacra.files import write_arrays
 from simulacra.terminal import number_of
@@ -33,6 +33,7 @@ class Attribute(OnData):
     ] = ()
     split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "train"
     limit: Limit = None
+    space: Space = "z"
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.npz", help="the file to write")] = tyro.MISSING
 
     def __call__(self) -> None:
@@ -41,7 +42,7 @@ class Attribute(OnData):
 
         path = place(self.out, self.run, "attribute", (".npz",))
         model, data = self.loaded()
-        vector = attribute_of_classes(model, data, self.present, self.absent, self.split, self.limit)
+        vector = attribute_of_classes(model, data, self.present, self.absent, self.split, self.limit, self.space)
         write_arrays(path, stored(vector, model))
         others = " ".join(self.absent) or "all other classes"
         length = float(np.linalg.norm(vector))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Flag, Given, Levels, Limit, OnRun, Target, optional, parse
+from simulacra.cli.arguments import Flag, Given, Levels, Limit, OnRun, Space, Target, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.errors import UsageError
 
@@ -46,6 +46,7 @@ class Edit(Given, OnRun):
         Flag,
         tyro.conf.arg(help="bring pictures to the size and colours of the model; to its size where the run did so"),
     ] = False
+    space: Space = "z"
     limit: Limit = None
     levels: Levels = None
     target: Target = None
@@ -59,7 +60,7 @@ class Edit(Given, OnRun):
         dims = {_dimension(name): strength for name, strength in map(_pair, self.dim)}
         x, condition, source = self._item(model)
         toward = [(self._vector(model, name, source), strength) for name, strength in map(_pair, self.toward)]
-        found = simulacra.edit(model, x, dims, toward, condition=condition)
+        found = simulacra.edit(model, x, dims, toward, condition=condition, space=self.space)
         rows = np.stack([found.before, found.reconstructed, found.after], axis=1)
         write_rows(path, rows, model.spec, (), ["before", "reconstructed", "after"])
         changed = (found.after != found.reconstructed).mean()
@@ -93,7 +94,7 @@ class Edit(Given, OnRun):
         if name.endswith(".npz"):
             return read_attribute(Path(name), model)
         data = self._load(model, self.data) if source is None or self.data is not None else source
-        return attribute_of_classes(model, data, [name], limit=self.limit)
+        return attribute_of_classes(model, data, [name], limit=self.limit, space=self.space)
 
     def _load(self, model: Model, name: str | None) -> Dataset:
         """Data by name, or those of the run; a folder of pictures in the model's size if it may be resized."""

@@ -27,6 +27,7 @@ from simulacra.parts import kind_of, named, spelled
 from simulacra.registry import Entry
 from simulacra.schema import Argument, alternatives, arguments, element, may_be_none
 from simulacra.training import Options, Plan, Verdict, carry_out, make_plan, rehearse
+from simulacra.training.film import Filmed
 from simulacra.training.options import BUDGET, resolve
 from simulacra.training.plan import refuse_what_has_no_meaning, training_options
 from simulacra.training.progress import terminal
@@ -61,6 +62,14 @@ _OWN: list[Field] = [
         "dry_run",
         Annotated[
             Flag, tyro.conf.arg(help="take a few steps and a validation, report size, time, memory; write nothing")
+        ],
+        False,
+    ),
+    (
+        "film",
+        Annotated[
+            Flag,
+            tyro.conf.arg(help="of points of the plane: RUN/film.gif shows training, with the critic's surface"),
         ],
         False,
     ),
@@ -102,6 +111,7 @@ def main(argv: Sequence[str]) -> None:
         )
     condition = tuple(itertools.chain(*own["condition"]))
     plan = make_plan(argv[0], dataset, own["out"], condition, own["fresh"], chosen, own["labels"])
+    filmed = [Filmed(plan)] if own["film"] else []
     if own["dry_run"]:
         found = rehearse(plan, usual_judge(plan.model))
         lines = (f"{name:<12} {text}" for name, text in found.lines().items())
@@ -111,9 +121,11 @@ def main(argv: Sequence[str]) -> None:
         carry_out(plan, usual_judge(plan.model))
         return
     with terminal() as progress:
-        model = carry_out(plan, usual_judge(plan.model), [progress])
+        model = carry_out(plan, usual_judge(plan.model), [*filmed, progress])
     same_data = [source, *(f"--{name} {own[name]}" for name in ("resize", "levels", "target") if own[name] is not None)]
     report(plan, model, " ".join([shlex.quote(same_data[0]), *same_data[1:]]), own["json"])
+    if filmed and filmed[0].path.exists() and not own["json"]:
+        print(f"film of its training: {filmed[0].path}")
 
 
 def _refuse_unknown(entry: Entry, flags: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from simulacra.cli.arguments import MaybeOnData, Seed, optional, parse
+from simulacra.cli.arguments import MaybeOnData, Seed, Space, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_items, write_rows
 from simulacra.files import write_bytes
 from simulacra.terminal import number_of
@@ -45,6 +45,7 @@ class Interpolate(MaybeOnData):
         tuple[str, ...],
         tyro.conf.arg(metavar="FIELD=VALUE ...", help="the condition at the end of each walk, which then has one code"),
     ] = ()
+    space: Space = "z"
     seed: Seed = 0
     out: Annotated[Path | None, optional("PATH", ".png, .gif or .npz; by default RUN/interpolation.png")] = None
 
@@ -59,7 +60,9 @@ class Interpolate(MaybeOnData):
         usual = FRAMES if path.suffix == ".gif" else STEPS
         steps = usual if self.steps is None else self.steps
         to = values_of(self.to, model) or None
-        walks = simulacra.interpolate(model, steps, self.rows, data, self.seed, self.path, condition=condition, to=to)
+        walks = simulacra.interpolate(
+            model, steps, self.rows, data, self.seed, self.path, condition=condition, to=to, space=self.space
+        )
         items = walks.cpu().numpy()
         if path.suffix == ".gif":
             _write_film(path, items.reshape(self.rows, steps, *model.spec.shape), model.spec)

@@ -18,7 +18,8 @@ from simulacra.terminal import number_of
 class MixStyles(Given, OnRun):
     """Give draws, one above the other, the fine styles of others, side by side: a table of mixtures.
 
-    For generators with a mapping network, such as stylegan2. The corner is the item of the mean style.
+    For generators with a mapping network, such as stylegan2. The first column and the first row are the draws alone,
+    and the corner is the item of the mean style.
     """
 
     rows: Annotated[int, tyro.conf.arg(help="draws with coarse styles")] = 4
@@ -35,12 +36,16 @@ class MixStyles(Given, OnRun):
         path = place(self.out, self.run, "styles", picture_or_array(model.spec.is_image))
         condition = self.condition(model)
         table = simulacra.mix_styles(model, self.rows, self.columns, self.layer, condition=condition, seed=self.seed)
-        write_rows(path, table, model.spec, (), ())
+        captions, headings = (
+            ["alone", *(f"{what} {number}" for number in range(count))]
+            for what, count in (("coarse", self.rows), ("fine", self.columns))
+        )
+        write_rows(path, table, model.spec, captions, headings)
         if self.json:
             print(as_json({"out": str(path), "rows": self.rows, "columns": self.columns}))
         else:
             draws = f"{number_of(self.rows, 'draw')} with the fine styles of {self.columns}"
-            print(f"{draws} in {path}")
+            print(f"{draws} in {path}; in the corner the mean style")
 
 
 def main(argv: Sequence[str]) -> None:

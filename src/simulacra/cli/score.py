@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from simulacra.cli.arguments import Json, OnData, Seed, as_json, optional, parse
+from simulacra.cli.arguments import Json, OnItems, Seed, as_json, optional, parse
 from simulacra.errors import UsageError
 from simulacra.terminal import number_of
 
@@ -20,7 +20,7 @@ SHOWN = 40  # items on a map
 
 
 @dataclass(frozen=True)
-class Score(OnData):
+class Score(OnItems):
     """Negative log-likelihood of held-out items: exact where the model has a density, else a bound, and which of both.
 
     A bound is the ELBO, or with more than one sample the importance-weighted one.

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
@@ -24,7 +24,7 @@ from simulacra.data.checks import check_alike, check_values, understood_spec
 from simulacra.data.dataset import Altered, Unreadable
 from simulacra.data.source import Batch, Source
 from simulacra.data.spec import DataSpec
-from simulacra.data.splits import SPLIT_SEED, SPLITS, digests, draw, sort_key
+from simulacra.data.splits import SPLIT_SEED, SPLITS, digests, draw, sort_key, undivided
 from simulacra.data.streams import CHUNK_BYTES
 from simulacra.errors import DataError
 
@@ -43,7 +43,7 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
         items = _spool(source, chain([first], batches), folder)
         spec = understood_spec(source, items.x, items.largest, items.columns)
         kept = {name: items.columns[name] for name in spec.columns}
-        order = draw(items.indices_by_part(), items.digest, [items.keys[name] for name in kept], source.fractions)
+        order = _order(source, items, [items.keys[name] for name in kept])
         fingerprint = _write(folder, spec, {"x": items.x, **kept}, order)
         for spool in folder.glob("*.spool"):
             spool.unlink()
@@ -59,6 +59,11 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
         "altered": [asdict(entry) for entry in items.altered],
         "duplicates": len(items.digest) - len(np.unique(items.digest)),
     }
+
+
+def _order(source: Source, items: _Items, keys: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    parts = items.indices_by_part()
+    return undivided(parts) if source.whole else draw(parts, items.digest, keys, source.fractions)
 
 
 def sync(file: IO[Any]) -> None:

@@ -79,6 +79,7 @@ def _key(source: Source) -> str:
     fractions = [source.fractions.valid, source.fractions.test]
     fields = {name: to_json(field) for name, field in source.fields.items()}
     what = [VERSION, source.name, source.state(), source.options, source.levels, fields, fractions]
+    what += ["whole"] * source.whole
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 

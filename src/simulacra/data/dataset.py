@@ -127,12 +127,16 @@ class Dataset:
 
     def split(self, name: str) -> Split:
         """The split called `name`, or "all" items: in the order of the array or sequence that they are from, else
-        train | valid | test. Raises UsageError for another name."""
+        train | valid | test. Raises UsageError for another name, and for a split without items."""
         by_name = {split.name: split for split in self.splits}
         if name == "all":
             return self._all()
         if name not in by_name:
             raise UsageError(f"there is no split {name!r}.{did_you_mean(str(name), [*by_name, 'all'])}")
+        if not len(by_name[name]):
+            raise UsageError(
+                f"{self.name} has no {name} items: all of them are test items, as they are too few to split"
+            )
         return by_name[name]
 
     def _all(self) -> Split:

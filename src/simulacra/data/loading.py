@@ -97,8 +97,8 @@ def load(
     return read(source, Recipe(_size(resize), levels, target))
 
 
-def read(source: str | os.PathLike[str], recipe: Recipe) -> Dataset:
-    """`load` with all of its options in one."""
+def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
+    """`load` with all of its options in one; `whole`: nothing is drawn for a split, so that a single item will do."""
     if isinstance(source, str) and source in NAMED:
         found, again = NAMED[source].source(), source
         if recipe.resize is not None:
@@ -106,6 +106,7 @@ def read(source: str | os.PathLike[str], recipe: Recipe) -> Dataset:
     else:
         path = Path(source).expanduser()
         found, again = _path_source(path, recipe.resize), str(path.absolute())
+    found = replace(found, whole=whole)
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
     columns = _columns(Path(again), data)

@@ -13,7 +13,7 @@ from simulacra.data.checks import check_values, understood_spec
 from simulacra.data.dataset import Card, Dataset, Split
 from simulacra.data.recipe import Recipe
 from simulacra.data.source import Batch, Source
-from simulacra.data.splits import Fractions, digests, draw, sort_key
+from simulacra.data.splits import Fractions, digests, draw, sort_key, undivided
 from simulacra.data.values import as_field
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import Field, as_array
@@ -57,9 +57,8 @@ def from_arrays(
     spec = understood_spec(source, x, float(x.max()), columns)
     digest = digests(x)
     keys = [sort_key(np.ascontiguousarray(values)) for values in columns.values()]
-    every, none = np.arange(len(x)), np.arange(0)
-    parts = {"train": none, "valid": none, "test": every}
-    order = parts if whole else draw({"train": every}, digest, keys, Fractions())
+    parts = {"train": np.arange(len(x))}
+    order = undivided(parts) if whole else draw(parts, digest, keys, Fractions())
     columns = {name: columns[name].astype(column.dtype, copy=False) for name, column in spec.columns.items()}
     train, valid, test = (
         Split(x[indices], {name: values[indices] for name, values in columns.items()}, part)

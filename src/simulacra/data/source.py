@@ -56,6 +56,7 @@ class Source:
     options: what else it depends on, as text, such as "resize=(32, 32)".
     count:   the number of items; unreadable ones make it less, never more.
     levels:  the grid; None finds it from the values (bits -> 2, other integers -> 256, real numbers -> continuous).
+    whole:   whether nothing is drawn from "train", whose items are test items where there are no others.
     fields:  what a field other than x is, such as ClassLabel(10); where it is left out, its values decide.
     """
 
@@ -68,6 +69,7 @@ class Source:
     levels: int | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
     fractions: Fractions = field(default_factory=Fractions)
+    whole: bool = False
 
     def state(self) -> list[list[str | int]]:
         """[path, size, time] of every file: as long as this is the same, so is the content."""

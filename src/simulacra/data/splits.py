@@ -21,6 +21,10 @@ SPLIT_SEED = 0
 SPLITS = ("train", "valid", "test")
 
 
+class TooFew(DataError):
+    """Too few distinct items for all splits."""
+
+
 @dataclass(frozen=True)
 class Fractions:
     """The share of the "train" part of a source that is drawn for a split it does not come with."""
@@ -51,7 +55,7 @@ def draw(
     parts: the indices of each part that the source comes with; `digest` and each of `fields`, (N,) over all of them:
     the labels, or the digests of a field whose values are arrays (`sort_key`).
     Official valid and test parts stay as they are; what is missing is drawn from "train" by the fractions, to within
-    one group of duplicates. Raises DataError when "train" is missing or has too few distinct items for all splits.
+    one group of duplicates. Raises TooFew when "train" is missing or has too few distinct items for all splits.
     """
     missing = [name for name in ("test", "valid") if name not in parts]
     pool = parts.get("train", np.empty(0, np.int64))
@@ -64,13 +68,21 @@ def draw(
     if len(counts) <= len(missing):
         needed = len(missing) + 1
         found = number_of(len(counts), "distinct training item")
-        raise DataError(f"{found} cannot be split: at least {needed} are needed")
+        raise TooFew(f"{found} cannot be split: at least {needed} are needed")
 
     targets = [round(getattr(fractions, name) * len(pool)) for name in missing]
     pool, counts = _large_groups_last(pool, counts, limit=max(1, min(targets)))
     ends = _boundaries(counts, targets)
     drawn = dict(zip([*missing, "train"], np.split(pool, ends), strict=True))
     return {name: drawn[name] if name in drawn else parts[name] for name in SPLITS}
+
+
+def undivided(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`draw` without a draw, for items that are looked at and not learnt from: without official test items all of
+    "train" are such, in their order, be it one."""
+    none = np.empty(0, np.int64)
+    parts = parts if "test" in parts else {**parts, "train": none, "test": parts.get("train", none)}
+    return {name: parts.get(name, none) for name in SPLITS}
 
 
 def _large_groups_last(pool: np.ndarray, counts: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:

@@ -34,6 +34,7 @@ def attribute(
     items_without: Split | np.ndarray,
     *,
     limit: int | None = None,
+    space: str = "z",
 ) -> np.ndarray:
     """The mean code of some items minus that of others, of the shape of a code.
 
@@ -43,17 +44,18 @@ def attribute(
             more than 10,000 so many are drawn by a constant seed and encoded.
         items_without: the same of other items.
         limit: at most so many of either group, in the place of 10,000.
+        space: in which codes are searched for: "z", or of a generator with styles "w" or "w+"; see `invert`.
 
     Raises:
         NotSupported: the model has no codes of items.
         UsageError: an empty group, items of another shape or grid, a search for the codes of a split without a limit.
     """
     model, found = as_model(model), []
-    need_codes(model)
+    need_codes(model, space)
     for items in (items_with, items_without):
         refuse_whole(model, items, limit)
     most = MOST if limit is None else limit
-    one, other = (_mean_code(model, items, most, found) for items in (items_with, items_without))
+    one, other = (_mean_code(model, items, most, found, space) for items in (items_with, items_without))
     say(model, found)
     return one - other
 
@@ -66,6 +68,7 @@ def attribute_of_classes(
     absent: Sequence[str] = (),
     split: str = "train",
     limit: int | None = None,
+    space: str = "z",
 ) -> np.ndarray:
     """The attribute vector from some classes of a field to others, by default to all other classes of this field.
 
@@ -76,6 +79,7 @@ def attribute_of_classes(
         absent: classes of the same field.
         split: whose items are encoded, at most 10,000 of either group, the same number of each class.
         limit: at most so many of either group, in the place of 10,000; a search for codes needs it.
+        space: as of `attribute`.
 
     Raises:
         NotSupported: the model has no codes of items.
@@ -83,7 +87,7 @@ def attribute_of_classes(
             a search for codes without a limit.
     """
     model, found = as_model(model), []
-    need_codes(model)
+    need_codes(model, space)
     refuse_whole(model, data, limit)
     model, data = subject(model, data)
     items = data.split(split)
@@ -92,13 +96,13 @@ def attribute_of_classes(
     if other_field != field or set(ones) & set(others):
         raise UsageError("the two groups are different classes of one field, such as --with 3 --without 5")
     most = MOST if limit is None else limit
-    one, other = (_mean_of_classes(model, items, field, group, most, found) for group in (ones, others))
+    one, other = (_mean_of_classes(model, items, field, group, most, found, space) for group in (ones, others))
     say(model, found)
     return one - other
 
 
 def _mean_of_classes(
-    model: Model, split: Split, field: str, classes: Sequence[int], limit: int, found: list[Inversion]
+    model: Model, split: Split, field: str, classes: Sequence[int], limit: int, found: list[Inversion], space: str
 ) -> np.ndarray:
     """The mean over classes of the mean code of each."""
     means = []
@@ -108,16 +112,16 @@ def _mean_of_classes(
         chosen = of_class[some_of(len(of_class), most, "attribute", each)]
         if not len(chosen):
             raise UsageError(f"class {each} of field {field!r} has no items in the {split.name} split")
-        means.append(_mean_code(model, split.rows(chosen), most, found))
+        means.append(_mean_code(model, split.rows(chosen), most, found, space))
     return np.mean(means, axis=0)
 
 
-def _mean_code(model: Model, items: Split | np.ndarray, most: int, found: list[Inversion]) -> np.ndarray:
+def _mean_code(model: Model, items: Split | np.ndarray, most: int, found: list[Inversion], space: str) -> np.ndarray:
     split = items if isinstance(items, Split) else Split(items, {}, "given")
     if not len(split):
         raise UsageError("an attribute needs items with it and items without it; one of these groups is empty")
     index = some_of(len(split), most, "attribute")
-    total = sum(codes.sum(axis=0, dtype=np.float64) for codes in mean_codes(model, split, index, found))
+    total = sum(codes.sum(axis=0, dtype=np.float64) for codes in mean_codes(model, split, index, found, space))
     return np.asarray(total / len(index), np.float32)
 
 

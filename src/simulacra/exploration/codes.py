@@ -13,6 +13,7 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Split
 from simulacra.errors import UsageError
 from simulacra.exploration.inversion import Inversion, inverted, need_codes, refuse_whole, say
+from simulacra.exploration.spaces import synthesised
 from simulacra.feed import BLOCK, at_once, feed, in_order, numbered, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
@@ -28,6 +29,9 @@ def encode(
     split: str | None = None,
     limit: int | None = None,
     seed: int = 0,
+    *,
+    condition: ConditionLike | None = None,
+    space: str = "z",
 ) -> dict[str, np.ndarray]:
     """Codes of the items of a split: `z` (N, ...) one draw each, `mean` (N, ...), and the fields of the condition.
 
@@ -35,30 +39,34 @@ def encode(
     `split="all"` of a sequence keeps its order. Without data those of the run are read again.
     The codes of the first 64·k items are the same whatever the limit, and whatever is computed at a time.
     A model without an encoder that inverts finds codes by search, see `invert`, of an array or of the first `limit`
-    items: `z` and `mean` are the same then, and `error` (N,) and `rejected` (N,) say how well they are found.
+    items: `z` and `mean` are the same then, and `error` (N,) and `rejected` (N,) say how well they are found. In the
+    space "w" or "w+" of a generator with styles it finds these: `w` (N, layers, D) in the place of `z` and `mean`.
+    Items that come without their condition, such as pictures, have that which is given.
 
-    Raises NotSupported for a model without codes, UsageError for data of another shape or grid, or a search without
-    a limit.
+    Raises NotSupported for a model without codes or styles, UsageError for data of another shape or grid, or a search
+    without a limit.
     """
     model = as_model(model)
-    need_codes(model)
+    need_codes(model, space)
     refuse_whole(model, data, limit)
-    items = looked_at(model, data, split)[1]
-    found = encode_items if isinstance(model, Encoder) else _invert_items
-    return found(model, items, limit, seed)
+    items = looked_at(model, data, split, condition)[1]
+    if isinstance(model, Encoder):
+        return encode_items(model, items, limit, seed)
+    return _invert_items(model, items, limit, seed, space)
 
 
-def _invert_items(model: Model, split: Split, limit: int | None, seed: int) -> dict[str, np.ndarray]:
+def _invert_items(model: Model, split: Split, limit: int | None, seed: int, space: str) -> dict[str, np.ndarray]:
     """`encode` by search."""
     batches = list(in_order(split, model.spec, model.device, BLOCK, limit))
     given = batches[0][1]
     for _, more in batches[1:]:
         given = given.cat(more)
-    found = inverted(model, torch.cat([x for x, _ in batches]), given, seed)
+    found = inverted(model, torch.cat([x for x, _ in batches]), given, seed, space=space)
     say(model, [found])
     z, error, rejected = (each.cpu().numpy() for each in (found.z, found.error, found.rejected))
     fields = {name: np.array(values[: len(z)]) for name, values in split.condition.items()}
-    return {"z": z, "mean": z.copy(), "error": error, "rejected": rejected} | fields
+    codes = {"z": z, "mean": z.copy()} if space == "z" else {"w": z}
+    return codes | {"error": error, "rejected": rejected} | fields
 
 
 def encode_items(model: Model, split: Split, limit: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
@@ -76,7 +84,11 @@ def encode_items(model: Model, split: Split, limit: int | None = None, seed: int
 
 
 def mean_codes(
-    model: Model, split: Split, index: np.ndarray | None = None, found: list[Inversion] | None = None
+    model: Model,
+    split: Split,
+    index: np.ndarray | None = None,
+    found: list[Inversion] | None = None,
+    space: str = "z",
 ) -> Iterator[np.ndarray]:
     """E_q[z] of the items of a split, (n, ...) of one batch after the other: few are in memory at a time.
 
@@ -89,7 +101,7 @@ def mean_codes(
             with evaluating(model):
                 yield model.encode(x, condition).mean.cpu().numpy()
         else:
-            each = inverted(model, x, condition)
+            each = inverted(model, x, condition, space=space)
             if found is not None:
                 found.append(each)
             yield each.z.cpu().numpy()
@@ -103,6 +115,7 @@ def reconstruct(
     *,
     split: str = "test",
     limit: int | None = None,
+    space: str = "z",
 ) -> Tensor:
     """x -> the mean of p(x|z) at the code of x, (N, *shape) on the data grid; where x lies, if that is a tensor.
 
@@ -112,29 +125,35 @@ def reconstruct(
         condition: of each field one value for all items or one for each. Items of data have their own.
         split: of the data.
         limit: at most so many items of it, drawn by seed 0.
+        space: in which codes are searched for: "z", or of a generator with styles "w" or "w+"; see `invert`.
 
     Raises:
-        NotSupported: the model lacks codes of items or a decoder.
+        NotSupported: the model lacks codes of items or a decoder, or styles.
         UsageError: items of another shape or off the grid, a condition that is missing or none of the model's, a search
             for the codes of data without a limit.
     """
     model = as_model(model)
     need(model, Decoder)
-    need_codes(model)
+    need_codes(model, space)
     refuse_whole(model, x, limit)
     place = x.device if isinstance(x, Tensor) else "cpu"
     x, given = items_for(model, x, condition, split, limit)
-    return decoded(model, code_of(model, x, given), given).to(place)
+    return made_of(model, code_of(model, x, given, space), given, space).to(place)
 
 
-def code_of(model: Model, x: Tensor, given: Condition) -> Tensor:
+def code_of(model: Model, x: Tensor, given: Condition, space: str = "z") -> Tensor:
     """The code of each item, (N, ...): the mode of q(z|x), which is a code also where codes are discrete; without an
     encoder that which a search finds, of which it warns."""
     if isinstance(model, Encoder):
         return _modes(model, model, x, given)
-    found = inverted(model, x, given)
+    found = inverted(model, x, given, space=space)
     say(model, [found])
     return found.z
+
+
+def made_of(model: Model, codes: Tensor, given: Condition, space: str) -> Tensor:
+    """What is made of codes, or of styles (N, layers, D) in w and w+: (N, *shape) on the data grid."""
+    return decoded(model, codes, given) if space == "z" else synthesised(model, codes)
 
 
 def _modes(model: Model, encoder: Encoder, x: Tensor, given: Condition) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from simulacra.capabilities import Decoder, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError
-from simulacra.exploration.codes import code_of, decoded
+from simulacra.exploration.codes import code_of, made_of
 from simulacra.exploration.dimensions import dimensions_of
 from simulacra.exploration.inversion import need_codes, refuse_whole
 from simulacra.feed import slices
@@ -55,6 +55,7 @@ def edit(
     condition: ConditionLike | None = None,
     split: str = "test",
     limit: int | None = None,
+    space: str = "z",
 ) -> Edit:
     """Encode items, move their codes, decode them.
 
@@ -62,24 +63,30 @@ def edit(
         model: a model with a decoder that has an encoder or inverts, or its run folder.
         x: (N, *shape) on the data grid; or data, whose items are taken; None: those of the run.
         dims: by how many standard deviations of the prior each dimension moves; of discrete codes, to which value.
-        toward: attribute vectors and how many times each of them is added.
+        toward: attribute vectors and how many times each of them is added; to styles also a vector (D,), to those of
+            all layers, such as a principal direction.
         condition: of each field one value for all items or one for each. Items of data have their own.
         split: of the data.
         limit: at most so many items of it, drawn by seed 0.
+        space: in which codes are searched for and moved: "z", or of a generator with styles "w" or "w+", where an item
+            is met more closely, and which have no dimensions to move; see `invert`.
 
     Raises:
-        NotSupported: the model has no codes of items or no decoder, or for `dims` they have no prior or no dimensions.
-        UsageError: nothing to change, a dimension or value that does not exist, a vector of another shape, items of
-            another shape or off the grid, a search for the codes of data without a limit.
+        NotSupported: the model has no codes of items or no decoder, or for `dims` they have no prior or no dimensions,
+            or it has no styles.
+        UsageError: nothing to change, dimensions of styles, a dimension or value that does not exist, a vector of
+            another shape, items of another shape or off the grid, a search for the codes of data without a limit.
     """
     model, dims = as_model(model), dims or {}
-    need_codes(model)
+    need_codes(model, space)
     need(model, Decoder)
     if not dims and not toward:
         raise UsageError("nothing to edit: say which dimension to move, or which attribute to go toward")
+    if dims and space != "z":
+        raise UsageError(f"dimensions are those of z: in {space} move styles toward a vector, or leave out the space")
     refuse_whole(model, x, limit)
     x, given = items_for(model, x, condition, split, limit)
-    z = code_of(model, x, given)
+    z = code_of(model, x, given, space)
     moved = z
     for vector, strength in toward:
         moved = moved + strength * _of_shape(vector, strength, z)
@@ -87,7 +94,7 @@ def edit(
         each = list(slices(len(z), 1 if given else len(z)))  # a condition may have its own prior
         moved = torch.cat([_moved(model, moved[i], given.rows(i), dims) for i in each])
     before, reconstructed, after = (
-        t.cpu().numpy() for t in (x, decoded(model, z, given), decoded(model, moved, given))
+        t.cpu().numpy() for t in (x, made_of(model, z, given, space), made_of(model, moved, given, space))
     )
     return Edit(before, reconstructed, after)
 
@@ -102,6 +109,8 @@ def _moved(model: Model, z: Tensor, given: Condition, dims: Mapping[int, float])
 
 def _of_shape(vector: np.ndarray | Tensor, strength: float, z: Tensor) -> Tensor:
     direction = torch.as_tensor(vector).to(z)
+    if z.dim() == 3 and direction.shape == z.shape[2:]:
+        direction = direction.expand(z.shape[1:])
     if direction.shape != z.shape[1:] or not direction.isfinite().all() or not math.isfinite(strength):
         raise UsageError(
             f"an attribute of this model is {tuple(z.shape[1:])} finite numbers with a finite strength, "

@@ -8,12 +8,13 @@ from torch import Tensor
 from simulacra.capabilities import Decoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition, rounded
+from simulacra.exploration.codes import code_of, condition_or_classes, decoded, rounded
 from simulacra.exploration.inversion import need_codes
 from simulacra.exploration.morphs import morphed
 from simulacra.exploration.paths import walk
-from simulacra.exploration.styles import styled, styles_of, synthesised
+from simulacra.exploration.spaces import styles_of, synthesised
 from simulacra.feed import drawn
+from simulacra.inverse import styled
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.randomness import generator
 from simulacra.terminal import number_of
@@ -33,6 +34,7 @@ def interpolate(
     *,
     condition: ConditionLike | None = None,
     to: ConditionLike | None = None,
+    space: str = "z",
 ) -> Tensor:
     """(rows · steps, *shape): each row walks from one code to another, or with `to` from one condition to another.
 
@@ -52,12 +54,15 @@ def interpolate(
         condition: without data, that of all rows or one for each: `{"label": 3}`; without it a model conditioned on
             classes has one for each row in turn. Between two items it is that of the first, and none can be given.
         to: the condition at the end of all rows, or one for each.
+        space: for "styles" between items whose codes are searched for: in z, whose styles are joined, or in "w" or
+            "w+", where an item is met more closely; see `invert`.
 
     Raises:
         NotSupported: the model has no decoder, or for data no codes of items, or without data no prior, or for "styles"
             no mapping network, or for `to` no embedding of its condition.
-        UsageError: steps < 2, rows < 1, a path that does not exist, too few items, a condition together with data, a
-            path together with `to`, or `to` for a model without a condition.
+        UsageError: steps < 2, rows < 1, a path that does not exist, styles searched for on another path or without
+            data, too few items, a condition together with data that have their own, a path together with `to`, or `to`
+            for a model without a condition.
     """
     model = as_model(model)
     need(model, Decoder)
@@ -67,11 +72,13 @@ def interpolate(
         raise UsageError(f"there is no path {path!r}.{did_you_mean(path, PATHS)}")
     if path == "styles":
         styled(model)
+    if space != "z" and (path != "styles" or data is None or to is not None):
+        raise UsageError(f"the space {space} is that of the ends of a path of styles between items: name data too")
     if to is not None:
         return _between_conditions(model, steps, rows, data, seed, path, condition, to).cpu()
-    z, given = _codes(model, 2 * rows, rows, data, seed, condition)
+    z, given = _codes(model, 2 * rows, rows, data, seed, condition, space)
     if path == "styles":
-        w = styles_of(model, z, given.repeat(2))
+        w = styles_of(model, z, given.repeat(2)) if space == "z" else z
         a, b = w.flatten(1).split(rows)
         return synthesised(model, walk(a, b, steps, spherical=False).flatten(0, 1).unflatten(1, w.shape[1:])).cpu()
     spherical = data is None if path is None else path == "spherical"
@@ -82,7 +89,13 @@ def interpolate(
 
 
 def _codes(
-    model: Model, n: int, rows: int, data: DataLike | None, seed: int, condition: ConditionLike | None
+    model: Model,
+    n: int,
+    rows: int,
+    data: DataLike | None,
+    seed: int,
+    condition: ConditionLike | None,
+    space: str = "z",
 ) -> tuple[Tensor, Condition]:
     """n codes, of items or of draws, and the condition of the rows."""
     if data is None:
@@ -90,13 +103,13 @@ def _codes(
         with evaluating(model):
             prior = need(model, Prior).prior(n, given.repeat(n // rows))
             return prior.sample(generator(model.device, seed, "interpolate")), given
-    refuse_condition(condition)
-    need_codes(model)
-    name, items = looked_at(model, data, None)
+    need_codes(model, space)
+    name, items = looked_at(model, data, None, condition)
     x, fields = drawn(items, n, model, seed)
     if len(x) < n:
-        raise UsageError(f"{number_of(rows, 'row')} need {n} items, and {name} has {len(x)} ({items.name})")
-    return code_of(model, x, fields), fields.rows(slice(rows))
+        have = f"{name} has {len(x)} ({items.name})"
+        raise UsageError(f"{number_of(rows, 'walk')} between two items need {n}, and {have}: take fewer --rows")
+    return code_of(model, x, fields, space), fields.rows(slice(rows))
 
 
 def _between_conditions(

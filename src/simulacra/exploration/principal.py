@@ -27,7 +27,7 @@ from simulacra.data import Split
 from simulacra.errors import NotSupported
 from simulacra.exploration.codes import decoded, mean_codes
 from simulacra.exploration.dimensions import Dimensions
-from simulacra.exploration.styles import styles_of, synthesised
+from simulacra.exploration.spaces import styles_of, synthesised
 from simulacra.model import Model, evaluating
 from simulacra.networks import Styled
 from simulacra.randomness import some_of

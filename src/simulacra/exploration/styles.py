@@ -11,43 +11,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from simulacra.capabilities import Prior, need
-from simulacra.condition import Condition, ConditionLike
-from simulacra.errors import NotSupported, UsageError
+from simulacra.condition import ConditionLike
+from simulacra.errors import UsageError
 from simulacra.exploration.codes import condition_or_classes
-from simulacra.feed import at_once, slices
-from simulacra.model import Model, ModelLike, as_model, evaluating
-from simulacra.networks import Styled
+from simulacra.exploration.spaces import styles_of, synthesised
+from simulacra.inverse import styled
+from simulacra.model import ModelLike, as_model, evaluating
 from simulacra.randomness import generator
 from simulacra.verbs import verb
-
-
-def styled(model: Model) -> Styled:
-    """The generator of a model; raises NotSupported where it has no styles."""
-    found = getattr(model, "generator", None)
-    if isinstance(found, Styled):
-        return found
-    raise NotSupported(
-        f"{model.name} has no styles: its decoder reads codes as they are, not through a mapping network; fit a "
-        "stylegan2 for that"
-    )
-
-
-def styles_of(model: Model, z: Tensor, given: Condition) -> Tensor:
-    """Codes (N, *code) -> w (N, layers, D)."""
-    source = styled(model)
-    with evaluating(model):
-        return torch.cat([source.mapping(z[part], given.rows(part)) for part in slices(len(z), at_once(model))])
-
-
-def synthesised(model: Model, w: Tensor) -> Tensor:
-    """w (N, layers, D) -> x on the data grid, (N, *shape)."""
-    source = styled(model)
-    with evaluating(model):
-        made = [source.synthesis(w[part]).float() for part in slices(len(w), at_once(model))]
-    return model.spec.on_grid(torch.cat(made))
 
 
 @verb

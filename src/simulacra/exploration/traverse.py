@@ -14,7 +14,7 @@ from torch import Tensor
 
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.exploration.codes import code_of, decoded, item_of, refuse_condition
+from simulacra.exploration.codes import code_of, decoded, item_of
 from simulacra.exploration.dimensions import Dimensions, dimensions_of
 from simulacra.exploration.importance import Importance, importance
 from simulacra.exploration.inversion import need_codes
@@ -98,9 +98,8 @@ def traverse(
         dimensions, items = dimensions_of(model, given, seed), None
         start = dimensions.start
     else:
-        refuse_condition(condition)
         need_codes(model)
-        _, items = looked_at(model, data, split)
+        _, items = looked_at(model, data, split, condition)
         x, given = item_of(model, items, index)
         dimensions, start = dimensions_of(model, given, seed), code_of(model, x, given)
     if directions == "principal":

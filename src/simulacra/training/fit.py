@@ -194,6 +194,9 @@ class _Run:
                 if values and (due or time.monotonic() - last_read >= READ_EVERY):
                     self._read(values)
                     last_read = time.monotonic()
+                if isinstance(self.loop, Loop):
+                    stepping = self.loop.model
+                    self._notify(lambda observer, model=stepping: observer.stepped(self.at, model))
                 self._estimate()
                 if self._validation_is_due():
                     self._validate(judged=self.loop.judges(done))

@@ -45,6 +45,10 @@ class Observer:
     def logged(self, at: Moment, values: Mapping[str, float]) -> None:
         """The loss terms of this step: of the first one, of every 50th, and else once a second at most."""
 
+    def stepped(self, at: Moment, model: Model) -> None:
+        """After every step, with the model in training and its weights of the moment: a look takes time, and on a GPU
+        waits for it, so that an observer looks seldom. A model that is fitted in one pass has no steps."""
+
     def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
         """The averaged weights, in evaluation mode, and the verdict on them, None where there is no judge."""
 
