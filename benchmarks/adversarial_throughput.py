@@ -8,8 +8,8 @@ Both have the same layers, as wide (their numbers of parameters agree within 2 %
 penalties in the same steps: five updates of the critic for one of the generator in `sngan`; R1 in every 16th step and
 path lengths in every 8th in `stylegan2`, of the whole batch. Images are the real ones of all updates of the critic.
 Rounds are in turn (A B A B ...) in one process, after one that does not count; a round of `stylegan2` has 16 steps, so
-that each has as many penalties. Ratios are within a round; the median counts. Target: simulacra / plain > 1 in each row,
-with one thread and with all.
+that each has as many penalties. Ratios are within a round; the median counts. Target: simulacra / plain > 1 in each
+row, with one thread and with all.
 
     python benchmarks/adversarial_throughput.py
     python benchmarks/adversarial_throughput.py --device cuda --width 128 --record adversarial_throughput_gpu

@@ -12,6 +12,7 @@ Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks"
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -45,7 +46,7 @@ class SNGenerator(nn.Module):
     def __init__(self, latent: int, channels: Sequence[int]) -> None:
         super().__init__()
         self.enter = nn.Linear(latent, 16 * channels[0])
-        self.blocks = nn.Sequential(*(UpBlock(*pair) for pair in zip(channels, channels[1:], strict=False)))
+        self.blocks = nn.Sequential(*(UpBlock(*pair) for pair in itertools.pairwise(channels)))
         self.norm, self.last = nn.BatchNorm2d(channels[-1]), nn.Conv2d(channels[-1], 3, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -228,7 +229,7 @@ class StyleGenerator(nn.Module):
         super().__init__()
         self.mapping = nn.ModuleList(EqualLinear(latent, latent, rate=rate) for _ in range(mapping))
         self.constant = nn.Parameter(torch.randn(1, channels[0], 4, 4))
-        pairs = list(zip(channels, channels[1:], strict=False))
+        pairs = list(itertools.pairwise(channels))
         self.up = nn.ModuleList(StyledLayer(*pair, latent, up=True) for pair in pairs)
         self.convs = nn.ModuleList(StyledLayer(count, count, latent) for count in channels)
         self.images = nn.ModuleList(ToImage(count, latent) for count in channels)
@@ -276,7 +277,7 @@ class StyleCritic(nn.Module):
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
-        last, pairs = channels[-1], zip(channels, channels[1:], strict=False)
+        last, pairs = channels[-1], itertools.pairwise(channels)
         image = nn.Sequential(EqualConv(3, channels[0], 1), Activation(channels[0]))
         self.body = nn.Sequential(image, *(StyleDown(*pair) for pair in pairs))
         self.conv = nn.Sequential(EqualConv(last + 1, last, 3, padding=1), Activation(last))

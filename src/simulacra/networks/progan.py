@@ -26,6 +26,7 @@ from simulacra.nn import (
     EqualConv2d,
     EqualLinear,
     Vectors,
+    conv_of_doubled,
     halved,
     leaky,
     pixel_norm,
@@ -52,10 +53,10 @@ class TwoConvs(nn.Module):
         self.convs = nn.ModuleList([EqualConv2d(inputs, outputs, 3), EqualConv2d(outputs, outputs, 3)])
 
     def forward(self, h: Tensor) -> Tensor:
-        h = F.interpolate(h, scale_factor=2, mode="nearest")
-        for conv in self.convs:
-            h = pixel_norm(leaky(conv(h)))
-        return h
+        first, second = self.convs
+        assert isinstance(first, EqualConv2d)
+        h = pixel_norm(leaky(conv_of_doubled(h, first.weight * first.weight_scale, first.bias)))
+        return pixel_norm(leaky(second(h)))
 
 
 class GrowingGenerator(Grown):

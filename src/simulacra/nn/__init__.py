@@ -12,6 +12,7 @@ from simulacra.nn.fir import doubled, filtered, halved
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
+from simulacra.nn.resampled import DoublingConv2d, HalvingConv2d, conv_of_doubled, repeated
 from simulacra.nn.residual import ResidualStack
 from simulacra.nn.running import RunningMean
 from simulacra.nn.self_attention import SelfAttention
@@ -26,6 +27,7 @@ __all__ = [
     "ConditionRows",
     "ConditionalBatchNorm",
     "Double",
+    "DoublingConv2d",
     "DownConv2d",
     "Embed",
     "EqualConv2d",
@@ -33,6 +35,7 @@ __all__ = [
     "Features",
     "Grow",
     "Halve",
+    "HalvingConv2d",
     "MaskedConv2d",
     "Memory",
     "ResidualStack",
@@ -43,6 +46,7 @@ __all__ = [
     "ShrinkRight",
     "Vectors",
     "concat_elu",
+    "conv_of_doubled",
     "doubled",
     "features",
     "filtered",
@@ -54,6 +58,7 @@ __all__ = [
     "padding",
     "pixel_norm",
     "precise",
+    "repeated",
     "side_by_side",
     "spectral",
     "synchronise",
