@@ -1,8 +1,9 @@
 """SNGAN and StyleGAN2 in plain PyTorch, from the papers, in the way in which libraries of GANs have them.
 
 The same layers as those of the presets `sngan` and `stylegan2`, as wide: spectral norm by torch's parametrisation,
-nearest upsampling before a convolution and average pooling behind one, modulated convolutions as grouped ones with
-weights of each item, the filter of StyleGAN2 as a depthwise convolution. A step is written out by hand: no guard, no
+nearest upsampling before a convolution and average pooling behind one, the filter of StyleGAN2 as a depthwise
+convolution, and modulated convolutions in either of two ways: as grouped ones with weights of each item, as the paper
+and most libraries have them, or with scaled inputs and outputs. A step is written out by hand: no guard, no
 log, no draws that two processes could share. Players are frozen in turn, and images for the critic are made without
 gradients, which not all libraries do.
 
@@ -170,26 +171,34 @@ class Blur(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """A convolution with weights of its own for each item, as a grouped one: an item is a group."""
+    """A convolution with weights of its own for each item: a grouped one, an item is a group, or by scaling."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, latent: int, up: bool, demodulate: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(1, outputs, inputs, kernel, kernel))
         self.style = EqualLinear(latent, inputs, bias=1.0)
         self.scale, self.up, self.demodulate = 1 / math.sqrt(inputs * kernel**2), up, demodulate
-        self.blur = Blur((1, 1), gain=4.0)
+        self.blur, self.grouped = Blur((1, 1), gain=4.0), True
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        n, inputs, height, width = x.shape
-        weight = self.scale * self.weight * self.style(w).view(n, 1, inputs, 1, 1)
-        if self.demodulate:
-            weight = weight * torch.rsqrt(weight.square().sum((2, 3, 4), keepdim=True) + 1e-8)
-        x, kernel = x.reshape(1, n * inputs, height, width), weight.shape[-1]
+        n, style, weight = len(x), self.style(w), self.scale * self.weight
+        own = weight * style.view(n, 1, -1, 1, 1)
+        factor = torch.rsqrt(own.square().sum((2, 3, 4)) + 1e-8) if self.demodulate else None
+        if not self.grouped:
+            h = self.convolved(x * style.view(n, -1, 1, 1), weight, 1)
+            return h if factor is None else h * factor.view(n, -1, 1, 1)
+        if factor is not None:
+            own = own * factor.view(n, -1, 1, 1, 1)
+        return self.convolved(x.reshape(1, -1, *x.shape[2:]), own, n)
+
+    def convolved(self, x: Tensor, weight: Tensor, groups: int) -> Tensor:
+        """Of weights (groups, O, I, k, k)."""
+        outputs = weight.shape[1]
         if not self.up:
-            x = F.conv2d(x, weight.flatten(0, 1), padding=kernel // 2, groups=n)
-            return x.view(n, -1, height, width)
-        x = F.conv_transpose2d(x, weight.transpose(1, 2).flatten(0, 1), stride=2, groups=n)
-        return self.blur(x.view(n, -1, *x.shape[2:]))
+            x = F.conv2d(x, weight.flatten(0, 1), padding=weight.shape[-1] // 2, groups=groups)
+            return x.view(-1, outputs, *x.shape[2:])
+        x = F.conv_transpose2d(x, weight.transpose(1, 2).flatten(0, 1), stride=2, groups=groups)
+        return self.blur(x.view(-1, outputs, *x.shape[2:]))
 
 
 class StyledLayer(nn.Module):
@@ -292,10 +301,15 @@ class StyleCritic(nn.Module):
         return self.score(F.leaky_relu(self.linear(h), 0.2) * math.sqrt(2)).squeeze(1)
 
 
-def stylegan2(side: int, width: int, widest: int, latent: int, mapping: int) -> tuple[nn.Module, nn.Module, Step]:
+def stylegan2(
+    side: int, width: int, widest: int, latent: int, mapping: int, grouped: bool
+) -> tuple[nn.Module, nn.Module, Step]:
     """R1 of weight 1 in every 16th step, path lengths in every 8th, averaged weights."""
     channels = [min(widest, width << i) for i in range(1 + int(math.log2(side // 4)))]
     generator, critic = StyleGenerator(latent, channels[::-1], mapping, 0.01), StyleCritic(channels)
+    for module in generator.modules():
+        if isinstance(module, ModulatedConv):
+            module.grouped = grouped
     average = [tensor.detach().clone() for tensor in (*generator.parameters(), generator.mean)]
     adams = [
         torch.optim.Adam(network.parameters(), 2e-3 * every / (every + 1), (0.0, 0.99 ** (every / (every + 1))))
