@@ -96,7 +96,8 @@ class Model(nn.Module, metaclass=_RecordedCall):
     def phases(self) -> Sequence[Phase]:
         """Whose turn it is, on which loss: one phase for a likelihood model, two for an adversarial game.
 
-        None at all for a model that is fitted in closed form.
+        None at all for a model that is fitted in closed form. Raises UsageError for what cannot be trained as it is
+        composed.
         """
 
     def averaged(self) -> Sequence[nn.Module]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
-from simulacra.adversarial.games import Game, Relativistic
+from simulacra.adversarial.games import Game, Relativistic, Wasserstein
 from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
@@ -37,6 +37,7 @@ from simulacra.networks import (
     Projection,
     Styled,
 )
+from simulacra.nn import Spectral
 from simulacra.parts import above, called, within
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
@@ -120,6 +121,7 @@ class GAN(Model):
     # Turns
 
     def phases(self) -> Sequence[Phase]:
+        refuse_unless_bounded(self.game, self.penalties, self.critic)
         players = {name: self._player(name) for name in PLAYERS}
         lazy = {name: [k for k in self._terms(name) if self.penalties[k].every > 1] for name in PLAYERS}
         return [
@@ -223,6 +225,7 @@ class GAN(Model):
         given = self.conditioned(condition, n)
         within(0, standing=standing)
         if truncation is not None and isinstance(self.generator, Styled):
+            within(-math.inf, truncation=truncation)
             z = self.prior(n, given).sample(generator, temperature)
             return self.spec.on_grid(self.generator.truncated(z, given, truncation).float())
         z = self._codes(n, given, truncation).sample(generator, temperature)
@@ -272,6 +275,19 @@ def growing(network: nn.Module) -> list[Growing]:
 def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
     """Those without which a game does not converge: Huang et al. 2024, "The GAN is dead; long live the GAN!", 2."""
     return zero_centred(gamma_of(spec)) if isinstance(game, Relativistic) else ()
+
+
+def refuse_unless_bounded(game: Game, penalties: Sequence[Penalty], critic: CriticNetwork) -> None:
+    """Raise UsageError for the Wasserstein game of a critic whose slope nothing bounds: its loss has no minimum.
+
+    A model of such parts can be made and loaded; it is training that is refused.
+    """
+    normed = any(isinstance(module, Spectral) for module in critic.modules())
+    if isinstance(game, Wasserstein) and not normed and not any("critic" in each.players for each in penalties):
+        raise UsageError(
+            "the critic's loss of game 'wasserstein' has no minimum where nothing bounds its slope: add --penalties "
+            "gradient (or clipping), or take --critic residual, which has spectral norm"
+        )
 
 
 def zero_centred(gamma: float) -> tuple[Penalty, ...]:

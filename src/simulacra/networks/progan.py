@@ -20,7 +20,8 @@ from simulacra.data.spec import DataSpec
 from simulacra.fields import Field
 from simulacra.networks.critics import Critic, ProjectionHead
 from simulacra.networks.generators import Generator
-from simulacra.networks.growth import Grown, refuse_unless_images, widths
+from simulacra.networks.growth import Grown, widths
+from simulacra.networks.images import refuse_unless_images
 from simulacra.nn import (
     BatchDeviation,
     EqualConv2d,

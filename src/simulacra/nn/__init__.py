@@ -5,7 +5,7 @@ from simulacra.nn.batchnorm import synchronise
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
 from simulacra.nn.conditional_norm import ConditionalBatchNorm, ConditionRows
-from simulacra.nn.deviation import BatchDeviation
+from simulacra.nn.deviation import BatchDeviation, Comparing
 from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
 from simulacra.nn.equalised import EqualConv2d, EqualLinear, leaky, pixel_norm, precise
 from simulacra.nn.fir import doubled, filtered, halved
@@ -16,7 +16,7 @@ from simulacra.nn.resampled import DoublingConv2d, HalvingConv2d, conv_of_double
 from simulacra.nn.residual import ResidualStack
 from simulacra.nn.running import RunningMean
 from simulacra.nn.self_attention import SelfAttention
-from simulacra.nn.spectral import spectral
+from simulacra.nn.spectral import Spectral, spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "BatchDeviation",
     "Bottleneck",
     "CausalAttention",
+    "Comparing",
     "ConditionRows",
     "ConditionalBatchNorm",
     "Double",
@@ -44,6 +45,7 @@ __all__ = [
     "SelfAttention",
     "ShrinkDown",
     "ShrinkRight",
+    "Spectral",
     "Vectors",
     "concat_elu",
     "conv_of_doubled",
