@@ -96,9 +96,11 @@ class Model(nn.Module, metaclass=_RecordedCall):
     def phases(self) -> Sequence[Phase]:
         """Whose turn it is, on which loss: one phase for a likelihood model, two for an adversarial game.
 
-        None at all for a model that is fitted in closed form. Raises UsageError for what cannot be trained as it is
-        composed.
+        None at all for a model that is fitted in closed form.
         """
+
+    def refuse_unless_trainable(self) -> None:
+        """Raise UsageError for what can be made and loaded, but makes no sense to train as it is composed."""
 
     def averaged(self) -> Sequence[nn.Module]:
         """The modules whose weights are averaged over the steps of training: all of the model."""

@@ -121,7 +121,6 @@ class GAN(Model):
     # Turns
 
     def phases(self) -> Sequence[Phase]:
-        refuse_unless_bounded(self.game, self.penalties, self.critic)
         players = {name: self._player(name) for name in PLAYERS}
         lazy = {name: [k for k in self._terms(name) if self.penalties[k].every > 1] for name in PLAYERS}
         return [
@@ -130,6 +129,16 @@ class GAN(Model):
             Phase(players["generator"], self.generator_loss),
             *(self._lazy(players["generator"], k, "generator") for k in lazy["generator"]),
         ]
+
+    def refuse_unless_trainable(self) -> None:
+        """Raise UsageError for the Wasserstein game of a critic whose slope nothing bounds."""
+        bounded = any("critic" in penalty.players for penalty in self.penalties)
+        bounded = bounded or any(isinstance(module, Spectral) for module in self.critic.modules())
+        if isinstance(self.game, Wasserstein) and not bounded:
+            raise UsageError(
+                "the critic's loss of game 'wasserstein' has no minimum where nothing bounds its slope: add "
+                "--penalties gradient (or clipping), or take --critic residual, which has spectral norm"
+            )
 
     def _player(self, name: str) -> Player:
         network = self.critic if name == "critic" else self.generator
@@ -275,19 +284,6 @@ def growing(network: nn.Module) -> list[Growing]:
 def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
     """Those without which a game does not converge: Huang et al. 2024, "The GAN is dead; long live the GAN!", 2."""
     return zero_centred(gamma_of(spec)) if isinstance(game, Relativistic) else ()
-
-
-def refuse_unless_bounded(game: Game, penalties: Sequence[Penalty], critic: CriticNetwork) -> None:
-    """Raise UsageError for the Wasserstein game of a critic whose slope nothing bounds: its loss has no minimum.
-
-    A model of such parts can be made and loaded; it is training that is refused.
-    """
-    normed = any(isinstance(module, Spectral) for module in critic.modules())
-    if isinstance(game, Wasserstein) and not normed and not any("critic" in each.players for each in penalties):
-        raise UsageError(
-            "the critic's loss of game 'wasserstein' has no minimum where nothing bounds its slope: add --penalties "
-            "gradient (or clipping), or take --critic residual, which has spectral norm"
-        )
 
 
 def zero_centred(gamma: float) -> tuple[Penalty, ...]:

@@ -175,7 +175,7 @@ def make_plan(
         refuse_if_changed_by_hand(model)
         built, chosen = model, _chosen(registry.find(model.name), options, dataset)
     built.spec.expect(dataset.spec, dataset.name)
-    built.phases()  # it raises UsageError for what can be loaded and not trained
+    built.refuse_unless_trainable()
     _refuse_batch(built, chosen)
     _refuse_unlabelled(built, dataset)
     refuse_unless_images(chosen.augment, built.spec)
