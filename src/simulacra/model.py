@@ -100,6 +100,9 @@ class Model(nn.Module, metaclass=_RecordedCall):
         None at all for a model that is fitted in closed form.
         """
 
+    def refuse_unless_trainable(self) -> None:
+        """Raise UsageError for what can be made and loaded, but makes no sense to train as it is composed."""
+
     def averaged(self) -> Sequence[nn.Module]:
         """The modules whose weights are averaged over the steps of training: all of the model."""
         return [self]

@@ -116,7 +116,7 @@ def test_temperature_scales_the_codes():
     ("spec", "arguments", "message"),
     [
         (DataSpec(Levels((1, 7, 30), 17)), {}, "8×8 up"),
-        (DataSpec(Real((2,))), {}, "images from 8×8 up, not shape \\(2,\\); try dense, or a vae"),
+        (DataSpec(Real((2,))), {}, "images from 8×8 up, not shape \\(2,\\); try dense, the networks of gan, or a vae"),
         (DataSpec(Levels((1, 8, 8), 17)), {"latent": 0}, "latent >= 1"),
         (DataSpec(Real((1, 8, 8))), {}, "grid of levels"),
     ],

@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.penalties import PLAYERS, OfCritic, refuse_without_classes
 from simulacra.adversarial.rounds import Round, Side
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.fields import ClassLabel
 from simulacra.networks import CriticNetwork, DCCritic, DCGenerator, Unconditional

@@ -40,4 +40,4 @@ class Augment(nn.Module):
 def refuse_without_images(spec: DataSpec, name: str) -> None:
     """Raise UsageError for data that are no images."""
     if not spec.is_image:
-        raise UsageError(f"augmentation {name!r} is of images, not of {spec.x.describe()}")
+        raise UsageError(f"augmentation {name!r} is of images, not of {spec.x.describe()}: leave --augmentation out")

@@ -9,9 +9,9 @@ paper's width for ImageNet at 128×128 is 96, with a batch of 2048.
 from __future__ import annotations
 
 from simulacra.adversarial.cgan import refuse_without_condition
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Hinge
 from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.networks import BigGANGenerator, ResidualCritic
 from simulacra.networks.residual import at_most_half

@@ -7,9 +7,9 @@ Mirza & Osindero 2014, "Conditional Generative Adversarial Nets".
 
 from __future__ import annotations
 
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Game, NonSaturating
 from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.networks import Concatenation, DenseCritic, DenseGenerator

@@ -8,18 +8,10 @@ from __future__ import annotations
 
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.networks import DCCritic, DCGenerator
 from simulacra.registry import register
-
-TRAINING = {  # of convolutional networks under the game of 2014
-    "learning_rate": 2e-4,
-    "betas": (0.5, 0.999),
-    "batch": 64,
-    "steps": 4000,
-    "ema": 0.995,
-    "schedule": "constant",
-}
 
 
 @register(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
-from simulacra.adversarial.games import Game, Relativistic
+from simulacra.adversarial.games import Game, Relativistic, Wasserstein
 from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
@@ -37,7 +37,7 @@ from simulacra.networks import (
     Projection,
     Styled,
 )
-from simulacra.nn import Units
+from simulacra.nn import Spectral, Units
 from simulacra.parts import above, called, within
 from simulacra.registry import register
 from simulacra.turns import Phase, Player, Turn, numbered
@@ -131,6 +131,16 @@ class GAN(Model):
             *(self._lazy(players["generator"], k, "generator") for k in lazy["generator"]),
         ]
 
+    def refuse_unless_trainable(self) -> None:
+        """Raise UsageError for the Wasserstein game of a critic whose slope nothing bounds."""
+        bounded = any("critic" in penalty.players for penalty in self.penalties)
+        bounded = bounded or any(isinstance(module, Spectral) for module in self.critic.modules())
+        if isinstance(self.game, Wasserstein) and not bounded:
+            raise UsageError(
+                "the critic's loss of game 'wasserstein' has no minimum where nothing bounds its slope: add "
+                "--penalties gradient (or clipping), or take --critic residual, which has spectral norm"
+            )
+
     def _player(self, name: str) -> Player:
         network = self.critic if name == "critic" else self.generator
         own = self._terms(name)
@@ -189,8 +199,7 @@ class GAN(Model):
         condition, z = turn.condition, self.prior(len(turn), turn.condition).sample()
         with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
             fake = self.generator(z, condition)
-        real = self.spec.centred(turn.x)
-        real = real if self.units is None else self.units(real)
+        real = self._in_units(turn.x)
         for network in growing(self.generator):
             real = network.coarse(real)
         if self.shown is not None:
@@ -208,7 +217,7 @@ class GAN(Model):
 
     def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """D(x, c) of items (N, *shape) on the grid, (N,): no density, and of some games of no meaning by itself."""
-        return self.critic(self.spec.centred(x), self.conditioned(condition, len(x))).float()
+        return self.critic(self._in_units(x), self.conditioned(condition, len(x))).float()
 
     # Abilities
 
@@ -240,6 +249,7 @@ class GAN(Model):
         given = self.conditioned(condition, n)
         within(0, standing=standing)
         if truncation is not None and isinstance(self.generator, Styled):
+            within(-math.inf, truncation=truncation)
             z = self.prior(n, given).sample(generator, temperature)
             return self._items(self.generator.truncated(z, given, truncation))
         z = self._codes(n, given, truncation).sample(generator, temperature)
@@ -283,6 +293,11 @@ class GAN(Model):
     def _items(self, made: Tensor) -> Tensor:
         """What the generator made, on the grid of the data."""
         return self.spec.on_grid(self._in_units_of_x(made))
+
+    def _in_units(self, x: Tensor) -> Tensor:
+        """Items as the networks have them."""
+        centred = self.spec.centred(x)
+        return centred if self.units is None else self.units(centred)
 
     def _in_units_of_x(self, made: Tensor) -> Tensor:
         return made.float() if self.units is None else self.units.back(made.float())

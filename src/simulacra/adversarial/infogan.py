@@ -17,11 +17,11 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.penalties import PLAYERS, OfCritic
 from simulacra.adversarial.rounds import Round
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution
 from simulacra.errors import UsageError

@@ -6,9 +6,9 @@ Mao et al. 2017, "Least Squares Generative Adversarial Networks".
 
 from __future__ import annotations
 
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import LeastSquares
 from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.networks import DCCritic, DCGenerator
 from simulacra.registry import register

@@ -26,6 +26,7 @@ from simulacra.devices import without_autocast
 from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork
+from simulacra.nn import Spectral
 from simulacra.parts import above, kind, part, within
 
 PLAYERS = ("critic", "generator")
@@ -203,6 +204,14 @@ class Clipping(OfCritic):
 
     def __post_init__(self) -> None:
         above(0, limit=self.limit)
+
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        if any(isinstance(module, Spectral) for module in critic.modules()):
+            raise UsageError(
+                "penalty 'clipping' bounds the weights of a critic, and spectral norm makes their size of no account: "
+                "leave the penalty out, or take --critic residual:normalise=none"
+            )
+        return nn.Module()
 
     @torch.no_grad()
     def constrain(self, player: nn.Module) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Wasserstein
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.penalties import GradientPenalty, OfCritic
 from simulacra.adversarial.rounds import Round
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.networks import ProCritic, ProGenerator
 from simulacra.parts import above, part, within

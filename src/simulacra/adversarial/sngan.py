@@ -10,9 +10,9 @@ Networks".
 
 from __future__ import annotations
 
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Hinge
 from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.networks.residual import at_most_half, paper_critic, paper_generator
 from simulacra.registry import register

@@ -6,11 +6,11 @@ al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B.
 
 from __future__ import annotations
 
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.lengths import PathLength
 from simulacra.adversarial.penalties import R1
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.networks import ProCritic, Style2Critic, Style2Generator, StyleGenerator
 from simulacra.registry import register

@@ -9,10 +9,10 @@ steps of the critic for one of the generator.
 
 from __future__ import annotations
 
-from simulacra.adversarial.dcgan import TRAINING
 from simulacra.adversarial.games import Wasserstein
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.penalties import Clipping, GradientPenalty
+from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.networks import DCCritic, DCGenerator
 from simulacra.networks.residual import paper_critic, paper_generator

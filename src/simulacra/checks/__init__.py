@@ -9,7 +9,7 @@ of any model, that it keeps the contract by which every verb can use it.
 from simulacra.checks.cases import SPECS, Case, cases
 from simulacra.checks.chains import Causality, Leak, Normalisation, causality, normalisation
 from simulacra.checks.contract import Contract, contract
-from simulacra.checks.laws import LAWS
+from simulacra.checks.law import LAWS
 
 __all__ = [
     "LAWS",

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
+from simulacra.checks import laws, reach  # noqa: F401 (to import them is to register their laws)
 from simulacra.checks.cases import cases
-from simulacra.checks.laws import LAWS
+from simulacra.checks.law import LAWS
 from simulacra.data.spec import DataSpec
 from simulacra.errors import SimulacraError
 

@@ -1,8 +1,4 @@
-"""The contract of a model: what every verb relies on, as laws that a model keeps or breaks.
-
-A law is a function of a `Case`, a registered model with small arguments on made-up items of one kind of data; it raises
-AssertionError. The suite of this package checks all its models by the same laws.
-"""
+"""What every verb relies on: laws of samples, likelihoods, copies, saved models, and of what is refused."""
 
 from __future__ import annotations
 
@@ -37,11 +33,12 @@ from simulacra.capabilities import (
     can,
 )
 from simulacra.checks.cases import Case, condition_of, items_of, randomised
+from simulacra.checks.law import law
 from simulacra.errors import NotSupported, UsageError
 from simulacra.model import Model, load, save
 from simulacra.parts import to_json
 from simulacra.schema import arguments
-from simulacra.turns import Phase, Player, Turn, players
+from simulacra.turns import Turn
 
 WRONG_LABELS: list[tuple[Any, str]] = [
     (None, "give condition="),
@@ -55,19 +52,7 @@ WRONG_LABELS: list[tuple[Any, str]] = [
     ({"label": 1.5}, "label"),
     ({"label": [0.5, 1.5]}, "label"),
 ]
-OTHER_WEIGHTS = 3  # with which a gradient is looked for that the first ones do not have
 SPELLINGS = [1, "b", "1", [1], ["b"], np.int64(1), np.array([1, 1]), torch.tensor(1), torch.tensor([1, 1])]
-
-SHARES = (0.0, 0.5, 1.0)  # of training, at which losses are looked at
-
-Law = Callable[[Case], None]
-LAWS: dict[str, Law] = {}
-
-
-def law(check: Law) -> Law:
-    """Decorator: a law by its function's name."""
-    LAWS[check.__name__] = check
-    return check
 
 
 def draw(model: Model, n: int = 5, seed: int = 0, condition: Any = None) -> Tensor:
@@ -262,49 +247,6 @@ def recorded_arguments_build_an_equal_model(case: Case) -> None:
 
 
 @law
-def a_phase_reaches_every_parameter_of_its_player_and_no_other(case: Case) -> None:
-    """All phases of a player together reach all of it: at some time of training where the model grows, and with other
-    weights where a gate begins at zero or gradients cancel."""
-    wanted, found = _owned(case.model()), _reached(case.model(), case)
-    for seed in range(OTHER_WEIGHTS):
-        found |= _reached(randomised(case.model(), seed=seed), case) if wanted - found else set()
-    for losses, name in sorted(wanted ^ found):
-        reaches = "reaches" if (losses, name) in found else "does not reach"
-        raise AssertionError(f"the loss {losses} {reaches} {name}")
-
-
-def _losses(model: Model) -> list[tuple[str, Player, list[Phase]]]:
-    """Of each player the names of its losses, itself, and its phases."""
-    phases = model.phases()
-    own = [(player, [phase for phase in phases if phase.player is player]) for player in players(phases)]
-    return [(" and ".join(repr(phase.name) for phase in taken), player, taken) for player, taken in own]
-
-
-def _owned(model: Model) -> set[tuple[str, str]]:
-    """The losses of each player, with each of its parameters."""
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    return {(losses, names[id(each)]) for losses, player, _ in _losses(model) for each in player.parameters()}
-
-
-def _reached(model: Model, case: Case) -> set[tuple[str, str]]:
-    """The losses of each player, with each parameter that has a gradient of one of them."""
-    found: set[tuple[str, str]] = set()
-    for losses, player, phases in _losses(model.train()):
-        model.requires_grad_(False)
-        player.requires_grad_(True)
-        model.zero_grad(set_to_none=True)
-        for share in SHARES:
-            for phase in phases:
-                turn = Turn(case.items(24), case.condition(24), share=share)
-                torch.stack(list(phase.loss(turn).values())).sum().backward()
-            if all(each.grad is not None and bool(each.grad.any()) for each in player.parameters()):
-                break
-        moved = [name for name, each in model.named_parameters() if each.grad is not None and bool(each.grad.any())]
-        found |= {(losses, name) for name in moved}
-    return found
-
-
-@law
 def copies_are_equal_and_their_own(case: Case) -> None:
     model = case.lively()
     for phase in model.phases()[:1]:
@@ -315,23 +257,6 @@ def copies_are_equal_and_their_own(case: Case) -> None:
     randomised(other, 1.0, seed=9)
     assert _same(model.state_dict(), before), "a copy shares weights with the model"
     assert other.arguments == model.arguments, "a copy has other arguments"
-
-
-@law
-def a_parameter_that_can_be_reached_is_free(case: Case) -> None:
-    """A weight under a mask has no gradient and is not counted; many of the others have one at random weights."""
-    model = randomised(case.model()).eval()
-    moved = {parameter: torch.zeros_like(parameter, dtype=torch.bool) for parameter in model.parameters()}
-    for phase in model.phases():
-        model.zero_grad(set_to_none=True)
-        torch.stack(list(phase.loss(Turn(case.items(24), case.condition(24))).values())).sum().backward()
-        assert isinstance(phase.player, Player)
-        for parameter in phase.player.parameters():
-            if parameter.grad is not None:
-                moved[parameter] |= parameter.grad != 0
-    reached, free = sum(int(some.sum()) for some in moved.values()), model.free_parameters()
-    assert reached <= free, f"{reached} parameters have a gradient and {free} are counted as free"
-    assert reached > 0.2 * free or can(model, ClosedForm), f"only {reached} of {free} free parameters have a gradient"
 
 
 @law

@@ -17,7 +17,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.networks.blocks import Beginning, Growth, Initial, widths
 from simulacra.networks.generators import Generator
-from simulacra.networks.residual import refuse
+from simulacra.networks.images import refuse_unless_images
 from simulacra.nn import ConditionalBatchNorm, Vectors, halvings
 from simulacra.parts import part, within
 
@@ -74,5 +74,5 @@ class BigGANGenerator(Generator):
         within(1, width=self.width, widest=self.widest, shared=self.shared, attention=self.attention)
 
     def build(self, spec: DataSpec, latent: int) -> nn.Module:
-        refuse(spec, "biggan")
+        refuse_unless_images(spec, "biggan", on_grid=True)
         return BigNetGenerator(spec, latent, self)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.errors import UsageError
-from simulacra.nn import SelfAttention, halvings, spectral
+from simulacra.nn import DoublingConv2d, HalvingConv2d, SelfAttention, halvings, repeated, spectral
 
 WIDEST = 16  # channels at most, in units of those next to the image
 HALF = 2**0.5  # gain of a map behind a ReLU, which lets half of a signal through
@@ -82,18 +82,14 @@ class Up(nn.Module):
     def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module], begin: Beginning) -> None:
         super().__init__()
         self.before, self.between = norm(inputs), norm(outputs)
-        self.first = begin(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), gain=HALF)
+        self.first = begin(DoublingConv2d(inputs, outputs, 3, bias=False), gain=HALF)
         self.second = begin(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), gain=HALF)
         self.beside = begin(nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, h: Tensor, given: object) -> Tensor:
-        inside = self.first(_doubled(F.relu(self.before(h, given))))
+        inside = self.first(F.relu(self.before(h, given)))
         inside = self.second(F.relu(self.between(inside, given)))
-        return inside + _doubled(self.beside(h))  # a 1×1 convolution of what is doubled, at a quarter of the cost
-
-
-def _doubled(h: Tensor) -> Tensor:
-    return F.interpolate(h, scale_factor=2.0, mode="nearest")
+        return inside + repeated(self.beside(h))  # a 1×1 convolution of what is doubled, at a quarter of the cost
 
 
 class Down(nn.Module):
@@ -107,13 +103,15 @@ class Down(nn.Module):
     ) -> None:
         super().__init__()
         self.before = nn.Identity() if first else nn.Sequential(norm(inputs), nn.ReLU())
-        between = norm(outputs)
+        between, _second = norm(outputs), HalvingConv2d if halve else functools.partial(nn.Conv2d, padding=1)
         bias = isinstance(between, nn.Identity)
         self.inside = nn.Sequential(
             begin(nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias), gain=HALF),
             between,
             nn.ReLU(),
-            begin(nn.Conv2d(outputs, outputs, 3, padding=1), gain=HALF),
+            begin(
+                HalvingConv2d(outputs, outputs, 3) if halve else nn.Conv2d(outputs, outputs, 3, padding=1), gain=HALF
+            ),
         )
         same = inputs == outputs and not halve
         self.beside = nn.Identity() if same else begin(nn.Conv2d(inputs, outputs, 1, bias=False))
@@ -121,9 +119,7 @@ class Down(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         inside = self.inside(self.before(h))
-        if not self.halve:
-            return inside + self.beside(h)
-        return F.avg_pool2d(inside, 2) + self.beside(F.avg_pool2d(h, 2))
+        return inside + self.beside(F.avg_pool2d(h, 2) if self.halve else h)
 
 
 class Growth(nn.Module):

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.networks.critics import Critic
 from simulacra.networks.generators import LABEL_SCALE, BesideCode, Generator, scale_rows
+from simulacra.networks.images import refuse_unless_images
 from simulacra.nn import halvings, padding
 from simulacra.parts import part, within
 
-SMALLEST = 8  # shorter side of an image, at least
 SCALE = 0.02  # of the initial weights
 
 
@@ -92,13 +91,6 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, SCALE)
 
 
-def _refuse(spec: DataSpec) -> None:
-    if not spec.is_image or min(spec.shape[1:]) < SMALLEST:
-        raise UsageError(f"dcgan networks are for images from 8×8 up, not shape {spec.shape}; try dense, or a vae")
-    if spec.levels is None:
-        raise UsageError("dcgan networks are for images on a grid of levels; try dense")
-
-
 @part("generator", "dcgan")
 class DCGenerator(Generator):
     """Strided transposed convolutions.
@@ -113,7 +105,7 @@ class DCGenerator(Generator):
         within(1, width=self.width)
 
     def build(self, spec: DataSpec, latent: int) -> nn.Module:
-        _refuse(spec)
+        refuse_unless_images(spec, "dcgan", on_grid=True)
         return ConvGenerator(spec, latent, self.width)
 
 
@@ -133,5 +125,5 @@ class DCCritic(Critic):
         within(1, width=self.width)
 
     def build(self, spec: DataSpec, shape: Sequence[int]) -> nn.Module:
-        _refuse(spec)
+        refuse_unless_images(spec, "dcgan", on_grid=True)
         return ConvCritic(shape, self.width, self.batch_norm)

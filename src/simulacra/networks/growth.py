@@ -20,10 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
+from simulacra.networks.images import SMALLEST
 
-SMALLEST = 8  # shorter side of an image, at least
 UNIT = 1 << 20  # of the buffer of the reach
 
 
@@ -43,12 +41,6 @@ def sizes_of(shape: Sequence[int]) -> list[tuple[int, int]]:
 def widths(count: int, width: int, widest: int) -> list[int]:
     """Channels at each of `count` sizes, the coarsest first: `width` next to the image, doubled up to `widest`."""
     return [min(max(width, widest), width << level) for level in reversed(range(count))]
-
-
-def refuse_unless_images(spec: DataSpec, name: str) -> None:
-    """Raise UsageError for data other than images from 8×8 up."""
-    if not spec.is_image or min(spec.shape[1:]) < SMALLEST:
-        raise UsageError(f"{name} networks are for images from 8×8 up, not shape {spec.shape}; try dense")
 
 
 def reach(share: float, doublings: int, grown: float) -> float:

@@ -20,12 +20,14 @@ from simulacra.data.spec import DataSpec
 from simulacra.fields import Field
 from simulacra.networks.critics import Critic, ProjectionHead
 from simulacra.networks.generators import Generator
-from simulacra.networks.growth import Grown, faded, refuse_unless_images, widths
+from simulacra.networks.growth import Grown, faded, widths
+from simulacra.networks.images import refuse_unless_images
 from simulacra.nn import (
     BatchDeviation,
     EqualConv2d,
     EqualLinear,
     Vectors,
+    conv_of_doubled,
     halved,
     leaky,
     pixel_norm,
@@ -52,10 +54,10 @@ class TwoConvs(nn.Module):
         self.convs = nn.ModuleList([EqualConv2d(inputs, outputs, 3), EqualConv2d(outputs, outputs, 3)])
 
     def forward(self, h: Tensor) -> Tensor:
-        h = F.interpolate(h, scale_factor=2, mode="nearest")
-        for conv in self.convs:
-            h = pixel_norm(leaky(conv(h)))
-        return h
+        first, second = self.convs
+        assert isinstance(first, EqualConv2d)
+        h = pixel_norm(leaky(conv_of_doubled(h, first.weight * first.weight_scale, first.bias)))
+        return pixel_norm(leaky(second(h)))
 
 
 class GrowingGenerator(Grown):

@@ -21,13 +21,12 @@ from torch import Tensor, nn
 
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.networks.critics import Critic
 from simulacra.networks.generators import BesideCode, Generator
+from simulacra.networks.images import refuse_unless_images
 from simulacra.nn import halvings, padding
 from simulacra.parts import part, within
 
-SMALLEST = 8  # shorter side of an image, at least
 SLOPE = 0.2  # of the leaky ReLU
 WIDEST = 2  # doublings of the channels, at most
 
@@ -154,11 +153,6 @@ class _Residual:
         within(1, width=self.width, blocks=self.blocks, expansion=self.expansion, group=self.group)
 
 
-def _refuse(spec: DataSpec) -> None:
-    if not spec.is_image or min(spec.shape[1:]) < SMALLEST:
-        raise UsageError(f"r3gan networks are for images from 8×8 up, not shape {spec.shape}; try dense")
-
-
 @part("generator", "r3gan")
 class R3Generator(_Residual, Generator):
     """Residual blocks without normalisation, in groups of channels, and bilinear interpolation.
@@ -176,7 +170,7 @@ class R3Generator(_Residual, Generator):
     group: int = 16
 
     def build(self, spec: DataSpec, latent: int) -> nn.Module:
-        _refuse(spec)
+        refuse_unless_images(spec, "r3gan")
         return ResidualGenerator(spec, latent, self.width, self.blocks, self.expansion, self.group)
 
 
@@ -197,5 +191,5 @@ class R3Critic(_Residual, Critic):
     group: int = 16
 
     def build(self, spec: DataSpec, shape: Sequence[int]) -> nn.Module:
-        _refuse(spec)
+        refuse_unless_images(spec, "r3gan")
         return ResidualCritic(shape, self.width, self.blocks, self.expansion, self.group)

@@ -21,25 +21,16 @@ from torch import Tensor, nn
 
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
-from simulacra.errors import UsageError
 from simulacra.networks.blocks import Beginning, Down, Growth, Initial, attended, widths
 from simulacra.networks.critics import Critic
 from simulacra.networks.generators import Generator
+from simulacra.networks.images import refuse_unless_images
 from simulacra.nn import ConditionalBatchNorm, ConditionRows, Embed, SelfAttention, halvings, padding
 from simulacra.parts import part, within
 
-SMALLEST = 8  # shorter side of an image, at least
 CIFAR = 32  # shorter side, at most, for which the papers keep a network as wide everywhere
 Normalise = Literal["spectral", "batch", "none"]
 Pool = Literal["sum", "mean"]
-
-
-def refuse(spec: DataSpec, name: str) -> None:
-    """Raise UsageError for what is no image on a grid of at least 8×8."""
-    if not spec.is_image or min(spec.shape[1:]) < SMALLEST:
-        raise UsageError(f"{name} networks are for images from 8×8 up, not shape {spec.shape}; try dense, or a vae")
-    if spec.levels is None:
-        raise UsageError(f"{name} networks are for images on a grid of levels; try dense")
 
 
 class ResNetGenerator(nn.Module):
@@ -124,7 +115,7 @@ class ResidualGenerator(Generator):
         within(1, width=self.width, widest=self.widest, attention=self.attention)
 
     def build(self, spec: DataSpec, latent: int) -> nn.Module:
-        refuse(spec, "residual")
+        refuse_unless_images(spec, "residual", on_grid=True)
         return ResNetGenerator(spec, latent, self)
 
 
@@ -157,7 +148,7 @@ class ResidualCritic(Critic):
         within(0, blocks=self.blocks)
 
     def build(self, spec: DataSpec, shape: Sequence[int]) -> nn.Module:
-        refuse(spec, "residual")
+        refuse_unless_images(spec, "residual", on_grid=True)
         return ResNetCritic(shape, self)
 
 

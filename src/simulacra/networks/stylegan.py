@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from simulacra.data.spec import DataSpec
 from simulacra.networks.generators import Generator
-from simulacra.networks.growth import Grown, faded, refuse_unless_images, widths
+from simulacra.networks.growth import Grown, faded, widths
+from simulacra.networks.images import refuse_unless_images
 from simulacra.networks.styled import PixelNoise, StyledGenerator, Styles
 from simulacra.nn import EqualConv2d, EqualLinear, doubled, leaky, precise
 from simulacra.parts import above, part, share, within

@@ -22,7 +22,8 @@ from simulacra.data.spec import DataSpec
 from simulacra.devices import without_autocast
 from simulacra.networks.critics import Critic
 from simulacra.networks.generators import Generator
-from simulacra.networks.growth import refuse_unless_images, sizes_of, widths
+from simulacra.networks.growth import sizes_of, widths
+from simulacra.networks.images import refuse_unless_images
 from simulacra.networks.progan import Last, initialise_head
 from simulacra.networks.styled import PixelNoise, StyledGenerator, Styles
 from simulacra.nn import EqualConv2d, EqualLinear, doubled, filtered, halved, leaky, precise

@@ -5,17 +5,18 @@ from simulacra.nn.batchnorm import synchronise
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
 from simulacra.nn.conditional_norm import ConditionalBatchNorm, ConditionRows
-from simulacra.nn.deviation import BatchDeviation
+from simulacra.nn.deviation import BatchDeviation, Comparing
 from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
 from simulacra.nn.equalised import EqualConv2d, EqualLinear, leaky, pixel_norm, precise
 from simulacra.nn.fir import doubled, filtered, halved
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
+from simulacra.nn.resampled import DoublingConv2d, HalvingConv2d, conv_of_doubled, repeated
 from simulacra.nn.residual import ResidualStack
 from simulacra.nn.running import RunningMean
 from simulacra.nn.self_attention import SelfAttention
-from simulacra.nn.spectral import spectral
+from simulacra.nn.spectral import Spectral, spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 from simulacra.nn.units import Units
 
@@ -24,9 +25,11 @@ __all__ = [
     "BatchDeviation",
     "Bottleneck",
     "CausalAttention",
+    "Comparing",
     "ConditionRows",
     "ConditionalBatchNorm",
     "Double",
+    "DoublingConv2d",
     "DownConv2d",
     "Embed",
     "EqualConv2d",
@@ -34,6 +37,7 @@ __all__ = [
     "Features",
     "Grow",
     "Halve",
+    "HalvingConv2d",
     "MaskedConv2d",
     "Memory",
     "ResidualStack",
@@ -42,9 +46,11 @@ __all__ = [
     "SelfAttention",
     "ShrinkDown",
     "ShrinkRight",
+    "Spectral",
     "Units",
     "Vectors",
     "concat_elu",
+    "conv_of_doubled",
     "doubled",
     "features",
     "filtered",
@@ -56,6 +62,7 @@ __all__ = [
     "padding",
     "pixel_norm",
     "precise",
+    "repeated",
     "side_by_side",
     "spectral",
     "synchronise",

@@ -7,6 +7,8 @@ stands beside the features as one more channel. Karras et al. 2018, "Progressive
 
 from __future__ import annotations
 
+from typing import ClassVar, Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,17 @@ GROUP = 4
 DECAY = 0.99
 
 
+@runtime_checkable
+class Comparing(Protocol):
+    """A module that compares the items of a batch with each other.
+
+    Attributes:
+        fewest: items that are taken at a time, at least.
+    """
+
+    fewest: ClassVar[int]
+
+
 class BatchDeviation(nn.Module):
     """h (N, C, H, W) -> (N, C + 1, H, W), the last channel s of each item's group.
 
@@ -26,6 +39,8 @@ class BatchDeviation(nn.Module):
     group. Groups are of the items of all processes; of a batch that is taken in parts, of one part. In evaluation an
     item must not depend on the others, and s is its running mean over training.
     """
+
+    fewest: ClassVar[int] = 2  # of a single item s is √ε, whatever it is
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simulacra.nn.resampled import DoublingConv2d, HalvingConv2d
+
 M = TypeVar("M", bound=nn.Module)
 FIRST = 15  # power iterations for a new layer
 SMALLEST = 1e-12  # σ, at least: a weight of zeros stays one
@@ -38,18 +40,18 @@ class Spectral(nn.Module):
         with torch.autocast("cpu" if self.weight.is_meta else self.weight.device.type, enabled=False):
             weight = self.weight if self.weight.dtype == torch.float64 else self.weight.float()
             matrix = weight.flatten(1)
-            u, v = self.iterated(matrix.detach(), self.u)
+            u, along = self.iterated(matrix, self.u)
             if self.training and torch.is_grad_enabled() and self.weight.requires_grad:
                 with torch.no_grad():
                     self.u.copy_(u)
-            return weight / torch.dot(u, matrix @ v).clamp(min=SMALLEST)
+            return weight / torch.dot(u, along).clamp(min=SMALLEST)
 
     @staticmethod
-    @torch.no_grad()
     def iterated(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """u and v after one power iteration."""
-        v = F.normalize(matrix.t() @ u.to(matrix.dtype), dim=0, eps=SMALLEST)
-        return F.normalize(matrix @ v, dim=0, eps=SMALLEST), v
+        """u after one power iteration, and Wv, which alone has a gradient."""
+        v = F.normalize(matrix.detach().t() @ u.to(matrix.dtype), dim=0, eps=SMALLEST)
+        along = matrix @ v
+        return F.normalize(along.detach(), dim=0, eps=SMALLEST), along
 
 
 class SpectralLinear(Spectral, nn.Linear):
@@ -66,6 +68,14 @@ class SpectralConv2d(Spectral, nn.Conv2d):
         return self._conv_forward(input, self.normalised(), self.bias)
 
 
+class SpectralDoublingConv2d(SpectralConv2d, DoublingConv2d):
+    """x (N, inputs, H, W) -> (N, outputs, 2H, 2W)"""
+
+
+class SpectralHalvingConv2d(SpectralConv2d, HalvingConv2d):
+    """x (N, inputs, 2H, 2W) -> (N, outputs, H, W)"""
+
+
 class SpectralEmbedding(Spectral, nn.Embedding):
     """Numbers of classes (N,) -> rows (N, width) of a table that is normalised as a whole."""
 
@@ -76,6 +86,8 @@ class SpectralEmbedding(Spectral, nn.Embedding):
 TWINS: dict[type[nn.Module], type[Spectral]] = {
     nn.Linear: SpectralLinear,
     nn.Conv2d: SpectralConv2d,
+    DoublingConv2d: SpectralDoublingConv2d,
+    HalvingConv2d: SpectralHalvingConv2d,
     nn.Embedding: SpectralEmbedding,
 }
 

@@ -19,6 +19,7 @@ from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel
 from simulacra.model import Model, refuse_if_changed_by_hand, warn_of_script
+from simulacra.nn import Comparing
 from simulacra.parts import convert
 from simulacra.randomness import seed_everything, some_of
 from simulacra.registry import Entry
@@ -174,7 +175,8 @@ def make_plan(
         refuse_if_changed_by_hand(model)
         built, chosen = model, _chosen(registry.find(model.name), options, dataset)
     built.spec.expect(dataset.spec, dataset.name)
-    _refuse_batch(chosen)
+    built.refuse_unless_trainable()
+    _refuse_batch(built, chosen)
     _refuse_unlabelled(built, dataset)
     refuse_unless_images(chosen.augment, built.spec)
     warn_of_script(built)
@@ -200,11 +202,18 @@ def _names(condition: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _refuse_batch(options: Options) -> None:
+def _refuse_batch(model: Model, options: Options) -> None:
+    """Raise UsageError for a batch that is too small to be shared, or for a model that compares its items."""
+    parts = f" in {options.accumulate} parts" if options.accumulate > 1 else ""
     if options.batch < world_size() * options.accumulate:
-        parts = f" in {options.accumulate} parts" if options.accumulate > 1 else ""
         raise UsageError(
             f"a batch of {options.batch} cannot be shared by {world_size()} processes{parts}; use a larger --batch"
+        )
+    fewest = max((module.fewest for module in model.modules() if isinstance(module, Comparing)), default=1)
+    if options.batch // options.accumulate < fewest:
+        raise UsageError(
+            f"{model.name} compares the items of a batch, and a batch of {options.batch}{parts} has too few: use "
+            f"--batch {fewest * options.accumulate} or more"
         )
 
 

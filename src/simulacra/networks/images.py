@@ -1,0 +1,19 @@
+"""Which data the networks for images refuse."""
+
+from __future__ import annotations
+
+from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
+
+SMALLEST = 8  # shorter side of an image, at least
+
+
+def refuse_unless_images(spec: DataSpec, name: str, on_grid: bool = False) -> None:
+    """Raise UsageError for data other than images from 8×8 up, and with `on_grid` for those of real numbers."""
+    if not spec.is_image or min(spec.shape[1:]) < SMALLEST:
+        raise UsageError(
+            f"{name} networks are for images from {SMALLEST}×{SMALLEST} up, not shape {spec.shape}; try dense, the "
+            "networks of gan, or a vae"
+        )
+    if on_grid and spec.levels is None:
+        raise UsageError(f"{name} networks are for images on a grid of levels; try dense, the networks of gan")
