@@ -49,7 +49,7 @@ def test_the_surface_is_the_score_of_the_critic_at_each_place(tmp_path):
     model = fit(tmp_path / "run")
     found, where = frame(tmp_path / "run", 6), torch.from_numpy(places(PLANE)).float()
     with torch.no_grad():
-        scores = torch.stack([model.critic(row, {}) for row in where])
+        scores = torch.stack([model.critic_scores(row) for row in where])
     assert np.abs(found["surface"] - scores.numpy()).max() < 1e-4
     assert found["surface"].std() > 1e-3
 
