@@ -59,7 +59,7 @@ def test_under_several_classes_it_is_the_largest_score(tmp_path):
     where = torch.from_numpy(places(LABELLED)).float().flatten(0, 1)
     count = model.spec.condition["label"].count
     with torch.no_grad():
-        each = [model.critic(where, {"label": torch.full((len(where),), label)}) for label in range(count)]
+        each = [model.critic_scores(where, {"label": label}) for label in range(count)]
     found = frame(tmp_path / "run", 6)["surface"].ravel()
     assert np.abs(found - torch.stack(each).amax(0).numpy()).max() < 1e-4
     assert np.abs(found - torch.stack(each).mean(0).numpy()).max() > 1e-2
@@ -81,10 +81,10 @@ def test_a_model_with_neither_shows_its_points(tmp_path):
 
 
 def test_generated_points_are_of_the_same_noise_and_of_the_weights_of_the_moment(tmp_path):
-    model = fit(tmp_path / "run", learning_rate=1e-7, ema=0.0)
+    fit(tmp_path / "run", learning_rate=1e-7, ema=0.0)
     first, last = (frame(tmp_path / "run", step)["generated"] for step in (1, 6))
-    assert np.abs(first - last).max() < 1e-4
-    assert model.generator is not None
+    for before, after in zip(first.T, last.T, strict=True):  # as a network that stays what it is, in better known units
+        assert np.abs(np.polyval(np.polyfit(before, after, 1), before) - after).max() < 1e-4
     fit(tmp_path / "fast", learning_rate=1e-2)
     assert np.abs(frame(tmp_path / "fast", 6)["generated"] - first).max() > 1e-2
 
