@@ -32,6 +32,11 @@ def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[
     return torch.autocast(device.type, enabled=False)
 
 
+def in_autocast(device: torch.device) -> bool:
+    """Whether operations on this device have another precision than their tensors at this moment."""
+    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+
+
 def computes_in_bf16(device: torch.device) -> bool:
     """Whether products of bfloat16 numbers are a machine instruction, of which a network gets faster: of a CPU with
     AVX-512 BF16 and of GPUs."""

@@ -338,3 +338,19 @@ def test_units_are_saved_and_stay_what_they_are_outside_of_training(tmp_path):
     model.critic_loss(Turn(torch.zeros(4, 2)))
     assert torch.equal(model.units.mean, load(tmp_path / "run").units.mean)
     assert GAN(SPEC).units is None
+
+
+@pytest.mark.parametrize("penalty", [R1, R2])
+def test_the_slope_of_a_turn_is_that_of_a_pass_of_its_own(penalty):
+    """In every step it is taken through the pass of the scores, in few steps not: the same loss and gradients."""
+    found = []
+    for every in (1, 3):
+        model = small(penalties=(penalty(2.0, every=every),))
+        torch.manual_seed(1)
+        seen = model.round(Turn(items(SPEC, 6), condition_of(SPEC, 6)), "critic")
+        loss = model.penalties[0].loss(seen, nn.Module())
+        loss.backward()
+        assert seen.real.x.requires_grad == (every == 1 and penalty is R1)
+        found.append([loss.detach(), *(each.grad for each in model.critic.parameters() if each.grad is not None)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic, Wasserstein
-from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty
+from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty, ZeroCentred
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
+from simulacra.devices import in_autocast
 from simulacra.distributions import Distribution, PointMass, TruncatedGaussian
 from simulacra.errors import UsageError
 from simulacra.inverse import by_search
@@ -159,6 +160,11 @@ class GAN(Model):
         return [*growing(self.generator), *growing(self.critic)]
 
     @functools.cached_property
+    def _growing_generators(self) -> int:
+        """How many of them are of the generator."""
+        return len(growing(self.generator))
+
+    @functools.cached_property
     def _names(self) -> list[str]:
         """A name for each penalty's term, which no other term has."""
         return numbered([*PLAYERS, *(called(penalty)[1] for penalty in self.penalties)])[len(PLAYERS) :]
@@ -200,13 +206,23 @@ class GAN(Model):
         with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
             fake = self.generator(z, condition)
         real = self._in_units(turn.x)
-        for network in growing(self.generator):
+        for network in self._growing[: self._growing_generators]:
             real = network.coarse(real)
         if self.shown is not None:
             real, fake = self.shown(real), self.shown(fake)
+        if player == "critic":
+            real, fake = self._followed(real, "real"), self._followed(fake, "fake")
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
         sides = Side(self.critic, real, condition), Side(self.critic, fake, condition)
-        return Round(*sides, z, self.generator, turn.share)
+        return Round(*sides, z, self.generator, turn.share, player == "generator")
+
+    def _followed(self, x: Tensor, side: str) -> Tensor:
+        """Items at which a penalty of every step needs the critic's slope: it is that of the pass that scores them.
+
+        Under autocast it has a pass of its own, since that of the scores is in another precision.
+        """
+        mine = any(isinstance(own, ZeroCentred) and own.side == side and own.every == 1 for own in self.penalties)
+        return x.requires_grad_() if mine and not in_autocast(x.device) else x
 
     # The critic, for whoever looks at the game
 

@@ -22,7 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from simulacra import whole
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.data.spec import DataSpec
-from simulacra.devices import without_autocast
+from simulacra.devices import in_autocast, without_autocast
 from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork
@@ -89,7 +89,13 @@ class OfCritic:
 
 
 def squared_gradients(side: Side, x: Tensor | None = None) -> Tensor:
-    """|∇_x D(x)|² of each item of a side, or at other points x, (N,), differentiable in the critic, in float32."""
+    """|∇_x D(x)|² of each item of a side, or at other points x, (N,), differentiable in the critic, in float32.
+
+    That of the items of a critic's turn is taken through the pass that their scores are from, where it was in float32.
+    """
+    if x is None and side.x.is_leaf and side.x.requires_grad and not in_autocast(side.x.device):
+        (gradient,) = torch.autograd.grad(side.scores.sum(), side.x, create_graph=True)
+        return gradient.flatten(1).square().sum(1)
     with without_autocast(side.x.device):
         at = (side.x if x is None else x).detach().float().requires_grad_()
         scores = side.critic(at, side.condition)
@@ -141,20 +147,23 @@ class _Weighed(OfCritic):
         within(1, every=self.every)
 
 
-class _ZeroCentred(_Weighed):
+class ZeroCentred(_Weighed):
+    """Abstract: γ/2 E |∇D|² of the items of one side."""
+
+    side: ClassVar[str]
     end: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
         above(0, end=self.end)
 
-    def _of(self, side: Side, share: float) -> Tensor:
-        """γ/2 E |∇D|² of the items of a side, γ = weight · end^share."""
-        return self.weight * self.end**share / 2 * squared_gradients(side).mean()
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        """γ/2 E |∇D|² with γ = weight · end^share."""
+        return self.weight * self.end**seen.share / 2 * squared_gradients(getattr(seen, self.side)).mean()
 
 
 @part("penalty", "r1")
-class R1(_ZeroCentred):
+class R1(ZeroCentred):
     r"""γ/2 E |∇D(x)|² on real items: Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?".
 
     Attributes:
@@ -163,16 +172,14 @@ class R1(_ZeroCentred):
         end: what is left of γ at the end of training, as a share; it falls geometrically.
     """
 
+    side: ClassVar[str] = "real"
     weight: float = 1.0
     every: int = 1
     end: float = 1.0
 
-    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
-        return self._of(seen.real, seen.share)
-
 
 @part("penalty", "r2")
-class R2(_ZeroCentred):
+class R2(ZeroCentred):
     r"""γ/2 E |∇D(G(z))|² on generated items: Mescheder et al. 2018, eq. 10.
 
     Attributes:
@@ -181,12 +188,10 @@ class R2(_ZeroCentred):
         end: what is left of γ at the end of training, as a share; it falls geometrically.
     """
 
+    side: ClassVar[str] = "fake"
     weight: float = 1.0
     every: int = 1
     end: float = 1.0
-
-    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
-        return self._of(seen.fake, seen.share)
 
 
 @part("penalty", "clipping")

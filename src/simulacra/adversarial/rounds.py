@@ -42,6 +42,7 @@ class Round:
     z:          the codes (N, latent) that the fake ones were made of.
     generator:  the network that made them.
     share:      of training that is done, 0 to 1.
+    of_generator: whether it is the generator's turn, whose gradients pass through the generated items.
     """
 
     real: Side
@@ -49,11 +50,7 @@ class Round:
     z: Tensor
     generator: nn.Module
     share: float = 0.0
-
-    @property
-    def of_generator(self) -> bool:
-        """Whether it is the generator's turn, whose gradients pass through the generated items."""
-        return self.fake.x.requires_grad
+    of_generator: bool = False
 
     @property
     def critic(self) -> CriticNetwork:
