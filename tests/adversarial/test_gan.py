@@ -314,3 +314,15 @@ def test_orthogonal_filters_cost_nothing():
     with torch.no_grad():
         linear.weight.copy_(torch.tensor([[1.0, 2.0, 0.0], [1.0, 1.0, 5.0]]))
     assert Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), linear), nn.Module()).item() == 2 * 3**2
+
+
+@pytest.mark.parametrize(
+    ("penalty", "times"), [("r1:every=2", 0), ("orthogonal:every=2", 0), ("r2:every=2", 1), ("gradient:every=2", 1)]
+)
+def test_a_penalty_taken_rarely_generates_items_only_where_it_looks_at_them(penalty, times):
+    model = small(penalties=penalty).train()
+    (lazy,) = [phase for phase in model.phases() if phase.every > 1]
+    made = []
+    model.generator.register_forward_hook(lambda *_: made.append(1))
+    lazy.loss(turn())
+    assert len(made) == times
