@@ -354,3 +354,15 @@ def test_the_slope_of_a_turn_is_that_of_a_pass_of_its_own(penalty):
         found.append([loss.detach(), *(each.grad for each in model.critic.parameters() if each.grad is not None)])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "times"), [("r1:every=2", 0), ("orthogonal:every=2", 0), ("r2:every=2", 1), ("gradient:every=2", 1)]
+)
+def test_a_penalty_taken_rarely_generates_items_only_where_it_looks_at_them(penalty, times):
+    model = small(penalties=penalty).train()
+    (lazy,) = [phase for phase in model.phases() if phase.every > 1]
+    made = []
+    model.generator.register_forward_hook(lambda *_: made.append(1))
+    lazy.loss(turn())
+    assert len(made) == times

@@ -179,7 +179,7 @@ def test_the_averaged_weights_come_with_an_average_of_the_mean_style():
     torch.testing.assert_close(loop.fitted.generator.mean_w, expected)
     assert not torch.equal(loop.fitted.generator.mean_w, loop.model.generator.mean_w)
     assert torch.equal(loop.fitted.generator.mean.running.count, loop.model.generator.mean.running.count)
-    assert loop.model.generator.mean.running.count.item() == 4 + 4 + 2  # of both players, and of either's penalty
+    assert loop.model.generator.mean.running.count.item() == 4 + 4  # turns of both players; penalties make no items
 
 
 def test_the_averaged_network_is_as_grown_as_the_one_in_training():

@@ -196,24 +196,31 @@ class GAN(Model):
         found = {self._names[k]: self.penalties[k].loss(seen, self.memories[k]) for k in always}
         return {name: term.float() for name, term in found.items() if term is not None}
 
-    def round(self, turn: Turn, player: str) -> Round:
+    def round(self, turn: Turn, player: str, later: bool = False) -> Round:
         """Real items and fresh generated ones, vectors of real numbers in units of their own; the latter have gradients
-        in the generator's turn alone."""
+        in the generator's turn alone.
+
+        later: whether they are generated when something looks at them, as not every penalty does.
+        """
         if self.training:
             for network in self._growing:
                 network.grow(turn.share)
         condition, z = turn.condition, self.prior(len(turn), turn.condition).sample()
-        with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
-            fake = self.generator(z, condition)
+
+        def generated() -> Tensor:
+            with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
+                return self.generator(z, condition)
+
+        fake = None if later else generated()
         real = self._in_units(turn.x)
         for network in self._growing[: self._growing_generators]:
             real = network.coarse(real)
-        if self.shown is not None:
-            real, fake = self.shown(real), self.shown(fake)
-        if player == "critic":
-            real, fake = self._followed(real, "real"), self._followed(fake, "fake")
+        real = self._shown(real)
+        made = (lambda: self._shown(generated())) if fake is None else self._shown(fake)
+        if player == "critic" and isinstance(made, Tensor):
+            real, made = self._followed(real, "real"), self._followed(made, "fake")
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
-        sides = Side(self.critic, real, condition), Side(self.critic, fake, condition)
+        sides = Side(self.critic, real, condition), Side(self.critic, made, condition)
         return Round(*sides, z, self.generator, turn.share, player == "generator")
 
     def _followed(self, x: Tensor, side: str) -> Tensor:
@@ -234,6 +241,9 @@ class GAN(Model):
     def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """D(x, c) of items (N, *shape) on the grid, (N,): no density, and of some games of no meaning by itself."""
         return self.critic(self._in_units(x), self.conditioned(condition, len(x))).float()
+
+    def _shown(self, x: Tensor) -> Tensor:
+        return x if self.shown is None else self.shown(x)
 
     # Abilities
 
@@ -363,6 +373,6 @@ class _Lazy:
 
     def __call__(self, turn: Turn) -> dict[str, Tensor]:
         penalty, memory = self.model.penalties[self.k], self.model.memories[self.k]
-        loss = penalty.loss(self.model.round(turn, self.player), memory)
+        loss = penalty.loss(self.model.round(turn, self.player, later=True), memory)
         assert loss is not None, f"a constraint is no term to be taken every {penalty.every} steps"
         return {self.__name__: penalty.every * loss.float()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,15 +16,20 @@ from simulacra.networks import CriticNetwork
 class Side:
     """Items of one kind, and what the critic makes of them, computed when it is first used.
 
-    x:         (N, *shape), in [-1, 1] where the data lie on a grid, after the augmentation.
+    made:      the items, or what makes them when they are first used.
     condition: that of these items.
+    x:         (N, *shape), in [-1, 1] where the data lie on a grid, after the augmentation.
     features:  (N, F), of the critic's body.
     scores:    (N,), in float32.
     """
 
     critic: CriticNetwork
-    x: Tensor
+    made: Tensor | Callable[[], Tensor]
     condition: Condition
+
+    @cached_property
+    def x(self) -> Tensor:
+        return self.made if isinstance(self.made, Tensor) else self.made()
 
     @cached_property
     def features(self) -> Tensor:
