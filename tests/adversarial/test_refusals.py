@@ -76,7 +76,7 @@ def test_an_image_that_a_network_cannot_make_is_refused_with_those_that_it_can(t
     [
         ({"prior": "structured", "latent": 14}, 0.5, "for codes of the gaussian prior, not of structured"),
         ({}, -1.0, "truncation must be positive"),
-        ({"generator": "stylegan2:width=2,widest=4,mapping=1"}, math.nan, "truncation must be"),
+        ({"generator": "stylegan2:width=2,widest=4,mapping=1"}, math.nan, "truncation is a finite number, not nan"),
     ],
 )
 def test_a_truncation_without_a_meaning_is_refused(arguments, truncation, message):

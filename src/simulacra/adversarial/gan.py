@@ -275,7 +275,8 @@ class GAN(Model):
         given = self.conditioned(condition, n)
         within(0, standing=standing)
         if truncation is not None and isinstance(self.generator, Styled):
-            within(-math.inf, truncation=truncation)
+            if not math.isfinite(truncation):
+                raise UsageError(f"truncation is a finite number, not {truncation}")
             z = self.prior(n, given).sample(generator, temperature)
             return self._items(self.generator.truncated(z, given, truncation))
         z = self._codes(n, given, truncation).sample(generator, temperature)
