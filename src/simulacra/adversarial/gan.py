@@ -45,7 +45,10 @@ from simulacra.turns import Phase, Player, Turn, numbered
 
 STANDING = 128  # codes in a batch of which statistics are taken
 CODE = 64  # numbers in a code
-PIXELS, NUMBERS = 2048, 100  # of an image, and of a vector, at which γ of r1 and r2 is 1
+PIXELS, NUMBERS = 2048, 30  # of an image, and of a vector, at which γ of r1 and r2 is 1
+RARELY = (
+    8  # steps from one r1 and r2 of a vector to the next: beside its small networks they would take most of the time
+)
 LEAST = 0.5  # γ of an image
 
 
@@ -56,7 +59,7 @@ LEAST = 0.5  # γ of an image
         "learning_rate": 2e-3,
         "betas": (0.0, 0.99),
         "batch": 64,
-        "steps": 10_000,
+        "steps": 12_000,
         "ema": 0.99,
         "schedule": "cosine",
     },
@@ -337,24 +340,26 @@ def growing(network: nn.Module) -> list[Growing]:
 
 def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
     """Those without which a game does not converge: Huang et al. 2024, "The GAN is dead; long live the GAN!", 2."""
-    return zero_centred(gamma_of(spec)) if isinstance(game, Relativistic) else ()
+    if not isinstance(game, Relativistic):
+        return ()
+    return zero_centred(gamma_of(spec), 1 if spec.is_image else RARELY)
 
 
-def zero_centred(gamma: float) -> tuple[Penalty, ...]:
+def zero_centred(gamma: float, every: int = 1) -> tuple[Penalty, ...]:
     """r1 and r2 of weight γ, which falls to a tenth in training."""
-    return R1(gamma, end=0.1), R2(gamma, end=0.1)
+    return R1(gamma, every, end=0.1), R2(gamma, every, end=0.1)
 
 
 def gamma_of(spec: DataSpec) -> float:
     """The weight γ of r1 and r2 that follows from what x is: of an image its pixels over 2048 and at least ½, of a
-    vector its numbers over 100.
+    vector its numbers over 30.
 
     Let a critic D' read an image of twice the size by the mean of each 2×2 pixels, and apply D to these. Each of four
     times as many pixels then has a quarter of the gradient, so that |∇D'|² = |∇D|²/4, although D' tells the same images
     apart: only a γ in proportion to the number of pixels weighs both alike. Over 2048 it is 2 at 64×64, that of Huang
     et al. 2024 for FFHQ; others of theirs are 0.05 at 32×32 (CIFAR-10) and 150 at 256×256 (FFHQ). Below
     32×32 images are no larger ones made small: each pixel holds more, and with less than ½ the critic of `digits` wins.
-    What suits a vector depends on the unit of its numbers.
+    A vector has units of its own: its numbers count in standard deviations.
     """
     return max(LEAST, math.prod(spec.shape[1:]) / PIXELS) if spec.is_image else math.prod(spec.shape) / NUMBERS
 

@@ -23,7 +23,7 @@ from simulacra.networks.generators import perceptron
 from simulacra.nn import Vectors
 from simulacra.parts import kind, part, within
 
-REACH = 4.0  # of the bends of a critic of real numbers
+REACH = 2.0  # of the bends of a critic of real numbers, in standard deviations of each
 
 
 @kind("critic")

@@ -19,7 +19,7 @@ from simulacra.fields import Field
 from simulacra.nn import Vectors
 from simulacra.parts import kind, part, within
 
-SPREAD = 3.0  # of real numbers that are generated in the beginning
+SPREAD = 1.0  # of real numbers that are generated in the beginning, in standard deviations of each
 LABEL_SCALE = 0.1  # of a label's row beside z ~ N(0, I): rows as large as z leave little variety within a class
 
 
