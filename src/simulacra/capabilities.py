@@ -223,6 +223,23 @@ class Layered(Protocol):
         ...
 
 
+@runtime_checkable
+class Adversarial(Protocol):
+    """Learns from a critic of items, whose scores are no density and compare within one model alone."""
+
+    def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
+        """The critic's score of each item, (N,), N >= 2, as in training: of a critic with statistics of its batch those
+        of these items together."""
+        ...
+
+    def scores_of_draws(
+        self, n: int, condition: ConditionLike | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """The same of n >= 2 generated items before they are rounded to the grid, as the critic sees them in training,
+        (n,)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ability:
     """A protocol, and the refusal where a model lacks it: the model's name goes before, a remedy is at its end."""

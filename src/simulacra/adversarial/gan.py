@@ -263,6 +263,27 @@ class GAN(Model):
         """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z."""
         return self.generator(z, condition).float()
 
+    # The critic
+
+    def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
+        """D(x), (N,), as in training and without the augmentation; no density."""
+        real = self.spec.centred(x)
+        for network in growing(self.generator):
+            real = network.coarse(real)
+        return self._scores(real, self.conditioned(condition, len(x)))
+
+    def scores_of_draws(
+        self, n: int, condition: ConditionLike | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """D(G(z)) of n draws of z, (n,), as in training and without the augmentation."""
+        given = self.conditioned(condition, n)
+        return self._scores(self.rendered(self.prior(n, given).sample(generator), given), given)
+
+    @torch.no_grad()
+    def _scores(self, x: Tensor, condition: Condition) -> Tensor:
+        critic = copy.deepcopy(self.critic).train()  # moments of the batch, as in training, which change no statistics
+        return critic(x, condition).float()
+
 
 def growing(network: nn.Module) -> list[Growing]:
     """What grows of a network."""
