@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import json
+import math
 import os
 import re
 import secrets
@@ -68,6 +69,15 @@ def read_regular(path: Path, most: int) -> bytes:
         if (size := size_of(file)) > most:
             raise OSError(errno.EFBIG, f"it has {size:,} bytes, and {most:,} are the limit", str(path))
         return file.read(size)
+
+
+def finite(value: Any) -> Any:
+    """A record with None for numbers that are not finite, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse_json(content: bytes, halves: bool = False) -> Any:

@@ -15,6 +15,7 @@ from simulacra.nn.pyramid import Double, Halve, halvings, padding
 from simulacra.nn.residual import ResidualStack
 from simulacra.nn.running import RunningMean
 from simulacra.nn.self_attention import SelfAttention
+from simulacra.nn.singular import singular_values
 from simulacra.nn.spectral import spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 
@@ -55,6 +56,7 @@ __all__ = [
     "pixel_norm",
     "precise",
     "side_by_side",
+    "singular_values",
     "spectral",
     "synchronise",
     "vector_of",
