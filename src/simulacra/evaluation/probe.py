@@ -2,12 +2,12 @@ r"""A lower bound of the Jensen–Shannon divergence of samples from real items,
 
     JSD(p, q) = max_D  log 2 + ½ E_p log D(x) + ½ E_q log(1 - D(x))  >=  the same of any one D
 
-in nats, from 0 of equal distributions to log 2 = 0.693 of such as do not overlap (Goodfellow et al. 2014). The critic of
-a game is no such D: it has seen the training items, and was trained against all generators before the last. The probe
-is new: the small network of `learned` with the logit s learns to tell some of both kinds apart, others set the slope a
-of D = σ(a s), since a network that has learnt from few items is too sure of itself, and the mean is of the rest, which
-neither has seen. A probe as weak as its items are few may be near 0 for what a larger set would show: it is a bound,
-and no estimate.
+in nats, from 0 of equal distributions to log 2 = 0.693 of such as do not overlap (Goodfellow et al. 2014). The critic
+of a game is no such D: it has seen the training items, and was trained against all generators before the last. The
+probe is new: the small network of `learned` with the logit s learns to tell some of both kinds apart, others set the
+slope a of D = σ(a s), since a network that has learnt from few items is too sure of itself, and the mean is of the
+rest, which neither has seen. A probe as weak as its items are few may be near 0 for what a larger set would show: it is
+a bound, and no estimate.
 """
 
 from __future__ import annotations

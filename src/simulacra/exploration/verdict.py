@@ -2,8 +2,9 @@ r"""From figures to one sentence: the state of a run, its reason and a remedy. T
 
 Of a game, whose losses do not say how good its samples are:
 
-the critic wins       samples do not overlap the data, the critic is certain, and the generator learns no more
+the critic wins       samples do not overlap the data, the critic is certain, and the generator's gradient has vanished
 collapsed             samples are more alike than real items are
+the critic wins       the first two of the above, and the judge's figure falls no more
 the critic memorises  it scores training items above held-out ones, as it does generated ones below
 does not converge     the judge's figure ends far above its lowest, or stands where samples have little of the data
 still learning        the judge's figure fell in the last fifth of the run
@@ -29,6 +30,7 @@ from simulacra.model import Model
 
 APART = 0.95  # of log 2: a JSD from which samples do not overlap the data
 CERTAIN = 0.95  # of all pairs, in which the game's critic is right
+VANISHED = 0.05  # of the norm of the generator's first gradient
 ALIKE = 0.5  # of the variety of real items
 REMEMBERED = 0.55  # of all pairs, in which a training item is above a held-out one
 FAR, RISEN = 0.25, 2.0  # a distance in units of the variance of the data, and in units of the lowest one
@@ -83,6 +85,14 @@ def verdict(model: Model, findings: Mapping[str, Finding], course: Course) -> Di
     signs = Signs(model, findings, course)
     rules = OF_A_GAME if can(model, Adversarial) else OF_OTHERS
     return next(found for rule in rules if (found := rule(signs)) is not None)
+
+
+def vanished(signs: Signs) -> Diagnosis | None:
+    """The critic wins, and leaves the generator no gradient: samples stay what they are, alike or not."""
+    curve = signs.course.curves.get("gradient.generator")
+    if curve is None or not curve.at_the_end() <= VANISHED * curve.values[0]:
+        return None
+    return critic_wins(signs)
 
 
 def critic_wins(signs: Signs) -> Diagnosis | None:
@@ -150,13 +160,21 @@ def healthy_game(signs: Signs) -> Diagnosis:
     if "variety" not in signs.findings:
         return unjudged("there are too few items to examine the game by")
     reason = (
-        f"samples have {signs.value('variety'):.2f} of the variety of held-out items, a fresh critic tells them from these "
-        f"by a JSD of at least {signs.value('jensen_shannon'):.2f} of {LOG2:.2f} nats, and the game is in balance"
+        f"samples have {signs.value('variety'):.2f} of the variety of held-out items, a fresh critic tells them from "
+        f"these by a JSD of at least {signs.value('jensen_shannon'):.2f} of {LOG2:.2f} nats, and the game is in balance"
     )
     return Diagnosis("healthy", reason)
 
 
-OF_A_GAME: tuple[Rule, ...] = (critic_wins, collapsed, memorises, does_not_converge, still_learning, healthy_game)
+OF_A_GAME: tuple[Rule, ...] = (
+    vanished,
+    collapsed,
+    critic_wins,
+    memorises,
+    does_not_converge,
+    still_learning,
+    healthy_game,
+)
 
 
 # Other families

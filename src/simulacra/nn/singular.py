@@ -2,7 +2,7 @@ r"""The largest singular value σ of weights, by which a layer can stretch what 
 
     v <- WᵀWv / |WᵀWv|,    σ = |Wv|
 
-A matrix W is a linear map's weight, or a convolution's kernel reshaped to (outputs, inputs · kh · kw). The σ of a kernel
+A matrix W is a linear map's weight, or a convolution's kernel reshaped to (outputs, inputs · kh · kw). That of a kernel
 is not the norm of the convolution as a map of images, which can be up to √(kh · kw) times as large. Weights are those
 that a layer computes with: divided by their norm where it is spectral, scaled where its learning rate is equalised.
 Values that explode mark the collapse of large GANs: Brock et al. 2019, "Large Scale GAN Training", section 4.1.
@@ -26,7 +26,7 @@ def largest_singular_value(matrix: Tensor) -> float:
     """σ of W (M, N), by power iteration from a constant start."""
     matrix = matrix.detach().to("cpu", torch.float32)
     v = torch.randn(matrix.shape[1], generator=torch.Generator().manual_seed(0))
-    before = 0.0
+    now = before = 0.0
     for _ in range(MOST):
         u = matrix @ F.normalize(v, dim=0)
         now = float(u.norm())
