@@ -64,7 +64,7 @@ RULES = {
     "digits, non-saturating, fast": Run(
         "gan", "digits", (COLLAPSED,), {"steps": 1500, "game": "non-saturating", "learning_rate": 1e-2}
     ),
-    "digits, a code of one number": Run("gan", "digits", (COLLAPSED,), one_number(steps=1500)),
+    "digits, a code of one number": Run("gan", "digits", (WINS, COLLAPSED), one_number(steps=1500)),
     "60 digits, hinge": Run("gan", "digits", (MEMORISES,), {"steps": 2500, "game": "hinge"}, few=60),
 }
 
@@ -81,7 +81,11 @@ OTHERS = {
     "digits, r3gan, 300 steps": Run("r3gan", "digits", (LEARNING,), {"steps": 300, "every": 50, "width": 8}, 1),
     "grid, minimax, critic 20": Run("gan", "grid", (WINS,), {"steps": 1000, "game": "minimax", "critic_rate": 20.0}, 1),
     "digits, minimax, five fast steps": Run(
-        "gan", "digits", (WINS,), {"steps": 600, "game": "minimax", "critic_rate": 10.0, "critic_steps": 5}, 1
+        "gan",
+        "digits",
+        (WINS,),
+        {"steps": 600, "every": 100, "game": "minimax", "critic_rate": 10.0, "critic_steps": 5},
+        1,
     ),
     "digits, convolutions, critic 30": Run(
         "gan",
@@ -89,6 +93,7 @@ OTHERS = {
         (WINS,),
         {
             "steps": 600,
+            "every": 100,
             "game": "minimax",
             "critic_rate": 30.0,
             "generator": "dcgan:width=8",

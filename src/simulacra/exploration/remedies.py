@@ -61,9 +61,12 @@ def collapsed(options: Options) -> str:
             ways.append(f"{options.other()}, whose relativistic game keeps modes")
     elif "penalties" in options.flags:
         ways.append("a larger weight of r1 and r2 (--penalties r1:weight=...,r2:weight=...)")
-    if (latent := options.number("latent")) is not None and latent < 2:
-        ways.append(f"longer codes (--latent {8 if options.model.spec.is_image else 2})")
-    return _joined([*ways, "a smaller --learning-rate"])
+    return _joined([*ways, *_longer_codes(options), "a smaller --learning-rate"])
+
+
+def _longer_codes(options: Options) -> list[str]:
+    latent, enough = options.number("latent"), 8 if options.model.spec.is_image else 2
+    return [f"longer codes (--latent {enough})"] if latent is not None and latent < enough else []
 
 
 def critic_wins(options: Options) -> str:
@@ -81,7 +84,7 @@ def critic_wins(options: Options) -> str:
         ways.append("a larger --gamma")
     if not ways and "game" not in options.flags and options.part("game") != "relativistic":
         ways.append(options.other())
-    return _joined(ways or ["a smaller --learning-rate", "a wider generator"])
+    return _joined([*ways, *_longer_codes(options)] or ["a smaller --learning-rate", "a wider generator"])
 
 
 def memorises(options: Options) -> str:

@@ -2,10 +2,10 @@ r"""From figures to one sentence: the state of a run, its reason and a remedy. T
 
 Of a game, whose losses do not say how good its samples are:
 
-the critic wins       samples do not overlap the data, the critic is certain, and the generator's gradient has vanished
-collapsed             samples are more alike than real items are
-the critic wins       the first two of the above, and the judge's figure falls no more
-the critic memorises  it scores training items above held-out ones, as it does generated ones below
+still learning        there were fewer than four validations
+the critic memorises  it scores training items above held-out ones
+the critic wins       samples do not overlap the data, the critic is certain, and the judge's figure falls no more
+collapsed             samples are more alike than real items are, and grow no more varied
 does not converge     the judge's figure ends far above its lowest, or stands where samples have little of the data
 still learning        the judge's figure fell in the last fifth of the run
 healthy               none of these
@@ -30,9 +30,9 @@ from simulacra.model import Model
 
 APART = 0.95  # of log 2: a JSD from which samples do not overlap the data
 CERTAIN = 0.95  # of all pairs, in which the game's critic is right
-VANISHED = 0.05  # of the norm of the generator's first gradient
-ALIKE = 0.5  # of the variety of real items
-REMEMBERED = 0.55  # of all pairs, in which a training item is above a held-out one
+EARLY = 4  # validations
+ALIKE, GROWN = 0.5, 1.2  # of the variety of real items, and of that in the beginning
+REMEMBERED = 0.65  # of all pairs, in which a training item is above a held-out one
 FAR, RISEN = 0.25, 2.0  # a distance in units of the variance of the data, and in units of the lowest one
 OVERFIT = 0.1  # bits/dim
 RISE = 0.1  # of all that the judge's figure fell
@@ -87,12 +87,12 @@ def verdict(model: Model, findings: Mapping[str, Finding], course: Course) -> Di
     return next(found for rule in rules if (found := rule(signs)) is not None)
 
 
-def vanished(signs: Signs) -> Diagnosis | None:
-    """The critic wins, and leaves the generator no gradient: samples stay what they are, alike or not."""
-    curve = signs.course.curves.get("gradient.generator")
-    if curve is None or not curve.at_the_end() <= VANISHED * curve.values[0]:
+def too_early(signs: Signs) -> Diagnosis | None:
+    curve = signs.judged
+    if curve is None or len(curve.steps) >= EARLY:
         return None
-    return critic_wins(signs)
+    reason = f"there were {len(curve.steps)} validations so far, and {EARLY} or more show where a game goes"
+    return Diagnosis("still learning", reason, _longer(signs))
 
 
 def critic_wins(signs: Signs) -> Diagnosis | None:
@@ -112,7 +112,8 @@ def critic_wins(signs: Signs) -> Diagnosis | None:
 def collapsed(signs: Signs) -> Diagnosis | None:
     curve = signs.course.curves.get("variety")
     late = curve.at_the_end() if curve is not None else math.nan
-    if not (signs.high("variety") < ALIKE or late < ALIKE / 2):
+    grows = curve is not None and late >= GROWN * curve.in_the_beginning()
+    if not (signs.high("variety") < ALIKE or late < ALIKE / 2) or (signs.learning and grows):
         return None
     reason = f"samples have {signs.value('variety'):.2g} of the variety of held-out items"
     if not signs.high("variety") < ALIKE:
@@ -150,10 +151,14 @@ def does_not_converge(signs: Signs) -> Diagnosis | None:
 def still_learning(signs: Signs) -> Diagnosis | None:
     if not signs.learning:
         return None
-    gain, steps = signs.course.number("gain_of_last_fifth"), signs.course.number("steps")
-    reason = f"the judge's figure fell by {gain or 0:.3g} in the last fifth of the run"
-    remedy = f"the same command with --steps {2 * int(steps)} goes on from here" if steps else "a larger budget"
-    return Diagnosis("still learning", reason, remedy)
+    gain = signs.course.number("gain_of_last_fifth") or 0
+    reason = f"the judge's figure fell by {gain:.3g} in the last fifth of the run"
+    return Diagnosis("still learning", reason, _longer(signs))
+
+
+def _longer(signs: Signs) -> str:
+    steps = signs.course.number("steps")
+    return f"the same command with --steps {2 * int(steps)} goes on from here" if steps else "a larger budget"
 
 
 def healthy_game(signs: Signs) -> Diagnosis:
@@ -167,10 +172,10 @@ def healthy_game(signs: Signs) -> Diagnosis:
 
 
 OF_A_GAME: tuple[Rule, ...] = (
-    vanished,
-    collapsed,
-    critic_wins,
+    too_early,
     memorises,
+    critic_wins,
+    collapsed,
     does_not_converge,
     still_learning,
     healthy_game,
