@@ -23,6 +23,13 @@ from simulacra.weights import read_json
 
 BESIDE = ("step", "epoch", "seconds")  # of every line
 JUDGED = "valid_"  # begins the name of a judge's figure
+OTHERS = (
+    "gradient",
+    "skipped",
+    "score.",
+    "singular.",
+    "variety",
+)  # begin the names of what is no term of a loss either
 LAST = 0.2  # share of a run that is its end
 
 
@@ -58,6 +65,11 @@ class Course:
         """A number of the outcome."""
         value = self.outcome.get(name)
         return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def is_term(name: str) -> bool:
+    """Whether a figure of the log is a term of a loss."""
+    return not name.startswith((JUDGED, *OTHERS))
 
 
 def course_of(run: str | os.PathLike[str] | None) -> Course:

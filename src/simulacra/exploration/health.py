@@ -60,7 +60,7 @@ def health(
     found = data_of(model, data, whole=meant == "all")
     items = found.split(meant)
     index = some_of(len(items), limit, seed, "health")
-    own = model.origin is None or model.origin.fingerprint == found.fingerprint
+    own = model.origin is not None and model.origin.fingerprint == found.fingerprint
     train = found.train if own and meant not in ("all", "train") else None
     return examined(model, course_of(run), found.name, items, index, train, seed)
 
@@ -88,9 +88,10 @@ def examined(
     whole = Health(
         model.name, data, items.name, len(index), findings, verdict(model, findings, course), "", left_out, scores
     )
-    if model.trained_steps is None or model.trained_steps >= FEW or can(model, ClosedForm):
+    steps = course.number("steps") or model.trained_steps  # of the run: the weights that are kept may be early ones
+    if steps is None or steps >= FEW or can(model, ClosedForm):
         return whole
-    return too_short(whole, model.trained_steps)
+    return too_short(whole, int(steps))
 
 
 def too_short(found: Health, steps: int) -> Health:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simulacra.exploration import charts
 from simulacra.exploration.charts import HEIGHT, INK, WIDTH
-from simulacra.exploration.course import JUDGED, Course, course_of
+from simulacra.exploration.course import JUDGED, Course, course_of, is_term
 from simulacra.exploration.findings import Health
 from simulacra.files import open_regular
 from simulacra.terminal import printable
@@ -23,7 +23,6 @@ COLUMNS = 3  # panels to a row
 FRAMES = 8  # pictures of the film strip
 FRAME, MARGIN, LETTERS = 150, 8, 16
 LINE = 150  # characters
-GAUGED = ("score.", "variety", "singular.", "gradient")  # begin the names of what is no term of a loss
 BARS = ("active_units", "kl", "layers")
 
 
@@ -58,7 +57,7 @@ def _panels(found: Health, course: Course) -> list[Image.Image]:
         panels.append(charts.histograms("scores of the critic", found.scores))
     groups: list[tuple[str, Sequence[str], bool]] = [
         ("judged on validation items", [name for name in course.curves if name.startswith(JUDGED)], True),
-        ("losses", [name for name in course.curves if not name.startswith((JUDGED, *GAUGED, "skipped"))], False),
+        ("losses", [name for name in course.curves if is_term(name)], False),
         ("norms of gradients", [name for name in course.curves if name.startswith("gradient")], True),
         ("mean scores", [name for name in course.curves if name.startswith("score.")], False),
         ("variety", [name for name in course.curves if name == "variety"], False),

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from simulacra.capabilities import Adversarial, can
 from simulacra.exploration import remedies
-from simulacra.exploration.course import Course, Curve
+from simulacra.exploration.course import Course, Curve, is_term
 from simulacra.exploration.findings import Diagnosis, Finding
 from simulacra.exploration.game_health import LOG2
 from simulacra.exploration.remedies import Options
@@ -36,6 +36,7 @@ REMEMBERED = 0.65  # of all pairs, in which a training item is above a held-out 
 FAR, RISEN = 0.25, 2.0  # a distance in units of the variance of the data, and in units of the lowest one
 OVERFIT = 0.1  # bits/dim
 RISE = 0.1  # of all that the judge's figure fell
+GENERAL = "more items, --augment, --weight-decay 0.01, a smaller network or --patience 3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +195,15 @@ def rises(signs: Signs) -> Diagnosis | None:
     if (low := float(curve.values.min())) < first - RISE * (end - first):
         return None  # it fell before it rose: see `overfits`
     reason = f"the judge's figure rose from {first:.4g} to {end:.4g} (lowest {low:.4g})"
+    if _loss_falls(signs.course):
+        return Diagnosis("overfits", f"{reason}, while the loss fell", GENERAL)
     return Diagnosis("does not converge", reason, "a smaller --learning-rate, or --clip 1")
+
+
+def _loss_falls(course: Course) -> bool:
+    """Whether the terms of the loss are smaller together in the end than in the beginning."""
+    terms = [curve for name, curve in course.curves.items() if is_term(name)]
+    return sum(curve.at_the_end() - curve.in_the_beginning() for curve in terms) < 0
 
 
 def posterior_collapse(signs: Signs) -> Diagnosis | None:
@@ -215,9 +224,7 @@ def overfits(signs: Signs) -> Diagnosis | None:
         )
     else:
         return None
-    return Diagnosis(
-        "overfits", reason, "more items, --augment, --weight-decay 0.01, a smaller network or --patience 3"
-    )
+    return Diagnosis("overfits", reason, GENERAL)
 
 
 def _rise(curve: Curve) -> float:

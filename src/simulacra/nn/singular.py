@@ -46,6 +46,7 @@ def layers_of(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
         yield name, own.detach().flatten(1)
 
 
+@torch.no_grad()
 def singular_values(network: nn.Module) -> dict[str, float]:
     """The largest singular value of every linear map and convolution, by its name."""
     return {name: largest_singular_value(matrix) for name, matrix in layers_of(network)}
