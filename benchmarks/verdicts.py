@@ -66,6 +66,23 @@ RULES = {
     ),
     "digits, a code of one number": Run("gan", "digits", (WINS, COLLAPSED), one_number(steps=1500)),
     "60 digits, hinge": Run("gan", "digits", (MEMORISES,), {"steps": 2500, "game": "hinge"}, few=60),
+    "grid, 400 steps": Run("gan", "grid", (LEARNING,), {"steps": 400, "every": 50}, 2),
+    "digits, convolutions, critic 30": Run(
+        "gan",
+        "digits",
+        (LEARNING,),
+        {
+            "steps": 600,
+            "every": 100,
+            "game": "minimax",
+            "critic_rate": 30.0,
+            "generator": "dcgan:width=8",
+            "critic": "dcgan:width=8,batch_norm=false",
+        },
+        2,
+    ),
+    "digits, hinge, fast": Run("gan", "digits", (HEALTHY,), {"steps": 1000, "game": "hinge", "learning_rate": 1e-2}, 4),
+    "digits, r3gan, 300 steps": Run("r3gan", "digits", (WINS, LEARNING), {"steps": 300, "every": 50, "width": 8}, 1),
 }
 
 OTHERS = {
@@ -77,8 +94,8 @@ OTHERS = {
         "gan", "ring", (HEALTHY, LEARNING), {"steps": 2000, "game": "least-squares", "penalties": "r1:weight=0.1"}, 3
     ),
     "digits by class": Run("gan", "digits", (HEALTHY, LEARNING), {"steps": 2000, "condition": "label"}, 1),
-    "grid, 400 steps": Run("gan", "grid", (LEARNING,), {"steps": 400, "every": 50}, 2),
-    "digits, r3gan, 300 steps": Run("r3gan", "digits", (LEARNING,), {"steps": 300, "every": 50, "width": 8}, 1),
+    "grid, 600 steps": Run("gan", "grid", (LEARNING,), {"steps": 600, "every": 100}, 5),
+    "digits, dcgan, 400 steps": Run("dcgan", "digits", (LEARNING,), {"steps": 400, "every": 80, "width": 8}, 3),
     "grid, minimax, critic 20": Run("gan", "grid", (WINS,), {"steps": 1000, "game": "minimax", "critic_rate": 20.0}, 1),
     "digits, minimax, five fast steps": Run(
         "gan",
@@ -87,27 +104,10 @@ OTHERS = {
         {"steps": 600, "every": 100, "game": "minimax", "critic_rate": 10.0, "critic_steps": 5},
         1,
     ),
-    "digits, convolutions, critic 30": Run(
-        "gan",
-        "digits",
-        (WINS,),
-        {
-            "steps": 600,
-            "every": 100,
-            "game": "minimax",
-            "critic_rate": 30.0,
-            "generator": "dcgan:width=8",
-            "critic": "dcgan:width=8,batch_norm=false",
-        },
-        2,
-    ),
     "digits, least squares, a code of one number": Run(
-        "gan", "digits", (COLLAPSED,), one_number(steps=1000, game="least-squares"), 3
+        "gan", "digits", (WINS, COLLAPSED), one_number(steps=1000, game="least-squares"), 3
     ),
-    "digits, hinge, fast": Run(
-        "gan", "digits", (COLLAPSED, UNSTABLE), {"steps": 1000, "game": "hinge", "learning_rate": 1e-2}, 4
-    ),
-    "shapes, a code of one number": Run("gan", "shapes", (COLLAPSED,), one_number(steps=800), 5),
+    "shapes, a code of one number": Run("gan", "shapes", (WINS, COLLAPSED), one_number(steps=800), 5),
     "40 digits, non-saturating": Run(
         "gan", "digits", (MEMORISES,), {"steps": 2000, "game": "non-saturating"}, 1, few=40
     ),

@@ -30,7 +30,7 @@ def test_of_two_equal_distributions_the_bound_is_about_zero():
         found = jensen_shannon(PLANE, normal(400, seed=seed), normal(400, seed=100 + seed), rng(seed))
         assert found.low <= 0.005
         assert found.bound <= 0.03
-        assert found.n == 134
+        assert 134 <= found.n <= 400
 
 
 def test_of_two_that_do_not_overlap_it_is_log_two_and_never_more():

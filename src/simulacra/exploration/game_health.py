@@ -13,6 +13,7 @@ from simulacra.exploration.games import GENERATED, HELD_OUT, TRAIN, Game
 
 QUARTILES = (5, 25, 50, 75, 95)  # per cent
 LOG2 = math.log(2)
+STEEP = 100  # a norm that Chintala et al. 2016, "How to train a GAN", call a sign that things are going wrong
 OF = {TRAIN: "training items", HELD_OUT: "held-out items", GENERATED: "generated items"}
 
 
@@ -48,7 +49,8 @@ def of_game(game: Game, course: Course) -> Iterator[tuple[str, Finding]]:
     advice = "the variance of held-out items, in the unit of the Fréchet distances of validation"
     yield "spread", Finding(game.spread, None, (), advice)
     for name, norm in game.gradients.items():
-        yield f"gradient_{name}", Finding(norm, None, (), f"of one batch{_course_of(course, name)}")
+        warning = f"a norm above {STEEP}: take a smaller --learning-rate, or --clip" if norm > STEEP else None
+        yield f"gradient_{name}", Finding(norm, None, (), f"of one batch{_course_of(course, name)}", warning)
     for name, values in game.singular.items():
         most = max(values, key=lambda layer: values[layer], default="")
         advice = f"the largest singular value of a layer, in {most}; of the layers the median is "

@@ -7,7 +7,8 @@ the critic memorises  it scores training items above held-out ones
 the critic wins       samples do not overlap the data, the critic is certain, and the judge's figure falls no more
 collapsed             samples are more alike than real items are, and grow no more varied
 does not converge     the judge's figure ends far above its lowest, or stands where samples have little of the data
-still learning        the judge's figure fell in the last fifth of the run
+still learning        the judge's figure fell in the last fifth of the run; or a fresh critic finds half of the largest
+                      divergence; or samples lie where there are no data
 healthy               none of these
 
 Of any other model: does not converge, posterior collapse (no dimension of the code says anything), overfits, still
@@ -34,6 +35,7 @@ EARLY = 4  # validations
 ALIKE, GROWN = 0.5, 1.2  # of the variety of real items, and of that in the beginning
 REMEMBERED = 0.65  # of all pairs, in which a training item is above a held-out one
 FAR, RISEN = 0.25, 2.0  # a distance in units of the variance of the data, and in units of the lowest one
+SHORT, SCATTERED, OVERLAP = 0.5, 1.5, 0.02  # of log 2, of the variety of real items, and nats
 OVERFIT = 0.1  # bits/dim
 RISE = 0.1  # of all that the judge's figure fell
 GENERAL = "more items, --augment, --weight-decay 0.01, a smaller network or --patience 3"
@@ -149,6 +151,18 @@ def does_not_converge(signs: Signs) -> Diagnosis | None:
     return None
 
 
+def falls_short(signs: Signs) -> Diagnosis | None:
+    """The game is in balance, and its samples are not there yet."""
+    told = f"a fresh critic tells samples from held-out items (JSD of at least {signs.value('jensen_shannon'):.2g} of "
+    told += f"{LOG2:.2f} nats)"
+    if signs.low("jensen_shannon") >= SHORT * LOG2:
+        return Diagnosis("still learning", told, f"{_longer(signs)}, or a wider generator")
+    if signs.low("variety") >= SCATTERED and signs.low("jensen_shannon") > OVERLAP:
+        reason = f"samples vary {signs.value('variety'):.2g} times as much as held-out items, and {told}"
+        return Diagnosis("still learning", reason, f"{_longer(signs)}, or a wider generator")
+    return None
+
+
 def still_learning(signs: Signs) -> Diagnosis | None:
     if not signs.learning:
         return None
@@ -179,6 +193,7 @@ OF_A_GAME: tuple[Rule, ...] = (
     collapsed,
     does_not_converge,
     still_learning,
+    falls_short,
     healthy_game,
 )
 
