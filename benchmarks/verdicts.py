@@ -82,7 +82,15 @@ RULES = {
         2,
     ),
     "digits, hinge, fast": Run("gan", "digits", (HEALTHY,), {"steps": 1000, "game": "hinge", "learning_rate": 1e-2}, 4),
-    "digits, r3gan, 300 steps": Run("r3gan", "digits", (WINS, LEARNING), {"steps": 300, "every": 50, "width": 8}, 1),
+    "digits, r3gan, 300 steps": Run(
+        "r3gan", "digits", (COLLAPSED, LEARNING), {"steps": 300, "every": 50, "width": 8}, 1
+    ),
+    "grid, wasserstein without a penalty": Run(
+        "gan", "grid", (LEARNING, UNSTABLE), {"steps": 1000, "game": "wasserstein"}, 1
+    ),
+    "ring, least squares, fast": Run(
+        "gan", "ring", (UNSTABLE, COLLAPSED), {"steps": 1500, "game": "least-squares", "learning_rate": 2e-2}, 1
+    ),
 }
 
 OTHERS = {
@@ -112,12 +120,12 @@ OTHERS = {
         "gan", "digits", (MEMORISES,), {"steps": 2000, "game": "non-saturating"}, 1, few=40
     ),
     "100 digits, least squares": Run(
-        "gan", "digits", (MEMORISES,), {"steps": 2000, "game": "least-squares"}, 2, few=100
+        "gan", "digits", (COLLAPSED, MEMORISES), {"steps": 2000, "game": "least-squares"}, 2, few=100
     ),
-    "grid, wasserstein without a penalty": Run("gan", "grid", (UNSTABLE,), {"steps": 1000, "game": "wasserstein"}, 1),
-    "ring, least squares, fast": Run(
-        "gan", "ring", (UNSTABLE, COLLAPSED), {"steps": 1500, "game": "least-squares", "learning_rate": 2e-2}, 1
+    "grid, non-saturating, fast": Run(
+        "gan", "grid", (UNSTABLE,), {"steps": 1200, "game": "non-saturating", "learning_rate": 1e-2}, 3
     ),
+    "ring, hinge, fast": Run("gan", "ring", (UNSTABLE,), {"steps": 1200, "game": "hinge", "learning_rate": 2e-2}, 4),
 }
 
 

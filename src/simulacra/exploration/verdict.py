@@ -21,6 +21,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from simulacra.capabilities import Adversarial, can
 from simulacra.exploration import remedies
 from simulacra.exploration.course import Course, Curve, is_term
@@ -35,6 +37,7 @@ EARLY = 4  # validations
 ALIKE, GROWN = 0.5, 1.2  # of the variety of real items, and of that in the beginning
 REMEMBERED = 0.65  # of all pairs, in which a training item is above a held-out one
 FAR, RISEN = 0.25, 2.0  # a distance in units of the variance of the data, and in units of the lowest one
+CIRCLED = 0.25  # rises over falls of the judge's figure
 SHORT, SCATTERED, OVERLAP = 0.5, 1.5, 0.02  # of log 2, of the variety of real items, and nats
 OVERFIT = 0.1  # bits/dim
 RISE = 0.1  # of all that the judge's figure fell
@@ -145,8 +148,9 @@ def does_not_converge(signs: Signs) -> Diagnosis | None:
             f"its lowest was {best:.3g} at step {curve.steps[curve.values.argmin()]}, of which the weights are kept"
         )
         return Diagnosis("does not converge", f"{where}; {lowest}", remedies.diverged(signs.options))
-    if end >= FAR * spread and not signs.learning:
-        reason = f"{where} and falls no more, where held-out items themselves vary by {spread:.3g}"
+    if end >= FAR * spread and (not signs.learning or _circles(curve)):
+        how = "after it rose in between" if _circles(curve) else "and falls no more"
+        reason = f"{where} {how}, where held-out items themselves vary by {spread:.3g}"
         return Diagnosis("does not converge", reason, remedies.diverged(signs.options))
     return None
 
@@ -169,6 +173,12 @@ def still_learning(signs: Signs) -> Diagnosis | None:
     gain = signs.course.number("gain_of_last_fifth") or 0
     reason = f"the judge's figure fell by {gain:.3g} in the last fifth of the run"
     return Diagnosis("still learning", reason, _longer(signs))
+
+
+def _circles(curve: Curve) -> bool:
+    """Whether a figure rose by much of what it fell."""
+    moves = np.diff(curve.values)
+    return bool(moves[moves > 0].sum() >= CIRCLED * -moves[moves < 0].sum())
 
 
 def _longer(signs: Signs) -> str:
