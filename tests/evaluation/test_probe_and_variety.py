@@ -26,8 +26,8 @@ def normal(n: int, mean: float = 0.0, seed: int = 0) -> np.ndarray:
 
 
 def test_of_two_equal_distributions_the_bound_is_about_zero():
-    for seed in range(3):
-        found = jensen_shannon(PLANE, normal(400, seed=seed), normal(400, seed=100 + seed), rng(seed))
+    for seed in range(2):
+        found = jensen_shannon(PLANE, normal(401, seed=seed), normal(401, seed=100 + seed), rng(seed))
         assert found.low <= 0.005
         assert found.bound <= 0.03
         assert 134 <= found.n <= 400
@@ -49,12 +49,19 @@ def test_it_stays_below_the_divergence():
     assert found.low < truth
 
 
+def test_fine_structure_of_few_dimensions_is_seen():
+    """Eight narrow modes against a ring without any: no small network tells them apart in so few steps."""
+    angle = rng(3).uniform(0, 2 * np.pi, 401)
+    even = 2 * np.stack([np.cos(angle), np.sin(angle)], 1) + rng(4).normal(0, 0.02, (401, 2))
+    assert jensen_shannon(PLANE, ring(401, 8).astype(np.float32), even.astype(np.float32), rng()).low > 0.2
+
+
 def test_it_is_of_images_too():
     spec = DataSpec(Levels((1, 8, 8), 17))
-    digits = np.asarray(data.load("digits").train.x)[rng().permutation(1258)[:240]]
+    digits = np.asarray(data.load("digits").train.x)[rng().permutation(1258)[:120]]
     noise = rng(1).integers(0, 17, digits.shape).astype(np.uint8)
     assert jensen_shannon(spec, digits, noise, rng()).bound > 0.6
-    assert jensen_shannon(spec, digits[:120], digits[120:], rng()).low == 0
+    assert jensen_shannon(spec, digits[:60], digits[60:], rng()).low == 0
 
 
 # Variety
@@ -75,10 +82,10 @@ def test_of_some_equally_frequent_modes_it_is_their_share(modes):
 
 def test_a_generator_of_one_point_has_none_and_noise_more_than_all():
     digits = np.asarray(data.load("digits").train.x)[rng().permutation(1258)[:300]]
-    assert variety(digits[:150], np.repeat(digits[:1], 150, 0)).ratio < 0.01
+    assert variety(digits[:150], np.repeat(digits[:1], 150, 0)).high < 0.05
     alike = variety(digits[:150], digits[150:])
     assert alike.low <= 1 <= alike.high
-    assert variety(digits[:150], rng().integers(0, 17, (150, 1, 8, 8))).ratio > 5
+    assert variety(digits[:150], rng().integers(0, 17, (150, 1, 8, 8))).low > 2
 
 
 def test_the_interval_covers_the_ratio_of_equal_distributions():

@@ -2,10 +2,10 @@ r"""How varied samples are, by the birthday paradox: two draws of a generator th
 
     variety = P(two real items are alike) / P(two samples are alike),     alike: exp(-|x - x'|² / s²), 0 to 1
 
-A generator that draws k of K equally frequent modes, and those well, has k / K; one that draws a single point of n
-items has about 1 / n; samples as varied as the data have 1, and noise, whose items lie apart, more. `s` is the distance
-at which items look alike: a tenth of the root mean square distance of two real items, or where items have many
-dimensions, so that none are as near as that, the median distance of a real item to the nearest other one.
+A generator that draws k of K equally frequent modes, and those well, has k / K; one that draws a single point has no
+more than P(two real items are alike); samples as varied as the data have 1, and noise, whose items lie apart, more. `s`
+is the distance at which items look alike: a tenth of the root mean square distance of two real items, or where items
+have many dimensions, so that none are as near as that, the median distance of a real item to the nearest other one.
 Where there are classes only pairs of one class count, so that a generator with one item for each class is collapsed.
 Arora & Zhang 2018, "Do GANs Learn the Distribution? Some Theory and Empirics", count pairs that a person takes for one.
 """
