@@ -107,21 +107,6 @@ class Prior(Protocol):
         ...
 
 
-@runtime_checkable
-class WithCritic(Protocol):
-    """A critic that scores items in a game against generated ones. It is no ability, by which verbs would compare
-    models: a score is neither a density nor the same thing in two runs."""
-
-    @property
-    def boundary(self) -> float | None:
-        """The score between what it takes for real and for generated; None where scores can be shifted."""
-        ...
-
-    def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
-        """The critic's score of each item, (N,)."""
-        ...
-
-
 class CodesFound(Protocol):
     """Codes (N, *code), or styles (N, layers, D), and of each the root mean square of what G(z) leaves of x, (N,).
 
@@ -240,6 +225,29 @@ class Layered(Protocol):
 
     def kl_by_layer(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """KL(q(z_l | z_<l, x) || p(z_l | z_<l)) at a draw of the layers before, (layers, N) nats, the first on top."""
+        ...
+
+
+@runtime_checkable
+class Adversarial(Protocol):
+    """Learns from a critic of items, whose scores are no density and compare within one model alone: it is no ability,
+    by which verbs would compare models."""
+
+    @property
+    def boundary(self) -> float | None:
+        """The score between what the critic takes for real and for generated; None where scores can be shifted."""
+        ...
+
+    def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
+        """The critic's score of each item, (N,), N >= 2, as in training: of a critic with statistics of its batch those
+        of these items together."""
+        ...
+
+    def scores_of_draws(
+        self, n: int, condition: ConditionLike | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """The same of n >= 2 generated items before they are rounded to the grid, as the critic sees them in training,
+        (n,)."""
         ...
 
 

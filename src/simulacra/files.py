@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import json
+import math
 import os
 import re
 import secrets
@@ -76,6 +77,15 @@ def holds(path: Path, content: bytes) -> bool:
         return read_regular(path, len(content)) == content
     except OSError:
         return False
+
+
+def finite(value: Any) -> Any:
+    """A record with None for numbers that are not finite, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse_json(content: bytes, halves: bool = False) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from simulacra.data import Dataset
 from simulacra.evaluation.judges import usual_judge
+from simulacra.exploration.watched import HealthLog
 from simulacra.model import Model
 from simulacra.training import Judge, Observer, carry_out, make_plan
 from simulacra.training.film import Filmed
@@ -34,7 +35,7 @@ def fit(
 
     The weights that are kept are the best of all validations, by `simulacra.evaluation.judges`: a likelihood or a bound
     of it where there is one, else a Fréchet distance of samples, else the error of reconstructions; or by a judge of
-    your own.
+    your own. The run ends with a verdict on its health, in health.json and health.png; see `simulacra.health`.
 
     Args:
         model: a registered name, or a model that was constructed by hand.
@@ -63,4 +64,4 @@ def fit(
     filmed = [Filmed(plan)] if film else []
     with watched() if progress == "auto" and leads() else contextlib.nullcontext(progress) as seen:
         own = [seen] if isinstance(seen, Observer) else []
-        return carry_out(plan, judge or usual_judge(plan.model), [*observers, *filmed, *own])
+        return carry_out(plan, judge or usual_judge(plan.model), [HealthLog(plan), *observers, *filmed, *own])

@@ -100,25 +100,43 @@ def test_neighbours_are_training_items(printed, runs, tmp_path):
 # health
 
 
-def test_health_has_figures_and_advice(printed, run):
-    found = json.loads(printed("health", run, "digits", "--json"))
+def test_health_has_figures_and_advice(printed, run, tmp_path):
+    out = ["--out", tmp_path / "health"]
+    found = json.loads(printed("health", run, "digits", "--json", *out))
     assert (found["model"], found["data"], found["split"], found["n"]) == ("vae", "digits", "test", 359)
-    assert set(found["findings"]) == {"active_units", "kl", "collapsed", "aggregate_gap"}
+    assert {"active_units", "kl", "collapsed", "aggregate_gap", "validation", "overfit"} <= found["findings"].keys()
     for finding in found["findings"].values():
-        assert set(finding) == {"value", "of", "each", "advice", "warning"}
-    output = printed("health", run, "digits", "--limit", "50")
+        assert set(finding) == {"value", "of", "each", "advice", "warning", "interval"}
+    assert set(found["verdict"]) == {"state", "reason", "remedy"}
+    assert json.loads((tmp_path / "health" / "health.json").read_text()) == found
+    assert size(tmp_path / "health" / "health.png")[0] == 1260
+    output = printed("health", run, "digits", "--limit", "50", *out)
     assert "active units" in output
     assert "50 test items" in output
+    assert output.startswith("verdict: ")
 
 
-def test_fit_ends_with_the_health_of_models_with_an_encoder(printed, tmp_path):
+def test_health_is_of_every_family_and_lies_in_the_run(printed, refused, runs, tmp_path):
+    for name in ("dcgan", "gated-pixelcnn"):
+        output = printed("health", runs[name], "--limit", "30")
+        assert output.startswith("verdict: not judged: trained for 3 steps")
+        assert str(runs[name] / "health.png") in output
+        assert (runs[name] / "health.json").is_file()
+    assert "jensen shannon" in printed("health", runs["dcgan"], "digits", "--split", "valid", "--out", tmp_path)
+    (tmp_path / "file").write_text("")
+    assert "is no folder" in refused("health", runs["dcgan"], "digits", "--out", tmp_path / "file")
+
+
+def test_fit_ends_with_a_verdict(printed, tmp_path):
     words = ["digits", "--steps", "2", "--out"]
-    assert "active units" in printed(
-        "fit", "vae", *words, tmp_path / "vae", "--network", "dense:hidden=8", "--latent", "2"
-    )
-    output = printed("fit", "dcgan", *words, tmp_path / "dcgan", "--width", "4", "--latent", "4")
-    assert "done" in output
-    assert "active units" not in output
+    small = ["--network", "dense:hidden=8", "--latent", "2"]
+    output = printed("fit", "vae", *words, tmp_path / "vae", *small)
+    assert "verdict: not judged: trained for 2 steps" in output
+    record = printed("fit", "dcgan", *words, tmp_path / "dcgan", "--width", "4", "--latent", "4", "--json")
+    assert json.loads(record)["verdict"]["state"] == "not judged"
+    output = printed("fit", "vae", "digits", "--steps", "200", "--out", tmp_path / "long", *small)
+    assert "active units" in output
+    assert (tmp_path / "long" / "health.png").is_file()
 
 
 # edit and attribute
@@ -192,7 +210,6 @@ def _picture(folder):
 def test_verbs_refuse_before_they_write(refused, runs, tmp_path):
     out = ["--out", tmp_path / "x.png"]
     assert "no decoder" in refused("manifold", runs["gated-pixelcnn"], "--label", "1", *out)
-    assert "no encoder" in refused("health", runs["dcgan"], "digits")
     assert "name the data set" in refused("traverse", runs["vae"], "--index", "2", *out)
     assert "no dimension 5" in refused("manifold", runs["vae"], "--dims", "0", "5", *out)
     assert "no class 'x'" in refused("attribute", runs["vae"], "digits", "--with", "x", "--out", tmp_path / "a.npz")

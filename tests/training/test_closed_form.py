@@ -65,6 +65,8 @@ def test_the_folder_is_that_of_a_run(tmp_path):
         "model/weights.safetensors",
         "model/card.md",
         "samples/step-00000001.png",
+        "health.json",
+        "health.png",
     }
     finished = json.loads((tmp_path / "run" / "run.json").read_bytes())["finished"]
     assert (finished["stopped_by"], finished["steps"]) == ("closed form", 1)

@@ -234,17 +234,6 @@ class GAN(Model):
         mine = any(isinstance(own, ZeroCentred) and own.side == side and own.every == 1 for own in self.penalties)
         return x.requires_grad_() if mine and not in_autocast(x.device) else x
 
-    # The critic, for whoever looks at the game
-
-    @property
-    def boundary(self) -> float | None:
-        """The score between what the critic takes for real and for generated; None where scores can be shifted."""
-        return self.game.boundary
-
-    def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
-        """D(x, c) of items (N, *shape) on the grid, (N,): no density, and of some games of no meaning by itself."""
-        return self.critic(self._in_units(x), self.conditioned(condition, len(x))).float()
-
     def _shown(self, x: Tensor) -> Tensor:
         return x if self.shown is None else self.shown(x)
 
@@ -331,6 +320,33 @@ class GAN(Model):
 
     def _in_units_of_x(self, made: Tensor) -> Tensor:
         return made.float() if self.units is None else self.units.back(made.float())
+
+    # The critic, for whoever looks at the game
+
+    @property
+    def boundary(self) -> float | None:
+        """The score between what the critic takes for real and for generated; None where scores can be shifted."""
+        return self.game.boundary
+
+    def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
+        """D(x), (N,), as in training and without the augmentation: no density, and of some games of no meaning by
+        itself."""
+        real = self._in_units(x)
+        for network in growing(self.generator):
+            real = network.coarse(real)
+        return self._scores(real, self.conditioned(condition, len(x)))
+
+    def scores_of_draws(
+        self, n: int, condition: ConditionLike | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """D(G(z)) of n draws of z, (n,), as in training and without the augmentation."""
+        given = self.conditioned(condition, n)
+        return self._scores(self.generator(self.prior(n, given).sample(generator), given).float(), given)
+
+    @torch.no_grad()
+    def _scores(self, x: Tensor, condition: Condition) -> Tensor:
+        critic = copy.deepcopy(self.critic).train()  # moments of the batch, as in training, which change no statistics
+        return critic(x, condition).float()
 
 
 def growing(network: nn.Module) -> list[Growing]:

@@ -37,7 +37,7 @@ COMMANDS = {
     "arithmetic": "concepts added and subtracted, with a control",
     "attribute": "the direction of an attribute, for edit",
     "neighbours": "samples beside their nearest training items",
-    "health": "whether the codes are in use, with advice",
+    "health": "whether a run went well: figures, a picture, a verdict and a remedy",
 }
 
 OWN_PROGRESS = ("demo", "models", "data", "fit", "finetune")

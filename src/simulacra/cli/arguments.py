@@ -220,13 +220,7 @@ def recipe_of(resize: int | None, levels: int | None, target: str | None) -> Rec
 def as_json(record: Any) -> str:
     """One JSON object; numbers that are not finite become null, which JSON needs."""
     import json
-    import math
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
+    from simulacra.files import finite
 
-    return json.dumps(plain(record))
+    return json.dumps(finite(record))

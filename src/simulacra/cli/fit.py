@@ -6,7 +6,7 @@ import itertools
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import field, make_dataclass
+from dataclasses import asdict, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,8 @@ from simulacra.cli.imports import imports_for
 from simulacra.cli.parts_help import parts_of
 from simulacra.errors import UsageError
 from simulacra.evaluation.judges import usual_judge
-from simulacra.exploration import has_health, health
+from simulacra.exploration import Health
+from simulacra.exploration.watched import HealthLog
 from simulacra.fields import ClassLabel
 from simulacra.model import Model
 from simulacra.parts import kind_of, named, spelled
@@ -34,8 +35,6 @@ from simulacra.training.progress import terminal
 from simulacra.training.runtime import leads
 
 Field = tuple[str, Any, Any]
-
-HEALTH_ITEMS = 500  # validation items whose codes `report` examines
 
 _OWN: list[Field] = [
     ("out", Annotated[Path | None, optional("PATH", "the run folder; by default runs/MODEL-DATA")], None),
@@ -120,10 +119,11 @@ def main(argv: Sequence[str]) -> None:
     if not leads():
         carry_out(plan, usual_judge(plan.model))
         return
+    health_log = HealthLog(plan)
     with terminal() as progress:
-        model = carry_out(plan, usual_judge(plan.model), [*filmed, progress])
+        model = carry_out(plan, usual_judge(plan.model), [health_log, *filmed, progress])
     same_data = [source, *(f"--{name} {own[name]}" for name in ("resize", "levels", "target") if own[name] is not None)]
-    report(plan, model, " ".join([shlex.quote(same_data[0]), *same_data[1:]]), own["json"])
+    report(plan, model, " ".join([shlex.quote(same_data[0]), *same_data[1:]]), own["json"], health_log.found)
     if filmed and filmed[0].path.exists() and not own["json"]:
         print(f"film of its training: {filmed[0].path}")
 
@@ -188,12 +188,13 @@ def _flag(argument: Argument, default: Any, text: str) -> Field:
     return argument.name, Annotated[argument.type, tyro.conf.arg(help=text, metavar=metavar)], default
 
 
-def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
-    """Print the outcome, and the next commands; `data` is the text that names the data on the command line."""
+def report(plan: Plan, model: Model, data: str, as_object: bool, found: Health | None) -> None:
+    """Print the outcome, its health, and the next commands; `data` is the text that names the data on the command
+    line."""
     record = json.loads((plan.folder.path / "run.json").read_text())
     if as_object:
         about = {"run": str(plan.folder.path), "parameters": model.free_parameters()}
-        print(as_json(about | record["finished"]))
+        print(as_json(about | record["finished"] | {"verdict": found and asdict(found.verdict)}))
         return
     ended = record["finished"]
     figure = f", {Verdict(**ended['judge'])} on {plan.judged_on}" if ended["judge"] else ""
@@ -207,8 +208,8 @@ def report(plan: Plan, model: Model, data: str, as_object: bool) -> None:
         if ended["still_learning"]:
             fell = f"the validation figure fell by {ended['gain_of_last_fifth']:.3g} in the last fifth of the run"
             print(f"still learning: {fell}; the same command with a larger budget goes on from here")
-    if has_health(model) and plan.labels is None:  # an encoder may be conditioned on labels that are hidden
-        print("\n".join(lines(health(model, plan.dataset, "valid", limit=HEALTH_ITEMS))))
+    if found is not None:
+        print("\n".join(lines(found)))
     run = shlex.quote(str(plan.folder.path))
     own = imports_for(model.config()["imports"])
     if can(model, Sampler):

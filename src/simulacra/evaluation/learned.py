@@ -225,8 +225,13 @@ def features_of(network: Network, x: np.ndarray) -> np.ndarray:
 
 def predicted(network: Network, x: np.ndarray) -> dict[str, np.ndarray]:
     """The most probable class (N,) of each field."""
+    return {name: found.argmax(1) for name, found in logits_of(network, x).items()}
+
+
+def logits_of(network: Network, x: np.ndarray) -> dict[str, np.ndarray]:
+    """The logits of each field, (N, classes) float64."""
     found = [network.logits(features) for features in _forward(network, x)]
-    return {name: np.concatenate([each[name].argmax(1).numpy() for each in found]) for name in found[0]}
+    return {name: torch.cat([each[name] for each in found]).double().numpy() for name in found[0]}
 
 
 @torch.no_grad()

@@ -5,7 +5,9 @@ from simulacra.exploration.attributes import attribute, attribute_of_classes
 from simulacra.exploration.codes import encode, reconstruct
 from simulacra.exploration.complete import Completion, complete, completion_nats
 from simulacra.exploration.edit import Edit, edit
-from simulacra.exploration.health import Finding, Health, has_health, health
+from simulacra.exploration.findings import Diagnosis, Finding, Health
+from simulacra.exploration.health import health
+from simulacra.exploration.health_picture import health_picture
 from simulacra.exploration.interpolate import interpolate
 from simulacra.exploration.inversion import Inversion, invert
 from simulacra.exploration.masks import mask_of
@@ -18,6 +20,7 @@ from simulacra.exploration.traverse import Traversal, manifold, traverse
 __all__ = [
     "Arithmetic",
     "Completion",
+    "Diagnosis",
     "Edit",
     "Finding",
     "Health",
@@ -31,8 +34,8 @@ __all__ = [
     "completion_nats",
     "edit",
     "encode",
-    "has_health",
     "health",
+    "health_picture",
     "interpolate",
     "invert",
     "manifold",

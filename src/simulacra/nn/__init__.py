@@ -16,6 +16,7 @@ from simulacra.nn.resampled import DoublingConv2d, HalvingConv2d, conv_of_double
 from simulacra.nn.residual import ResidualStack
 from simulacra.nn.running import RunningMean
 from simulacra.nn.self_attention import SelfAttention
+from simulacra.nn.singular import singular_values
 from simulacra.nn.spectral import Spectral, spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 from simulacra.nn.units import Units
@@ -64,6 +65,7 @@ __all__ = [
     "precise",
     "repeated",
     "side_by_side",
+    "singular_values",
     "spectral",
     "synchronise",
     "vector_of",

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simulacra.capabilities import ClosedForm, Density, Sampler, WithCritic, need
+from simulacra.capabilities import Adversarial, ClosedForm, Density, Sampler, need
 from simulacra.data.npy import npz_array
 from simulacra.errors import DataError, UsageError, warn
 from simulacra.feed import feed
@@ -58,7 +58,7 @@ class Filmed(Observer):
         points, classes = x.numpy(), None
         for field in list(given)[:1]:
             classes = (given[field].numpy(), model.every_class(POINTS)[field].cpu().numpy())
-        critic = isinstance(model, WithCritic)
+        critic = isinstance(model, Adversarial)
         kind = "score" if critic else "density" if isinstance(model, Density) else "none"
         boundary = model.boundary if critic else None
         self.film = Film(f"{model.name} on {plan.dataset.name}", points, classes, kind, boundary, Window.around(points))
@@ -106,7 +106,7 @@ def surface(model: Model, points: np.ndarray) -> np.ndarray:
     """The critic's score of points (N, 2), or their log-density, (N,): under the class in which it is largest."""
     classes = model.spec.classes(model.name)
     x, found = torch.from_numpy(points).to(model.device), []
-    of_points = model.critic_scores if isinstance(model, WithCritic) else need(model, Density).log_prob
+    of_points = model.critic_scores if isinstance(model, Adversarial) else need(model, Density).log_prob
     with evaluating(model):
         for each in itertools.product(*(range(field.count) for field in classes.values())):
             found.append(of_points(x, dict(zip(classes, each, strict=True))).float())

@@ -245,6 +245,7 @@ class _Run:
         """Only here do the figures of a step leave the device, and with them whether it failed."""
         self.loop.check()
         if self.observers:
+            values = values | self.loop.norms
             read = dict(zip(values, torch.stack([value.double() for value in values.values()]).tolist(), strict=True))
             self._notify(lambda observer: observer.logged(self.at, read))
 

@@ -33,6 +33,7 @@ from simulacra.turns import Items, Player, Turn, lazy_correction, names, players
 from simulacra.whole import seen_from
 
 Values = dict[str, Tensor]
+GRADIENT = "gradient"  # the name of a norm, before that of the phase
 
 
 class Draws(Protocol):
@@ -47,6 +48,8 @@ class Loop:
     phases, players, optimisers: of the model; a player's optimiser stands at the player's place.
     steps, drawn: steps taken, and batches read, so far.
     turns: of each player, the updates that it was due.
+    norms: of the gradients of the last step's last turn of each phase, before they were clipped: "gradient.critic", or
+        "gradient" of a single phase.
     """
 
     def __init__(self, model: Model, options: Options, runtime: Runtime) -> None:
@@ -64,6 +67,8 @@ class Loop:
         self.steps = 0
         self.drawn = torch.zeros((), dtype=torch.int64)
         self.turns = torch.zeros(len(self.players), dtype=torch.int64)
+        self.norms: Values = {}
+        self._norm_names = [GRADIENT] if len(self.names) == 1 else [f"{GRADIENT}.{name}" for name in self.names]
 
     def step(self, draws: Draws, done: float) -> Values:
         """Take one step with `done` of the budget spent; returns the loss terms by name, detached.
@@ -79,6 +84,7 @@ class Loop:
         if not self.model.training:
             self.model.train()
         first, values = int(self.drawn), dict[str, Tensor]()
+        self.norms = {}
         read = functools.cache(lambda draw: _items(draws[draw]))
         for number, phase in enumerate(self.phases):
             if not phase.due(self.steps, done):
@@ -107,7 +113,7 @@ class Loop:
         if self.runtime.world > 1:
             terms = self._added_up(number, gradients, terms, len(turn) / self.options.batch)
         self.guard.see_terms(number, self.steps, terms)
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = self.norms[self._norm_names[number]] = torch.nn.utils.get_total_norm(gradients)
         allowed = self.guard.allows(number, self.steps, norm)
         if isinstance(allowed, Tensor):
             optimiser.found_inf = (~allowed).float()  # pyright: ignore[reportAttributeAccessIssue]

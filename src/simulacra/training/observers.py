@@ -43,7 +43,8 @@ class Observer:
         """A sentence for a person."""
 
     def logged(self, at: Moment, values: Mapping[str, float]) -> None:
-        """The loss terms of this step: of the first one, of every 50th, and else once a second at most."""
+        """The loss terms of this step, and after them the norms of its gradients, before they were clipped, as
+        `gradient.critic`: of the first step, of every 50th, and else once a second at most."""
 
     def stepped(self, at: Moment, model: Model) -> None:
         """After every step, with the model in training and its weights of the moment: a look takes time, and on a GPU

@@ -22,6 +22,7 @@ class OnePass:
     def __init__(self, model: Model) -> None:
         self.fitted = model.eval()
         self.steps = 0
+        self.norms: dict[str, Tensor] = {}  # no gradients
         self.drawn = torch.zeros((), dtype=torch.int64)  # it reads no batch twice and no part of the split
 
     def step(self, batches: Batches, done: float) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from simulacra.model import Model
 from simulacra.terminal import printable
 from simulacra.training.judge import Verdict
+from simulacra.training.loop import GRADIENT
 from simulacra.training.observers import Moment, Observer
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class _Shown(Observer):
         self._verdict = {} if verdict is None else {verdict.name: verdict.value}
 
     def figures(self, values: Mapping[str, float]) -> str:
-        return "  ".join(f"{name} {value:.4g}" for name, value in {**self._verdict, **values}.items())
+        shown = {name: value for name, value in values.items() if name.split(".")[0] != GRADIENT}
+        return "  ".join(f"{name} {value:.4g}" for name, value in {**self._verdict, **shown}.items())
 
 
 class PlainLines(_Shown):
