@@ -233,7 +233,6 @@ class Adversarial(Protocol):
     """Learns from a critic of items, whose scores are no density and compare within one model alone: it is no ability,
     by which verbs would compare models."""
 
-    @property
     def boundary(self) -> float | None:
         """The score between what the critic takes for real and for generated; None where scores can be shifted."""
         ...

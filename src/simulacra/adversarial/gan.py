@@ -323,7 +323,6 @@ class GAN(Model):
 
     # The critic, for whoever looks at the game
 
-    @property
     def boundary(self) -> float | None:
         """The score between what the critic takes for real and for generated; None where scores can be shifted."""
         return self.game.boundary

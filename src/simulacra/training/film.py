@@ -60,7 +60,7 @@ class Filmed(Observer):
             classes = (given[field].numpy(), model.every_class(POINTS)[field].cpu().numpy())
         critic = isinstance(model, Adversarial)
         kind = "score" if critic else "density" if isinstance(model, Density) else "none"
-        boundary = model.boundary if critic else None
+        boundary = model.boundary() if critic else None
         self.film = Film(f"{model.name} on {plan.dataset.name}", points, classes, kind, boundary, Window.around(points))
 
     def stepped(self, at: Moment, model: Model) -> None:
