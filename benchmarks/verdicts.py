@@ -1,9 +1,14 @@
 """Whether `simulacra health` says what is the matter with a GAN, on runs that its rules were not made on.
 
-Each run is made to end in a state that is known from what was done to it (a critic that learns twenty times as fast, a
-generator with a code of one number, forty training items) or from its modes. `expected` are the states that are right:
-two where a run is between them. The rules and their thresholds were made on the runs of RULES; those of OTHERS were
-fitted after that, and no rule was changed for them.
+Each run is meant to end in a state that follows from what was done to it: a critic that learns twenty times as fast, a
+generator with a code of one number, forty training items. `expected` are the states that are right, two where a run is
+between them.
+
+RULES   the runs that were looked at before the rules and their figures were last changed. Seven of them were meant as
+        tests and called for a change of a rule, of the probe or of what is expected; five were meant as tests and were
+        right. What is right here is no test of the rules.
+OTHERS  the runs whose verdicts were first looked at after that; what is expected of each was written down before it was
+        fitted, or for the first eight before its verdict was seen, and is as it was, whatever came of it.
 
 right     runs whose verdict is an expected one
 confusion of the first expected state and the verdict, counts
@@ -91,19 +96,12 @@ RULES = {
     "ring, least squares, fast": Run(
         "gan", "ring", (UNSTABLE, COLLAPSED), {"steps": 1500, "game": "least-squares", "learning_rate": 2e-2}, 1
     ),
-}
-
-OTHERS = {
-    "grid, default": Run("gan", "grid", (HEALTHY, LEARNING), {"steps": 4000}, 1),
     "ring, hinge with r1": Run(
         "gan", "ring", (HEALTHY, LEARNING), {"steps": 2000, "game": "hinge", "penalties": "r1:weight=0.1"}, 2
     ),
     "ring, least squares with r1": Run(
         "gan", "ring", (HEALTHY, LEARNING), {"steps": 2000, "game": "least-squares", "penalties": "r1:weight=0.1"}, 3
     ),
-    "digits by class": Run("gan", "digits", (HEALTHY, LEARNING), {"steps": 2000, "condition": "label"}, 1),
-    "grid, 600 steps": Run("gan", "grid", (LEARNING,), {"steps": 600, "every": 100}, 5),
-    "digits, dcgan, 400 steps": Run("dcgan", "digits", (LEARNING,), {"steps": 400, "every": 80, "width": 8}, 3),
     "grid, minimax, critic 20": Run("gan", "grid", (WINS,), {"steps": 1000, "game": "minimax", "critic_rate": 20.0}, 1),
     "digits, minimax, five fast steps": Run(
         "gan",
@@ -112,20 +110,58 @@ OTHERS = {
         {"steps": 600, "every": 100, "game": "minimax", "critic_rate": 10.0, "critic_steps": 5},
         1,
     ),
-    "digits, least squares, a code of one number": Run(
-        "gan", "digits", (WINS, COLLAPSED), one_number(steps=1000, game="least-squares"), 3
-    ),
-    "shapes, a code of one number": Run("gan", "shapes", (WINS, COLLAPSED), one_number(steps=800), 5),
     "40 digits, non-saturating": Run(
         "gan", "digits", (MEMORISES,), {"steps": 2000, "game": "non-saturating"}, 1, few=40
     ),
     "100 digits, least squares": Run(
         "gan", "digits", (COLLAPSED, MEMORISES), {"steps": 2000, "game": "least-squares"}, 2, few=100
     ),
+}
+
+OTHERS = {
+    "grid, default": Run("gan", "grid", (HEALTHY, LEARNING), {"steps": 4000}, 1),
+    "digits by class": Run("gan", "digits", (HEALTHY, LEARNING), {"steps": 2000, "condition": "label"}, 1),
+    "grid, 600 steps": Run("gan", "grid", (LEARNING,), {"steps": 600, "every": 100}, 5),
+    "digits, dcgan, 400 steps": Run("dcgan", "digits", (LEARNING,), {"steps": 400, "every": 80, "width": 8}, 3),
+    "digits, least squares, a code of one number": Run(
+        "gan", "digits", (WINS, COLLAPSED), one_number(steps=1000, game="least-squares"), 3
+    ),
+    "shapes, a code of one number": Run("gan", "shapes", (WINS, COLLAPSED), one_number(steps=800), 5),
     "grid, non-saturating, fast": Run(
         "gan", "grid", (UNSTABLE,), {"steps": 1200, "game": "non-saturating", "learning_rate": 1e-2}, 3
     ),
     "ring, hinge, fast": Run("gan", "ring", (UNSTABLE,), {"steps": 1200, "game": "hinge", "learning_rate": 2e-2}, 4),
+    "ring, default, seed 7": Run("gan", "ring", (HEALTHY,), {"steps": 3000}, 7),
+    "digits, default, seed 6": Run("gan", "digits", (HEALTHY, LEARNING), {"steps": 2500}, 6),
+    "50 digits, hinge": Run("gan", "digits", (MEMORISES,), {"steps": 2000, "game": "hinge"}, 6, few=50),
+    "30 digits, non-saturating": Run(
+        "gan", "digits", (MEMORISES,), {"steps": 2000, "game": "non-saturating"}, 7, few=30
+    ),
+    "ring, minimax, critic 40": Run("gan", "ring", (WINS,), {"steps": 800, "game": "minimax", "critic_rate": 40.0}, 8),
+    "shapes, minimax, critic 20": Run(
+        "gan", "shapes", (WINS,), {"steps": 800, "game": "minimax", "critic_rate": 20.0}, 6
+    ),
+    "ring, wasserstein, fast, constant": Run(
+        "gan",
+        "ring",
+        (UNSTABLE,),
+        {"steps": 1000, "game": "wasserstein", "learning_rate": 5e-2, "schedule": "constant"},
+        9,
+    ),
+    "grid, minimax, fast, constant": Run(
+        "gan",
+        "grid",
+        (UNSTABLE,),
+        {"steps": 1000, "game": "minimax", "learning_rate": 2e-2, "schedule": "constant"},
+        6,
+    ),
+    "digits, one unit under r1": Run(
+        "gan",
+        "digits",
+        (COLLAPSED,),
+        {"steps": 1000, "latent": 1, "generator": "dense:hidden=1", "game": "hinge", "penalties": "r1:weight=10"},
+        7,
+    ),
 }
 
 
@@ -147,7 +183,8 @@ def main() -> None:
     conclude("verdicts", figures, smoke=args.smoke or len(rows) < len(RULES | OTHERS), seeds=seeds, notes=NOTES)
 
 
-NOTES = "rules: the runs that the thresholds were set on; others: runs that were made after that"
+SEEN = "rules: looked at before the last change of the rules, so no test of them"
+NOTES = f"{SEEN}; others: looked at after it, none left out"
 
 
 def examined(name: str, where: Path, smoke: bool) -> dict[str, Any]:
