@@ -11,7 +11,7 @@ from small import SPECS, dataset, small_model
 import simulacra as sim
 from simulacra import registry
 from simulacra.cli import main
-from simulacra.cli.arguments import OnData
+from simulacra.cli.arguments import OnData, OnItems
 from simulacra.data import DataSpec, Levels
 from simulacra.evaluation.fidelity import PixelPCA
 from simulacra.evaluation.kernels import median_distance
@@ -115,7 +115,8 @@ def test_a_bandwidth_is_that_of_items_in_any_order(monkeypatch):
 @pytest.mark.parametrize("verb", ["complete", "reconstruct"])
 def test_pictures_on_the_command_line_are_of_all_classes(verb, tmp_path, monkeypatch):
     model, found = small_model(registry.find("vae"), SPECS["grey"]), []
-    monkeypatch.setattr(OnData, "loaded", lambda command: (model, SORTED))
+    for command in (OnData, OnItems):
+        monkeypatch.setattr(command, "loaded", lambda command: (model, SORTED))
     monkeypatch.setattr(sim, verb, lambda model, x, *args, **rest: found.append(x) or sys.exit(0))
     with pytest.raises(SystemExit):
         main([verb, str(tmp_path), "sorted", "-n", "20"])
