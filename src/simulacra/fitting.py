@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from simulacra.data import Dataset
 from simulacra.evaluation.judges import usual_judge
-from simulacra.exploration.watched import HealthLog
+from simulacra.exploration.health.watched import HealthLog
 from simulacra.model import Model
 from simulacra.training import Judge, Observer, carry_out, make_plan
 from simulacra.training.film import Filmed

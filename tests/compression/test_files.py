@@ -245,7 +245,6 @@ def test_a_split_of_a_data_set(split, tmp_path):
 
 def test_a_call_that_cannot_be_meant(tmp_path):
     model, data = small(BINARY), dataset(BINARY)
-    folder = fill(tmp_path / "in", (5, 6), ["a.png", "b.png"])
     np.save(tmp_path / "x.npy", items(FEW, 3).numpy())
     np.savez(tmp_path / "x.npz", z=np.ones(3))
     (tmp_path / "x.txt").write_text("neither")
@@ -255,7 +254,6 @@ def test_a_call_that_cannot_be_meant(tmp_path):
         (data, {"limit": 0}, "limit"),
         (data, {"out": tmp_path / "x.npy"}, r"\.sim"),
         (dataset(FEW), {}, "2 levels.*17 levels"),
-        (folder, {"split": "all"}, "2 distinct training items cannot be split"),
         (tmp_path / "x.npy", {}, "0 to 1"),
         (tmp_path / "x.npz", {}, "'x' or 'images'"),
         (tmp_path / "x.txt", {}, "neither"),

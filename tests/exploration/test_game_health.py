@@ -11,7 +11,7 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.adversarial import GAN
 from simulacra.capabilities import Adversarial, can
-from simulacra.exploration.games import above, gauges, gradient_norms, looked_into, players_of, scores_of
+from simulacra.exploration.health.state import above, gauges, gradient_norms, looked_into, players_of, scores_of
 from simulacra.feed import feed
 from simulacra.model import Model
 from simulacra.randomness import seed_everything

@@ -14,7 +14,8 @@ from simulacra import registry
 from simulacra.cli.health import lines
 from simulacra.distributions import kl_divergence
 from simulacra.errors import UsageError
-from simulacra.exploration import code_health, posteriors
+from simulacra.exploration import posteriors
+from simulacra.exploration.health import codes as code_health
 from simulacra.latent import VAE
 from simulacra.randomness import seed_everything
 

@@ -12,8 +12,8 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.cli.health import lines
 from simulacra.exploration import Finding
-from simulacra.exploration.course import Course, Curve, course_of
-from simulacra.exploration.verdict import LOG2, verdict
+from simulacra.exploration.health.course import Course, Curve, course_of
+from simulacra.exploration.health.verdict import LOG2, verdict
 from simulacra.training import fit as bare_fit
 
 GAME = small_model(registry.find("gan"), SPECS["grey"])

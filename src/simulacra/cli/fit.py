@@ -21,7 +21,7 @@ from simulacra.cli.parts_help import parts_of
 from simulacra.errors import UsageError
 from simulacra.evaluation.judges import usual_judge
 from simulacra.exploration import Health
-from simulacra.exploration.watched import HealthLog
+from simulacra.exploration.health.watched import HealthLog
 from simulacra.fields import ClassLabel
 from simulacra.model import Model
 from simulacra.parts import kind_of, named, spelled

@@ -31,7 +31,7 @@ class Health(OnData):
 
     def __call__(self) -> None:
         import simulacra
-        from simulacra.exploration.health_files import refuse_file, write_health
+        from simulacra.exploration.health.files import refuse_file, write_health
 
         folder = self.out or self.run
         refuse_file(folder)

@@ -5,9 +5,7 @@ from simulacra.exploration.attributes import attribute, attribute_of_classes
 from simulacra.exploration.codes import encode, reconstruct
 from simulacra.exploration.complete import Completion, complete, completion_nats
 from simulacra.exploration.edit import Edit, edit
-from simulacra.exploration.findings import Diagnosis, Finding, Health
-from simulacra.exploration.health import health
-from simulacra.exploration.health_picture import health_picture
+from simulacra.exploration.health import Diagnosis, Finding, Health, health, health_picture
 from simulacra.exploration.interpolate import interpolate
 from simulacra.exploration.inversion import Inversion, invert
 from simulacra.exploration.masks import mask_of

@@ -24,11 +24,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulacra.capabilities import Adversarial, can
-from simulacra.exploration import remedies
-from simulacra.exploration.course import Course, Curve, is_term
-from simulacra.exploration.findings import Diagnosis, Finding
-from simulacra.exploration.game_health import LOG2
-from simulacra.exploration.remedies import Options
+from simulacra.exploration.health import remedies
+from simulacra.exploration.health.course import Course, Curve, is_term
+from simulacra.exploration.health.findings import Diagnosis, Finding
+from simulacra.exploration.health.game import LOG2
+from simulacra.exploration.health.remedies import Options
 from simulacra.model import Model
 
 APART = 0.95  # of log 2: a JSD from which samples do not overlap the data

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from simulacra.errors import UsageError
-from simulacra.exploration.findings import Health
-from simulacra.exploration.health_picture import health_picture
+from simulacra.exploration.health.findings import Health
+from simulacra.exploration.health.picture import health_picture
 from simulacra.files import finite, write_atomically
 from simulacra.pictures import save_image
 

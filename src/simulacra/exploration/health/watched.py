@@ -1,19 +1,19 @@
 """The health of a run while it runs and at its end: figures in metrics.jsonl at every validation, and a verdict.
 
 At each validation of a game: the mean scores of training, held-out and generated items, how varied samples are, and the
-largest singular value of each player; see `simulacra.exploration.games`. At the end of a run of 200 steps or more, or
-in closed form: RUN/health.json and RUN/health.png, of validation items.
+largest singular value of each player; see `simulacra.exploration.health.state`. At the end of a run of 200 steps or
+more, or in closed form: RUN/health.json and RUN/health.png, of validation items.
 """
 
 from __future__ import annotations
 
 from simulacra.capabilities import Adversarial
 from simulacra.errors import SimulacraError, warn
-from simulacra.exploration.course import Course, course_of
-from simulacra.exploration.findings import Health
-from simulacra.exploration.games import FEWEST, gauges
-from simulacra.exploration.health import FEW, examined, of_log, too_short
-from simulacra.exploration.health_files import write_health
+from simulacra.exploration.health.course import Course, course_of
+from simulacra.exploration.health.examined import FEW, examined, of_log, too_short
+from simulacra.exploration.health.files import write_health
+from simulacra.exploration.health.findings import Health
+from simulacra.exploration.health.state import FEWEST, gauges
 from simulacra.model import Model, load
 from simulacra.randomness import some_of
 from simulacra.training import Moment, Observer, Plan, Verdict

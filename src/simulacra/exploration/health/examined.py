@@ -1,9 +1,9 @@
 """Whether a model works, whatever its family: figures of its run, its codes or its game, and one verdict on them.
 
 run      how the judge's figure went, gradients, skipped updates, and what training items have over held-out ones
-codes    of a model with an encoder: see `simulacra.exploration.code_health`
-game     of a generator and its critic: see `simulacra.exploration.games`
-verdict  see `simulacra.exploration.verdict`
+codes    of a model with an encoder: see `simulacra.exploration.health.codes`
+game     of a generator and its critic: see `simulacra.exploration.health.state`
+verdict  see `simulacra.exploration.health.verdict`
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 
 from simulacra.capabilities import Adversarial, ClosedForm, Encoder, can
 from simulacra.data import Split
-from simulacra.exploration.code_health import of_codes
-from simulacra.exploration.course import Course, course_of
-from simulacra.exploration.findings import Finding, Health
-from simulacra.exploration.game_health import of_game, quantiles
-from simulacra.exploration.games import FEWEST, looked_into
-from simulacra.exploration.run_health import of_run, overfit
-from simulacra.exploration.verdict import unjudged, verdict
+from simulacra.exploration.health.codes import of_codes
+from simulacra.exploration.health.course import Course, course_of
+from simulacra.exploration.health.findings import Finding, Health
+from simulacra.exploration.health.game import of_game, quantiles
+from simulacra.exploration.health.run import of_run, overfit
+from simulacra.exploration.health.state import FEWEST, looked_into
+from simulacra.exploration.health.verdict import unjudged, verdict
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.randomness import some_of
 from simulacra.terminal import number_of

@@ -14,8 +14,8 @@ import numpy as np
 from simulacra.data import Split
 from simulacra.evaluation import intervals
 from simulacra.evaluation.likelihood import has_likelihood, score_items
-from simulacra.exploration.course import JUDGED, Course
-from simulacra.exploration.findings import Finding
+from simulacra.exploration.health.course import JUDGED, Course
+from simulacra.exploration.health.findings import Finding
 from simulacra.model import Model
 from simulacra.randomness import some_of
 from simulacra.terminal import number_of

@@ -20,8 +20,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The state of a run in one of the words of `simulacra.exploration.verdict`, the figures that are the reason, and
-    what to do; nothing where nothing is to be done."""
+    """The state of a run in one of the words of `simulacra.exploration.health.verdict`, the figures that are the
+    reason, and what to do; nothing where nothing is to be done."""
 
     state: str
     reason: str

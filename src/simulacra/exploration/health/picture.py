@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from simulacra.exploration import charts
-from simulacra.exploration.charts import HEIGHT, INK, WIDTH
-from simulacra.exploration.course import JUDGED, Course, course_of, is_term
-from simulacra.exploration.findings import Health
+from simulacra.exploration.health import charts
+from simulacra.exploration.health.charts import HEIGHT, INK, WIDTH
+from simulacra.exploration.health.course import JUDGED, Course, course_of, is_term
+from simulacra.exploration.health.findings import Health
 from simulacra.files import open_regular
 from simulacra.terminal import printable
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from simulacra.capabilities import Layered, Prior, Quantised, can
 from simulacra.data import Split
 from simulacra.evaluation.aggregate import COMPARED, FEWEST, Aggregate, aggregate
-from simulacra.exploration.findings import Finding
+from simulacra.exploration.health.findings import Finding
 from simulacra.exploration.posteriors import SILENT, Posteriors, posteriors
 from simulacra.feed import BLOCK, at_once, numbered
 from simulacra.model import Model, evaluating

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from simulacra.exploration.course import Course
-from simulacra.exploration.findings import Finding
-from simulacra.exploration.games import GENERATED, HELD_OUT, TRAIN, Game
+from simulacra.exploration.health.course import Course
+from simulacra.exploration.health.findings import Finding
+from simulacra.exploration.health.state import GENERATED, HELD_OUT, TRAIN, Game
 
 QUARTILES = (5, 25, 50, 75, 95)  # per cent
 LOG2 = math.log(2)
