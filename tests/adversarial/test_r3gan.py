@@ -10,7 +10,8 @@ from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real
 from simulacra.networks import R3Critic, R3Generator
-from simulacra.networks.r3gan import Block, doubled, halved
+from simulacra.networks.r3gan import Block
+from simulacra.nn import doubled, halved
 from simulacra.turns import Turn
 
 SIZES = [(1, 8, 8), (1, 9, 13), (3, 16, 40), (1, 28, 28)]

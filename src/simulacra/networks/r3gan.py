@@ -24,23 +24,11 @@ from simulacra.data.spec import DataSpec
 from simulacra.networks.critics import Critic
 from simulacra.networks.generators import BesideCode, Generator
 from simulacra.networks.images import refuse_unless_images
-from simulacra.nn import halvings, padding
+from simulacra.nn import doubled, halved, halvings, padding
 from simulacra.parts import part, within
 
 SLOPE = 0.2  # of the leaky ReLU
 WIDEST = 2  # doublings of the channels, at most
-
-
-def doubled(h: Tensor) -> Tensor:
-    """Bilinear interpolation to twice the size."""
-    return F.interpolate(h, scale_factor=2, mode="bilinear", align_corners=False)
-
-
-def halved(h: Tensor) -> Tensor:
-    """Half the size, each pixel a mean with the weights (1, 3, 3, 1)/8 in both directions: the adjoint of `doubled`
-    away from the edges."""
-    wide = h.float() if h.dtype == torch.bfloat16 else h  # in which CPUs do not filter
-    return F.interpolate(wide, scale_factor=0.5, mode="bilinear", align_corners=False, antialias=True).to(h.dtype)
 
 
 class Block(nn.Module):
