@@ -25,8 +25,8 @@ def filtered(x: Tensor) -> Tensor:
 
 
 def halved(x: Tensor) -> Tensor:
-    """(N, C, 2H, 2W) -> (N, C, H, W), by sums of every other row and column: on CPUs strided depthwise convolutions take
-    longer, in bfloat16 several times."""
+    """(N, C, 2H, 2W) -> (N, C, H, W), by sums of every other row and column: strided depthwise convolutions take
+    longer on CPUs, in bfloat16 several times."""
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
     rows = padded[..., 0:-3:2, :] + padded[..., 3::2, :] + 3 * (padded[..., 1:-2:2, :] + padded[..., 2:-1:2, :])
     return (rows[..., 0:-3:2] + rows[..., 3::2] + 3 * (rows[..., 1:-2:2] + rows[..., 2:-1:2])) / 64
