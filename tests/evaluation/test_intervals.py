@@ -142,6 +142,16 @@ def test_an_interval_of_sap_covers_its_mean_over_fresh_training_and_test_items(m
     assert coverage([of_sap(rng) for _ in range(1200)]) == pytest.approx(0.95, abs=0.015)
 
 
+def test_an_interval_of_sap_warns_where_no_number_is_the_best():
+    """There it covers 3 of 4 codes: see benchmarks/results/coverage.json."""
+    for noise, warned in ((0.1, False), (50.0, True)):
+        rng = np.random.default_rng(2)
+        train, test = encoded(100, noise, rng), encoded(100, noise, rng)
+        v, v_test = (np.stack(list(part.fields.values()), axis=1) for part in (train, test))
+        measure = disentanglement._of_trees(train, test, v, v_test, "", rng)["separated_attribute_predictability"]
+        assert (measure.warning is not None) == warned
+
+
 def test_an_interval_of_sap_by_trees_is_not_too_narrow():
     rng = np.random.default_rng(2)
     assert coverage([of_sap(rng) for _ in range(20)]) > 0.935

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,7 @@ BINS = 20
 TREES, LEAF = 20, 5
 LARGEST = 64  # numbers in a code that is judged: a larger one is a map of features, whose axes stand for places
 REFITTED = 8  # halves of the training items from which forests and trees learn anew, behind an interval
+NEAR = 2  # half-widths of its interval, below which SAP is near 0
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,11 @@ def _of_forests(
 def _of_trees(
     train: Encoded, test: Encoded, v: np.ndarray, v_test: np.ndarray, about: str, rng: np.random.Generator
 ) -> dict[str, Measure]:
-    """SAP. Its interval covers 96 to 98 %: thresholds of trees of half the items jump further than those of all do."""
+    """SAP. Its interval covers 96 to 98 %: thresholds of trees of half the items jump further than those of all do.
+
+    Where the two best numbers of a code are about as good, SAP is the gap between two maxima, whose distribution is
+    skewed, and the interval is too narrow: it covers 74 % of codes of noise and 84 % of weak ones, of 100 items.
+    """
     right, n = _right_by_one(train.codes, v, test.codes, v_test), len(v_test)
     floor = _accuracy_gap(_right_by_one(train.components, v, test.components, v_test), v_test)
 
@@ -186,6 +191,8 @@ def _of_trees(
     learnt = intervals.variance(again(halves), again(~halves))  # of trees, which do not differ by chance
     half = _half(learnt, len(halves), math.sqrt(intervals.variance(gaps(judged), gaps(~judged))))
     measured = _measure(_accuracy_gap(right, v_test), half, floor, n, f"SAP, a tree on one number, of {about}")
+    if measured.value < NEAR * half:
+        measured = replace(measured, warning="the two best numbers are about as good, where the interval is too narrow")
     return {"separated_attribute_predictability": measured}
 
 
