@@ -160,12 +160,11 @@ class GAN(Model):
     @functools.cached_property
     def _growing(self) -> list[Growing]:
         """The networks that grow, of both players."""
-        return [*growing(self.generator), *growing(self.critic)]
+        return [*self._growing_generators, *growing(self.critic)]
 
     @functools.cached_property
-    def _growing_generators(self) -> int:
-        """How many of them are of the generator."""
-        return len(growing(self.generator))
+    def _growing_generators(self) -> list[Growing]:
+        return growing(self.generator)
 
     @functools.cached_property
     def _names(self) -> list[str]:
@@ -215,10 +214,7 @@ class GAN(Model):
                 return self.generator(z, condition)
 
         fake = None if later else generated()
-        real = self._in_units(turn.x)
-        for network in self._growing[: self._growing_generators]:
-            real = network.coarse(real)
-        real = self._shown(real)
+        real = self._shown(self._as_made(turn.x))
         made = (lambda: self._shown(generated())) if fake is None else self._shown(fake)
         if player == "critic" and isinstance(made, Tensor):
             real, made = self._followed(real, "real"), self._followed(made, "fake")
@@ -313,10 +309,13 @@ class GAN(Model):
         """What the generator made, on the grid of the data."""
         return self.spec.on_grid(self._in_units_of_x(made))
 
-    def _in_units(self, x: Tensor) -> Tensor:
-        """Items as the networks have them."""
+    def _as_made(self, x: Tensor) -> Tensor:
+        """Items as the generator makes them: in its units, and as coarse as it has grown."""
         centred = self.spec.centred(x)
-        return centred if self.units is None else self.units(centred)
+        real = centred if self.units is None else self.units(centred)
+        for network in self._growing_generators:
+            real = network.coarse(real)
+        return real
 
     def _in_units_of_x(self, made: Tensor) -> Tensor:
         return made.float() if self.units is None else self.units.back(made.float())
@@ -330,10 +329,7 @@ class GAN(Model):
     def critic_scores(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """D(x), (N,), as in training and without the augmentation: no density, and of some games of no meaning by
         itself."""
-        real = self._in_units(x)
-        for network in growing(self.generator):
-            real = network.coarse(real)
-        return self._scores(real, self.conditioned(condition, len(x)))
+        return self._scores(self._as_made(x), self.conditioned(condition, len(x)))
 
     def scores_of_draws(
         self, n: int, condition: ConditionLike | None = None, generator: torch.Generator | None = None

@@ -101,6 +101,11 @@ class Spread:
     second: float
     freedom: float
 
+    @property
+    def error(self) -> float:
+        """One standard error of T; `first` holds `second` twice on average, and is noise where δ = 0."""
+        return math.sqrt(max(self.second, self.first - self.second))
+
 
 def spread(figure: Statistic, n: int, rng: np.random.Generator, pairs: int = PAIRS) -> Spread:
     """That of a squared distance, biased, of two sets of n items, from `pairs` of complementary halves S and S^c."""
