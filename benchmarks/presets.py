@@ -1,7 +1,7 @@
 """Every preset of the adversarial family on one data set in the same budget: `python benchmarks/presets.py DATA`.
 
 digits, mnist, stacked-digits, stacked-mnist   every preset, by default widths
-cifar10, emoji                                 five of them at a quarter of the papers' widths, in colour at 32×32 and
+cifar10, emoji                                 five of them at a quarter of the papers' widths or less, in colour at 32×32 and
                                                64×64; the part of CIFAR-10 at hand, and one style of the emoji
 
 A preset with `+label` learns p(x | label). Each fit has `--minutes` of one thread, or `--steps`; the figures are those
@@ -43,7 +43,7 @@ PRESETS = (
     *("gan", "dcgan", "lsgan", "wgan", "wgan-gp", "sngan", "sagan", "infogan", "progan", "stylegan", "stylegan2"),
     *("r3gan", "cgan+label", "acgan+label", "sngan+label", "biggan+label"),
 )
-QUARTER = {"dcgan": 32, "sngan": 32, "biggan": 24, "stylegan2": 16, "r3gan": 32}  # channels next to the image
+QUARTER = {"dcgan": 32, "sngan": 32, "biggan": 24, "stylegan2": 16, "r3gan": 16}  # channels next to the image
 DATA = ("digits", "mnist", "stacked-digits", "stacked-mnist", "cifar10", "emoji")
 FIGURES = (
     *("frechet_distance_learned", "frechet_distance_random", "frechet_distance", "frechet_position_learned"),
@@ -169,7 +169,7 @@ def purity(model: sim.Model, data: sim.data.Dataset, seed: int) -> dict[str, Any
     """Of samples of each category: the share that is of the category's commonest class, and these classes."""
     from simulacra.evaluation.learned import predicted, trained_once
 
-    labels, count = np.asarray(data.train.field("label")), classes_of(data)
+    labels, count = np.array(data.train.field("label")), classes_of(data)
     network, _, _ = trained_once(data.spec, np.asarray(data.train.x), {"class": labels}, {"class": count})
     with torch.no_grad():
         noise = torch.Generator(model.device).manual_seed(seed)

@@ -93,7 +93,7 @@ def test_the_penalty_of_an_image_of_twice_the_size_is_as_large():
 def test_it_is_the_relativistic_game_with_both_penalties_in_every_step():
     model = small((1, 8, 8), classes=3)
     assert model.game == Relativistic()
-    assert model.penalties == (R1(0.5, end=0.1), R2(0.5, end=0.1))
+    assert model.penalties == (R1(2.0, end=0.1), R2(2.0, end=0.1))
     terms = model.critic_loss(Turn(items(model.spec, 6), condition_of(model.spec, 6)))
     assert list(terms) == ["critic", "r1", "r2"]
     assert r3gan(model.spec, latent=3, width=2, gamma=5.0).penalties == (R1(5.0, end=0.1), R2(5.0, end=0.1))
