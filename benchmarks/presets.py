@@ -1,8 +1,8 @@
 """Every preset of the adversarial family on one data set in the same budget: `python benchmarks/presets.py DATA`.
 
 digits, mnist, stacked-digits, stacked-mnist   every preset, by default widths
-cifar10, emoji                                 five of them at a quarter of the papers' widths or less, in colour at 32×32 and
-                                               64×64; the part of CIFAR-10 at hand, and one style of the emoji
+cifar10, emoji                                 five of them at a quarter of the papers' widths or less, in colour at
+                                               32×32 and 64×64; the part of CIFAR-10 at hand, one style of the emoji
 
 A preset with `+label` learns p(x | label). Each fit has `--minutes` of one thread, or `--steps`; the figures are those
 of `simulacra.evaluate` on the test split, touched once a fit: the Fréchet distance in three kinds of features and its
