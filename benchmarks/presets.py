@@ -2,7 +2,7 @@
 
 digits, mnist, stacked-digits, stacked-mnist   every preset, by default widths
 cifar10, emoji                                 five of them at a quarter of the papers' widths or less, in colour at
-                                               32×32 and 64×64; the part of CIFAR-10 at hand, one style of the emoji
+                                               32×32 and 64×64; the part of CIFAR-10 at hand, OpenMoji
 
 A preset with `+label` learns p(x | label). Each fit has `--minutes` of one thread, or `--steps`; the figures are those
 of `simulacra.evaluate` on the test split, touched once a fit: the Fréchet distance in three kinds of features and its
@@ -20,11 +20,8 @@ With several workers as many fits run at once. `--picture FILE` is a picture of 
 
 from __future__ import annotations
 
-import io
 import json
-import lzma
 import multiprocessing
-import os
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -50,7 +47,7 @@ FIGURES = (
     *("frechet_position_random", "frechet_position", "kernel_distance_learned", "precision", "recall", "density"),
     *("coverage", "near_copies", "modes", "high_quality", "reverse_kl"),
 )
-STYLE, SHOWN = "openmoji", 10
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def main() -> None:
             rows[name], shown[name] = done.result()
             print(name, json.dumps(rows[name]), flush=True)
     rows = {name: rows[name] for name in sorted(rows, key=lambda name: place(name))}
-    data = load(args.data)
+    data = sim.data.load(args.data)
     if args.picture and shown:
         draw(args.picture, data, {name: shown[name] for name in rows if name in shown})
     conclude(
@@ -125,26 +122,17 @@ def earlier(record: str, kept: bool) -> dict[str, Any]:
     return json.loads(path.read_text())["figures"] if kept and path.exists() else {}
 
 
-def load(name: str) -> sim.data.Dataset:
-    return emoji() if name == "emoji" else sim.data.load(name)
-
-
-def emoji() -> sim.data.Dataset:
-    """One style of the emoji in colour, (N, 3, 64, 64), with their groups."""
-    folder = Path(os.environ["SIMULACRA_DATA"]) / "emoji"
-    x = np.load(io.BytesIO(lzma.decompress((folder / f"{STYLE}_64.npy.xz").read_bytes())))
-    groups = [item["group"] for item in json.loads((folder / "captions.json").read_text())]
-    numbers = np.unique(groups, return_inverse=True)[1]
-    return sim.data.from_arrays(np.ascontiguousarray(x.transpose(0, 3, 1, 2)), numbers, levels=256, name="emoji")
+def classes_of(data: sim.data.Dataset) -> dict[str, sim.data.ClassLabel]:
+    return {name: own for name, own in data.spec.condition.items() if isinstance(own, sim.data.ClassLabel)}
 
 
 def fitted(job: Job) -> tuple[dict[str, Any], np.ndarray]:
     """The figures of one fit, and a row of samples: of the classes in turn where it is conditional."""
     torch.set_num_threads(job.threads)
-    data, (name, *labelled) = load(job.data), job.preset.split("+")
+    data, (name, *labelled) = sim.data.load(job.data), job.preset.split("+")
     given: dict[str, Any] = {"width": QUARTER[name]} if job.data in ("cifar10", "emoji") else {}
     given |= {"width": job.width} if job.width else {}
-    given |= {"condition": tuple(field for field in data.spec.condition)} if labelled else {}
+    given |= {"condition": tuple(classes_of(data))} if labelled else {}
     budget = {"steps": job.steps} if job.steps else {"minutes": job.minutes}
     with tempfile.TemporaryDirectory() as folder:
         out = job.run or Path(folder) / "run"
@@ -161,7 +149,7 @@ def fitted(job: Job) -> tuple[dict[str, Any], np.ndarray]:
     row["floors"] = {key: found[key].floor for key in wanted if found[key].floor is not None}
     if name == "infogan":
         row["purity"] = purity(model, data, job.seed)
-    classes = {field: np.arange(SHOWN) % data.spec.condition[field].count for field in model.spec.condition}
+    classes = {field: np.arange(SHOWN) % classes_of(data)[field].count for field in model.spec.condition}
     return row | {"commit": COMMIT}, sim.sample(model, SHOWN, condition=classes or None, seed=job.seed)
 
 
@@ -169,7 +157,7 @@ def purity(model: sim.Model, data: sim.data.Dataset, seed: int) -> dict[str, Any
     """Of samples of each category: the share that is of the category's commonest class, and these classes."""
     from simulacra.evaluation.learned import predicted, trained_once
 
-    labels, count = np.array(data.train.field("label")), classes_of(data)
+    labels, count = np.array(data.train.field("label")), classes_of(data)["label"].count
     network, _, _ = trained_once(data.spec, np.asarray(data.train.x), {"class": labels}, {"class": count})
     with torch.no_grad():
         noise = torch.Generator(model.device).manual_seed(seed)
@@ -179,12 +167,6 @@ def purity(model: sim.Model, data: sim.data.Dataset, seed: int) -> dict[str, Any
     table = np.zeros((count, count), int)
     np.add.at(table, (category, predicted(network, x)["class"]), 1)
     return {"value": float(table.max(1).sum() / table.sum()), "classes": table.argmax(1).tolist()}
-
-
-def classes_of(data: sim.data.Dataset) -> int:
-    kind = data.spec.condition["label"]
-    assert isinstance(kind, sim.data.ClassLabel)
-    return kind.count
 
 
 def draw(path: Path, data: sim.data.Dataset, shown: dict[str, np.ndarray]) -> None:

@@ -44,6 +44,7 @@ UPRIGHT = {
     8: "ROTATE_90",
 }
 OPAQUE = 255
+RESAMPLING = 3  # Pillow's number of bicubic resampling, antialiased where the image is made smaller
 
 
 class UnreadableImage(Exception):
@@ -173,7 +174,7 @@ def decode(path: Path, target: Target) -> Decoded | Unreadable:
             opaque, seen_through = _on_white(upright)
             opaque = opaque.convert("L" if target.grey else "RGB")
             if target.resize:
-                opaque = ImageOps.fit(opaque, (target.width, target.height), Image.Resampling.BICUBIC)
+                opaque = ImageOps.fit(opaque, (target.width, target.height), RESAMPLING)
             if opaque.size != (target.width, target.height):
                 raise UnreadableImage("its size changed while the folder was read")
             pixels = np.asarray(opaque)
@@ -181,6 +182,18 @@ def decode(path: Path, target: Target) -> Decoded | Unreadable:
         return Unreadable(str(path), str(error))
     altered += ("transparent pixels are laid over white",) * seen_through
     return Decoded(pixels[None] if target.grey else pixels.transpose(2, 0, 1), altered)
+
+
+def fit(pixels: np.ndarray, height: int, width: int, nearest: bool = False) -> np.ndarray:
+    """Pixels (C, H, W) uint8, grey or in colour -> (C, height, width): shorter side to fit, centre crop.
+
+    nearest: each pixel is that of the original which is nearest to it, as a map of classes needs, and no mean.
+    """
+    from PIL import Image, ImageOps
+
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    found = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.NEAREST if nearest else RESAMPLING))
+    return found[None] if len(pixels) == 1 else found.transpose(2, 0, 1)
 
 
 def _alterations(image: Image) -> tuple[str, ...]:

@@ -13,6 +13,10 @@ from simulacra.data.arrays import npy_source, npz_source
 from simulacra.data.binarized_mnist import binarized_mnist_source
 from simulacra.data.cache import cached
 from simulacra.data.cifar10 import cifar10_source
+from simulacra.data.collected.avatars import avatars_source
+from simulacra.data.collected.emoji import emoji_source
+from simulacra.data.collected.facades import facades_source
+from simulacra.data.collected.quickdraw import quickdraw_source
 from simulacra.data.dataset import Card, Dataset
 from simulacra.data.folder import folder_source
 from simulacra.data.idx import idx_source, is_idx
@@ -32,11 +36,12 @@ from simulacra.terminal import printable
 
 @dataclass(frozen=True)
 class NamedSet:
-    """modes: those that the set was made of, where they are known."""
+    """modes: those that the set was made of, where they are known. resized: its source at another size (H, W)."""
 
     description: str
     source: Callable[[], Source]
     modes: Modes | None = None
+    resized: Callable[[tuple[int, int]], Source] | None = None
 
 
 NAMED = {
@@ -56,6 +61,16 @@ NAMED = {
         "65,000 images of three digits of MNIST each, 3×28×28, 256 levels, 1,000 modes", stacked_mnist_source, MODES
     ),
     "cifar10": NamedSet("60,000 photographs in ten classes, 3×32×32, 256 levels", cifar10_source),
+    "quickdraw": NamedSet(
+        "20,000 sketches in eight classes, 1×28×28, 256 levels", quickdraw_source, resized=quickdraw_source
+    ),
+    "avatars": NamedSet(
+        "6,000 drawn faces with ten exact attributes, 3×64×64, 256 levels", avatars_source, resized=avatars_source
+    ),
+    "emoji": NamedSet("1,839 emoji, each in four styles, 3×64×64, 256 levels", emoji_source, resized=emoji_source),
+    "facades": NamedSet(
+        "606 photographs of house fronts with maps of classes, 3×128×128", facades_source, resized=facades_source
+    ),
 }
 
 
@@ -85,7 +100,8 @@ def load(
     """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
 
     source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
-    resize: of a folder of images; a side or (H, W): shorter side resized to fit (antialiased), centre cropped.
+    resize: of a folder of images, and of some named sets; a side or (H, W): shorter side resized to fit (antialiased),
+        centre cropped.
     levels: the grid 0..levels-1 that the values are on, which changes none of them and refuses larger ones; found from
         the values when left out: 2 for zeros and ones, else 256.
     target: the field that is modelled, in the place of the usual x, which becomes the field "x".
@@ -100,9 +116,7 @@ def load(
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
     """`load` with all of its options in one; `whole`: nothing is drawn for a split, so that a single item will do."""
     if isinstance(source, str) and source in NAMED:
-        found, again = NAMED[source].source(), source
-        if recipe.resize is not None:
-            raise UsageError(f"{source!r} has one size already; resize is for folders of images")
+        found, again = _named(NAMED[source], source, recipe.resize), source
     else:
         path = Path(source).expanduser()
         found, again = _path_source(path, recipe.resize), str(path.absolute())
@@ -112,6 +126,15 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
     columns = _columns(Path(again), data)
     data = replace(data, recipe=replace(recipe, target=None), source=again, levels_found=found_levels, columns=columns)
     return data if recipe.target is None else data.target(recipe.target)
+
+
+def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:
+    if resize is None:
+        return own.source()
+    if own.resized is None:
+        able = ", ".join(other for other, each in NAMED.items() if each.resized)
+        raise UsageError(f"{name!r} has one size already; resize is for folders of images, and for {able}")
+    return own.resized(resize)
 
 
 def _columns(path: Path, data: Dataset) -> tuple[str, ...]:

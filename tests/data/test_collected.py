@@ -1,0 +1,195 @@
+"""Sets of pictures that lie in $SIMULACRA_DATA: small files of the same form, made here."""
+
+import io
+import json
+import lzma
+
+import numpy as np
+import pytest
+
+import simulacra.data as data
+from simulacra.data.collected import facades, fitted
+from simulacra.errors import DataError, UsageError
+from simulacra.fields import ClassLabel, LabelMap, Levels
+
+N = 40
+NAMES = ("quickdraw", "avatars", "emoji", "facades")
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def own_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMULACRA_DATA", str(tmp_path))
+    return tmp_path
+
+
+def packed(path, array):
+    file = io.BytesIO()
+    np.save(file, array)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(lzma.compress(file.getvalue()))
+
+
+@pytest.fixture
+def files(own_data, random):
+    """The files of all four sets; what of them an item is, is told by its first pixel."""
+
+    def numbered(*shape):
+        x = random.integers(0, 256, (N, *shape), dtype=np.uint8)
+        x.reshape(N, -1)[:, 0] = np.arange(N)
+        return x
+
+    kinds = np.arange(N) % 3
+    packed(own_data / "quickdraw" / "images_28.npy.xz", numbered(28, 28))
+    np.savez(own_data / "quickdraw" / "labels.npz", labels=kinds.astype(np.uint8), class_names=["a", "b", "c"])
+
+    packed(own_data / "avatars" / "images_64.npy.xz", numbered(64, 64, 3))
+    options = {name: kinds.astype(np.int8) for name in ("expression", "hair", "skin")}
+    np.savez(
+        own_data / "avatars" / "attributes.npz",
+        split=(np.arange(N) % 4 - 1).clip(0).astype(np.int8),
+        binary=np.stack([np.arange(N) % 2, kinds == 1], axis=1).astype(np.int8),
+        binary_names=["smiling", "glasses"],
+        **options,
+        **{f"{name}_names": ["first", "second", "third"] for name in options},
+    )
+
+    for style in ("openmoji", "twemoji", "noto"):
+        packed(own_data / "emoji" / f"{style}_64.npy.xz", numbered(64, 64, 3))
+    packed(own_data / "emoji" / "openmoji_line_64.npy.xz", numbered(64, 64))
+    records = [{"group": ("food", "animals", "flags")[kind]} for kind in kinds]
+    (own_data / "emoji" / "captions.json").write_text(json.dumps(records))
+
+    photos, maps = numbered(3, 128, 128), random.integers(0, 5, (N, 128, 128), dtype=np.uint8)
+    maps[:, 0, 0] = kinds
+    relative = photos.copy()
+    relative[:, [0, 2]] -= photos[:, [1]]
+    for axis in (3, 2):
+        relative = np.diff(relative, axis=axis, prepend=np.uint8(0))
+    packed(own_data / "facades" / "photos_128.delta.npy.xz", relative)
+    packed(own_data / "facades" / "labels_128.npy.xz", maps)
+    parts = np.array(["train", "val", "test"])[kinds]
+    np.savez(own_data / "facades" / "index.npz", split=parts, class_names=[*"abcdefgh"])
+    return photos
+
+
+def number(x):
+    """Which item each is."""
+    return np.asarray(x)[:, 0, 0, 0].astype(int)
+
+
+def test_a_sketch_keeps_its_class(files):
+    found = data.load("quickdraw")
+    assert found.spec.x == Levels((1, 28, 28), 256)
+    assert found.spec.condition["label"] == ClassLabel(3, ("a", "b", "c"))
+    everything = found.split("all")
+    assert sorted(number(everything.x)) == list(range(N))
+    assert (everything.field("label") == number(everything.x) % 3).all()
+
+
+def test_an_avatar_keeps_its_attributes_and_its_split(files):
+    found = data.load("avatars")
+    assert found.spec.x == Levels((3, 64, 64), 256)
+    assert found.spec.condition["smiling"] == ClassLabel(2, ("no", "yes"))
+    assert found.spec.condition["skin"] == ClassLabel(3, ("first", "second", "third"))
+    assert [len(split) for split in found.splits] == [20, 10, 10]
+    for split in found.splits:
+        own = number(split.x)
+        assert (split.field("smiling") == own % 2).all()
+        assert (split.field("glasses") == (own % 3 == 1)).all()
+        assert (split.field("hair") == own % 3).all()
+    assert (number(found.valid.x) % 4 == 2).all()
+
+
+def test_the_four_styles_of_an_emoji_stay_together(files):
+    found = data.load("emoji")
+    assert found.spec.condition["group"] == ClassLabel(3, ("animals", "flags", "food"))
+    assert found.spec.condition["line"] == Levels((1, 64, 64), 256)
+    for split in found.splits:
+        own = number(split.x)
+        for style in ("twemoji", "noto", "line"):
+            assert (number(split.field(style)) == own).all()
+        assert (split.field("group") == np.array([2, 0, 1])[own % 3]).all()
+    other = data.load("emoji", target="noto")
+    assert other.spec.x == Levels((3, 64, 64), 256)
+    assert (number(other.train.x) == number(found.train.x)).all()
+
+
+def test_a_facade_keeps_its_map_and_its_split(files):
+    found = data.load("facades")
+    assert found.spec.condition["map"] == LabelMap(8, (128, 128))
+    for kind, split in enumerate(found.splits):
+        own = number(split.x)
+        assert (own % 3 == kind).all()
+        assert (np.asarray(split.x) == files[own]).all()
+        assert (split.field("map")[:, 0, 0] == kind).all()
+
+
+def test_every_picture_and_map_of_an_item_is_resized_alike(files):
+    emoji, facade = data.load("emoji", resize=32), data.load("facades", resize=(32, 64))
+    assert emoji.spec.condition["line"] == Levels((1, 32, 32), 256)
+    assert facade.spec.x == Levels((3, 32, 64), 256)
+    assert facade.spec.condition["map"] == LabelMap(8, (32, 64))
+    large = data.load("facades")
+    assert (facade.train.x[0] == fitted(large.train.x[:1], (32, 64))[0]).all()
+    assert set(np.unique(facade.train.field("map"))) <= set(range(5))  # no class between two others
+
+
+def test_a_map_is_resized_without_new_classes():
+    blocks = np.kron(np.array([[0, 7], [7, 0]], np.uint8), np.ones((4, 4), np.uint8))[None, None]
+    assert (fitted(blocks, (4, 4), nearest=True)[0, 0] == np.kron([[0, 7], [7, 0]], np.ones((2, 2)))).all()
+    assert len(np.unique(fitted(blocks, (3, 3)))) > 2
+
+
+def test_differences_are_undone_exactly(files, random):
+    x = random.integers(0, 256, (2, 3, 5, 7), dtype=np.uint8)
+    relative = x.copy()
+    relative[:, [0, 2]] -= x[:, [1]]
+    for axis in (3, 2):
+        relative = np.diff(relative, axis=axis, prepend=np.uint8(0))
+    assert (facades.undone(relative) == x).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_set_that_is_not_there_says_what_belongs_where(own_data, name):
+    with pytest.raises(DataError, match=rf"{name} cannot be downloaded.*\n.*\$SIMULACRA_DATA/{name}"):
+        data.load(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("quickdraw", "images_28.npy.xz"),
+        ("avatars", "images_64.npy.xz"),
+        ("emoji", "noto_64.npy.xz"),
+        ("facades", "labels_128.npy.xz"),
+    ],
+)
+@pytest.mark.parametrize("wrong", [np.zeros((N, 9), np.uint8), np.zeros((N, 64, 64, 3)), b"no archive", None])
+def test_a_file_that_holds_something_else_is_named(files, own_data, name, file, wrong):
+    path = own_data / name / file
+    if wrong is None:  # an item too few
+        shape = {"images_28.npy.xz": (28, 28), "labels_128.npy.xz": (128, 128)}.get(file, (64, 64, 3))
+        packed(path, np.zeros((N - 1, *shape), np.uint8))
+    elif isinstance(wrong, bytes):
+        path.write_bytes(wrong)
+    else:
+        packed(path, wrong)
+    with pytest.raises(DataError, match=file):
+        data.load(name)
+
+
+@pytest.mark.parametrize("wrong", ["{}", "[]", "[1]", '[{"name": "apple"}]', "["])
+def test_captions_without_groups_are_refused(files, own_data, wrong):
+    (own_data / "emoji" / "captions.json").write_text(wrong)
+    with pytest.raises(DataError, match=r"captions\.json"):
+        data.load("emoji")
+
+
+def test_a_set_of_one_size_says_which_can_be_resized():
+    with pytest.raises(UsageError, match=r"'digits' has one size already.*folders of images.*emoji"):
+        data.load("digits", resize=16)
