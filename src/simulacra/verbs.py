@@ -28,7 +28,7 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
 from simulacra.data.folder import MixedImages
 from simulacra.data.images import SUFFIXES, read_pixels
-from simulacra.data.loading import names, read
+from simulacra.data.loading import names, read, resizable
 from simulacra.data.memory import from_arrays
 from simulacra.data.sequence import split_of
 from simulacra.data.splits import TooFew
@@ -143,7 +143,7 @@ def data_of(
     if _is_folder(data) and steps.levels is None and not _of_pictures(model):
         found = _in_brightness(model.spec, found)
     found = _on_the_grid_of(model.spec, found)
-    model.spec.expect(found.spec, found.name, resizable=_is_folder(data))
+    model.spec.expect(found.spec, found.name, resizable=_is_folder(data) or resizable(data))
     return _under(model, _with_classes_of(model.spec, found), condition)
 
 
@@ -214,7 +214,7 @@ def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe, whole: boo
     """A named set or a path; what the recipe of a model says of folders of images or of its grid, and has no meaning
     for the source, is left out."""
     named = isinstance(source, str) and source in names()
-    resize = steps.resize if _is_folder(source) else own.resize
+    resize = steps.resize if _is_folder(source) or resizable(source) else own.resize
     return read(source, Recipe(resize, own.levels if named else steps.levels, None), whole)
 
 

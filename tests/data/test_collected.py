@@ -7,6 +7,7 @@ import lzma
 import numpy as np
 import pytest
 
+import simulacra as sim
 import simulacra.data as data
 from simulacra.data.collected import facades, fitted
 from simulacra.errors import DataError, UsageError
@@ -188,6 +189,11 @@ def test_captions_without_groups_are_refused(files, own_data, wrong):
     (own_data / "emoji" / "captions.json").write_text(wrong)
     with pytest.raises(DataError, match=r"captions\.json"):
         data.load("emoji")
+
+
+def test_a_set_is_read_again_at_the_size_that_a_model_was_fitted_at(files, tmp_path):
+    sim.fit("independent", data.load("quickdraw", resize=8), tmp_path / "run", device="cpu")
+    assert sim.score(tmp_path / "run", "quickdraw") == sim.score(tmp_path / "run")
 
 
 def test_a_set_of_one_size_says_which_can_be_resized():

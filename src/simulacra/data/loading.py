@@ -79,6 +79,11 @@ def names() -> list[str]:
     return list(NAMED)
 
 
+def resizable(source: Any) -> bool:
+    """Whether it is the name of a set whose pictures can be brought to another size."""
+    return isinstance(source, str) and source in NAMED and NAMED[source].resized is not None
+
+
 def catalogue() -> dict[str, str]:
     """Name -> one line on each named set."""
     return {name: named.description for name, named in NAMED.items()}
@@ -132,7 +137,7 @@ def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:
     if resize is None:
         return own.source()
     if own.resized is None:
-        able = ", ".join(other for other, each in NAMED.items() if each.resized)
+        able = ", ".join(filter(resizable, NAMED))
         raise UsageError(f"{name!r} has one size already; resize is for folders of images, and for {able}")
     return own.resized(resize)
 

@@ -109,7 +109,7 @@ class DataSpec:
     def expect(self, other: DataSpec, name: str, resizable: bool = False) -> None:
         """Raise UsageError unless data of spec `other`, called `name`, have the x that a model of this spec is for.
 
-        resizable: whether they are a folder of pictures.
+        resizable: whether they are a folder of pictures, or a set that can be brought to another size.
         """
         if self.x != other.x:
             grids = isinstance(self.x, Levels) and isinstance(other.x, Levels) and self.x.shape == other.x.shape
