@@ -5,6 +5,7 @@ import pytest
 from scipy import linalg
 from sklearn.decomposition import PCA
 
+from simulacra.evaluation import fidelity
 from simulacra.evaluation.fidelity import PixelPCA, components_for, frechet_distance
 
 
@@ -55,8 +56,10 @@ def test_the_floor_of_the_frechet_distance_falls_with_n():
     assert floors[0] > 3 * floors[1] > 9 * floors[2] > 0
 
 
+@pytest.mark.parametrize("many", [4096, 5])  # numbers of an item above which items are compared, not pixels
 @pytest.mark.parametrize("levels", [17, None])
-def test_features_are_those_of_an_independent_pca(levels):
+def test_features_are_those_of_an_independent_pca(levels, many, monkeypatch):
+    monkeypatch.setattr(fidelity, "MANY", many)
     rng = np.random.default_rng(0)
     x = rng.integers(0, 17, (80, 1, 3, 4)).astype(np.uint8) if levels else rng.normal(size=(80, 6)).astype(np.float32)
     features = PixelPCA.fit(x, levels, 4)

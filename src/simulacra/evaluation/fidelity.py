@@ -14,6 +14,7 @@ between data sets; the position on the way from real items to independent pixels
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from simulacra.randomness import mix, some_of
 COMPONENTS = 64
 ITEMS_PER_COMPONENT = 10  # a covariance of d dimensions from fewer than 10·d items is mostly noise
 FITTED_ON = 10_000
+MANY, FITTED_ON_MANY = 4096, 2500  # numbers of an item above which principal components are found from fewer items
 TOGETHER = 64  # items whose pixels are drawn at a time
 
 
@@ -37,13 +39,24 @@ class PixelPCA:
 
     @classmethod
     def fit(cls, x: np.ndarray, levels: int | None, components: int) -> PixelPCA:
-        """x (N, *shape) training items; FITTED_ON of them are used where there are more, drawn by a constant seed."""
-        chosen = some_of(len(x), FITTED_ON, "principal components")
+        """x (N, *shape) training items; FITTED_ON of them are used where there are more, drawn by a constant seed.
+
+        The eigenvectors of XᵀX; of items of more than MANY numbers those of XXᵀ, from which they follow, and
+        FITTED_ON_MANY items: a decomposition takes the cube of its size.
+        """
+        many = math.prod(x.shape[1:]) > MANY
+        chosen = some_of(len(x), FITTED_ON_MANY if many else FITTED_ON, "principal components")
         scale = 1.0 if levels is None else 1.0 / (levels - 1)
         flat = np.asarray(x[chosen]).reshape(len(chosen), -1).astype(np.float64) * scale
         mean = flat.mean(0)
-        _, directions = np.linalg.eigh((flat - mean).T @ (flat - mean))
-        return cls(mean, directions[:, ::-1][:, :components].copy(), scale)
+        flat -= mean
+        if many:
+            _, shares = np.linalg.eigh(flat @ flat.T)
+            directions, _ = np.linalg.qr(flat.T @ shares[:, ::-1][:, :components])
+        else:
+            _, directions = np.linalg.eigh(flat.T @ flat)
+            directions = directions[:, ::-1][:, :components].copy()
+        return cls(mean, directions, scale)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """(N, *shape) -> (N, components) float64"""
