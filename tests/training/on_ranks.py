@@ -36,6 +36,7 @@ Case = tuple[str, dict[str, Any]]
 GRADIENT = {"penalties": ("gradient", "gradient:every=2"), "critic_steps": 2, "game": "wasserstein"}
 CONV = {"generator": "dcgan:width=4", "critic": "dcgan:width=4"}
 CASES: dict[str, Case] = {entry.name: (entry.name, {}) for entry in trained_in_steps()} | {
+    "sagan": ("sagan", {"learning_rate": 1e-4}),  # a critic of four times the rate multiplies what is rounded
     "bernoulli codes": ("vae", {"prior": "bernoulli"}),
     "one-hot codes": ("vae", {"prior": "categorical"}),
     "vampprior": ("vae", {"prior": "vampprior"}),
