@@ -3,8 +3,8 @@ r"""GANs under the hinge game whose critics are normalised by the largest singul
     sngan   residual networks; spectral norm keeps the critic's slope bounded without looking at any data
     sagan   spectral norm in the generator too, self-attention in both, and a faster critic
 
-Their learning rates are five times those of the papers, whose runs are of a hundred times as many steps: by a rate of
-2e-4, `sngan` has not learnt to draw the class that it is asked for when the default run of `digits` ends.
+Their learning rates are five times those of the papers, whose runs have many times as many steps: by a rate of 2e-4,
+`sngan` has not learnt to draw the class that it is asked for when the default run of `digits` ends.
 
 Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks"; conditioned by projection as in Miyato
 & Koyama 2018, "cGANs with Projection Discriminator". Zhang et al. 2019, "Self-Attention Generative Adversarial

@@ -3,7 +3,7 @@ r"""Wasserstein GANs: the critic estimates max E D(x) - E D(G(z)) over functions
     wgan      every weight of the critic in [-c, c]; the networks of dcgan
     wgan-gp   λ E (|∇D(x̂)| - 1)²; residual networks, without a norm in the critic, whose score is of one item alone
 
-The rate of `wgan-gp` is five times that of the paper, for a hundredth of its steps.
+The rate of `wgan-gp` is five times that of the paper, for CIFAR-10, with a fraction of its steps.
 
 Arjovsky et al. 2017, "Wasserstein GAN"; Gulrajani et al. 2017, "Improved Training of Wasserstein GANs". Both take five
 steps of the critic for one of the generator.

@@ -36,12 +36,12 @@ from simulacra.terminal import printable
 
 @dataclass(frozen=True)
 class NamedSet:
-    """modes: those that the set was made of, where they are known. resized: its source at another size (H, W)."""
+    """modes: those that the set was made of, where they are known. resizable: whether `source` takes a size (H, W)."""
 
     description: str
-    source: Callable[[], Source]
+    source: Callable[..., Source]
     modes: Modes | None = None
-    resized: Callable[[tuple[int, int]], Source] | None = None
+    resizable: bool = False
 
 
 NAMED = {
@@ -62,14 +62,14 @@ NAMED = {
     ),
     "cifar10": NamedSet("60,000 photographs in ten classes, 3×32×32, 256 levels", cifar10_source),
     "quickdraw": NamedSet(
-        "20,000 sketches in eight classes, 1×28×28, 256 levels", quickdraw_source, resized=quickdraw_source
+        "20,000 sketches in eight classes, 1×28×28, 256 levels", quickdraw_source, resizable=True
     ),
     "avatars": NamedSet(
-        "6,000 drawn faces with ten exact attributes, 3×64×64, 256 levels", avatars_source, resized=avatars_source
+        "6,000 drawn faces with ten exact attributes, 3×64×64, 256 levels", avatars_source, resizable=True
     ),
-    "emoji": NamedSet("1,839 emoji, each in four styles, 3×64×64, 256 levels", emoji_source, resized=emoji_source),
+    "emoji": NamedSet("1,839 emoji, each in four styles, 3×64×64, 256 levels", emoji_source, resizable=True),
     "facades": NamedSet(
-        "606 photographs of house fronts with maps of classes, 3×128×128", facades_source, resized=facades_source
+        "606 photographs of house fronts with maps of classes, 3×128×128", facades_source, resizable=True
     ),
 }
 
@@ -81,7 +81,7 @@ def names() -> list[str]:
 
 def resizable(source: Any) -> bool:
     """Whether it is the name of a set whose pictures can be brought to another size."""
-    return isinstance(source, str) and source in NAMED and NAMED[source].resized is not None
+    return isinstance(source, str) and source in NAMED and NAMED[source].resizable
 
 
 def catalogue() -> dict[str, str]:
@@ -136,10 +136,10 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
 def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:
     if resize is None:
         return own.source()
-    if own.resized is None:
+    if not own.resizable:
         able = ", ".join(filter(resizable, NAMED))
         raise UsageError(f"{name!r} has one size already; resize is for folders of images, and for {able}")
-    return own.resized(resize)
+    return own.source(resize)
 
 
 def _columns(path: Path, data: Dataset) -> tuple[str, ...]:
