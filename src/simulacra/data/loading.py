@@ -61,9 +61,7 @@ NAMED = {
         "65,000 images of three digits of MNIST each, 3×28×28, 256 levels, 1,000 modes", stacked_mnist_source, MODES
     ),
     "cifar10": NamedSet("60,000 photographs in ten classes, 3×32×32, 256 levels", cifar10_source),
-    "quickdraw": NamedSet(
-        "20,000 sketches in eight classes, 1×28×28, 256 levels", quickdraw_source, resizable=True
-    ),
+    "quickdraw": NamedSet("20,000 sketches in eight classes, 1×28×28, 256 levels", quickdraw_source, resizable=True),
     "avatars": NamedSet(
         "6,000 drawn faces with ten exact attributes, 3×64×64, 256 levels", avatars_source, resizable=True
     ),
