@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from launching import launched
+from launching import launched, once, refuse_unless_well
 from on_ranks import CASES, trained
 from safetensors.torch import load_file
 from small import same, saved_weights
@@ -14,22 +14,17 @@ SCRIPT = Path(__file__).parent / "on_ranks.py"
 FROM_ZERO = ("r3gan",)  # whose biases are a few updates, in each of which Adam divides a difference by its own size
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory) -> tuple[Path, str]:
-    """A run whose second process was killed, and what the processes then said."""
-    folder = tmp_path_factory.mktemp("ranks")
+def both(folder: Path) -> None:
+    """A run whose second process is killed, with what the processes say; then its continuation, and everything else."""
     done = launched(SCRIPT, folder, "kill")
     assert done.returncode != 0
-    return folder, done.stderr
+    (folder / "left alone.txt").write_text(done.stderr)
+    refuse_unless_well(launched(SCRIPT, folder))
 
 
 @pytest.fixture(scope="module")
-def runs(killed) -> Path:
-    """The folder in which two processes have continued that run, and done everything else."""
-    folder, _ = killed
-    done = launched(SCRIPT, folder)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
+def runs(tmp_path_factory) -> Path:
+    return once(tmp_path_factory, "ranks", both)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -43,8 +38,8 @@ def test_two_ranks_are_one_rank_on_the_same_batch(runs, case):
         assert gap <= (1e-4 if case in FROM_ZERO else 1e-5) * size, f"{name}: {gap / size:.2g}"
 
 
-def test_a_process_that_is_left_alone_says_what_to_do(killed):
-    _, said = killed
+def test_a_process_that_is_left_alone_says_what_to_do(runs):
+    said = (runs / "left alone.txt").read_text()
     assert "another process of this run has ended" in said
     assert "the same command continues" in said
 

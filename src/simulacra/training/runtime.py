@@ -145,8 +145,14 @@ def runtime(device: str, precision: str, pays_on_cpus: bool = False) -> Runtime:
         return Runtime(chosen, bf16)
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
-        atexit.register(dist.destroy_process_group)
+        atexit.register(_leave)
     return Runtime(chosen, bf16, dist.get_rank(), dist.get_world_size())
+
+
+def _leave() -> None:
+    """Unless the script has left the group by itself."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 PASSED_ON = 5.0  # seconds in which `torchrun` passes a signal on to processes that have had it from the terminal
