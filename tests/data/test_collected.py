@@ -6,6 +6,7 @@ import lzma
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import simulacra as sim
 import simulacra.data as data
@@ -14,7 +15,7 @@ from simulacra.errors import DataError, UsageError
 from simulacra.fields import ClassLabel, LabelMap, Levels
 
 N = 40
-NAMES = ("quickdraw", "avatars", "emoji", "facades")
+NAMES = ("quickdraw", "avatars", "emoji", "facades", "horse2zebra")
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def differences(x):
 
 @pytest.fixture
 def files(own_data, random):
-    """The files of all four sets; what of them an item is, is told by its first pixel."""
+    """The files of all sets; which item one is, is told by its first pixel."""
 
     def numbered(*shape):
         x = random.integers(0, 256, (N, *shape), dtype=np.uint8)
@@ -80,7 +81,28 @@ def files(own_data, random):
     packed(own_data / "facades" / "labels_128.npy.xz", maps)
     parts = np.array(["train", "val", "test"])[kinds]
     np.savez(own_data / "facades" / "index.npz", split=parts, class_names=[*"abcdefgh"])
+
+    horses_and_zebras(own_data, [jpeg(6 * i) for i in range(N)])
     return photos
+
+
+def jpeg(level, side=128):
+    """A picture of one level as a file."""
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (level,) * 3).save(file, "JPEG")
+    return file.getvalue()
+
+
+def horses_and_zebras(folder, pictures, **other):
+    (folder / "horse2zebra").mkdir(exist_ok=True)
+    kinds = np.arange(len(pictures)) % 3
+    held = {
+        "jpeg": np.frombuffer(b"".join(pictures), np.uint8),
+        "offsets": np.cumsum([0, *map(len, pictures)]),
+        "domain": (kinds == 0).astype(np.uint8),
+        "is_test": kinds == 2,
+    }
+    np.savez(folder / "horse2zebra" / "horse2zebra_128.npz", **(held | other))
 
 
 def number(x):
@@ -133,6 +155,36 @@ def test_a_facade_keeps_its_map_and_its_split(files):
         assert (own % 3 == kind).all()
         assert (np.asarray(split.x) == files[own]).all()
         assert (split.field("map")[:, 0, 0] == kind).all()
+
+
+def test_a_horse_stays_a_horse_and_test_photographs_stay_apart(files):
+    found = data.load("horse2zebra")
+    assert found.spec.x == Levels((3, 128, 128), 256)
+    assert found.spec.condition["domain"] == ClassLabel(2, ("horse", "zebra"))
+    for split in found.splits:
+        own = number(split.x) // 6
+        assert (split.field("domain") == (own % 3 == 0)).all()
+        assert (own % 3 == 2).all() if split is found.test else (own % 3 < 2).all()
+    assert len(found.test) == N // 3
+    assert data.load("horse2zebra", resize=32).spec.shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "other", "said"),
+    [
+        ([jpeg(9)] * 2 + [b"no picture"], {}, "photograph 2 cannot be read: not a PNG"),
+        ([jpeg(9)] * 2 + [jpeg(9)[:500]], {}, "photograph 2 cannot be read"),
+        ([jpeg(9)] * 2 + [jpeg(9, 64)], {}, "photograph 2 cannot be read: 64×64 pixels, not 128×128"),
+        ([jpeg(9)] * 3, {"offsets": np.array([0, 9])}, "are not those of 3 photographs"),
+        ([jpeg(9)] * 3, {"offsets": np.array([0, 9, 5, 20])}, "are not those of 3 photographs"),
+        ([jpeg(9)] * 3, {"domain": np.array([0, 1, 2])}, "of two domains"),
+        ([jpeg(9)] * 3, {"domain": np.array([0.5, 1, 0])}, "labels are float64"),
+    ],
+)
+def test_photographs_that_are_none_are_named(own_data, pictures, other, said):
+    horses_and_zebras(own_data, pictures, **other)
+    with pytest.raises(DataError, match=rf"horse2zebra_128\.npz.*{said}"):
+        data.load("horse2zebra")
 
 
 def test_every_picture_and_map_of_an_item_is_resized_alike(files):

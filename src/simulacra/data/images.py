@@ -6,6 +6,7 @@ Pillow is imported here only, and inside the functions, so that a listing of the
 from __future__ import annotations
 
 import errno
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,6 +185,17 @@ def decode(path: Path, target: Target) -> Decoded | Unreadable:
     return Decoded(pixels[None] if target.grey else pixels.transpose(2, 0, 1), altered)
 
 
+def decode_bytes(content: bytes, height: int, width: int) -> np.ndarray:
+    """The pixels (3, height, width) uint8 of an image file in memory; raises UnreadableImage, also for another size."""
+    from PIL import Image
+
+    with _understood(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        _check(image, len(content))
+        if image.size != (width, height):
+            raise UnreadableImage(f"{image.width}×{image.height} pixels, not {width}×{height}")
+        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+
+
 def fit(pixels: np.ndarray, height: int, width: int, nearest: bool = False) -> np.ndarray:
     """Pixels (C, H, W) uint8, grey or in colour -> (C, height, width): shorter side to fit, centre crop.
 
@@ -207,22 +219,30 @@ def _opened(path: Path) -> Iterator[Image]:
     """The image with its header read; whatever goes wrong inside becomes an UnreadableImage with the reason."""
     from PIL import Image
 
+    with _understood(path), open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+        _check(image, size_of(file))
+        yield image
+
+
+@contextmanager
+def _understood(path: Path | None = None) -> Iterator[None]:
+    """Turns whatever Pillow raises over a file, or over bytes, into an UnreadableImage with the reason."""
+    from PIL import Image
+
     try:
         with warnings.catch_warnings():
             # Our cap, not Pillow's warning, decides on size; its other warnings (bad EXIF) are not worth a line.
             warnings.simplefilter("ignore")
-            with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
-                _check(image, size_of(file))
-                yield image
+            yield
     except UnreadableImage:
         raise
     except Image.UnidentifiedImageError as error:
-        empty = path.stat().st_size == 0
+        empty = path is not None and path.stat().st_size == 0
         raise UnreadableImage("an empty file" if empty else f"not a {', '.join(FORMATS)} file") from error
     except MemoryError:
         raise
     except OSError as error:
-        nowhere = error.errno == errno.ENOENT and path.is_symlink()
+        nowhere = error.errno == errno.ENOENT and path is not None and path.is_symlink()
         raise UnreadableImage("a link to nothing" if nowhere else error.strerror or str(error)) from error
     except Exception as error:  # a damaged file makes Pillow raise a dozen kinds, from SyntaxError to struct.error
         raise UnreadableImage(str(error) or type(error).__name__) from error

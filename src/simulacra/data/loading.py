@@ -16,6 +16,7 @@ from simulacra.data.cifar10 import cifar10_source
 from simulacra.data.collected.avatars import avatars_source
 from simulacra.data.collected.emoji import emoji_source
 from simulacra.data.collected.facades import facades_source
+from simulacra.data.collected.horse2zebra import horse2zebra_source
 from simulacra.data.collected.quickdraw import quickdraw_source
 from simulacra.data.dataset import Card, Dataset
 from simulacra.data.folder import folder_source
@@ -26,6 +27,7 @@ from simulacra.data.modes import Modes
 from simulacra.data.recipe import Recipe
 from simulacra.data.sequence import from_array, from_sequence
 from simulacra.data.shipped import GRID, RING, digits_source, grid_source, ring_source
+from simulacra.data.shipped.scenes import scenes_source
 from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
 from simulacra.data.source import Source
@@ -54,6 +56,11 @@ NAMED = {
         stacked_digits_source,
         MODES,
     ),
+    "scenes": NamedSet(
+        "20,000 scenes of digits in colour with captions, graphs and maps, 3×32×32, 256 levels; ships with the package",
+        scenes_source,
+        resizable=True,
+    ),
     "mnist": NamedSet("70,000 handwritten digits, 1×28×28, 256 levels", mnist_source),
     "fashion-mnist": NamedSet("70,000 pictures of clothing, 1×28×28, 256 levels", fashion_mnist_source),
     "binarized-mnist": NamedSet("the fixed binary MNIST of the NLL tables, 1×28×28, 2 levels", binarized_mnist_source),
@@ -68,6 +75,9 @@ NAMED = {
     "emoji": NamedSet("1,839 emoji, each in four styles, 3×64×64, 256 levels", emoji_source, resizable=True),
     "facades": NamedSet(
         "606 photographs of house fronts with maps of classes, 3×128×128", facades_source, resizable=True
+    ),
+    "horse2zebra": NamedSet(
+        "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, resizable=True
     ),
 }
 
