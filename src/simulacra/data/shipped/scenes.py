@@ -229,10 +229,9 @@ def _rendered(digits: _Digits, scenes: list[Scene], side: int) -> tuple[np.ndarr
         x[i] = scene.ground
         for place, thing in enumerate(scene.things):
             _paint(digits, thing, scale, x[i], columns["map"][i], columns["instances"][i], place)
-            values = {"digit": thing.digit, "colour": thing.colour, "size": thing.size}
-            values["box"] = np.array(digits.box(thing, scale)) / side
-            for key, value in values.items():
-                columns[f"objects.{key}"][i, place] = value
+            for key in ("digit", "colour", "size"):
+                columns[f"objects.{key}"][i, place] = getattr(thing, key)
+            columns["objects.box"][i, place] = np.array(digits.box(thing, scale)) / side
         columns["objects.mask"][i, : len(scene.things)] = True
         for place, relation in enumerate(scene.relations):
             columns["relations.subject"][i, place] = place
