@@ -208,6 +208,13 @@ def fit(pixels: np.ndarray, height: int, width: int, nearest: bool = False) -> n
     return found[None] if len(pixels) == 1 else found.transpose(2, 0, 1)
 
 
+def resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Real numbers (H, W) float32 at another size, bicubic; they may overshoot."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BICUBIC))
+
+
 def _alterations(image: Image) -> tuple[str, ...]:
     """What of an image is lost, besides transparency."""
     several = getattr(image, "n_frames", 1) > 1

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from simulacra.data.cache import cached
 from simulacra.data.dataset import Split
+from simulacra.data.images import resized
 from simulacra.data.shipped import digits_source
 from simulacra.data.source import Batch, Source
 from simulacra.errors import UsageError
@@ -140,8 +140,7 @@ class _Digits:
         """How much of each pixel is ink, 0 to 1, of a tile as large as the thing is at so many times side 32."""
         side = scale * TILES[thing.size]
         if (thing.item, side) not in self.tiles:
-            image = Image.fromarray(self.ink[thing.item]).resize((side, side), Image.Resampling.BICUBIC)
-            self.tiles[thing.item, side] = np.clip(np.asarray(image), 0, 1)
+            self.tiles[thing.item, side] = np.clip(resized(self.ink[thing.item], side, side), 0, 1)
         return self.tiles[thing.item, side]
 
     def box(self, thing: Thing, scale: int) -> tuple[int, int, int, int]:
