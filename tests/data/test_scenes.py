@@ -103,7 +103,6 @@ def test_a_tenth_of_the_relations_between_digits_is_in_the_test_split_alone(scen
     assert unseen.sum() == 1000
     for item in range(2000):
         assert unseen[item] == (not set(pairs(scenes.test, item)) <= known)
-    for item in range(2000):
         assert set(pairs(scenes.valid, item)) <= known
     assert not any(np.asarray(split.field("combination")).any() for split in (scenes.train, scenes.valid))
 

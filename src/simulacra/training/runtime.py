@@ -150,7 +150,7 @@ def runtime(device: str, precision: str, pays_on_cpus: bool = False) -> Runtime:
 
 
 def _leave() -> None:
-    """Unless the script has left the group by itself."""
+    """Leave the group, unless the script has done so by itself."""
     if dist.is_initialized():
         dist.destroy_process_group()
 

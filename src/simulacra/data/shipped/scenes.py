@@ -59,13 +59,18 @@ class Thing(NamedTuple):
 @dataclass(frozen=True)
 class Scene:
     """things: in the order of the chain. relations: of each with the next one. named: whose size the caption tells.
-    ground: its grey level. unseen: whether a relation is stated that no training scene has."""
+    ground: its grey level."""
 
     things: tuple[Thing, ...]
     relations: tuple[int, ...]
     named: tuple[bool, ...]
     ground: int
-    unseen: bool
+
+    @property
+    def unseen(self) -> bool:
+        """Whether a relation is stated that no training scene has."""
+        pairs = zip(itertools.pairwise(self.things), self.relations, strict=True)
+        return any(is_unseen(one.digit, relation, other.digit) for (one, other), relation in pairs)
 
     @property
     def caption(self) -> str:
@@ -178,7 +183,7 @@ def _drawn(digits: _Digits, random: np.random.RandomState, unseen: bool) -> Scen
         if all(clear >= MARGIN for _, clear in chain) and (states_new if unseen else not new):
             named = tuple(bool(bit) for bit in random.randint(2, size=count))
             ground = random.randint(DARKEST, LIGHTEST)
-            return Scene(things, tuple(relation for relation, _ in chain), named, ground, unseen)
+            return Scene(things, tuple(relation for relation, _ in chain), named, ground)
 
 
 def _relations(digits: _Digits, things: tuple[Thing, ...]) -> dict[tuple[int, int], tuple[int, float]]:
