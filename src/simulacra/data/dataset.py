@@ -11,12 +11,14 @@ import numpy as np
 from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import ClassLabel, Levels
+from simulacra.fields import ClassLabel, LabelMap, Levels
 
 LABELLED = (
     "A folder has them where it holds a sub-folder for each class, of which several are needed: name the folder above "
     "one of these; a table has them in a column, an .npz in an array, a list of items as pairs (x, label)."
 )
+
+MOST_CLASSES = 256  # of a map that is modelled: as many as an image has levels
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Dataset:
     source: a named set or an absolute path, from which it can be read again; "" for data in memory.
     levels_found: whether the levels of the grid were found from the values, which may then be on a finer one.
     columns: of a table the names of the coordinates of x; () where they have none.
+    kind:   of folder, in a few words; "" of what is none.
+    remarks: what was found in reading and is worth a line: what did not match, and was left out.
     order:  (N,) of every item, train | valid | test, its number in the array or sequence that it is from; None where
             items come from files.
     """
@@ -104,6 +108,8 @@ class Dataset:
     unreadable: tuple[Unreadable, ...] = ()
     altered: tuple[Altered, ...] = ()
     duplicates: int = 0
+    kind: str = ""
+    remarks: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     source: str = ""
     levels_found: bool = False
@@ -177,12 +183,24 @@ class Dataset:
             for split in self.splits
         )
         own, recipe = DataSpec(spec.condition[name], others), replace(self.recipe, target=name)
-        return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
+        found = replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
+        return found.of_arrays()
+
+    def of_arrays(self) -> Dataset:
+        """The same items with an x that models take: a map of classes (H, W) becomes an image (1, H, W), whose levels
+        are the classes."""
+        own = self.spec.x
+        if not isinstance(own, LabelMap) or own.classes > MOST_CLASSES:
+            return self
+        spec = replace(self.spec, x=Levels((1, *own.shape), own.classes))
+        return replace(self, spec=spec, **{split.name: replace(split, x=split.x[:, None]) for split in self.splits})
 
     def summary(self) -> dict[str, Any]:
         """What was understood of the data, JSON-able: `simulacra data NAME` prints it."""
         return {
             "name": self.name,
+            "kind": self.kind,
+            "remarks": list(self.remarks),
             "shape": list(self.spec.shape),
             "levels": self.spec.levels,
             "fields": {name: own.describe() for name, own in self.spec.condition.items()},
@@ -191,6 +209,7 @@ class Dataset:
                 for name, own in self.spec.condition.items()
                 if isinstance(own, ClassLabel)
             },
+            "maps": {name: list(own.names) for name, own in self.spec.condition.items() if isinstance(own, LabelMap)},
             "splits": {split.name: len(split) for split in self.splits},
             "duplicates": self.duplicates,
             "unreadable": [asdict(entry) for entry in self.unreadable],
