@@ -90,7 +90,10 @@ def draw(
     pool, (_, counts) = pool[order], np.unique(group, return_counts=True)
     if len(counts) <= len(missing):
         needed = len(missing) + 1
-        found = number_of(len(counts), "unrelated training item" if siblings else "distinct training item")
+        if siblings:
+            found = f"{number_of(len(pool), 'training item')} in {number_of(len(counts), 'group')} of siblings"
+            raise TooFew(f"{found} cannot be split: at least {needed} are needed, or folders train/ valid/ test/")
+        found = number_of(len(counts), "distinct training item")
         raise TooFew(f"{found} cannot be split: at least {needed} are needed")
 
     targets = [round(getattr(fractions, name) * len(pool)) for name in missing]
