@@ -224,7 +224,9 @@ def _groups(path: Path, pictures: Sequence[Path]) -> dict[str, str]:
         record = parse_json(read_regular(path, MOST_BYTES))
     if not isinstance(record, Mapping) or not all(isinstance(group, str | int) for group in record.values()):
         raise DataError(f'{path} is neither {{"name of a picture": "group"}} nor {{"before": "_"}}')
-    if list(record) == ["before"] and isinstance(record["before"], str) and record["before"]:
+    if list(record) == ["before"] and isinstance(record["before"], str):
+        if not record["before"]:
+            raise DataError(f'{path}: {{"before": ""}} divides no name; give the text before which the group stands')
         names = {each.relative_to(path.parent).as_posix(): each.stem for each in pictures}
         return {name: stem.rpartition(record["before"])[0] or stem for name, stem in names.items()}
     return {str(name): str(group) for name, group in record.items()}
