@@ -9,7 +9,7 @@ from small import small_model
 
 import simulacra.data as data
 from simulacra import registry
-from simulacra.data.maps import as_map
+from simulacra.data.maps import classes_in
 from simulacra.errors import DataError, UsageError
 from simulacra.fields import LabelMap, Levels
 from simulacra.parts import as_part, to_json
@@ -197,22 +197,21 @@ def test_one_file_is_read_as_the_field_says(tmp_path):
     own = LabelMap(5, (6, 8), ("sky", "road", "2", "car", "ignore"), ("#4682b4", "#804080", "", "#00008e", ""))
     values = maps(1, numbers=(0, 1, 3, 255))[0]
     save(tmp_path / "index", [values])
-    assert (as_map(tmp_path / "index" / "000.png", own) == np.where(values == 255, 4, values)).all()
+    assert (classes_in(tmp_path / "index" / "000.png", own) == np.where(values == 255, 4, values)).all()
     save(tmp_path / "palette", [values], PALETTE)
-    assert (as_map(tmp_path / "palette" / "000.png", own) == np.where(values == 255, 4, values)).all()
+    assert (classes_in(tmp_path / "palette" / "000.png", own) == np.where(values == 255, 4, values)).all()
     inside = maps(1)[0]
     save(tmp_path / "colours", [COLOURS[inside]])
-    assert (as_map(tmp_path / "colours" / "000.png", own) == inside).all()
+    assert (classes_in(tmp_path / "colours" / "000.png", own) == inside).all()
     for name, wrong, message in (
         ("other", np.full((6, 8), 7, np.uint8), "the id 7"),
-        ("size", np.zeros((4, 4), np.uint8), "is 4×4"),
         ("hue", np.zeros((6, 8, 3), np.uint8), "the colour #000000"),
     ):
         save(tmp_path / name, [wrong])
         with pytest.raises(DataError, match=message):
-            as_map(tmp_path / name / "000.png", own)
+            classes_in(tmp_path / name / "000.png", own)
     with pytest.raises(DataError, match="the id 255"):
-        as_map(tmp_path / "index" / "000.png", LabelMap(4, (6, 8), ("sky", "road", "2", "car")))
+        classes_in(tmp_path / "index" / "000.png", LabelMap(4, (6, 8), ("sky", "road", "2", "car")))
 
 
 def test_maps_of_other_data_are_numbered_as_the_model_has_them(make):

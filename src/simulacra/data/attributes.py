@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Beside:
+class Attributes:
     """Fields of pictures and their groups.
 
     fields:  of classes, by name; `values` has the number of each picture's class.
@@ -75,10 +75,10 @@ def _key(group: str | None, path: Path) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
-NOTHING = Beside({}, {}, frozenset(), {}, (), ())
+NOTHING = Attributes({}, {}, frozenset(), {}, (), ())
 
 
-def beside(root: Path, pictures: Sequence[Path]) -> Beside:
+def attributes_of(root: Path, pictures: Sequence[Path]) -> Attributes:
     """What the files in a folder say of the pictures below it.
 
     Raises DataError for a table of attributes that has none of them, that says two things of one, or that is damaged.
@@ -90,7 +90,7 @@ def beside(root: Path, pictures: Sequence[Path]) -> Beside:
         if path.is_file():
             own, more = _matched(path, read(path, pictures), names)
             group, files, remarks = group | own, [*files, path], [*remarks, *more]
-    return Beside(found.fields, found.values, found.without, group, tuple(files), tuple(remarks))
+    return Attributes(found.fields, found.values, found.without, group, tuple(files), tuple(remarks))
 
 
 class _Names:
@@ -114,7 +114,7 @@ class _Names:
         return found[0] if found else None
 
 
-def _attributes(root: Path, names: _Names) -> Beside:
+def _attributes(root: Path, names: _Names) -> Attributes:
     """The table of a folder; NOTHING where there is none."""
     path = next((root / name for name in TABLES if (root / name).is_file()), None) or _only_table(root, names)
     if path is None:
@@ -145,7 +145,7 @@ def _attributes(root: Path, names: _Names) -> Beside:
             known, called = (known, ("no", "yes")) if binary else (words, tuple(map(printable, words)))
             fields[column] = ClassLabel(len(known), tuple(called))
             values[column] = {each: known.index(word) for each, word in cells.items()}
-    return Beside(fields, values, frozenset(without), group, (path,), tuple(remarks))
+    return Attributes(fields, values, frozenset(without), group, (path,), tuple(remarks))
 
 
 def _only_table(root: Path, names: _Names) -> Path | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.data.attributes import Beside, beside
+from simulacra.data.attributes import Attributes, attributes_of
 from simulacra.data.dataset import Altered, Card, Unreadable
 from simulacra.data.images import SUFFIXES, Decoded, Header, Target, decode, read_header
 from simulacra.data.source import Batch, Source
@@ -63,7 +63,7 @@ def entries_source(
     remarks: tuple[str, ...] = (),
 ) -> Source:
     """The source of these images below `root`, with what stands beside them."""
-    more = beside(root, [entry.path for entry in entries])
+    more = attributes_of(root, [entry.path for entry in entries])
     entries = [entry for entry in entries if entry.path not in more.without]
     classes = tuple(sorted({entry.class_name for entry in entries if entry.class_name is not None}))
     regular = [entry.path.is_file() for entry in entries]
@@ -81,7 +81,7 @@ def entries_source(
     )
 
 
-def with_label(root: Path, classes: tuple[str, ...], more: Beside) -> dict[str, ClassLabel]:
+def with_label(root: Path, classes: tuple[str, ...], more: Attributes) -> dict[str, ClassLabel]:
     """The fields of pictures in class folders with attributes; raises DataError where both have a label."""
     if classes and "label" in more.fields:
         raise DataError(f"{root}: {more.files[0].name} has a column 'label', and so have the class folders; rename it")
@@ -178,7 +178,7 @@ def _what_else(root: Path) -> str:
 
 
 def _batches(
-    root: Path, entries: list[Entry], classes: tuple[str, ...], resize: tuple[int, int] | None, more: Beside
+    root: Path, entries: list[Entry], classes: tuple[str, ...], resize: tuple[int, int] | None, more: Attributes
 ) -> Iterator[Batch]:
     """Headers first, so that a mixture of sizes is refused in seconds; then the pixels, a few megabytes at a time."""
     headers = {entry.path: read_header(entry.path) for entry in entries}
@@ -209,7 +209,7 @@ def _decode_batch(
     classes: tuple[str, ...],
     target: Target,
     unreadable: tuple[Unreadable, ...],
-    more: Beside,
+    more: Attributes,
 ) -> Batch:
     """The images that can be decoded; the others join `unreadable`."""
     decoded = [(entry, decode(entry.path, target)) for entry in entries]

@@ -20,7 +20,7 @@ from simulacra.data.dataset import Unreadable
 from simulacra.data.images import Decoded, Header, Target, UnreadableImage, fit, opened, upright
 from simulacra.data.source import Encode
 from simulacra.data.streams import CHUNK_BYTES
-from simulacra.errors import DataError
+from simulacra.errors import DataError, UsageError
 from simulacra.fields import LabelMap
 from simulacra.files import parse_json, read_regular
 
@@ -202,12 +202,15 @@ def decode_map(path: Path, target: Target, kind: Classes | Palette) -> Decoded |
     return Decoded(numbers, ())
 
 
-def as_map(path: Path, own: LabelMap) -> np.ndarray:
-    """One PNG as a value (H, W) of a field: its numbers, or the numbers of its colours where the field has colours.
+def classes_in(path: Path, own: LabelMap) -> np.ndarray:
+    """The classes (H, W) of one map of one's own, of any size: its numbers, or those of its colours where the field has
+    colours. Pixels of 255 are of the class "ignore", where there is one.
 
-    Pixels of 255 are of the class "ignore", where there is one. Raises DataError for a file that cannot be read, for
-    one of another size, and for a number or a colour that is none of the classes.
+    Raises UsageError for a file that is not there, DataError for one that cannot be read, and for a number or a colour
+    that is none of the classes.
     """
+    if not path.is_file():
+        raise UsageError(f"there is no picture {path}")
     try:
         stored = read_stored(path)
     except UnreadableImage as error:
@@ -217,14 +220,13 @@ def as_map(path: Path, own: LabelMap) -> np.ndarray:
     classes = Classes(path, dict(enumerate(names)), colours)
     if stored.mode not in INDEX_MODES and not (stored.mode == "RGB" and colours):
         raise DataError(f"{path} is of mode {stored.mode}; a map of classes is a PNG of their numbers, mode L or P")
+    strange = classes.undeclared(stored)
+    numbers = stored.pixels if strange else classes.numbers(stored)
+    if not strange and own.classes <= IGNORED and IGNORE not in names and (numbers == IGNORED).any():
+        strange = f"the id {IGNORED}"
+    if strange:
+        raise DataError(f"{path}: {strange} is none of {own.describe()}")
     ignore = names.index(IGNORE) if IGNORE in names else IGNORED
-    if (strange := classes.undeclared(stored)) or (
-        ignore == IGNORED and (classes.numbers(stored) >= own.classes).any()
-    ):
-        raise DataError(f"{path}: {strange or f'the id {IGNORED}'} is none of {own.describe()}")
-    numbers = classes.numbers(stored)
-    if numbers.shape != own.shape:
-        raise DataError(f"{path} is {numbers.shape[1]}×{numbers.shape[0]}, and {own.describe()}")
     return np.where(numbers == IGNORED, ignore, numbers).astype(own.dtype)
 
 

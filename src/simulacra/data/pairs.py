@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.data.attributes import Beside, beside
+from simulacra.data.attributes import Attributes, attributes_of
 from simulacra.data.dataset import Altered, Card, Unreadable
 from simulacra.data.folder import (
     EXAMPLES,
@@ -147,7 +147,7 @@ def pairs_source(root: Path, card: Card, resize: tuple[int, int] | None, found: 
             f"{root}: {number_of(len(found.alone), 'picture')} of A and B without a partner of the same name: "
             f"{listed}{more}.\nMend the names or move them away, or read A and B as two classes with --pairs none."
         )
-    more = beside(root, [pair.b for pair in found.pairs])
+    more = attributes_of(root, [pair.b for pair in found.pairs])
     pairs = [pair for pair in found.pairs if pair.b not in more.without]
     paths = [path for pair in pairs for path in (pair.a, pair.b)]
     regular = [path for path in paths if path.is_file()]
@@ -185,7 +185,7 @@ class Side:
         return decode(path, self.target) if self.maps is None else decode_map(path, self.target, self.maps)
 
 
-def _batches(root: Path, pairs: Sequence[Pair], resize: tuple[int, int] | None, more: Beside) -> Iterator[Batch]:
+def _batches(root: Path, pairs: Sequence[Pair], resize: tuple[int, int] | None, more: Attributes) -> Iterator[Batch]:
     """Headers first, so that what does not fit together is refused in seconds; then the pixels."""
     headers = {path: read_header(path) for pair in pairs for path in (pair.a, pair.b)}
     bad = [header for header in headers.values() if isinstance(header, Unreadable)]
@@ -213,7 +213,7 @@ def _batches(root: Path, pairs: Sequence[Pair], resize: tuple[int, int] | None, 
             unreported = remarks = ()
 
 
-def _decoded(part: str, pairs: Sequence[Pair], a: Side, b: Side, more: Beside) -> Batch:
+def _decoded(part: str, pairs: Sequence[Pair], a: Side, b: Side, more: Attributes) -> Batch:
     """The pairs of which both can be decoded."""
     decoded = [(pair, a.decode(pair.a), b.decode(pair.b)) for pair in pairs]
     bad = tuple(each for _, *both in decoded for each in both if isinstance(each, Unreadable))
@@ -243,7 +243,7 @@ def pair_batch(
     a: np.ndarray,
     x: np.ndarray,
     maps: Mapping[str, Classes | Palette | None],
-    more: Beside,
+    more: Attributes,
     paths: Sequence[Path],
     bad: tuple[Unreadable, ...],
     altered: tuple[Altered, ...],

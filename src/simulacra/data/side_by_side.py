@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulacra.data.attributes import Beside, beside
+from simulacra.data.attributes import Attributes, attributes_of
 from simulacra.data.dataset import Altered, Card, Unreadable
 from simulacra.data.folder import (
     EXAMPLES,
@@ -39,7 +39,7 @@ Size = tuple[int, int] | None
 def side_by_side_source(root: Path, card: Card, resize: Size) -> Source:
     """Raises DataError for a folder without images; `resize` is the size (H, W) of each half."""
     entries = entries_of(root)
-    more = beside(root, [entry.path for entry in entries])
+    more = attributes_of(root, [entry.path for entry in entries])
     entries = [entry for entry in entries if entry.path not in more.without]
     classes = tuple(sorted({entry.class_name for entry in entries if entry.class_name is not None}))
     paths = [entry.path for entry in entries]
@@ -57,7 +57,7 @@ def side_by_side_source(root: Path, card: Card, resize: Size) -> Source:
 
 
 def _batches(
-    root: Path, entries: Sequence[Entry], classes: tuple[str, ...], resize: Size, more: Beside
+    root: Path, entries: Sequence[Entry], classes: tuple[str, ...], resize: Size, more: Attributes
 ) -> Iterator[Batch]:
     headers = {entry.path: read_header(entry.path) for entry in entries}
     bad = [header for header in headers.values() if isinstance(header, Unreadable)]
@@ -95,7 +95,7 @@ def _decoded(
     classes: tuple[str, ...],
     target: Target,
     headers: dict[Path, Header],
-    more: Beside,
+    more: Attributes,
 ) -> Batch:
     """Both halves of the images that can be decoded."""
     decoded = [(entry, decode(entry.path, _whole(headers[entry.path], target))) for entry in entries]
