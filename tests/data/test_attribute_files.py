@@ -88,8 +88,8 @@ def test_rows_without_a_file_and_files_without_a_row_are_counted_and_named(folde
     dataset = data.load(folder)
     assert sum(map(len, dataset.splits)) == N - 2
     assert dataset.remarks == (
-        "2 rows of attributes.csv are of no picture here: gone.png, lost.png",
-        "2 pictures have no row in attributes.csv and are left out: 000.png, 001.png",
+        "2 rows without a picture in attributes.csv: gone.png, lost.png",
+        "2 pictures left out without a row in attributes.csv: 000.png, 001.png",
     )
     main(["data", str(folder)])
     said = capsys.readouterr().out
@@ -173,6 +173,13 @@ def test_a_column_of_groups_keeps_siblings_together_and_is_no_field(folder):
     check_groups(dataset, 4)
 
 
+def test_groups_of_two_kinds_both_hold(folder):
+    """Groups of two along the numbers and pairs across these: only whole fours are free of siblings elsewhere."""
+    write(folder / "attributes.csv", ["file", "person"], [(f"{i:03}.png", i // 2) for i in range(N)])
+    (folder / "groups.json").write_text(json.dumps({f"{i:03}.png": f"{i // 4}{i % 2}" for i in range(N)}))
+    check_groups(data.load(folder), 4)
+
+
 @pytest.mark.parametrize("record", [{f"{i:03}.png": i // 4 for i in range(N)}, {"before": "_"}], ids=["names", "rule"])
 def test_a_file_of_groups_keeps_siblings_together(folder, record):
     if "before" in record:
@@ -193,7 +200,7 @@ def test_pictures_without_a_group_are_alone(folder):
     assert len({number for number in range(4) for own in groups_in(dataset, 1) if number in own}) == 4
     assert sum(bool(own & {0, 1, 2, 3}) for own in groups_in(dataset, 1)) == 1
     assert [len(split) for split in dataset.splits] == [32, 4, 4]
-    assert dataset.remarks == ("1 row of groups.json are of no picture here: gone.png",)
+    assert dataset.remarks == ("1 row without a picture in groups.json: gone.png",)
 
 
 def test_groups_across_official_splits_are_noted(tmp_path, folder, write_images):
@@ -204,7 +211,7 @@ def test_groups_across_official_splits_are_noted(tmp_path, folder, write_images)
     groups = {f"{i:03}.png": i // 4 for i in range(N)}  # 28 and 29 lie in train, 30 and 31 in test
     (tmp_path / "official" / "groups.json").write_text(json.dumps(groups))
     dataset = data.load(tmp_path / "official")
-    assert dataset.remarks == ("1 group of siblings (group) in more than one of train, valid and test, as they come",)
+    assert dataset.remarks == ("1 group of siblings (groups.json) in several of train, valid and test, as they come",)
 
 
 @pytest.mark.parametrize("record", [[], {"000.png": 1.5}, {"before": ""}, {"000.png": ["a"]}], ids=str)

@@ -45,29 +45,33 @@ T = TypeVar("T")
 class Attributes:
     """Fields of pictures and their groups.
 
-    fields:  of classes, by name; `values` has the number of each picture's class.
+    fields:  of classes, by name; `values` has the numbers (R,) of the classes of every row.
+    rows:    of the pictures that have one.
     without: pictures that have no row, and so no values: they are left out.
-    group:   of the pictures that have siblings.
+    groups:  of pictures that may have siblings, by the column or file that says so.
     files:   that were read.
     remarks: what did not match.
     """
 
     fields: Mapping[str, ClassLabel]
-    values: Mapping[str, Mapping[Path, int]]
+    values: Mapping[str, np.ndarray]
+    rows: Mapping[Path, int]
     without: frozenset[Path]
-    group: Mapping[Path, str]
+    groups: Mapping[str, Mapping[Path, str]]
     files: tuple[Path, ...]
     remarks: tuple[str, ...]
 
     def columns(self, paths: Sequence[Path]) -> dict[str, np.ndarray]:
         """The values (n,) of these pictures, by field."""
-        return {name: np.array([own[path] for path in paths], np.int64) for name, own in self.values.items()}
+        rows = np.array([self.rows[path] for path in paths] if self.values else [], np.int64)
+        return {name: own[rows] for name, own in self.values.items()}
 
     def siblings(self, paths: Sequence[Path]) -> dict[str, np.ndarray]:
-        """The keys (n,) of their groups, where any picture has one; those of one without are its own."""
-        if not self.group:
-            return {}
-        return {"group": np.array([_key(self.group.get(path), path) for path in paths], np.uint64)}
+        """The keys (n,) of their groups; those of a picture without one are its own."""
+        return {
+            name: np.array([_key(group.get(path), path) for path in paths], np.uint64)
+            for name, group in self.groups.items()
+        }
 
 
 def _key(group: str | None, path: Path) -> int:
@@ -75,7 +79,7 @@ def _key(group: str | None, path: Path) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
-NOTHING = Attributes({}, {}, frozenset(), {}, (), ())
+NOTHING = Attributes({}, {}, {}, frozenset(), {}, (), ())
 
 
 def attributes_of(root: Path, pictures: Sequence[Path]) -> Attributes:
@@ -85,12 +89,12 @@ def attributes_of(root: Path, pictures: Sequence[Path]) -> Attributes:
     """
     names = _Names(root, pictures)
     found = _attributes(root, names)
-    group, files, remarks = dict(found.group), list(found.files), list(found.remarks)
+    groups, files, remarks = dict(found.groups), list(found.files), list(found.remarks)
     for path, read in ((root / PERSONS, _persons), (root / GROUPS, _groups)):
         if path.is_file():
-            own, more = _matched(path, read(path, pictures), names)
-            group, files, remarks = group | own, [*files, path], [*remarks, *more]
-    return Attributes(found.fields, found.values, found.without, group, tuple(files), tuple(remarks))
+            groups[path.name], more = _matched(path, read(path, pictures), names)
+            files, remarks = [*files, path], [*remarks, *more]
+    return Attributes(found.fields, found.values, found.rows, found.without, groups, tuple(files), tuple(remarks))
 
 
 class _Names:
@@ -129,14 +133,14 @@ def _attributes(root: Path, names: _Names) -> Attributes:
             f"of the folder, such as {known}"
         )
     without = [each for each in names.pictures if each not in matched]
-    remarks += _named(f"have no row in {path.name} and are left out", "picture", [each.name for each in without])
-    fields, values, group = {}, {}, {}
+    remarks += _named(f"left out without a row in {path.name}", "picture", [each.name for each in without])
+    fields, values, groups = {}, {}, {}
     for number, column in enumerate(columns[1:], 1):
-        cells = {each: row[number] for each, (_, row) in matched.items()}
-        words = sorted(set(cells.values()))
+        cells = [row[number] for _, row in matched.values()]
+        words = sorted(set(cells))
         binary = any(set(words) <= pair for pair in NO_YES)
         if column.lower() in GROUP_COLUMNS and not binary:
-            group = {each: word for each, word in cells.items() if word}
+            groups[column] = {each: word for each, word in zip(matched, cells, strict=True) if word}
         elif len(words) > MOST_WORDS:
             remarks.append(f"{path.name}: column {column!r} has {len(words):,} different words and is left out")
         else:
@@ -144,8 +148,10 @@ def _attributes(root: Path, names: _Names) -> Attributes:
             known = ("-1", "1") if "-1" in words else ("0", "1")
             known, called = (known, ("no", "yes")) if binary else (words, tuple(map(printable, words)))
             fields[column] = ClassLabel(len(known), tuple(called))
-            values[column] = {each: known.index(word) for each, word in cells.items()}
-    return Attributes(fields, values, frozenset(without), group, (path,), tuple(remarks))
+            place = {word: i for i, word in enumerate(known)}
+            values[column] = np.array([place[word] for word in cells], np.int64)
+    rows_of = {each: i for i, each in enumerate(matched)}
+    return Attributes(fields, values, rows_of, frozenset(without), groups, (path,), tuple(remarks))
 
 
 def _only_table(root: Path, names: _Names) -> Path | None:
@@ -170,11 +176,11 @@ def _matched(path: Path, named: Mapping[str, T], names: _Names) -> tuple[dict[Pa
             raise DataError(f"{path} names {picture.name} twice; keep one of its rows")
         else:
             found[picture] = own
-    return found, _named(f"of {path.name} are of no picture here", "row", absent)
+    return found, _named(f"without a picture in {path.name}", "row", absent)
 
 
 def _named(what: str, noun: str, which: Sequence[str]) -> list[str]:
-    """`2 rows of attributes.csv are of no picture here: a.png, b.png`, where there are any."""
+    """`2 rows without a picture in attributes.csv: a.png, b.png`, where there are any."""
     if not which:
         return []
     listed = ", ".join(map(printable, which[:EXAMPLES])) + ", ..." * (len(which) > EXAMPLES)

@@ -45,6 +45,8 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
         spec = understood_spec(source, items.x, items.largest, items.columns)
         arrays = {"x": items.x, **{name: items.columns[name] for name in spec.columns}}
         order = _order(source, items, [items.keys[name] for name in spec.columns])
+        if "x" in items.fits and source.levels is not None:
+            raise DataError(f"{source.name}: x is a map of classes, and these are its levels: leave out --levels")
         spec, changes = _fitted(items.fits, spec, arrays, order)
         fingerprint = _write(folder, spec, arrays, order, changes)
         for spool in folder.glob("*.spool"):
@@ -90,7 +92,7 @@ def _crossing(siblings: Mapping[str, np.ndarray], order: Mapping[str, np.ndarray
         _, times = np.unique(np.concatenate([np.unique(key[rows]) for rows in order.values()]), return_counts=True)
         if several := int((times > 1).sum()):
             found = number_of(several, "group")
-            remarks.append(f"{found} of siblings ({name}) in more than one of train, valid and test, as they come")
+            remarks.append(f"{found} of siblings ({name}) in several of train, valid and test, as they come")
     return remarks
 
 
