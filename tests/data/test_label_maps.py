@@ -9,6 +9,7 @@ from small import small_model
 
 import simulacra.data as data
 from simulacra import registry
+from simulacra.cli import main
 from simulacra.data.maps import classes_in
 from simulacra.errors import DataError, UsageError
 from simulacra.fields import LabelMap, Levels
@@ -148,12 +149,13 @@ def test_maps_are_resized_by_the_nearest_pixel(make):
     assert (np.array(found_maps(small)) == blocks[:, 1::3, 1::3]).all()
 
 
-def test_maps_may_be_what_is_modelled_from_either_side(make, tmp_path):
+def test_a_map_may_be_what_is_modelled(make, capsys):
     own = maps(20)
     dataset = data.load(make(own, declared=DECLARED), target="A")
     assert dataset.spec.x == Levels((1, 6, 8), 4)
     assert list(dataset.spec.condition) == ["x"]
-    assert "4 levels" in str(dataset.summary()["fields"] | {"it": dataset.spec.describe()})
+    main(["data", dataset.source, "--target", "A"])
+    assert "items        1×6×8, 4 levels" in capsys.readouterr().out
 
 
 def test_answers_that_are_maps_become_levels_and_as_a_source_stay_maps(make):
@@ -162,6 +164,8 @@ def test_answers_that_are_maps_become_levels_and_as_a_source_stay_maps(make):
     dataset = data.load(folder)
     assert dataset.spec.x == Levels((1, 6, 8), 4)
     assert (np.array(found_maps(dataset, "x"))[:, 0] == own).all()
+    with pytest.raises(DataError, match="leave out --levels"):
+        data.load(folder, levels=256)
     assert data.load(folder, target="A").spec.condition["x"].names == ("sky", "road", "2", "car")
 
 
