@@ -7,11 +7,12 @@ import torch.nn.functional as F
 from small import condition_of, items, labels, randomise
 from torch import nn
 
+import simulacra as sim
 from simulacra.adversarial import GAN, L1, DiffAugment, MatchedFeatures, Relativistic, Round, Side
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
-from simulacra.fields import LabelMap, Levels, Real
+from simulacra.fields import Classes, LabelMap, Levels, Real
 from simulacra.networks import Concatenation, CriticNetwork, PatchCritic, ResNetGenerator, UNetGenerator
 from simulacra.nn import Imposed, Pictures
 from simulacra.structured import pix2pix, srgan
@@ -76,7 +77,9 @@ def test_a_hole_is_told_from_a_dark_pixel():
 # What is made agrees with what is given
 
 
-@pytest.mark.parametrize("words", ["down:factor=2", "down:factor=3", "grey", "mask:kind=half", "mask:kind=random"])
+@pytest.mark.parametrize(
+    "words", ["down:factor=2", "down:factor=3", "grey", "mask:kind=half", "mask:kind=random", "parts"]
+)
 def test_what_is_imposed_is_what_would_be_derived(words):
     """Of items whose derived values can be met: those of a real item. The rest of the item is near what it was."""
     spec = derived((3, 9, 12), words)
@@ -211,3 +214,34 @@ def test_larger_pictures_become_means_of_their_pixels():
     field = Real((1, 8, 8))
     value = torch.randn(2, 1, 8, 8)
     assert torch.equal(Pictures({"a": field}, (4, 4))(Condition({"a": value})), F.avg_pool2d(value, 2))
+
+
+# Maps of classes as what is made
+
+
+def test_a_gan_of_classes_makes_a_channel_for_each_and_takes_the_largest():
+    spec = DataSpec(Classes((1, 8, 8), 5), {"x": Levels((3, 8, 8), 256)})
+    model = randomise(pix2pix(spec, generator=UNetGenerator(width=4)), 0.5).eval()
+    condition = condition_of(spec, 3)
+    z = model.prior(3, condition).sample(torch.Generator().manual_seed(0))
+    made = model.rendered(z, model.conditioned(condition, 3))
+    assert made.shape == (3, 5, 8, 8)
+    assert torch.equal(model.decode(z, condition).value, made.argmax(1, keepdim=True).byte())
+    drawn = model.sample(3, condition, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, model.decode(z, condition).value)
+    assert len(drawn.unique()) > 2
+    x = items(spec, 3)
+    model.critic_scores(x, condition)  # sees real maps in the same form
+    assert torch.equal(model._items(model._as_made(x)), x)
+    with pytest.raises(UsageError, match="x is 1×8×8, 5 classes"):
+        model.invert(x, condition)
+
+
+def test_the_way_back_is_from_pictures_to_maps_of_classes():
+    rng = np.random.default_rng(0)
+    x, own = rng.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), rng.integers(0, 4, (60, 8, 8), dtype=np.uint8)
+    data = sim.data.from_arrays(x, fields={"map": own}, kinds={"map": LabelMap(4, (8, 8))}, levels=256)
+    back = data.target("map")
+    assert back.spec.x == Classes((1, 8, 8), 4)
+    assert back.spec.condition["x"] == data.spec.x
+    assert np.array_equal(back.train.x[:, 0], data.train.field("map"))
