@@ -102,8 +102,8 @@ def main() -> None:
         rows,
         smoke=args.smoke,
         seeds=[args.seed],
-        notes=f"budget of a fit: {args.minutes} minutes on {args.device}, threads: {args.threads}; evaluate on the test "
-        "split, touched once a fit; each row names its commit",
+        notes=f"budget of a fit: {args.minutes} minutes on {args.device}, threads: {args.threads}; evaluate on the "
+        "test split, touched once a fit; each row names its commit",
     )
 
 
