@@ -12,7 +12,7 @@ from simulacra import registry
 from simulacra.cli import main
 from simulacra.data.maps import classes_in
 from simulacra.errors import DataError, UsageError
-from simulacra.fields import LabelMap, Levels
+from simulacra.fields import Classes, LabelMap, Levels
 from simulacra.parts import as_part, to_json
 from simulacra.verbs import data_of
 
@@ -152,17 +152,17 @@ def test_maps_are_resized_by_the_nearest_pixel(make):
 def test_a_map_may_be_what_is_modelled(make, capsys):
     own = maps(20)
     dataset = data.load(make(own, declared=DECLARED), target="A")
-    assert dataset.spec.x == Levels((1, 6, 8), 4)
+    assert dataset.spec.x == Classes((1, 6, 8), 4)
     assert list(dataset.spec.condition) == ["x"]
     main(["data", dataset.source, "--target", "A"])
-    assert "items        1×6×8, 4 levels" in capsys.readouterr().out
+    assert "items        1×6×8, 4 classes" in capsys.readouterr().out
 
 
 def test_answers_that_are_maps_become_levels_and_as_a_source_stay_maps(make):
     own = maps(20)
     folder = make(own, declared=DECLARED, side="B")
     dataset = data.load(folder)
-    assert dataset.spec.x == Levels((1, 6, 8), 4)
+    assert dataset.spec.x == Classes((1, 6, 8), 4)
     assert (np.array(found_maps(dataset, "x"))[:, 0] == own).all()
     with pytest.raises(DataError, match="leave out --levels"):
         data.load(folder, levels=256)

@@ -11,14 +11,12 @@ import numpy as np
 from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import ClassLabel, LabelMap, Levels
+from simulacra.fields import Classes, ClassLabel, LabelMap, Levels
 
 LABELLED = (
     "A folder has them where it holds a sub-folder for each class, of which several are needed: name the folder above "
     "one of these; a table has them in a column, an .npz in an array, a list of items as pairs (x, label)."
 )
-
-MOST_CLASSES = 256  # of a map that is modelled: as many as an image has levels
 
 
 @dataclass(frozen=True)
@@ -161,10 +159,11 @@ class Dataset:
         largest = max(int(split.x.max(initial=0)) for split in self.splits)
         if largest >= levels:
             raise UsageError(f"{self.name} has the value {largest}, and the grid is 0 to {levels - 1}")
-        return replace(self, spec=replace(self.spec, x=Levels(self.spec.x.shape, levels)))
+        return replace(self, spec=replace(self.spec, x=replace(self.spec.x, levels=levels)))
 
     def target(self, name: str) -> Dataset:
-        """The same items with the field `name` in the place of x, which becomes the field "x".
+        """The same items with the field `name` in the place of x, which becomes the field "x". A map (H, W) of classes
+        is an image (1, H, W) of them.
 
         Raises UsageError for a field that does not exist, or that is no one array.
         """
@@ -187,12 +186,11 @@ class Dataset:
         return found.of_arrays()
 
     def of_arrays(self) -> Dataset:
-        """The same items with an x that models take: a map of classes (H, W) becomes an image (1, H, W), whose levels
-        are the classes."""
+        """The same items with an x that models take: a map (H, W) becomes an image (1, H, W) of classes."""
         own = self.spec.x
-        if not isinstance(own, LabelMap) or own.classes > MOST_CLASSES:
+        if not isinstance(own, LabelMap):
             return self
-        spec = replace(self.spec, x=Levels((1, *own.shape), own.classes))
+        spec = replace(self.spec, x=Classes((1, *own.shape), own.classes))
         return replace(self, spec=spec, **{split.name: replace(split, x=split.x[:, None]) for split in self.splits})
 
     def summary(self) -> dict[str, Any]:

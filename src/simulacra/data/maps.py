@@ -43,7 +43,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Classes:
+class Declared:
     """What `classes.json` declares: names, and colours (0xrrggbb), by number; of 255 only the colour."""
 
     path: Path
@@ -107,7 +107,7 @@ class Palette:
         return _field(values, list(map(str, numbers)), colours if self.colours else [], ignored)
 
 
-def read_classes(folder: Path) -> Classes | None:
+def read_classes(folder: Path) -> Declared | None:
     """What the `classes.json` of a folder declares; None where there is none. DataError for one that is wrong."""
     path = folder / CLASSES
     if not path.is_file():
@@ -134,7 +134,7 @@ def read_classes(folder: Path) -> Classes | None:
     names.pop(IGNORED, None)
     if not names:
         raise DataError(f"{path} declares no class but {IGNORED}, which is that of ignored pixels")
-    return Classes(path, names, colours)
+    return Declared(path, names, colours)
 
 
 def _colour(given: Any, path: Path) -> int:
@@ -154,7 +154,7 @@ def read_stored(path: Path) -> Stored:
         return Stored(image.mode, palette, np.asarray(upright(image, path)).astype(np.uint8))
 
 
-def kind_of_maps(paths: Sequence[Path], classes: Classes | None) -> Classes | Palette | None:
+def kind_of_maps(paths: Sequence[Path], classes: Declared | None) -> Declared | Palette | None:
     """What shows the classes of files, where these are maps; None where they are pictures.
 
     The first few decide: most of them have nothing but what is declared; or, where nothing is, they are PNG files with
@@ -176,12 +176,12 @@ def kind_of_maps(paths: Sequence[Path], classes: Classes | None) -> Classes | Pa
     return None
 
 
-def _declared(classes: Classes, stored: Stored) -> bool:
+def _declared(classes: Declared, stored: Stored) -> bool:
     known = stored.mode in INDEX_MODES or (stored.mode == "RGB" and bool(classes.colours))
     return known and not classes.undeclared(stored)
 
 
-def decode_map(path: Path, target: Target, kind: Classes | Palette) -> Decoded | Unreadable:
+def decode_map(path: Path, target: Target, kind: Declared | Palette) -> Decoded | Unreadable:
     """The numbers (H, W) of a map at the size of `target`, or why there are none.
 
     Raises DataError, naming the file, for a number or a colour that nobody declared.
@@ -190,11 +190,11 @@ def decode_map(path: Path, target: Target, kind: Classes | Palette) -> Decoded |
         stored = read_stored(path)
     except UnreadableImage as error:
         return Unreadable(str(path), str(error))
-    if stored.mode not in INDEX_MODES and not (stored.mode == "RGB" and isinstance(kind, Classes) and kind.colours):
+    if stored.mode not in INDEX_MODES and not (stored.mode == "RGB" and isinstance(kind, Declared) and kind.colours):
         return Unreadable(str(path), f"mode {stored.mode} is no map of classes, as the others are")
-    if isinstance(kind, Classes) and (strange := kind.undeclared(stored)):
+    if isinstance(kind, Declared) and (strange := kind.undeclared(stored)):
         raise DataError(f"{path}: {strange} is no class that {kind.path} declares; add it there, or mend the map")
-    numbers = kind.numbers(stored) if isinstance(kind, Classes) else stored.pixels
+    numbers = kind.numbers(stored) if isinstance(kind, Declared) else stored.pixels
     if target.resize:
         numbers = fit(numbers[None], target.height, target.width, nearest=True)[0]
     if numbers.shape != (target.height, target.width):
@@ -217,7 +217,7 @@ def classes_in(path: Path, own: LabelMap) -> np.ndarray:
         raise DataError(f"{path} cannot be read: {error}") from error
     names = own.names or tuple(map(str, range(own.classes)))
     colours = {number: int(colour[1:], 16) for number, colour in enumerate(own.colours) if colour}
-    classes = Classes(path, dict(enumerate(names)), colours)
+    classes = Declared(path, dict(enumerate(names)), colours)
     if stored.mode not in INDEX_MODES and not (stored.mode == "RGB" and colours):
         raise DataError(f"{path} is of mode {stored.mode}; a map of classes is a PNG of their numbers, mode L or P")
     strange = classes.undeclared(stored)

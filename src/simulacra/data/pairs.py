@@ -33,7 +33,7 @@ from simulacra.data.folder import (
     stored_sizes,
 )
 from simulacra.data.images import Decoded, Header, Target, decode, read_header
-from simulacra.data.maps import CLASSES, Classes, Palette, decode_map, kind_of_maps, read_classes, sized
+from simulacra.data.maps import CLASSES, Declared, Palette, decode_map, kind_of_maps, read_classes, sized
 from simulacra.data.source import Batch, Source
 from simulacra.data.splits import digests
 from simulacra.data.streams import CHUNK_BYTES
@@ -175,7 +175,7 @@ class Side:
     """What all pictures of a side become: of `target`, or maps of classes of that size."""
 
     target: Target
-    maps: Classes | Palette | None
+    maps: Declared | Palette | None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -242,7 +242,7 @@ def pair_batch(
     part: str,
     a: np.ndarray,
     x: np.ndarray,
-    maps: Mapping[str, Classes | Palette | None],
+    maps: Mapping[str, Declared | Palette | None],
     more: Attributes,
     paths: Sequence[Path],
     bad: tuple[Unreadable, ...],
