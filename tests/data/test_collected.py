@@ -72,7 +72,7 @@ def files(own_data, random):
     for style in ("openmoji", "twemoji", "noto"):
         packed(own_data / "emoji" / f"{style}_64.npy.xz", numbered(64, 64, 3))
     packed(own_data / "emoji" / "openmoji_line_64.npy.xz", numbered(64, 64))
-    records = [{"group": ("food", "animals", "flags")[kind]} for kind in kinds]
+    records = [{"group": ("food", "animals", "flags")[kind], "name": f"thing {i}"} for i, kind in enumerate(kinds)]
     (own_data / "emoji" / "captions.json").write_text(json.dumps(records))
 
     photos, maps = numbered(3, 128, 128), random.integers(0, 5, (N, 128, 128), dtype=np.uint8)

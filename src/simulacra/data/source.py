@@ -58,6 +58,8 @@ class Source:
     levels:  the grid; None finds it from the values (bits -> 2, other integers -> 256, real numbers -> continuous).
     whole:   whether nothing is drawn from "train", whose items are test items where there are no others.
     fields:  what a field other than x is, such as ClassLabel(10); where it is left out, its values decide.
+    learned: which of the fields have the words, or the names of classes, of all items and are to keep those of training
+             items alone; see `vocabulary.refitted`.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Source:
     fields: Mapping[str, Field] = field(default_factory=dict)
     fractions: Fractions = field(default_factory=Fractions)
     whole: bool = False
+    learned: tuple[str, ...] = ()
 
     def state(self) -> list[list[str | int]]:
         """[path, size, time] of every file: as long as this is the same, so is the content."""
