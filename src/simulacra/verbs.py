@@ -313,7 +313,7 @@ def items_for(
     """
     sequence = not isinstance(x, Tensor | np.ndarray | Dataset | str | os.PathLike | Mapping)
     if x is not None and sequence and hasattr(x, "__len__") and hasattr(x, "__getitem__"):
-        own = split_of(x)
+        own = split_of(x, model.spec.condition)
         if own.condition and not condition:
             return feed(own, some_of(len(own), limit, seed, "items"), model.spec, model.device)
         x = own.x

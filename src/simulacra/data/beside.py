@@ -102,5 +102,5 @@ def matched(
     rows = {path: tuple(written.get(path, ())) or (empty,) for path in paths}
     without = [path for path in paths if not written.get(path)]
     missing = tuple(Unreadable(str(path), f"{where[path].name} has its {what}, and it is not there") for path in strays)
-    reason = f"no {what} is given, so that of the item is empty"
+    reason = f"it has no {what}, and that of its item is empty"
     return rows, missing, tuple(Altered(reason, 1, str(path)) for path in without)

@@ -14,7 +14,7 @@ import numpy as np
 from simulacra.data.dataset import Dataset, Split
 from simulacra.data.spec import DataSpec
 from simulacra.data.vocabulary import Renumbering, renumbering
-from simulacra.errors import UsageError
+from simulacra.errors import UsageError, warn
 from simulacra.fields import ClassLabel, Field, Many, Tokens, each_leaf
 from simulacra.fields.graphs import NO_BOX
 from simulacra.terminal import number_of
@@ -76,7 +76,13 @@ def _changed(data: Dataset, name: str, own: Field, changes: Mapping[str, Renumbe
     def changed(split: Split) -> Split:
         columns = dict(split.condition)
         for key, change in changes.items():
-            columns[key] = change(np.asarray(split.all_words.get(key, columns[key])))
+            before = np.asarray(split.all_words.get(key, columns[key]))
+            columns[key] = change(before)
+            if change.most is not None and (long := int(((before >= 0).sum(-1) > change.most).sum())):
+                warn(
+                    f"{long:,} {split.name} items of {data.name} have more words of {key!r} than the {change.most} "
+                    "that the model reads; the others are left out"
+                )
         if isinstance(own, Many):
             length = columns[f"{name}.mask"].shape
             for key in own.columns(name).keys() - columns.keys():
