@@ -13,10 +13,21 @@ from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.infogan import Information, infogan
 from simulacra.adversarial.lengths import PathLength
 from simulacra.adversarial.lsgan import lsgan
-from simulacra.adversarial.penalties import R1, R2, Clipping, FeatureMatching, GradientPenalty, Orthogonal, Penalty
+from simulacra.adversarial.penalties import (
+    L1,
+    R1,
+    R2,
+    Clipping,
+    FeatureMatching,
+    GradientPenalty,
+    MatchedFeatures,
+    Orthogonal,
+    Penalty,
+)
 from simulacra.adversarial.progan import Drift, progan
 from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
+from simulacra.adversarial.seeking import ModeSeeking
 from simulacra.adversarial.sngan import sagan, sngan
 from simulacra.adversarial.styles import stylegan, stylegan2
 from simulacra.adversarial.wgan import wgan, wgan_gp
@@ -24,6 +35,7 @@ from simulacra.adversarial.wgan import wgan, wgan_gp
 __all__ = [
     "AAE",
     "GAN",
+    "L1",
     "R1",
     "R2",
     "Adaptive",
@@ -37,7 +49,9 @@ __all__ = [
     "Hinge",
     "Information",
     "LeastSquares",
+    "MatchedFeatures",
     "Minimax",
+    "ModeSeeking",
     "NonSaturating",
     "Orthogonal",
     "PathLength",

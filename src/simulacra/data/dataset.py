@@ -11,7 +11,7 @@ import numpy as np
 from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import ClassLabel, Levels, Tokens
+from simulacra.fields import Classes, ClassLabel, LabelMap, Levels, Tokens
 
 FREQUENT = 8  # words of a summary
 LABELLED = (
@@ -170,7 +170,8 @@ class Dataset:
         return replace(self, spec=replace(self.spec, x=Levels(self.spec.x.shape, levels)))
 
     def target(self, name: str) -> Dataset:
-        """The same items with the field `name` in the place of x, which becomes the field "x".
+        """The same items with the field `name` in the place of x, which becomes the field "x". A map (H, W) of classes
+        is an image (1, H, W) of them.
 
         Raises UsageError for a field that does not exist, or that is no one array.
         """
@@ -190,7 +191,11 @@ class Dataset:
             )
             for split in self.splits
         )
-        own, recipe = DataSpec(spec.condition[name], others), replace(self.recipe, target=name)
+        made, recipe = spec.condition[name], replace(self.recipe, target=name)
+        if isinstance(made, LabelMap):
+            made = Classes((1, *made.shape), made.classes)
+            train, valid, test = (replace(split, x=split.x[:, None]) for split in (train, valid, test))
+        own = DataSpec(made, others)
         return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
 
     def summary(self) -> dict[str, Any]:
@@ -228,7 +233,8 @@ class Dataset:
         held = {split.name: np.asarray(split.condition[name]) for split in self.splits}
         counts = {part: np.bincount(v[v >= 0], minlength=len(own.vocabulary)) for part, v in held.items()}
         unknown = own.unknown
-        most = [i for i in np.argsort(-counts["train"], kind="stable") if counts["train"][i] and i != unknown]
+        first = [i for i in np.argsort(-counts["train"], kind="stable") if counts["train"][i] and i != unknown]
+        most = [i for i in first if own.vocabulary[i][:1].isalnum()]  # and no marks
         return {
             "words": len(own.vocabulary) - (unknown is not None),
             "longest": own.most,

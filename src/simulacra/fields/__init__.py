@@ -19,6 +19,7 @@ from simulacra.fields.base import PADDING, Column, Field, Leaf, as_array, column
 from simulacra.fields.composed import Many, Record, each_leaf
 from simulacra.fields.leaves import (
     MOST_LEVELS,
+    Classes,
     ClassLabel,
     Index,
     LabelMap,
@@ -35,6 +36,7 @@ __all__ = [
     "PADDING",
     "UNKNOWN",
     "ClassLabel",
+    "Classes",
     "Column",
     "Field",
     "Index",
