@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -117,7 +117,20 @@ def _fields(dataset: Dataset) -> list[tuple[str, str]]:
         if names := summary["maps"].get(name):
             more = f"  and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             facts.append(("", "  ".join(names[:SHOWN]) + more))
+        if words := summary["vocabularies"].get(name):
+            facts += [("", line) for line in _words(words)]
     return facts
+
+
+def _words(words: Mapping[str, Any]) -> list[str]:
+    """The size of a vocabulary, its most frequent words, and how many in other splits are not in it."""
+    frequent = "  ".join(f"{word} {n:,}" for word, n in words["frequent"].items())
+    unknown = [
+        f"{words['unknown'][part]:,} of {words['of'][part]:,} in {part}"
+        for part in words["of"]
+        if words["unknown"][part]
+    ]
+    return [f"{words['words']:,} words: {frequent}", *([f"unknown: {', '.join(unknown)}"] if unknown else [])]
 
 
 def main(argv: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ from simulacra.data.source import reading
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
 from simulacra.exploration.drawing import USUAL
-from simulacra.fields import Leaf
+from simulacra.fields import UNKNOWN, Leaf
 from simulacra.model import Model
 from simulacra.parts import convert
 from simulacra.schema import arguments
@@ -99,7 +99,7 @@ def _example(field: Field) -> str:
     if isinstance(field, ClassLabel):
         return field.names[0] if field.names else "0"
     if isinstance(field, Tokens):
-        return f"'{' '.join(field.vocabulary[:2])}'"
+        return f"'{' '.join([word for word in field.vocabulary if word != UNKNOWN][:2])}'"
     if not isinstance(field, Leaf):
         return "FILE.npz"
     if len(field.shape) > 1:

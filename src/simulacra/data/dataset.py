@@ -11,8 +11,9 @@ import numpy as np
 from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import Classes, ClassLabel, LabelMap, Levels
+from simulacra.fields import Classes, ClassLabel, LabelMap, Levels, Tokens
 
+FREQUENT = 8  # words of a summary
 LABELLED = (
     "A folder has them where it holds a sub-folder for each class, of which several are needed: name the folder above "
     "one of these; a table has them in a column, an .npz in an array, a list of items as pairs (x, label)."
@@ -55,12 +56,16 @@ class Split:
                is read until it is indexed, so index first and convert after.
     condition: the columns of all other fields, {"label": (N,) int64}; {} when there are none. Memory maps too.
 
+    all_words: the columns of text whose vocabulary was made of training items, numbered by the words of all items; see
+               `Dataset`.
+
     The items of an official split keep their order; those of a split that was drawn lie in the order of the draw.
     """
 
     x: np.ndarray
     condition: dict[str, np.ndarray]
     name: str
+    all_words: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -79,7 +84,10 @@ class Split:
 
     def rows(self, index: np.ndarray | slice) -> Split:
         """The split of some of the items, with all their fields."""
-        return Split(self.x[index], {name: values[index] for name, values in self.condition.items()}, self.name)
+        columns, words = (
+            {name: values[index] for name, values in each.items()} for each in (self.condition, self.all_words)
+        )
+        return Split(self.x[index], columns, self.name, words)
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class Dataset:
     remarks: what was found in reading and is worth a line: what did not match, and was left out.
     order:  (N,) of every item, train | valid | test, its number in the array or sequence that it is from; None where
             items come from files.
+    all_words: the vocabularies of all items, by column, where that of `spec` is of training items alone: by these a
+            model of other data reads the words that it knows.
     """
 
     name: str
@@ -113,6 +123,7 @@ class Dataset:
     levels_found: bool = False
     columns: tuple[str, ...] = ()
     order: np.ndarray | None = field(default=None, compare=False, repr=False)
+    all_words: Mapping[str, Tokens] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", replace(self.spec, of_data=True))
@@ -150,7 +161,8 @@ class Dataset:
             return np.concatenate(parts)[back]
 
         columns = {name: joined([split.condition[name] for split in self.splits]) for name in self.train.condition}
-        return Split(joined([split.x for split in self.splits]), columns, "all")
+        words = {name: joined([split.all_words[name] for split in self.splits]) for name in self.train.all_words}
+        return Split(joined([split.x for split in self.splits]), columns, "all", words)
 
     def on_levels(self, levels: int) -> Dataset:
         """The same items on the grid 0..levels-1; raises UsageError where a value lies beyond it, or is real."""
@@ -176,8 +188,10 @@ class Dataset:
             raise UsageError(f"{name!r} is {spec.condition[name].describe()}, and no one array that could be modelled")
         others = {"x": self.spec.x} | {own: kind for own, kind in self.spec.condition.items() if own != name}
         train, valid, test = (
-            Split(
-                split.field(name), {"x": split.x} | {k: v for k, v in split.condition.items() if k != name}, split.name
+            replace(
+                split,
+                x=split.field(name),
+                condition={"x": split.x} | {k: v for k, v in split.condition.items() if k != name},
             )
             for split in self.splits
         )
@@ -208,6 +222,9 @@ class Dataset:
                 if isinstance(own, ClassLabel)
             },
             "maps": {name: list(own.names) for name, own in self.spec.condition.items() if isinstance(own, LabelMap)},
+            "vocabularies": {
+                name: self._words(name, own) for name, own in self.spec.condition.items() if isinstance(own, Tokens)
+            },
             "splits": {split.name: len(split) for split in self.splits},
             "duplicates": self.duplicates,
             "unreadable": [asdict(entry) for entry in self.unreadable],
@@ -222,3 +239,18 @@ class Dataset:
         counts = {split.name: np.bincount(split.condition[field], minlength=label.count) for split in self.splits}
         names = label.names or tuple(map(str, range(label.count)))
         return [{"name": name, **{s: int(n[i]) for s, n in counts.items()}} for i, name in enumerate(names)]
+
+    def _words(self, name: str, own: Tokens) -> dict[str, Any]:
+        """How many words there are, the most frequent ones of training, and how many of a split are unknown."""
+        held = {split.name: np.asarray(split.condition[name]) for split in self.splits}
+        counts = {part: np.bincount(v[v >= 0], minlength=len(own.vocabulary)) for part, v in held.items()}
+        unknown = own.unknown
+        first = [i for i in np.argsort(-counts["train"], kind="stable") if counts["train"][i] and i != unknown]
+        most = [i for i in first if own.vocabulary[i][:1].isalnum()]  # and no marks
+        return {
+            "words": len(own.vocabulary) - (unknown is not None),
+            "longest": own.most,
+            "frequent": {own.vocabulary[i]: int(counts["train"][i]) for i in most[:FREQUENT]},
+            "unknown": {part: 0 if unknown is None else int(n[unknown]) for part, n in counts.items()},
+            "of": {part: int(n.sum()) for part, n in counts.items()},
+        }

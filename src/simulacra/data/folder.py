@@ -1,6 +1,7 @@
 """A folder of images: flat, or one sub-folder a class (if there are two or more), or train/ valid/ test/ of either.
 
-Files that are hidden or no images by their suffix are passed over. What claims to be an image and cannot be read, a
+Captions and scene graphs that lie beside the pictures are fields; see `captions` and `graphs`. Other files that are
+hidden or no images by their suffix are passed over. What claims to be an image and cannot be read, a
 pipe, a link to nothing and a folder of such a name too, is listed with the reason; when that is more than 5 % something
 is wrong with the folder, and reading stops. A name that is no UTF-8, or steers a terminal, is spelled out.
 """
@@ -10,14 +11,17 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from simulacra.data.attributes import Attributes, attributes_of
+from simulacra.data.beside import Beside, in_the_crop, items_of
+from simulacra.data.captions import captions_beside
 from simulacra.data.dataset import Altered, Card, Unreadable
+from simulacra.data.graphs import graphs_beside
 from simulacra.data.images import SUFFIXES, Decoded, Header, Target, decode, read_header
 from simulacra.data.source import Batch, Source
 from simulacra.data.streams import CHUNK_BYTES
@@ -66,18 +70,22 @@ def entries_source(
     more = attributes_of(root, [entry.path for entry in entries])
     entries = [entry for entry in entries if entry.path not in more.without]
     classes = tuple(sorted({entry.class_name for entry in entries if entry.class_name is not None}))
-    regular = [entry.path.is_file() for entry in entries]
-    others = [os.fsencode(entry.path) for entry, is_file in zip(entries, regular, strict=True) if not is_file]
+    paths = [entry.path for entry in entries]
+    regular = [path for path in paths if path.is_file()]
+    others = [os.fsencode(path) for path in sorted(set(paths) - set(regular))]
+    tables = [table for read in (captions_beside, graphs_beside) if (table := read(root, paths)) is not None]
+    beside = {name: own for table in tables for name, own in table.fields.items()}
     return Source(
         name=printable(root.name),
         card=card,
-        count=len(entries),
-        batches=lambda: _batches(root, entries, classes, resize, more),
-        files=(*(entry.path for entry, is_file in zip(entries, regular, strict=True) if is_file), *more.files),
+        count=sum(math.prod(len(table.rows[path]) for table in tables) for path in paths),
+        batches=lambda: _batches(root, entries, classes, resize, more, tables),
+        files=(*regular, *more.files, *(path for table in tables for path in table.files)),
         options=(kind, f"resize={resize}", *map(repr, others)),
-        fields=with_label(root, classes, more),
+        fields=with_label(root, classes, more) | beside,
         kind=kind,
         remarks=(*remarks, *more.remarks),
+        learned=tuple(beside),
     )
 
 
@@ -178,7 +186,12 @@ def _what_else(root: Path) -> str:
 
 
 def _batches(
-    root: Path, entries: list[Entry], classes: tuple[str, ...], resize: tuple[int, int] | None, more: Attributes
+    root: Path,
+    entries: list[Entry],
+    classes: tuple[str, ...],
+    resize: tuple[int, int] | None,
+    more: Attributes,
+    tables: Sequence[Beside],
 ) -> Iterator[Batch]:
     """Headers first, so that a mixture of sizes is refused in seconds; then the pixels, a few megabytes at a time."""
     headers = {entry.path: read_header(entry.path) for entry in entries}
@@ -188,19 +201,22 @@ def _batches(
         raise DataError(f"{root}: none of its images can be read; {bad[0].path}: {bad[0].reason}")
     readable = {path: header for path, header in headers.items() if isinstance(header, Header)}
     target = common_target(root, readable, resize)
+    sizes = {path: (header.height, header.width) for path, header in readable.items()}
     remarks = stored_sizes("", readable) if resize else ()
 
-    entries = [entry for entry in entries if isinstance(headers[entry.path], Header)]
+    entries = [entry for entry in entries if entry.path in readable]
     step = max(1, CHUNK_BYTES // math.prod(target.shape))
-    unreported = tuple(bad)
+    unreported = (*bad, *(each for table in tables for each in table.missing))
+    altered = tuple(each for table in tables for each in table.altered)
     for part in dict.fromkeys(entry.part for entry in entries):
         members = [entry for entry in entries if entry.part == part]
         for start in range(0, len(members), step):
-            batch = _decode_batch(part, members[start : start + step], classes, target, unreported, more)
+            batch, read = _decode_batch(part, members[start : start + step], classes, target, unreported, more)
             bad += batch.unreadable[len(unreported) :]
             stop_if_many(bad, root, len(headers))
-            yield replace(batch, remarks=remarks)
-            unreported = remarks = ()
+            whole = replace(batch, altered=batch.altered + altered, remarks=remarks)
+            yield _with_beside(whole, read, sizes, target, tables)
+            unreported = altered = remarks = ()
 
 
 def _decode_batch(
@@ -210,8 +226,8 @@ def _decode_batch(
     target: Target,
     unreadable: tuple[Unreadable, ...],
     more: Attributes,
-) -> Batch:
-    """The images that can be decoded; the others join `unreadable`."""
+) -> tuple[Batch, list[Path]]:
+    """The images that can be decoded, and their paths; the others join `unreadable`."""
     decoded = [(entry, decode(entry.path, target)) for entry in entries]
     good = [(entry, image) for entry, image in decoded if isinstance(image, Decoded)]
     x = np.stack([image.pixels for _, image in good]) if good else np.empty((0, *target.shape), np.uint8)
@@ -220,7 +236,25 @@ def _decode_batch(
     altered = tuple(Altered(how, 1, str(entry.path)) for entry, image in good for how in image.altered)
     paths = [entry.path for entry, _ in good]
     fields = ({"label": label} if classes else {}) | more.columns(paths)
-    return Batch(part, x, fields, unreadable + bad, altered, more.siblings(paths))
+    return Batch(part, x, fields, unreadable + bad, altered, more.siblings(paths)), paths
+
+
+def _with_beside(
+    batch: Batch, paths: list[Path], sizes: Mapping[Path, tuple[int, int]], target: Target, tables: Sequence[Beside]
+) -> Batch:
+    """A batch of these pictures with what is written beside them: an item for each row of a picture."""
+    if not tables:
+        return batch
+    of_item, columns = items_of(tables, paths)
+    for key in (key for table in tables for key in table.boxes):
+        moved = [
+            in_the_crop(boxes, sizes[paths[picture]], (target.height, target.width))
+            for boxes, picture in zip(columns[key], of_item, strict=True)
+        ]
+        columns[key] = np.stack(moved) if moved else columns[key]
+    own = {name: values[of_item] for name, values in batch.fields.items()}
+    siblings = {name: key[of_item] for name, key in batch.siblings.items()}
+    return replace(batch, x=batch.x[of_item], fields=own | columns, siblings=siblings)
 
 
 def common_target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:

@@ -14,6 +14,7 @@ from simulacra.data.binarized_mnist import binarized_mnist_source
 from simulacra.data.cache import cached
 from simulacra.data.cifar10 import cifar10_source
 from simulacra.data.collected.avatars import avatars_source
+from simulacra.data.collected.coco_layouts import coco_layouts_source
 from simulacra.data.collected.emoji import emoji_source
 from simulacra.data.collected.facades import facades_source
 from simulacra.data.collected.horse2zebra import horse2zebra_source
@@ -72,9 +73,12 @@ NAMED = {
     "avatars": NamedSet(
         "6,000 drawn faces with ten exact attributes, 3×64×64, 256 levels", avatars_source, resizable=True
     ),
-    "emoji": NamedSet("1,839 emoji, each in four styles, 3×64×64, 256 levels", emoji_source, resizable=True),
+    "emoji": NamedSet("1,839 emoji, each in four styles and with its name, 3×64×64", emoji_source, resizable=True),
     "facades": NamedSet(
         "606 photographs of house fronts with maps of classes, 3×128×128", facades_source, resizable=True
+    ),
+    "coco-layouts": NamedSet(
+        "53 photographs with boxes and maps of classes, 3×128×128", coco_layouts_source, resizable=True
     ),
     "horse2zebra": NamedSet(
         "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, resizable=True

@@ -70,6 +70,8 @@ class Source:
     fields:  what a field other than x is, such as ClassLabel(10); where it is left out, its values decide.
     kind:    of folder, in a few words; "" of what is none.
     remarks: what was found before anything was read, beside those of the batches.
+    learned: which of the fields have the words, or the names of classes, of all items and are to keep those of training
+             items alone; see `vocabulary.refitted`.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Source:
     whole: bool = False
     kind: str = ""
     remarks: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
 
     def state(self) -> list[list[str | int]]:
         """[path, size, time] of every file: as long as this is the same, so is the content."""
