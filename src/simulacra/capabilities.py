@@ -189,6 +189,17 @@ class Completer(Protocol):
 
 
 @runtime_checkable
+class Translator(Protocol):
+    """Maps an item to another domain: what it shows stays, and how it shows it is that of the domain."""
+
+    def translate(
+        self, x: Tensor, condition: ConditionLike | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """x (N, *shape) in the domain that the condition states, (N, *shape) on the data grid."""
+        ...
+
+
+@runtime_checkable
 class ClosedForm(Protocol):
     """Fitted without steps, by one pass over the training items."""
 
@@ -290,6 +301,11 @@ ABILITIES: dict[str, Ability] = {
         Completer,
         "cannot complete: it draws all of an item at once and cannot keep a part of it; fit gated-pixelcnn, or "
         "orderless-nade, which conditions on all that is known",
+    ),
+    "Translator": Ability(
+        Translator,
+        "maps no items to another domain; fit cyclegan or stargan for that, or a model that draws items given a "
+        "picture: pix2pix, or gated-pixelcnn with --condition grey or down:factor=2",
     ),
     "ClosedForm": Ability(ClosedForm, "is trained in steps, not in closed form; fit independent or markov"),
 }

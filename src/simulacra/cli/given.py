@@ -7,7 +7,8 @@
 | tokens                         | a sentence                                                                         |
 | a picture (C, H, W)            | an image file, whose brightness is brought to the field's levels, or to [-1, 1]    |
 |                                | where it is of real numbers; or a `.npy` or `.npz` file                            |
-| a map of classes (H, W)        | a grey image file, whose values 0, 1, ... are the classes; or `.npy` or `.npz`     |
+| a map of classes (H, W)        | a grey or palette image file, whose values 0, 1, ... are the classes; or `.npy` or |
+|                                | `.npz`                                                                             |
 | a record, a list               | a `.npz` file with its columns by their last names, `mask` among those of a list   |
 
 A file with one more axis than the field holds one value for each item.
@@ -17,19 +18,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simulacra.data import ClassLabel, DataSpec, Field, LabelMap, Levels, Many, Real, Record, Tokens
-from simulacra.data.images import SUFFIXES, read_pixels
+from simulacra.data import ClassLabel, Field, Many, Record, Tokens
+from simulacra.data.images import SUFFIXES
 from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
 from simulacra.exploration.drawing import USUAL
+from simulacra.exploration.own_pictures import picture_value
 from simulacra.fields import Leaf
 from simulacra.model import Model
 from simulacra.parts import convert
@@ -37,6 +39,7 @@ from simulacra.schema import arguments
 
 ARRAYS = (".npy", ".npz")
 SHORT = 8  # numbers that are typed rather than put into a file
+OF_DATA = "name DATA whose items have it"  # in the place of a picture of another size
 
 
 def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
@@ -56,13 +59,14 @@ def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
     return values
 
 
-def options_of(words: Sequence[Sequence[str]], model: Model) -> dict[str, Any]:
-    """`NAME=VALUE` pairs as options of the model's `sample`; a name that it does not have keeps its text, to be refused
-    later.
+def options_of(words: Sequence[Sequence[str]], model: Model, draw: Callable[..., Any] | None = None) -> dict[str, Any]:
+    """`NAME=VALUE` pairs as options of the model's `sample`, or of another way to draw; a name that it does not have
+    keeps its text, to be refused later.
 
     Raises UsageError for another form, an option that is given twice, and text that is no value of its type.
     """
-    known, values = arguments(type(model).sample, without=USUAL), dict[str, Any]()  # pyright: ignore[reportAttributeAccessIssue]
+    draw = type(model).sample if draw is None else draw  # pyright: ignore[reportAttributeAccessIssue]
+    known, values = arguments(draw, without=USUAL), dict[str, Any]()
     for pair in itertools.chain(*words):
         name, equals, text = pair.partition("=")
         if not equals or not name or not text:
@@ -119,7 +123,7 @@ def _value(name: str, field: Field, text: str) -> Any:
     if isinstance(field, ClassLabel | Tokens):
         return text
     if suffix in SUFFIXES:
-        return _picture(name, field, Path(text))
+        return picture_value(name, field, Path(text), mend=OF_DATA)
     return _numbers(name, field, text)
 
 
@@ -134,30 +138,6 @@ def _numbers(name: str, field: Field, text: str) -> np.ndarray:
         form = "numbers with commas between them" if len(shape) < 2 else "a file, FILE.png or FILE.npy"
         raise UsageError(f"{name!r} is {field.describe()}: give {form}, not {text!r}") from None
     return numbers.reshape(shape) if numbers.size == np.prod(shape, dtype=int) else numbers
-
-
-def _picture(name: str, field: Field, path: Path) -> np.ndarray:
-    """An image file as a value: (H, W) classes of a map; (C, H, W) on the field's levels, or in [-1, 1]."""
-    if isinstance(field, LabelMap):
-        spec = DataSpec(Levels((1, *field.shape), 256))
-        return read_pixels(path, spec, mend=_resizing(spec, "NEAREST"), whose=f"{name!r} takes")[0]
-    if not isinstance(field, Levels | Real) or len(field.shape) != 3:
-        raise UsageError(f"{name!r} is {field.describe()}, and no picture; give its numbers, or a .npy file")
-    mend = _resizing(DataSpec(field), "BOX")
-    bright = read_pixels(path, DataSpec(field), mend=mend, whose=f"{name!r} takes") / 255
-    if isinstance(field, Levels):
-        return np.rint(bright * (field.levels - 1)).astype(field.dtype)
-    return (2 * bright - 1).astype(np.float32)
-
-
-def _resizing(spec: DataSpec, how: str) -> str:
-    """How a picture is brought to the size and colours of a field, for advice."""
-    channels, height, width = spec.shape
-    mode = "L" if channels == 1 else "RGB"
-    return (
-        "name DATA whose items have it, or save it in that form, by Pillow: "
-        f'Image.open(FILE).convert("{mode}").resize(({width}, {height}), Image.Resampling.{how}).save(OTHER)'
-    )
 
 
 def _one_array(name: str, path: Path) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,6 +49,53 @@ def refuse_place(path: Path, spec: DataSpec) -> None:
         raise UsageError(f"cannot write {path}: use a .png, a .npz{' or a folder' if spec.is_image else ''}")
     if path.exists() and not (path.is_dir() and all(_is_item(each) for each in path.iterdir())):
         raise UsageError(f"{path} is there already and holds other things than items: name another folder")
+
+
+RECORD = ".translation.json"  # of a folder of answers: the names of its files
+
+
+def answer_names(names: Sequence[str], n: int, each: int) -> list[str]:
+    """The names of the files of n · each answers: those of the inputs, as .png; `name-2.png` of several answers.
+
+    Of two inputs that differ in their ending alone it stays within the name; inputs without a name have numbers.
+    """
+    stems = [Path(name).stem for name in names] or [f"{i:06d}" for i in range(n)]
+    stems = [name if stems.count(stem) > 1 else stem for name, stem in zip(names or stems, stems, strict=True)]
+    return [f"{stem}-{k + 1}.png" if each > 1 else f"{stem}.png" for stem in stems for k in range(each)]
+
+
+def write_answers(path: Path, answers: np.ndarray, spec: DataSpec, names: Sequence[str]) -> None:
+    """Answers (N, K, *shape) as a folder of single pictures under these N · K names; raises UsageError as
+    `refuse_answers` does."""
+    refuse_answers(path, spec)
+    singles = pixels(answers.reshape(-1, *spec.shape), spec)
+    record = json.dumps({"files": list(names)}).encode()
+    pictures = (Image.fromarray(pixel if spec.shape[0] == 3 else pixel[..., 0]) for pixel in singles)
+    files = ((name, png(picture)) for name, picture in zip(names, pictures, strict=True))
+    write_folder(path, itertools.chain(files, [(RECORD, record)]))
+
+
+def refuse_answers(path: Path, spec: DataSpec) -> None:
+    """Raise UsageError, before anything is drawn, for a folder that `write_answers` would not write to.
+
+    Answers take the place of answers alone: pictures under the same names may be the inputs, or the truth.
+    """
+    if path.suffix or not spec.is_image or spec.levels is None:
+        pictured = spec.is_image and spec.levels is not None
+        raise UsageError(f"cannot write {path}: use a {'.png, a .npz or a folder' if pictured else '.npz file'}")
+    if not path.exists():
+        return
+    written = {RECORD, *_written(path)}
+    if not path.is_dir() or any(entry.name not in written for entry in path.iterdir()):
+        raise UsageError(f"{path} is there already and holds other things than answers: name another folder")
+
+
+def _written(folder: Path) -> list[str]:
+    """The names that an earlier `write_answers` gave its files in a folder."""
+    try:
+        return [str(name) for name in json.loads((folder / RECORD).read_bytes())["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _is_item(path: Path) -> bool:

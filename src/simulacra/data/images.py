@@ -162,6 +162,27 @@ def grey_pixels(path: Path) -> np.ndarray:
     return read_pixels(path, DataSpec(Levels((1, header.height, header.width), 256)), resize=True)[0]
 
 
+def read_indices(path: Path) -> np.ndarray:
+    """The numbers (H, W) uint8 that the pixels of an image file hold, upright: those of a palette, or of a grey image.
+
+    Raises UsageError for a file that is not there or is in colour, DataError for one that cannot be read.
+    """
+    from PIL import Image
+
+    if not path.is_file():
+        raise UsageError(f"there is no picture {path}")
+    try:
+        with _opened(path) as image:
+            mode, turn = image.mode, UPRIGHT.get(_orientation(image, path))
+            image.load()
+            numbers = np.asarray(image.transpose(Image.Transpose[turn]) if turn else image)
+    except UnreadableImage as error:
+        raise DataError(f"{path} cannot be read: {cause(error)}") from error
+    if mode not in ("1", "L", "P"):
+        raise UsageError(f"a map of classes is a grey or palette picture, and {path} is {mode}")
+    return numbers.astype(np.uint8)
+
+
 def decode(path: Path, target: Target) -> Decoded | Unreadable:
     """The pixels (C, H, W) of `target.shape`, or why there are none."""
     from PIL import Image, ImageOps
