@@ -190,12 +190,12 @@ class Completer(Protocol):
 
 @runtime_checkable
 class Translator(Protocol):
-    """Maps an item to another domain: what it shows stays, and how it shows it is that of the domain."""
+    """Maps an item to what it would be in another domain."""
 
     def translate(
         self, x: Tensor, condition: ConditionLike | None = None, generator: Generator | None = None
     ) -> Tensor:
-        """x (N, *shape) in the domain that the condition states, (N, *shape) on the data grid."""
+        """Items x (N, *shape) -> the same items in the domain that is the condition, (N, *shape) on the grid."""
         ...
 
 
@@ -304,8 +304,8 @@ ABILITIES: dict[str, Ability] = {
     ),
     "Translator": Ability(
         Translator,
-        "maps no items to another domain; fit cyclegan or stargan for that, or a model that draws items given a "
-        "picture: pix2pix, or gated-pixelcnn with --condition grey or down:factor=2",
+        "maps no item to another domain; fit cyclegan or stargan with --condition label, or a model that is "
+        "conditioned on a picture",
     ),
     "ClosedForm": Ability(ClosedForm, "is trained in steps, not in closed form; fit independent or markov"),
 }

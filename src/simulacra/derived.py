@@ -2,12 +2,16 @@
 
 So super-resolution, colourisation and completion need no files: `fit gated-pixelcnn digits --condition down:factor=2`.
 What is random in a derivation is a function of the number of the item alone.
+
+A value v = f(x) says of which x it can have been made. `impose` moves any x onto these, by projections onto the set of
+f(x) = v and onto [-1, 1] in turn; where a network ends with it, what it makes agrees with its condition by
+construction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 
@@ -15,6 +19,12 @@ from simulacra.errors import UsageError
 from simulacra.fields import Column, Field, Levels, Real, numeric
 from simulacra.parts import above, as_part, kind, named, part, share, spelled, within
 from simulacra.randomness import uniforms
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROUNDS = 4  # projections onto f(x) = v and onto [-1, 1], in turn
+BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 
 
 @kind("derivation")
@@ -28,6 +38,26 @@ class Derivation(Protocol):
     def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
         """x (n, *shape), values of the field `of`, items number `index` (n,) of their split -> values of the field."""
         ...
+
+    def impose(self, x: Tensor, value: Tensor) -> Tensor:
+        """Items x (N, *shape) in [-1, 1] -> the same with f(x) = value, as far as [-1, 1] allows; `value` (N, ...) is
+        in [-1, 1] too. Differentiable in x. The identity where f is not to be undone so."""
+        ...
+
+    def known(self, value: Tensor) -> Tensor | None:
+        """Where the value, as integers, is a pixel of x, whose levels begin at 1: truths (N, 1, H, W). None where it is
+        no picture with holes."""
+        ...
+
+
+class _Whole:
+    """A derivation without holes, and nothing imposed."""
+
+    def impose(self, x: Tensor, value: Tensor) -> Tensor:
+        return x
+
+    def known(self, value: Tensor) -> Tensor | None:
+        return None
 
 
 @part("field", "derived")
@@ -78,7 +108,7 @@ def _rounded(values: np.ndarray, of: Field) -> np.ndarray:
 
 
 @part("derivation", "down")
-class Down:
+class Down(_Whole):
     """The image at 1/factor of its sides: area means of factor × factor pixels, rounded to the grid; rests are cut off.
 
     Attributes:
@@ -101,9 +131,20 @@ class Down:
         cut = x[:, :, : height // k * k, : width // k * k].astype(np.float64)
         return _rounded(cut.reshape(n, channels, height // k, k, width // k, k).mean((3, 5)), of)
 
+    def impose(self, x: Tensor, value: Tensor) -> Tensor:
+        """Area means become the value; what is cut off stays."""
+        k, (height, width) = self.factor, value.shape[2:]
+        made = x.clone()
+        for _ in range(ROUNDS):
+            inside = made[:, :, : height * k, : width * k]
+            missing = value - inside.unflatten(3, (width, k)).unflatten(2, (height, k)).mean((3, 5))
+            raised = (inside + missing.repeat_interleave(k, 2).repeat_interleave(k, 3)).clamp(-1, 1)
+            made = made.slice_scatter(made[:, :, : height * k].slice_scatter(raised, 3, 0, width * k), 2, 0, height * k)
+        return made
+
 
 @part("derivation", "grey")
-class Grey:
+class Grey(_Whole):
     """The brightness 0.299 R + 0.587 G + 0.114 B of a colour image, rounded to the grid (ITU-R BT.601)."""
 
     def field(self, x: Field) -> Field:
@@ -112,11 +153,18 @@ class Grey:
         return numeric((1, *images(x, self).shape[1:]), levels_of(x))
 
     def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
-        return _rounded(np.tensordot(x.astype(np.float64), (0.299, 0.587, 0.114), (1, 0))[:, None], of)
+        return _rounded(np.tensordot(x.astype(np.float64), BRIGHTNESS, (1, 0))[:, None], of)
+
+    def impose(self, x: Tensor, value: Tensor) -> Tensor:
+        """The same amount is added to red, green and blue."""
+        share = x.new_tensor(BRIGHTNESS).view(1, 3, 1, 1)
+        for _ in range(ROUNDS):
+            x = (x + value - (x * share).sum(1, keepdim=True)).clamp(-1, 1)
+        return x
 
 
 @part("derivation", "edges")
-class Edges:
+class Edges(_Whole):
     """A drawing: 1 where the brightness changes by more than a share of its range, else 0; (1, H, W) of two levels.
 
     Attributes:
@@ -143,7 +191,7 @@ class Edges:
 
 
 @part("derivation", "mask")
-class Mask:
+class Mask(_Whole):
     """What a mask leaves of an image: known pixels one level up, 0 in the place of unknown ones, on levels + 1 levels.
 
     Attributes:
@@ -167,6 +215,9 @@ class Mask:
     def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
         known = self._known(x.shape[2], x.shape[3], index)[:, None]
         return np.where(known, x.astype(np.int16) + 1, 0).astype(self.field(of).columns("")[""].dtype)
+
+    def known(self, value: Tensor) -> Tensor:
+        return (value > 0).all(1, keepdim=True)
 
     def _known(self, height: int, width: int, index: np.ndarray) -> np.ndarray:
         """(n or 1, H, W) of truths."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic, Wasserstein
-from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty, ZeroCentred
+from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, OfPairs, Penalty, ZeroCentred
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
 from simulacra.condition import Condition, ConditionLike
@@ -37,6 +37,7 @@ from simulacra.networks import (
     Growing,
     Projection,
     Styled,
+    of_items,
 )
 from simulacra.nn import Spectral, Units
 from simulacra.parts import above, called, within
@@ -114,6 +115,12 @@ class GAN(Model):
         if len({network.grown for network in self._growing}) > 1:
             shares = " and ".join(str(network.grown) for network in self._growing)
             raise UsageError(f"generator and critic grow together: give both the same share `grown`, not {shares}")
+        if augmentation is not None and any(isinstance(penalty, OfPairs) for penalty in penalties):
+            own = next(called(penalty)[1] for penalty in penalties if isinstance(penalty, OfPairs))
+            raise UsageError(
+                f"penalty {own!r} compares items in pairs, and an augmentation changes both of a pair in ways of their "
+                "own: leave out one of the two"
+            )
         self.prior(1)  # which refuses a number of dimensions that it does not have
         self.memories = nn.ModuleList(map(self._memory, penalties))
         self.shown = None if augmentation is None else augmentation.build(spec)
@@ -220,7 +227,7 @@ class GAN(Model):
             real, made = self._followed(real, "real"), self._followed(made, "fake")
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
         sides = Side(self.critic, real, condition), Side(self.critic, made, condition)
-        return Round(*sides, z, self.generator, turn.share, player == "generator")
+        return Round(*sides, z, self.generator, self.game, turn.share, player == "generator")
 
     def _followed(self, x: Tensor, side: str) -> Tensor:
         """Items at which a penalty of every step needs the critic's slope: it is that of the pass that scores them.
@@ -341,7 +348,7 @@ class GAN(Model):
     @torch.no_grad()
     def _scores(self, x: Tensor, condition: Condition) -> Tensor:
         critic = copy.deepcopy(self.critic).train()  # moments of the batch, as in training, which change no statistics
-        return critic(x, condition).float()
+        return of_items(critic(x, condition).float())
 
 
 def growing(network: nn.Module) -> list[Growing]:
@@ -378,7 +385,7 @@ def gamma_of(spec: DataSpec) -> float:
 def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:
     """How far the critic is on the right side for each real item, (N,): its score from the boundary of the game, or,
     where a score by itself means nothing, from the score of a generated item."""
-    return real - (fake if game.boundary is None else game.boundary)
+    return of_items(real - (fake if game.boundary is None else game.boundary))
 
 
 class _Lazy:
