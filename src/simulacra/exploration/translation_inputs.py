@@ -25,8 +25,9 @@ from simulacra.data import DataSpec, Recipe
 from simulacra.data.images import SUFFIXES, Header, read_header
 from simulacra.data.loading import names
 from simulacra.data.npy import npy_array, npz_array, npz_keys
-from simulacra.derived import Derived, Mask
+from simulacra.derived import Derived
 from simulacra.errors import NotSupported, UsageError, did_you_mean
+from simulacra.exploration.holes import holed
 from simulacra.exploration.own_pictures import picture_value
 from simulacra.feed import as_items, feed
 from simulacra.fields import ClassLabel, Field, as_array
@@ -230,7 +231,7 @@ def _of_file(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The value that the picture file of a number holds, and x where it is derived of that."""
     own, origin = plain(field), model.origin
-    if isinstance(field, Derived) and (how.derive or isinstance(field.by, Mask) or not _has_form(path, own)):
+    if isinstance(field, Derived) and (how.derive or name in holed(model.spec) or not _has_form(path, own)):
         x = picture_of(model, path, how.resize)
         return field.by.derive(x[None], np.array([number]), model.spec.x)[0], x
     alike = next(iter(own.columns("").values())).shape[-2:] == model.spec.shape[-2:]
