@@ -3,14 +3,13 @@
 So super-resolution, colourisation and completion need no files: `fit gated-pixelcnn digits --condition down:factor=2`.
 What is random in a derivation is a function of the number of the item alone.
 
-A value v = f(x) says of which x it can have been made. `impose` moves any x onto these, by projections onto the set of
-f(x) = v and onto [-1, 1] in turn; where a network ends with it, what it makes agrees with its condition by
-construction.
+A value v = f(x) says of which x it can have been made. `impose` moves any x to one of these; where a network ends with
+it, what it makes agrees with its condition by construction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
@@ -23,7 +22,7 @@ from simulacra.randomness import uniforms
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROUNDS = 4  # projections onto f(x) = v and onto [-1, 1], in turn
+SMALLEST = 1e-6  # distance of a mean from the end of its range, at least
 BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 
 
@@ -107,6 +106,19 @@ def _rounded(values: np.ndarray, of: Field) -> np.ndarray:
     return np.floor(values + 0.5).astype(of.dtype) if isinstance(of, Levels) else values.astype(np.float32)
 
 
+def _met(x: Tensor, value: Tensor, mean: Callable[[Tensor], Tensor], spread: Callable[[Tensor], Tensor]) -> Tensor:
+    """x in [-1, 1], moved so that weighted means of it are the value, and within [-1, 1].
+
+    What is missing is added to all numbers of a mean alike. Where that goes beyond -1 or 1 the rest is met by moving
+    them towards that end, all by the same share of the way.
+    """
+    x = (x + spread(value - mean(x))).clamp(-1, 1)
+    have = mean(x)
+    up = spread((value - have).clamp(min=0) / (1 - have).clamp(min=SMALLEST))
+    down = spread((have - value).clamp(min=0) / (1 + have).clamp(min=SMALLEST))
+    return (x + up * (1 - x) - down * (1 + x)).clamp(-1, 1)
+
+
 @part("derivation", "down")
 class Down(_Whole):
     """The image at 1/factor of its sides: area means of factor × factor pixels, rounded to the grid; rests are cut off.
@@ -134,13 +146,13 @@ class Down(_Whole):
     def impose(self, x: Tensor, value: Tensor) -> Tensor:
         """Area means become the value; what is cut off stays."""
         k, (height, width) = self.factor, value.shape[2:]
-        made = x.clone()
-        for _ in range(ROUNDS):
-            inside = made[:, :, : height * k, : width * k]
-            missing = value - inside.unflatten(3, (width, k)).unflatten(2, (height, k)).mean((3, 5))
-            raised = (inside + missing.repeat_interleave(k, 2).repeat_interleave(k, 3)).clamp(-1, 1)
-            made = made.slice_scatter(made[:, :, : height * k].slice_scatter(raised, 3, 0, width * k), 2, 0, height * k)
-        return made
+        inside = x[:, :, : height * k, : width * k]
+
+        def mean(items: Tensor) -> Tensor:
+            return items.unflatten(3, (width, k)).unflatten(2, (height, k)).mean((3, 5))
+
+        met = _met(inside, value, mean, lambda means: means.repeat_interleave(k, 2).repeat_interleave(k, 3))
+        return x.slice_scatter(x[:, :, : height * k].slice_scatter(met, 3, 0, width * k), 2, 0, height * k)
 
 
 @part("derivation", "grey")
@@ -156,11 +168,9 @@ class Grey(_Whole):
         return _rounded(np.tensordot(x.astype(np.float64), BRIGHTNESS, (1, 0))[:, None], of)
 
     def impose(self, x: Tensor, value: Tensor) -> Tensor:
-        """The same amount is added to red, green and blue."""
+        """The brightness of each pixel becomes the value."""
         share = x.new_tensor(BRIGHTNESS).view(1, 3, 1, 1)
-        for _ in range(ROUNDS):
-            x = (x + value - (x * share).sum(1, keepdim=True)).clamp(-1, 1)
-        return x
+        return _met(x, value, lambda items: (items * share).sum(1, keepdim=True), lambda brightness: brightness)
 
 
 @part("derivation", "edges")
