@@ -11,6 +11,9 @@
 |                                | `.npz`                                                                             |
 | a record, a list               | a `.npz` file with its columns by their last names, `mask` among those of a list   |
 
+`text` is the field of tokens, however it is called, where there is one. `graph=scene.json` gives `objects` and
+`relations` at once.
+
 A file with one more axis than the field holds one value for each item.
 """
 
@@ -24,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from simulacra.data import ClassLabel, Field, Many, Record, Tokens
+from simulacra.data import ClassLabel, DataSpec, Field, Many, Record, Tokens
 from simulacra.data.images import SUFFIXES
 from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.source import reading
@@ -33,11 +36,14 @@ from simulacra.errors import UsageError
 from simulacra.exploration.drawing import USUAL
 from simulacra.exploration.own_pictures import picture_value
 from simulacra.fields import Leaf
+from simulacra.files import parse_json, read_regular
 from simulacra.model import Model
 from simulacra.parts import convert
 from simulacra.schema import arguments
 
 ARRAYS = (".npy", ".npz")
+TEXT, GRAPH, OF_GRAPH = "text", "graph", ("objects", "relations")  # names beside those of the fields
+MOST_BYTES = 1 << 24  # of a graph
 SHORT = 8  # numbers that are typed rather than put into a file
 OF_DATA = "name DATA whose items have it"  # in the place of a picture of another size
 
@@ -52,11 +58,32 @@ def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
         name, equals, text = (word.strip() for word in pair.partition("="))
         if not equals or not name or not text:
             raise UsageError(f"--given needs FIELD=VALUE, such as label=3, not {pair!r}")
-        if name in values:
-            raise UsageError(f"{name!r} is given twice")
+        name = _own_name(name, model.spec)
         field = model.spec.condition.get(name)
-        values[name] = text if field is None else _value(name, field.own if isinstance(field, Derived) else field, text)
+        own = field.own if isinstance(field, Derived) else field
+        graph = name == GRAPH and own is None and any(each in model.spec.condition for each in OF_GRAPH)
+        read = _graph(Path(text), model.spec) if graph else {name: text if own is None else _value(name, own, text)}
+        if twice := values.keys() & read.keys():
+            raise UsageError(f"{min(twice)!r} is given twice")
+        values |= read
     return values
+
+
+def _own_name(name: str, spec: DataSpec) -> str:
+    """The field's own name of `text`, where the condition has one field of tokens."""
+    sentences = [each for each, field in spec.condition.items() if isinstance(field, Tokens)]
+    return sentences[0] if name == TEXT and name not in spec.condition and len(sentences) == 1 else name
+
+
+def _graph(path: Path, spec: DataSpec) -> dict[str, Any]:
+    """The objects and relations of a scene graph in a JSON file."""
+    from simulacra.graphs import graph_values
+
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}; a graph is a JSON file with objects and relationships")
+    with reading(path):
+        record = parse_json(read_regular(path, MOST_BYTES))
+    return dict(graph_values(record, spec))
 
 
 def options_of(words: Sequence[Sequence[str]], model: Model, draw: Callable[..., Any] | None = None) -> dict[str, Any]:

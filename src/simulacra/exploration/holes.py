@@ -59,7 +59,7 @@ def warn_of_other_holes(model: Model, unknown: Tensor) -> None:
         empty = torch.from_numpy(derived == 0).to(unknown.device)
         if bool((empty == empty[:1]).all()) and not bool((unknown == empty[:1]).all()):
             warn(
-                f"this {model.name} was fitted with {spelled(field.by)} alone, and other pixels are unknown here: what it "
+                f"this {model.name} was fitted with {spelled(field.by)} alone, and other pixels are unknown here: its "
                 "draws may be poor; one that is fitted with --condition mask:kind=random has seen all kinds"
             )
 

@@ -83,7 +83,7 @@ def inputs_of(
 ) -> Inputs:
     """What there is to translate; arguments and errors are those of `simulacra.translate`."""
     how = reading or Reading()
-    wanted = {**(condition or {}), **_domain(model, to, condition or {})}
+    wanted = {**(condition or {}), **domain_of(model, to, condition or {})}
     own = set(wanted) - set(condition or {})
     if isinstance(model, Translator):
         if how.field is not None or how.derive:
@@ -126,7 +126,7 @@ def picture_of_condition(model: Model, name: str | None = None) -> str:
     return name or pictured[0]
 
 
-def _domain(model: Model, to: Domain | None, condition: ConditionLike) -> dict[str, Any]:
+def domain_of(model: Model, to: Domain | None, condition: ConditionLike) -> dict[str, Any]:
     """`to` by field; raises UsageError where no field has such classes, or several may."""
     if to is None:
         return {}
