@@ -220,7 +220,8 @@ def _values(model: Model, source: DataLike, name: str, field: Field, how: Readin
     array = _of_shape(arrays, name, shape, *([model.spec.shape] if isinstance(field, Derived) else []))
     if array is None:
         return None
-    if isinstance(field, Derived) and (how.derive or (array.shape[-len(shape) :] != shape)):
+    of_x = array.shape[-len(model.spec.shape) :] == model.spec.shape != shape
+    if isinstance(field, Derived) and (how.derive or of_x):
         x = as_items(array[None] if array.shape == model.spec.shape else array, model.spec, torch.device("cpu")).numpy()
         return field.by.derive(x, np.arange(len(x)), model.spec.x), x, ()
     return (array[None] if own.is_single(array) else array), None, ()
