@@ -26,13 +26,14 @@ from simulacra.cli.arguments import (
 from simulacra.cli.output import answer_names, refuse_answers, write_answers
 from simulacra.errors import UsageError
 from simulacra.files import write_arrays
-from simulacra.terminal import number_of
+from simulacra.terminal import number_of, printable
 
 if TYPE_CHECKING:
     from simulacra.exploration import Inputs
     from simulacra.model import Model
 
 SHOWN = 8  # items of data in a picture
+LONGEST = 24  # letters of the name of a file in a picture
 INPUT = "a picture, a folder of pictures, an array file, or data, whose test items are taken; by default the run's"
 
 
@@ -122,9 +123,11 @@ class Translate(Given, OnRun):
             truth = {} if inputs.truth is None else {"truth": inputs.truth}
             write_arrays(path, {"x": found, "input": inputs.shown, **truth})
         elif path.suffix == ".png":
-            save_image(
-                translations_picture(inputs.shown, inputs.field, found, inputs.truth, model.spec, inputs.names), path
-            )
+            captions = [
+                printable(name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}...") for name in inputs.names
+            ]
+            shown = translations_picture(inputs.shown, inputs.field, found, inputs.truth, model.spec, captions)
+            save_image(shown, path)
         else:
             write_answers(path, found, model.spec, answer_names(inputs.names, len(inputs), self.n))
 
