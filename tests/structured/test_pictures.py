@@ -4,14 +4,26 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small import condition_of, items, labels, randomise
+from small import condition_of, items, labels, randomise, turn
 from torch import nn
 
-from simulacra.adversarial import GAN, L1, DiffAugment, MatchedFeatures, Relativistic, Round, Side
+import simulacra as sim
+from simulacra.adversarial import (
+    GAN,
+    L1,
+    Auxiliary,
+    DiffAugment,
+    FeatureMatching,
+    MatchedFeatures,
+    ModeSeeking,
+    Relativistic,
+    Round,
+    Side,
+)
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
-from simulacra.fields import LabelMap, Levels, Real
+from simulacra.fields import Classes, LabelMap, Levels, Real
 from simulacra.networks import Concatenation, CriticNetwork, PatchCritic, ResNetGenerator, UNetGenerator
 from simulacra.nn import Imposed, Pictures
 from simulacra.structured import pix2pix, srgan
@@ -76,7 +88,9 @@ def test_a_hole_is_told_from_a_dark_pixel():
 # What is made agrees with what is given
 
 
-@pytest.mark.parametrize("words", ["down:factor=2", "down:factor=3", "grey", "mask:kind=half", "mask:kind=random"])
+@pytest.mark.parametrize(
+    "words", ["down:factor=2", "down:factor=3", "grey", "mask:kind=half", "mask:kind=random", "parts"]
+)
 def test_what_is_imposed_is_what_would_be_derived(words):
     """Of items whose derived values can be met: those of a real item. The rest of the item is near what it was."""
     spec = derived((3, 9, 12), words)
@@ -174,6 +188,29 @@ def test_distances_of_pairs_in_closed_form():
     assert MatchedFeatures(4.0).loss(seen, nn.Module()).item() == pytest.approx(4 * (1 + 0) / 2)
 
 
+class Scaled(nn.Module):
+    def forward(self, z: torch.Tensor, condition: Condition) -> torch.Tensor:
+        return 3.0 * z[:, :, None, None]
+
+
+def test_what_a_code_changes_counts_in_closed_form():
+    """Of G(z) = 3z the items are three times as far apart as the codes, whichever these are."""
+    z = torch.randn(5, 4)
+    fake = Side(nn.Identity(), Scaled()(z, Condition()), Condition())  # pyright: ignore[reportArgumentType]
+    seen = Round(fake, fake, z, Scaled(), Relativistic())
+    assert ModeSeeking(2.0).loss(seen, nn.Module()).item() == pytest.approx(2 / 3.01)
+
+
+@pytest.mark.parametrize("penalty", ["auxiliary", "features"])
+def test_other_penalties_see_a_critic_of_patches_too(penalty):
+    spec = DataSpec(Levels((1, 8, 8), 17), {"source": Levels((1, 8, 8), 17)} | labels(3))
+    part = {"auxiliary": Auxiliary(), "features": FeatureMatching()}[penalty]
+    spec = DataSpec(spec.x, labels(3)) if penalty == "auxiliary" else spec
+    model = GAN(spec, 3, critic=PatchCritic(width=4, halvings=1), penalties=(part,))
+    terms = model.generator_loss(turn(spec, 6))
+    assert all(term.dim() == 0 and term.isfinite() for term in terms.values())
+
+
 def test_a_penalty_on_pairs_needs_a_condition_and_no_augmentation():
     spec = DataSpec(Levels((1, 8, 8), 256))
     with pytest.raises(UsageError, match=r"penalty 'l1' compares .* give a condition"):
@@ -211,3 +248,34 @@ def test_larger_pictures_become_means_of_their_pixels():
     field = Real((1, 8, 8))
     value = torch.randn(2, 1, 8, 8)
     assert torch.equal(Pictures({"a": field}, (4, 4))(Condition({"a": value})), F.avg_pool2d(value, 2))
+
+
+# Maps of classes as what is made
+
+
+def test_a_gan_of_classes_makes_a_channel_for_each_and_takes_the_largest():
+    spec = DataSpec(Classes((1, 8, 8), 5), {"x": Levels((3, 8, 8), 256)})
+    model = randomise(pix2pix(spec, generator=UNetGenerator(width=4)), 0.5).eval()
+    condition = condition_of(spec, 3)
+    z = model.prior(3, condition).sample(torch.Generator().manual_seed(0))
+    made = model.rendered(z, model.conditioned(condition, 3))
+    assert made.shape == (3, 5, 8, 8)
+    assert torch.equal(model.decode(z, condition).value, made.argmax(1, keepdim=True).byte())
+    drawn = model.sample(3, condition, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, model.decode(z, condition).value)
+    assert len(drawn.unique()) > 2
+    x = items(spec, 3)
+    model.critic_scores(x, condition)  # sees real maps in the same form
+    assert torch.equal(model._items(model._as_made(x)), x)
+    with pytest.raises(UsageError, match="x is 1×8×8, 5 classes"):
+        model.invert(x, condition)
+
+
+def test_the_way_back_is_from_pictures_to_maps_of_classes():
+    rng = np.random.default_rng(0)
+    x, own = rng.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), rng.integers(0, 4, (60, 8, 8), dtype=np.uint8)
+    data = sim.data.from_arrays(x, fields={"map": own}, kinds={"map": LabelMap(4, (8, 8))}, levels=256)
+    back = data.target("map")
+    assert back.spec.x == Classes((1, 8, 8), 4)
+    assert back.spec.condition["x"] == data.spec.x
+    assert np.array_equal(back.train.x[:, 0], data.train.field("map"))
