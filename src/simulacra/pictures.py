@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from simulacra.data.spec import DataSpec
-from simulacra.derived import Derived, Mask
+from simulacra.derived import Derived, Mask, Parts
 from simulacra.errors import UsageError
-from simulacra.fields import ClassLabel, Field, LabelMap, Levels, Real
+from simulacra.fields import Classes, ClassLabel, Field, LabelMap, Levels, Real
 from simulacra.files import write_atomically
 
 SMALL, LARGE = 96, 1200  # pixels: items are enlarged until one has SMALL, unless the grid would then exceed LARGE
@@ -48,7 +48,9 @@ def png(image: Image.Image) -> bytes:
 
 
 def pixels(items: np.ndarray, spec: DataSpec) -> np.ndarray:
-    """Grid 0..levels-1 (N, C, H, W) -> 8-bit (N, H, W, 3)."""
+    """Grid 0..levels-1 (N, C, H, W) -> 8-bit (N, H, W, 3); of maps of classes a colour for each."""
+    if isinstance(spec.x, Classes):
+        return class_colours(spec.grid_levels)[items[:, 0]]
     bright = np.rint(items.astype(np.float32) * (255.0 / (spec.grid_levels - 1))).astype(np.uint8)
     channels = bright if bright.shape[1] == 3 else bright[:, :1].repeat(3, axis=1)
     return channels.transpose(0, 2, 3, 1)
@@ -175,9 +177,9 @@ def _is_picture(field: Field) -> bool:
 
 def field_pixels(values: np.ndarray, field: Field) -> np.ndarray:
     """Pictures of a condition (N, C, H, W), on levels or in [-1, 1], or maps of classes (N, H, W), -> (N, H, W, 3);
-    what a mask leaves unknown is blue."""
+    what is unknown is blue."""
     own = field.own if isinstance(field, Derived) else field
-    if isinstance(own, Levels) and isinstance(field, Derived) and isinstance(field.by, Mask):
+    if isinstance(own, Levels) and isinstance(field, Derived) and isinstance(field.by, Mask | Parts):
         known = pixels(np.maximum(values, 1) - 1, DataSpec(Levels(own.shape, own.levels - 1)))
         known[(values == 0).any(1)] = UNKNOWN
         return known

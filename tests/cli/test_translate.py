@@ -16,9 +16,12 @@ import simulacra as sim
 from simulacra import registry
 from simulacra.cli import main
 from simulacra.cli.given import values_of
+from simulacra.cli.output import answer_names, write_answers
 from simulacra.data import ClassLabel, DataSpec, Index, LabelMap, Levels, Many, Record, Tokens
 from simulacra.errors import DataError, UsageError
+from simulacra.fields import Classes
 from simulacra.model import Model
+from simulacra.pictures import class_colours, picture
 
 X = Levels((1, 8, 8), 17)
 STEPS = ["--steps", "2", "--width", "4", "--layers", "2", "--kernel", "3"]
@@ -143,6 +146,16 @@ def test_a_map_is_read_of_a_palette_and_resized_by_nearest_pixels(printed, refus
     assert "classes 0 to 2: 100 is none" in refused("translate", folder, tmp_path / "far.png")
     street.convert("RGB").save(tmp_path / "rgb.png")
     assert "grey or palette" in refused("translate", folder, tmp_path / "rgb.png")
+
+
+def test_maps_that_are_made_are_pictures_of_their_classes(tmp_path):
+    spec, maps = DataSpec(Classes((1, 4, 4), 5)), np.arange(32, dtype=np.uint8).reshape(2, 1, 1, 4, 4) % 5
+    write_answers(tmp_path / "maps", maps, spec, answer_names(["a.jpg", "b.jpg"], 2, 1))
+    with Image.open(tmp_path / "maps" / "b.png") as written:
+        assert (np.asarray(written) == maps[1, 0, 0]).all()
+        colours = np.asarray(written.convert("RGB"))
+    assert (colours == class_colours(5)[maps[1, 0, 0]]).all()
+    assert (picture(maps[1], spec).getpixel((30, 30)) == class_colours(5)[maps[1, 0, 0, 1, 1]]).all()
 
 
 class Brighter(Model):

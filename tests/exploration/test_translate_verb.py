@@ -252,3 +252,13 @@ def test_neighbouring_classes_of_a_map_have_colours_far_apart():
     assert (np.abs(np.diff(colours, axis=0)).sum(1) > 100).all()
     grid = np.array([[[0, 1], [2, 3]]], np.uint8)
     assert (field_pixels(grid, LabelMap(4, (2, 2)))[0] == colours[grid[0]]).all()
+
+
+def test_parts_in_their_places_are_kept_and_loose_ones_are_no_place_to_fill():
+    unknown = np.ones((1, 8, 8), bool)
+    unknown[:, :4, :4] = False
+    x = x_of(2)
+    found = sim.complete(model("parts:grid=2", of="vae"), x, unknown).completed
+    assert (found[:, 0, :, :4, :4] == x[:, :, :4, :4]).all()
+    with pytest.raises(NotSupported, match="cannot complete"):
+        sim.complete(model("parts:grid=2,loose=true", of="vae"), x, unknown)

@@ -123,9 +123,7 @@ class Translate(Given, OnRun):
             truth = {} if inputs.truth is None else {"truth": inputs.truth}
             write_arrays(path, {"x": found, "input": inputs.shown, **truth})
         elif path.suffix == ".png":
-            captions = [
-                printable(name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}...") for name in inputs.names
-            ]
+            captions = [printable(f"{name[:LONGEST]}..." if len(name) > LONGEST else name) for name in inputs.names]
             shown = translations_picture(inputs.shown, inputs.field, found, inputs.truth, model.spec, captions)
             save_image(shown, path)
         else:

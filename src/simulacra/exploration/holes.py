@@ -1,4 +1,4 @@
-"""Conditions with holes: what is known of x, one level up, and 0 where nothing is, as `mask` derives them.
+"""Conditions with holes: what is known of x, one level up, and 0 where nothing is, as `mask` and `parts` derive them.
 
 A model that draws all of x given such a condition completes x: the condition is made of what is known, x is drawn given
 it, and the known values are put back. It sees all that is known, wherever it lies.
@@ -16,6 +16,7 @@ from simulacra.data import DataSpec
 from simulacra.derived import Derived, Mask
 from simulacra.errors import warn
 from simulacra.model import Model
+from simulacra.nn.pictures import has_holes
 from simulacra.parts import spelled
 
 REGIONS = {"half": "bottom", "centre": "centre"}  # what is unknown, by the name that `mask_of` knows
@@ -23,9 +24,15 @@ PROBED = 4  # items whose holes are compared, to know whether all have the same
 
 
 def holed(spec: DataSpec) -> dict[str, Derived]:
-    """The fields of the condition that have holes."""
+    """The fields of the condition that have holes, and what is known of x in its place: not those of loose parts."""
     fields = spec.condition.items()
-    return {name: own for name, own in fields if isinstance(own, Derived) and isinstance(own.by, Mask)}
+    return {name: own for name, own in fields if isinstance(own, Derived) and has_holes(own) and _in_place(own)}
+
+
+def _in_place(field: Derived) -> bool:
+    """Whether what is known is put where it lies."""
+    there = torch.ones(1, 1, 1, 1)
+    return bool((field.by.impose(-there, there, there.bool()) == there).all())
 
 
 def usual_mask(spec: DataSpec) -> str:

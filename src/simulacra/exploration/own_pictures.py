@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from simulacra.data import DataSpec
-from simulacra.data.images import fit, read_indices, read_pixels
+from simulacra.data.images import read_pixels
+from simulacra.data.indices import read_map
 from simulacra.errors import UsageError
 from simulacra.fields import Field, LabelMap, Levels, Real
 
@@ -36,18 +37,11 @@ def picture_value(
     return (2 * bright - 1).astype(np.float32)
 
 
-def _map_value(name: str, field: LabelMap, path: Path, resize: bool, mend: str) -> np.ndarray:
-    classes, (height, width) = read_indices(path), field.shape
-    if classes.shape != field.shape and resize:
-        classes = fit(classes[None], height, width, nearest=True)[0]
-    if classes.shape != field.shape:
-        found = f"{classes.shape[1]}×{classes.shape[0]} grey"
-        how = f"by Pillow: Image.open(FILE).resize(({width}, {height}), Image.Resampling.NEAREST).save(OTHER)"
-        raise UsageError(
-            f"{name!r} takes {width}×{height} grey pictures, and {path} is {found}; {mend}, or save it in that form, "
-            f"{how}"
-        )
-    return classes
+def _map_value(name: str, field: LabelMap, path: Path, fitted: bool, mend: str) -> np.ndarray:
+    height, width = field.shape
+    how = f"Image.open(FILE).resize(({width}, {height}), Image.Resampling.NEAREST).save(OTHER)"
+    mend = f"{mend}, or save it in that form, by Pillow: {how}"
+    return read_map(path, height, width, fitted, mend, f"{name!r} takes")
 
 
 def _mend(first: str, shape: tuple[int, ...], how: str) -> str:

@@ -4,7 +4,7 @@
     a model that maps items themselves:               (x_1, ..., x_N)
 
 A condition that is derived of x may be given itself, or as an x of which it is derived: that of another form than the
-condition's own is taken for x, and so is every picture file for a mask, since no file states what is unknown.
+condition's own is taken for x, and so is every picture file for a mask or parts, since no file states what is unknown.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from simulacra.data.loading import names
 from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.derived import Derived
 from simulacra.errors import NotSupported, UsageError, did_you_mean
-from simulacra.exploration.holes import holed
 from simulacra.exploration.own_pictures import picture_value
 from simulacra.feed import as_items, feed
 from simulacra.fields import ClassLabel, Field, as_array
 from simulacra.model import Model
 from simulacra.nn.embed import is_map, plain
+from simulacra.nn.pictures import has_holes
 from simulacra.randomness import some_of
 from simulacra.verbs import DataLike, data_of, is_picture, picture_of
 
@@ -232,7 +232,7 @@ def _of_file(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The value that the picture file of a number holds, and x where it is derived of that."""
     own, origin = plain(field), model.origin
-    if isinstance(field, Derived) and (how.derive or name in holed(model.spec) or not _has_form(path, own)):
+    if isinstance(field, Derived) and (how.derive or has_holes(field) or not _has_form(path, own)):
         x = picture_of(model, path, how.resize)
         return field.by.derive(x[None], np.array([number]), model.spec.x)[0], x
     alike = next(iter(own.columns("").values())).shape[-2:] == model.spec.shape[-2:]
