@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         neighbours,
         reconstruct,
         sample,
+        translate,
         traverse,
     )
     from simulacra.fitting import fit
@@ -81,6 +82,7 @@ __all__ = [
     "score",
     "score_items",
     "surprise",
+    "translate",
     "traverse",
 ]
 
@@ -118,6 +120,7 @@ _HOMES = {
     "score": "evaluation",
     "score_items": "evaluation",
     "surprise": "evaluation",
+    "translate": "exploration",
     "traverse": "exploration",
 }
 

@@ -300,7 +300,7 @@ ABILITIES: dict[str, Ability] = {
     "Completer": Ability(
         Completer,
         "cannot complete: it draws all of an item at once and cannot keep a part of it; fit gated-pixelcnn, or "
-        "orderless-nade, which conditions on all that is known",
+        "orderless-nade, which conditions on all that is known, or, on images, this model with --condition mask",
     ),
     "Translator": Ability(
         Translator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -11,14 +12,15 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from simulacra.data.spec import DataSpec
-from simulacra.derived import Derived
+from simulacra.derived import Derived, Mask, Parts
 from simulacra.errors import UsageError
-from simulacra.fields import ClassLabel, Field, LabelMap, Levels, Real
+from simulacra.fields import Classes, ClassLabel, Field, LabelMap, Levels, Real
 from simulacra.files import write_atomically
 
 SMALL, LARGE = 96, 1200  # pixels: items are enlarged until one has SMALL, unless the grid would then exceed LARGE
 UNKNOWN = (70, 110, 190)  # a blue that no grey picture has
 HEAT = ((8, 8, 24), (70, 20, 110), (190, 45, 85), (248, 140, 35), (252, 250, 190))  # dark to bright, evenly spaced
+GOLDEN = 0.6180339887  # the golden section
 PAIRS = 5  # items and their maps to a row
 
 
@@ -46,7 +48,9 @@ def png(image: Image.Image) -> bytes:
 
 
 def pixels(items: np.ndarray, spec: DataSpec) -> np.ndarray:
-    """Grid 0..levels-1 (N, C, H, W) -> 8-bit (N, H, W, 3)."""
+    """Grid 0..levels-1 (N, C, H, W) -> 8-bit (N, H, W, 3); of maps of classes a colour for each."""
+    if isinstance(spec.x, Classes):
+        return class_colours(spec.grid_levels)[items[:, 0]]
     bright = np.rint(items.astype(np.float32) * (255.0 / (spec.grid_levels - 1))).astype(np.uint8)
     channels = bright if bright.shape[1] == 3 else bright[:, :1].repeat(3, axis=1)
     return channels.transpose(0, 2, 3, 1)
@@ -152,7 +156,7 @@ def conditioned_picture(items: np.ndarray, fields: Mapping[str, np.ndarray], spe
     runs = list(zip(starts, [*starts[1:], len(items)], strict=True))
     across = min(max(stop - start for start, stop in runs), math.ceil(math.sqrt(len(items))))
     pictured = {name: field for name, field in spec.condition.items() if _is_picture(field)}
-    fronts = [_scaled(_field_pixels(fields[name], field), height, width) for name, field in pictured.items()]
+    fronts = [scaled(field_pixels(fields[name], field), height, width) for name, field in pictured.items()]
     drawn, rows, captions = pixels(items, spec), [], []
     for start, stop in runs:
         for begin in range(start, stop, across):
@@ -171,18 +175,31 @@ def _is_picture(field: Field) -> bool:
     return isinstance(own, LabelMap) or (isinstance(own, Levels | Real) and len(own.shape) == 3)
 
 
-def _field_pixels(values: np.ndarray, field: Field) -> np.ndarray:
-    """Pictures of a condition (N, C, H, W), on levels or in [-1, 1], or maps of classes (N, H, W), -> (N, H, W, 3)."""
+def field_pixels(values: np.ndarray, field: Field) -> np.ndarray:
+    """Pictures of a condition (N, C, H, W), on levels or in [-1, 1], or maps of classes (N, H, W), -> (N, H, W, 3);
+    what is unknown is blue."""
     own = field.own if isinstance(field, Derived) else field
+    if isinstance(own, Levels) and isinstance(field, Derived) and isinstance(field.by, Mask | Parts):
+        known = pixels(np.maximum(values, 1) - 1, DataSpec(Levels(own.shape, own.levels - 1)))
+        known[(values == 0).any(1)] = UNKNOWN
+        return known
     if isinstance(own, Levels):
         return pixels(values, DataSpec(own))
     if isinstance(own, LabelMap):
-        return pixels(values[:, None], DataSpec(Levels((1, *own.shape), max(2, own.classes))))
+        return class_colours(own.classes)[values]
     bright = np.rint((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
     return pixels(bright, DataSpec(Levels(own.columns("")[""].shape, 256)))
 
 
-def _scaled(tiles: np.ndarray, height: int, width: int) -> np.ndarray:
+def class_colours(classes: int) -> np.ndarray:
+    """A colour for each class of a map, (classes, 3): black for 0, and hues a golden section of the circle apart, so
+    that neighbouring numbers differ most; every seven of them are darker by turns."""
+    numbers = range(1, classes)
+    colours = [colorsys.hsv_to_rgb(i * GOLDEN % 1, 0.85, (1.0, 0.7, 0.5)[i // 7 % 3]) for i in numbers]
+    return np.rint(np.array([(0, 0, 0), *colours]) * 255).astype(np.uint8)
+
+
+def scaled(tiles: np.ndarray, height: int, width: int) -> np.ndarray:
     """Tiles (N, h, w, 3) at another size, each pixel the nearest one."""
     rows, columns = (np.arange(new) * old // new for new, old in zip((height, width), tiles.shape[1:3], strict=True))
     return tiles[:, rows][:, :, columns]

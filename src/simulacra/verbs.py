@@ -30,12 +30,13 @@ from simulacra.data.folder import MixedImages
 from simulacra.data.foreign import in_the_words_of
 from simulacra.data.images import SUFFIXES, read_pixels
 from simulacra.data.loading import names, read, resizable
+from simulacra.data.maps import map_of
 from simulacra.data.memory import from_arrays
 from simulacra.data.sequence import split_of
 from simulacra.data.splits import TooFew
 from simulacra.errors import DataError, UsageError
 from simulacra.feed import as_items, feed
-from simulacra.fields import Levels
+from simulacra.fields import Classes, LabelMap, Levels
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.randomness import some_of
 from simulacra.terminal import printable
@@ -231,7 +232,7 @@ def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -
 
     Where these were resized so is it: shorter side to fit, centre crop. Where they were a folder of pictures its values
     are levels as they are, as far as they are none beyond; otherwise, and of a picture that has larger ones, the
-    brightness 0..255 is brought to the model's levels.
+    brightness 0..255 is brought to the model's levels. A map of classes holds them, in grey or by a palette.
 
     resize: bring it to size and colours, whatever the recipe says.
     side: what follows after --resize in a message.
@@ -242,6 +243,8 @@ def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -
     recipe, spec = Recipe() if model.origin is None else model.origin.recipe, model.spec
     sized = recipe.resize is not None
     mend = f"add --resize{side} to {'bring it to the colours of the model' if sized else 'fit it'}"
+    if isinstance(spec.x, Classes):
+        return map_of(path, LabelMap(spec.grid_levels, spec.shape[1:]), resize or sized, mend)[None]
     pixels = read_pixels(path, spec, resize, mend, fit=sized)
     if _of_pictures(model) and int(pixels.max()) < spec.grid_levels:
         return pixels

@@ -27,6 +27,7 @@ COMMANDS = {
     "compress": "items as a lossless file, in -log2 p bits or those of a bound",
     "decompress": "the items of such a file",
     "complete": "items with their unknown part drawn",
+    "translate": "pictures and maps in another domain: draws given each, or each mapped to it",
     "encode": "codes of items",
     "reconstruct": "items beside their reconstructions",
     "interpolate": "walks from one code to another",
@@ -41,7 +42,7 @@ COMMANDS = {
 }
 
 OWN_PROGRESS = ("demo", "models", "data", "fit", "finetune")
-WATCHED = ("sample", "complete")  # which have a bar of their own on a terminal
+WATCHED = ("sample", "complete", "translate")  # which have a bar of their own on a terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

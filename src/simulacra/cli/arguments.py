@@ -83,7 +83,7 @@ Values = Annotated[
     tyro.conf.arg(
         metavar="FIELD=VALUE ...",
         help="the condition: a class by number or name, numbers with commas between them, a sentence, or a file: "
-        "a picture, .npy or .npz",
+        "a picture, .npy or .npz; graph=FILE.json gives objects and relations",
         help_behavior_hint="",
     ),
 ]

@@ -19,14 +19,17 @@ from simulacra.terminal import number_of
 if TYPE_CHECKING:
     from simulacra.data import DataSpec
 
-MASK = "what is unknown: top, bottom, left, right, centre, random:SHARE, or a file: .png (white: unknown) or .npy"
+MASK = (
+    "what is unknown: top, bottom, left, right, centre, random:SHARE, or a file: .png (white: unknown) or .npy; by "
+    "default what the model was fitted to fill, or bottom"
+)
 
 
 @dataclass(frozen=True)
 class Complete(OnData):
     """Fill the unknown part of items several times, and say how probable the completions and the truth are."""
 
-    mask: Annotated[str, tyro.conf.arg(metavar="MASK", help=MASK)] = "bottom"
+    mask: Annotated[str | None, optional("MASK", MASK)] = None
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many items, drawn by the seed")] = 8
     samples: Annotated[int, tyro.conf.arg(help="completions of each item")] = 4
     temperature: Annotated[float, tyro.conf.arg(help="below 1: more typical and less varied")] = 1.0
@@ -40,12 +43,14 @@ class Complete(OnData):
         import simulacra
         from simulacra.cli.watch import watching
         from simulacra.exploration import completion_nats, mask_of
+        from simulacra.exploration.holes import usual_mask
         from simulacra.feed import drawn
 
         model, data = self.loaded()
         path = place(self.out, self.run, "completions", picture_or_array(model.spec.is_image))
         x, condition = drawn(data.split(self.split), self.n, model, self.seed)
-        unknown = mask_of(self.mask, model.spec, self.seed)
+        mask = self.mask or usual_mask(model.spec)
+        unknown = mask_of(mask, model.spec, self.seed)
         with watching(model.spec, self.watch) as progress:
             found = simulacra.complete(
                 model,
@@ -65,7 +70,7 @@ class Complete(OnData):
         record = {
             "n": len(items),
             "samples": self.samples,
-            "mask": self.mask,
+            "mask": mask,
             "unknown": int(unknown.sum()),
             "known": int((~unknown).sum()),
             "late": int(found.late[0]),

@@ -26,6 +26,9 @@ RESEMBLES = 0.5  # of an input's own variation, below which a reconstruction is 
 class Edit(Given, OnRun):
     """Edit an image through its code: encode it, move the code, decode it; shown before, reconstructed and after.
 
+    With --set it gets other attributes and keeps all else: under its code, or, by a model that maps items to domains,
+    mapped; the reconstruction then has its own attributes, those of DATA:INDEX or of --given.
+
     A GAN has no encoder: its code for the image is found by search, with the error that is left.
     What the code does not hold is lost already in the reconstruction, so compare the edit with that.
     """
@@ -41,6 +44,13 @@ class Edit(Given, OnRun):
         tuple[str, ...],
         tyro.conf.arg(metavar="NAME=STRENGTH", help="go toward a class of --data, or along a file of `attribute`"),
     ] = ()
+    change: Annotated[
+        tuple[str, ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(
+            name="set", metavar="FIELD=VALUE", help="another value of the condition: smile=yes", help_behavior_hint=""
+        ),
+    ] = ()
     data: Annotated[str | None, optional("DATA", "whose classes --toward names; else IMAGE's, or the run's")] = None
     resize: Annotated[
         Flag,
@@ -54,13 +64,15 @@ class Edit(Given, OnRun):
 
     def __call__(self) -> None:
         import simulacra
+        from simulacra.cli.given import values_of
 
         model = self.load_model()
         path = place(self.out, self.run, "edit", picture_or_array(model.spec.is_image))
         dims = {_dimension(name): strength for name, strength in map(_pair, self.dim)}
         x, condition, source = self._item(model)
         toward = [(self._vector(model, name, source), strength) for name, strength in map(_pair, self.toward)]
-        found = simulacra.edit(model, x, dims, toward, condition=condition, space=self.space)
+        to = values_of(self.change, model) or None
+        found = simulacra.edit(model, x, dims, toward, condition=condition, space=self.space, to=to)
         rows = np.stack([found.before, found.reconstructed, found.after], axis=1)
         write_rows(path, rows, model.spec, (), ["before", "reconstructed", "after"])
         changed = (found.after != found.reconstructed).mean()

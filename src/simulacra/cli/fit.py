@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from simulacra import registry
-from simulacra.capabilities import Sampler, can
+from simulacra.capabilities import Sampler, Translator, can
 from simulacra.cli.arguments import Flag, Json, Levels, Pairs, Resize, as_json, load_data, optional, parse
 from simulacra.cli.health import lines
 from simulacra.cli.imports import imports_for
@@ -213,7 +213,9 @@ def report(plan: Plan, model: Model, data: str, as_object: bool, found: Health |
         print("\n".join(lines(found)))
     run = shlex.quote(str(plan.folder.path))
     own = imports_for(model.config()["imports"])
-    if can(model, Sampler):
+    if can(model, Translator):
+        print(f"next: simulacra translate {run} {data}{own} --to DOMAIN   simulacra evaluate {run} {data}{own}")
+    elif can(model, Sampler):
         by_class = all(isinstance(field, ClassLabel) for field in model.spec.condition.values())
         print(f"next: simulacra sample {run if by_class else f'{run} {data}'}{own}   ", end="")
         print(f"simulacra evaluate {run} {data}{own}")

@@ -7,8 +7,12 @@
 | tokens                         | a sentence                                                                         |
 | a picture (C, H, W)            | an image file, whose brightness is brought to the field's levels, or to [-1, 1]    |
 |                                | where it is of real numbers; or a `.npy` or `.npz` file                            |
-| a map of classes (H, W)        | a grey image file, whose values 0, 1, ... are the classes; or `.npy` or `.npz`     |
+| a map of classes (H, W)        | a grey or palette image file, whose values 0, 1, ... are the classes; or `.npy` or |
+|                                | `.npz`                                                                             |
 | a record, a list               | a `.npz` file with its columns by their last names, `mask` among those of a list   |
+
+`text` is the field of tokens, however it is called, where there is one. `graph=scene.json` gives `objects` and
+`relations` at once.
 
 A file with one more axis than the field holds one value for each item.
 """
@@ -17,27 +21,32 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simulacra.data import ClassLabel, DataSpec, Field, LabelMap, Levels, Many, Real, Record, Tokens
-from simulacra.data.images import SUFFIXES, read_pixels
-from simulacra.data.maps import classes_in
+from simulacra.data import ClassLabel, DataSpec, Field, Many, Record, Tokens
+from simulacra.data.images import SUFFIXES
 from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
 from simulacra.exploration.drawing import USUAL
+from simulacra.exploration.own_pictures import picture_value
 from simulacra.fields import UNKNOWN, Leaf
+from simulacra.files import parse_json, read_regular
+from simulacra.graphs import graph_values
 from simulacra.model import Model
 from simulacra.parts import convert
 from simulacra.schema import arguments
 
 ARRAYS = (".npy", ".npz")
+TEXT, GRAPH, OF_GRAPH = "text", "graph", ("objects", "relations")  # names beside those of the fields
+MOST_BYTES = 1 << 24  # of a graph
 SHORT = 8  # numbers that are typed rather than put into a file
+OF_DATA = "name DATA whose items have it"  # in the place of a picture of another size
 
 
 def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
@@ -50,20 +59,40 @@ def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
         name, equals, text = (word.strip() for word in pair.partition("="))
         if not equals or not name or not text:
             raise UsageError(f"--given needs FIELD=VALUE, such as label=3, not {pair!r}")
-        if name in values:
-            raise UsageError(f"{name!r} is given twice")
+        name = _own_name(name, model.spec)
         field = model.spec.condition.get(name)
-        values[name] = text if field is None else _value(name, field.own if isinstance(field, Derived) else field, text)
+        own = field.own if isinstance(field, Derived) else field
+        graph = name == GRAPH and own is None and any(each in model.spec.condition for each in OF_GRAPH)
+        read = _graph(Path(text), model.spec) if graph else {name: text if own is None else _value(name, own, text)}
+        if twice := values.keys() & read.keys():
+            raise UsageError(f"{min(twice)!r} is given twice")
+        values |= read
     return values
 
 
-def options_of(words: Sequence[Sequence[str]], model: Model) -> dict[str, Any]:
-    """`NAME=VALUE` pairs as options of the model's `sample`; a name that it does not have keeps its text, to be refused
-    later.
+def _own_name(name: str, spec: DataSpec) -> str:
+    """The field's own name of `text`, where the condition has one field of tokens."""
+    sentences = [each for each, field in spec.condition.items() if isinstance(field, Tokens)]
+    return sentences[0] if name == TEXT and name not in spec.condition and len(sentences) == 1 else name
+
+
+def _graph(path: Path, spec: DataSpec) -> dict[str, Any]:
+    """The objects and relations of a scene graph in a JSON file."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}; a graph is a JSON file with objects and relationships")
+    with reading(path):
+        record = parse_json(read_regular(path, MOST_BYTES))
+    return dict(graph_values(record, spec))
+
+
+def options_of(words: Sequence[Sequence[str]], model: Model, draw: Callable[..., Any] | None = None) -> dict[str, Any]:
+    """`NAME=VALUE` pairs as options of the model's `sample`, or of another way to draw; a name that it does not have
+    keeps its text, to be refused later.
 
     Raises UsageError for another form, an option that is given twice, and text that is no value of its type.
     """
-    known, values = arguments(type(model).sample, without=USUAL), dict[str, Any]()  # pyright: ignore[reportAttributeAccessIssue]
+    draw = type(model).sample if draw is None else draw  # pyright: ignore[reportAttributeAccessIssue]
+    known, values = arguments(draw, without=USUAL), dict[str, Any]()
     for pair in itertools.chain(*words):
         name, equals, text = pair.partition("=")
         if not equals or not name or not text:
@@ -120,7 +149,7 @@ def _value(name: str, field: Field, text: str) -> Any:
     if isinstance(field, ClassLabel | Tokens):
         return text
     if suffix in SUFFIXES:
-        return _picture(name, field, Path(text))
+        return picture_value(name, field, Path(text), mend=OF_DATA)
     return _numbers(name, field, text)
 
 
@@ -135,36 +164,6 @@ def _numbers(name: str, field: Field, text: str) -> np.ndarray:
         form = "numbers with commas between them" if len(shape) < 2 else "a file, FILE.png or FILE.npy"
         raise UsageError(f"{name!r} is {field.describe()}: give {form}, not {text!r}") from None
     return numbers.reshape(shape) if numbers.size == np.prod(shape, dtype=int) else numbers
-
-
-def _picture(name: str, field: Field, path: Path) -> np.ndarray:
-    """An image file as a value: (H, W) classes of a map; (C, H, W) on the field's levels, or in [-1, 1]."""
-    if isinstance(field, LabelMap):
-        classes, (height, width) = classes_in(path, field), field.shape
-        if classes.shape != field.shape:
-            found, mend = (
-                f"{classes.shape[1]}×{classes.shape[0]}",
-                _resizing(DataSpec(Levels((1, height, width))), "NEAREST"),
-            )
-            raise UsageError(f"{name!r} takes {width}×{height} grey pictures, and {path} is {found}; {mend}")
-        return classes
-    if not isinstance(field, Levels | Real) or len(field.shape) != 3:
-        raise UsageError(f"{name!r} is {field.describe()}, and no picture; give its numbers, or a .npy file")
-    mend = _resizing(DataSpec(field), "BOX")
-    bright = read_pixels(path, DataSpec(field), mend=mend, whose=f"{name!r} takes") / 255
-    if isinstance(field, Levels):
-        return np.rint(bright * (field.levels - 1)).astype(field.dtype)
-    return (2 * bright - 1).astype(np.float32)
-
-
-def _resizing(spec: DataSpec, how: str) -> str:
-    """How a picture is brought to the size and colours of a field, for advice."""
-    channels, height, width = spec.shape
-    mode = "L" if channels == 1 else "RGB"
-    return (
-        "name DATA whose items have it, or save it in that form, by Pillow: "
-        f'Image.open(FILE).convert("{mode}").resize(({width}, {height}), Image.Resampling.{how}).save(OTHER)'
-    )
 
 
 def _one_array(name: str, path: Path) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,18 @@ from PIL import Image
 from simulacra.data import DataSpec
 from simulacra.data.arrays import description
 from simulacra.errors import UsageError
+from simulacra.fields import Classes
 from simulacra.files import write_arrays, write_folder
-from simulacra.pictures import conditioned_picture, has_picture, picture, pixels, png, rows_picture, save_image
+from simulacra.pictures import (
+    class_colours,
+    conditioned_picture,
+    has_picture,
+    picture,
+    pixels,
+    png,
+    rows_picture,
+    save_image,
+)
 
 
 def write_items(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray]) -> Path:
@@ -31,8 +43,7 @@ def write_items(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[s
         _write_described(path, items, spec, fields)
     else:
         refuse_place(path, spec)
-        singles = (Image.fromarray(pixel if spec.shape[0] == 3 else pixel[..., 0]) for pixel in pixels(items, spec))
-        write_folder(path, ((f"{i:06d}.png", png(single)) for i, single in enumerate(singles)))
+        write_folder(path, ((f"{i:06d}.png", png(single)) for i, single in enumerate(_singles(items, spec))))
     return path
 
 
@@ -47,6 +58,64 @@ def refuse_place(path: Path, spec: DataSpec) -> None:
         raise UsageError(f"cannot write {path}: use a .png, a .npz{' or a folder' if spec.is_image else ''}")
     if path.exists() and not (path.is_dir() and all(_is_item(each) for each in path.iterdir())):
         raise UsageError(f"{path} is there already and holds other things than items: name another folder")
+
+
+def _singles(items: np.ndarray, spec: DataSpec) -> Iterator[Image.Image]:
+    """Items (N, C, H, W) as pictures of their own size; those of maps hold the classes, with a palette."""
+    if isinstance(spec.x, Classes):
+        for item in items:
+            single = Image.fromarray(item[0].astype(np.uint8))
+            single.putpalette(class_colours(spec.grid_levels).tobytes())
+            yield single
+        return
+    for pixel in pixels(items, spec):
+        yield Image.fromarray(pixel if spec.shape[0] == 3 else pixel[..., 0])
+
+
+RECORD = ".translation.json"  # of a folder of answers: the names of its files
+
+
+def answer_names(names: Sequence[str], n: int, each: int) -> list[str]:
+    """The names of the files of n · each answers: those of the inputs, as .png; `name-2.png` of several answers.
+
+    Of two inputs that differ in their ending alone it stays within the name; inputs without a name have numbers.
+    """
+    stems = [Path(name).stem for name in names] or [f"{i:06d}" for i in range(n)]
+    stems = [name if stems.count(stem) > 1 else stem for name, stem in zip(names or stems, stems, strict=True)]
+    return [f"{stem}-{k + 1}.png" if each > 1 else f"{stem}.png" for stem in stems for k in range(each)]
+
+
+def write_answers(path: Path, answers: np.ndarray, spec: DataSpec, names: Sequence[str]) -> None:
+    """Answers (N, K, *shape) as a folder of single pictures under these N · K names; raises UsageError as
+    `refuse_answers` does."""
+    refuse_answers(path, spec)
+    record = json.dumps({"files": list(names)}).encode()
+    singles = _singles(answers.reshape(-1, *spec.shape), spec)
+    files = ((name, png(single)) for name, single in zip(names, singles, strict=True))
+    write_folder(path, itertools.chain(files, [(RECORD, record)]))
+
+
+def refuse_answers(path: Path, spec: DataSpec) -> None:
+    """Raise UsageError, before anything is drawn, for a folder that `write_answers` would not write to.
+
+    Answers take the place of answers alone: pictures under the same names may be the inputs, or the truth.
+    """
+    if path.suffix or not spec.is_image or spec.levels is None:
+        pictured = spec.is_image and spec.levels is not None
+        raise UsageError(f"cannot write {path}: use a {'.png, a .npz or a folder' if pictured else '.npz file'}")
+    if not path.exists():
+        return
+    written = {RECORD, *_written(path)}
+    if not path.is_dir() or any(entry.name not in written for entry in path.iterdir()):
+        raise UsageError(f"{path} is there already and holds other things than answers: name another folder")
+
+
+def _written(folder: Path) -> list[str]:
+    """The names that an earlier `write_answers` gave its files in a folder."""
+    try:
+        return [str(name) for name in json.loads((folder / RECORD).read_bytes())["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _is_item(path: Path) -> bool:

@@ -230,6 +230,25 @@ def classes_in(path: Path, own: LabelMap) -> np.ndarray:
     return np.where(numbers == IGNORED, ignore, numbers).astype(own.dtype)
 
 
+def map_of(
+    path: Path, own: LabelMap, fitted: bool = False, mend: str = "", whose: str = "the model is for"
+) -> np.ndarray:
+    """The classes (H, W) of one map of one's own, of the size of the field.
+
+    fitted: bring it to the size by nearest pixels: shorter side to fit, centre crop.
+
+    Raises UsageError for a file that is not there or, unless it may be fitted, of another size (`whose` begins the
+    message, and `mend` says what to do about it); DataError as `classes_in` does.
+    """
+    classes, (height, width) = classes_in(path, own), own.shape
+    if classes.shape == own.shape:
+        return classes
+    if fitted:
+        return fit(classes[None], height, width, nearest=True)[0]
+    found = f"{classes.shape[1]}×{classes.shape[0]} grey"
+    raise UsageError(f"{whose} {width}×{height} grey pictures, and {path} is {found}{f'; {mend}' * bool(mend)}")
+
+
 def sized(headers: Mapping[Path, Header]) -> dict[Path, Header]:
     """Headers of maps, which have no colours that could differ."""
     return {path: Header(header.height, header.width, grey=True) for path, header in headers.items()}

@@ -13,6 +13,9 @@ from simulacra.exploration.neighbours import Nearest, neighbours
 from simulacra.exploration.paths import slerp, walk
 from simulacra.exploration.sample import sample
 from simulacra.exploration.styles import mix_styles
+from simulacra.exploration.translate import answers, translate
+from simulacra.exploration.translation_inputs import Inputs, Reading, inputs_of
+from simulacra.exploration.translation_picture import translations_picture
 from simulacra.exploration.traverse import Traversal, manifold, traverse
 
 __all__ = [
@@ -22,9 +25,12 @@ __all__ = [
     "Edit",
     "Finding",
     "Health",
+    "Inputs",
     "Inversion",
     "Nearest",
+    "Reading",
     "Traversal",
+    "answers",
     "arithmetic",
     "attribute",
     "attribute_of_classes",
@@ -34,6 +40,7 @@ __all__ = [
     "encode",
     "health",
     "health_picture",
+    "inputs_of",
     "interpolate",
     "invert",
     "manifold",
@@ -43,6 +50,8 @@ __all__ = [
     "reconstruct",
     "sample",
     "slerp",
+    "translate",
+    "translations_picture",
     "traverse",
     "walk",
 ]

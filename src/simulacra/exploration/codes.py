@@ -195,6 +195,18 @@ def condition_or_classes(model: Model, condition: ConditionLike | None, n: int) 
     return model.conditioned(condition or model.every_class(n), n)
 
 
+def changed(model: Model, given: Condition, to: ConditionLike, n: int) -> Condition:
+    """The condition of n items with other values in the fields that `to` names; raises UsageError for no such field,
+    and for a value that is none of it."""
+    kept = {
+        key: given[key]
+        for name, field in model.spec.condition.items()
+        if name not in to and not field.columns(name).keys() <= to.keys()
+        for key in field.columns(name)
+    }
+    return model.conditioned({**kept, **to}, n)
+
+
 def refuse_condition(condition: ConditionLike | None) -> None:
     """Raises UsageError for a condition that is given together with items of data, which have their own."""
     if condition:

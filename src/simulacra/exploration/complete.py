@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,10 +12,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from simulacra.capabilities import Chain, Completer, need
+from simulacra.capabilities import Chain, Completer, Sampler, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError
 from simulacra.exploration.drawing import Progress, blank, draw_into, own_options, reports_progress
+from simulacra.exploration.holes import blank_holes, drawn_around, holed, warn_of_other_holes, with_holes
 from simulacra.feed import as_items, as_tensor, at_once, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.progress import counted
@@ -73,13 +75,17 @@ def complete(
     seen by it, and the record counts such coordinates. A model that averages over several orders completes in one of
     them: the conditional of the mixture would weigh every order by its probability of what is known.
 
+    A model that draws x given a condition with holes (`--condition mask`) is given what is known, all of it, and the
+    known values are kept as they are.
+
     Args:
-        model: a model that can complete, or its run folder.
+        model: a model that can complete, or is conditioned on what a mask leaves, or its run folder.
         x: (N, *shape) on the data grid; the values at unknown places do not matter. Or data, whose items are taken;
             None: those of the run.
         unknown: (*shape) or (N, *shape), True where a value is wanted.
         samples: how many completions of each item.
-        condition: of each field one value for all items or one for each. Items of data have their own.
+        condition: of each field one value for all items or one for each. Items of data have their own. What a mask
+            leaves follows from x and what is unknown.
         temperature: below 1 the draws are more typical and less varied.
         seed: of the noise: the same seed gives the same completions.
         sampler: of a chain: "cached", "naive" or "fixed-point"; the same items, in another time.
@@ -94,20 +100,24 @@ def complete(
             not exist.
     """
     model = as_model(model)
-    completer, signature = need(model, Completer), type(model).complete  # pyright: ignore[reportAttributeAccessIssue]
+    fill, signature = _filling(model)
     if samples < 1 or not 0 < temperature < math.inf:
         raise UsageError(
             f"complete needs samples >= 1 and temperature > 0, not samples = {samples} and temperature = {temperature}"
         )
+    if isinstance(x, Tensor | np.ndarray) and (blanks := blank_holes(model.spec)):
+        condition = {**(condition or {}), **blanks}
     x, own = items_for(model, x, condition, split, limit)
     unknown = _mask(model, unknown, len(x))
+    own = _seen(model, own, x, unknown)
+    warn_of_other_holes(model, unknown)
     again = torch.arange(len(x), device=model.device).repeat_interleave(samples)
     given, drawn = own.repeat_each(samples), blank(model, len(again))
-    own = own_options(model, signature, sampler, options)
+    options = own_options(model, signature, sampler, options)
 
     def draw(part: slice, noise: Generator, **more: Any) -> Tensor:
         rows, some = again[part], given.rows(part)
-        return completer.complete(x[rows], unknown[rows], some, temperature, noise, **own, **more)
+        return fill(x[rows], unknown[rows], some, temperature, noise, **options, **more)
 
     draw_into(drawn, draw, model, (seed, "complete"), progress, progress is not None and reports_progress(signature))
     nats = _nats(model, torch.from_numpy(drawn).to(model.device), unknown[again], given)
@@ -116,6 +126,19 @@ def complete(
     orders = 1 if several is None else len(several)
     weighed = None if nats is None else nats.reshape(len(x), samples)
     return Completion(completed, weighed, *_out_of_sight(model, unknown), orders)
+
+
+def _filling(model: Model) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
+    """What fills the unknown part, (x, unknown, condition, temperature, noise, **options) -> x, and the method whose
+    signature has its options: the model's own `complete`, or draws given a condition with holes."""
+    if isinstance(model, Completer) or not (holed(model.spec) and isinstance(model, Sampler)):
+        return need(model, Completer).complete, type(model).complete  # pyright: ignore[reportAttributeAccessIssue]
+    return functools.partial(drawn_around, model), type(model).sample  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _seen(model: Model, given: Condition, x: Tensor, unknown: Tensor) -> Condition:
+    """The condition of items of which this much is unknown."""
+    return with_holes(model.spec, given, x, unknown) if holed(model.spec) else given
 
 
 def completion_nats(
@@ -128,9 +151,11 @@ def completion_nats(
 
     None for a completer that assigns no probability; errors as in `complete`.
     """
-    need(model, Completer)
+    _filling(model)
     x = as_items(x, model.spec, model.device)
-    return _nats(model, x, _mask(model, unknown, len(x)), model.conditioned(condition, len(x)))
+    unknown, blanks = _mask(model, unknown, len(x)), blank_holes(model.spec)
+    given = model.conditioned({**(condition or {}), **blanks} if blanks else condition, len(x))
+    return _nats(model, x, unknown, _seen(model, given, x, unknown))
 
 
 def _nats(model: Model, x: Tensor, unknown: Tensor, given: Condition) -> np.ndarray | None:
@@ -145,7 +170,7 @@ def _nats(model: Model, x: Tensor, unknown: Tensor, given: Condition) -> np.ndar
 
 def _out_of_sight(model: Model, unknown: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """(N,) twice: known coordinates that come after some unknown ones but not all of them, and after all of them."""
-    if not isinstance(model, Chain):
+    if not isinstance(model, Chain) or holed(model.spec):  # a condition with holes shows all that is known
         return np.zeros(len(unknown), np.int64), np.zeros(len(unknown), np.int64)
     masks, which = unknown.unique(dim=0, return_inverse=True)
     counts = []

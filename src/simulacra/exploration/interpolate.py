@@ -8,7 +8,7 @@ from torch import Tensor
 from simulacra.capabilities import Decoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.exploration.codes import code_of, condition_or_classes, decoded, rounded
+from simulacra.exploration.codes import changed, code_of, condition_or_classes, decoded, rounded
 from simulacra.exploration.inversion import need_codes
 from simulacra.exploration.morphs import morphed
 from simulacra.exploration.paths import walk
@@ -53,7 +53,7 @@ def interpolate(
             where the generator has a mapping network.
         condition: without data, that of all rows or one for each: `{"label": 3}`; without it a model conditioned on
             classes has one for each row in turn. Between two items it is that of the first, and none can be given.
-        to: the condition at the end of all rows, or one for each.
+        to: the condition at the end of all rows, or one for each; fields of which it says nothing stay.
         space: for "styles" between items whose codes are searched for: in z, whose styles are joined, or in "w" or
             "w+", where an item is met more closely; see `invert`.
 
@@ -127,8 +127,8 @@ def _between_conditions(
         raise UsageError(f"path {path!r} joins two codes, and a walk to another condition has one: leave either out")
     if not model.spec.condition:
         raise UsageError(f"this {model.name} has no condition to go to: fit it with --condition label")
-    end = model.conditioned(to, rows)
     z, begin = _codes(model, rows, rows, data, seed, condition)
+    end = changed(model, begin, to, rows)
     share = torch.linspace(0, 1, steps, device=z.device).repeat(rows)
     one, other = begin.repeat_each(steps), end.repeat_each(steps)
     return rounded(model, morphed(model, z.repeat_interleave(steps, 0), one, other, share))
