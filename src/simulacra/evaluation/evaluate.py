@@ -15,6 +15,7 @@ import numpy as np
 from simulacra.capabilities import Sampler, can
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
+from simulacra.evaluation import conditional as _conditional  # noqa: F401
 from simulacra.evaluation import metrics as _usual  # noqa: F401 (its metrics are registered)
 from simulacra.evaluation import samples as _of_samples  # noqa: F401
 from simulacra.evaluation.measure import Measure
@@ -62,7 +63,7 @@ class Evaluation(Mapping[str, Measure]):
         return "\n".join(f"{name}: {measure}" for name, measure in self.items())
 
     def to_json(self) -> dict[str, Any]:
-        """{metric: {value, low, high, floor, n, kind, protocol, warning, note}}"""
+        """{metric: {value, low, high, floor, n, kind, protocol, warning, note, baseline, control, ceiling}}"""
         return {name: measure.to_json() for name, measure in self.items()}
 
 
