@@ -291,7 +291,7 @@ def _map_figures(subject: Subject, ending: str, how: str, judge, truth: np.ndarr
     found = {}
     for name, (figure, says) in segmentation.FIGURES.items():
         rng = np.random.default_rng(mix(subject.seed, "maps", name))
-        value = float(figure(counted.total()))
+        value = float(figure(counted.total())[0])
         error = intervals.standard_error(lambda halves, of=figure: of(counted.total(halves)), paired.n, rng)  # pyright: ignore
         low, high = intervals.about(value, error)
         each = segmentation.of_each_class(counted.total()) if name == "map_class_accuracy" else None
@@ -299,8 +299,8 @@ def _map_figures(subject: Subject, ending: str, how: str, judge, truth: np.ndarr
             *(value, max(0.0, low), min(1.0, high), None, paired.n, "estimate"),
             f"{says}, by {how}; {paired.which}",
             note=None if each is None else f"of each class {' '.join(f'{share:.2g}' for share in each)}",
-            baseline={each: float(figure(own.total())) for each, own in beside.items()},
-            control=float(figure(of_control.total())),
-            ceiling=float(figure(of_truth.total())),
+            baseline={each: float(figure(own.total())[0]) for each, own in beside.items()},
+            control=float(figure(of_control.total())[0]),
+            ceiling=float(figure(of_truth.total())[0]),
         )
     return found
