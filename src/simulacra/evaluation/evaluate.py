@@ -18,6 +18,7 @@ from simulacra.errors import UsageError
 from simulacra.evaluation import conditional as _conditional  # noqa: F401
 from simulacra.evaluation import metrics as _usual  # noqa: F401 (its metrics are registered)
 from simulacra.evaluation import samples as _of_samples  # noqa: F401
+from simulacra.evaluation import scenes as _of_scenes  # noqa: F401
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import Neighbours
 from simulacra.evaluation.subject import Subject

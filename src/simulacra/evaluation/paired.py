@@ -10,7 +10,8 @@ A model is worth what its figure has above baseline and control, as a share of w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,51 @@ EACH, EACH_AT_FIRST = 20, 5
 Rows = np.ndarray
 """The places (m,) of items among the n held-out ones."""
 Figure = Callable[[np.ndarray, Rows], np.ndarray]
-"""Items (m, *shape) in the place of the truths of these rows -> what each scores, (m,)."""
+"""Items (m, *shape) in the place of the truths of these rows -> what each scores, (m,), or several figures (m, F)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What items score, one figure (n,) each, or several (n, F); nan where a figure says nothing of an item.
+
+    samples: under the conditions of n items. baseline: of trivial predictions in their place, by name. control: of m
+    samples under other conditions, in the place of the items `rows` (m,). truth: of the items themselves.
+    """
+
+    samples: np.ndarray
+    baseline: Mapping[str, np.ndarray]
+    control: np.ndarray
+    rows: Rows
+    truth: np.ndarray
+
+    def of(self, column: int, only: np.ndarray | None = None) -> Scores:
+        """One figure of several, of the items alone that are true in `only` (n,)."""
+        only = np.ones(len(self.samples), bool) if only is None else only
+
+        def chosen(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+            return np.where(there, values[:, column], np.nan)
+
+        baseline = {name: chosen(values, only) for name, values in self.baseline.items()}
+        control = chosen(self.control, only[self.rows])
+        return Scores(chosen(self.samples, only), baseline, control, self.rows, chosen(self.truth, only))
+
+    @property
+    def n(self) -> int:
+        """Items of which the figure says something."""
+        return int(np.isfinite(self.samples).sum())
+
+    def measure(self, protocol: str, ceiling: float | None = None, share: bool = False) -> Measure:
+        """Their means; of one figure, for at least one item.
+
+        ceiling: None for what the truths score. share: whether the figure is 0 or 1 of each item.
+        """
+        value, low, high = mean_of(self.samples, share)
+        return Measure(
+            *(value, low, high, None, self.n, "estimate", protocol),
+            baseline={name: mean_of(values)[0] for name, values in self.baseline.items()},
+            control=mean_of(self.control)[0] if np.isfinite(self.control).any() else None,
+            ceiling=mean_of(self.truth)[0] if ceiling is None else ceiling,
+        )
 
 
 class Paired:
@@ -136,28 +181,20 @@ class Paired:
 
     # Figures
 
-    def measure(
-        self,
-        figure: Figure,
-        protocol: str,
-        ceiling: float | None = None,
-        share: bool = False,
-        without: Sequence[str] = (),
-    ) -> Measure:
-        """The mean of a figure over the samples, with baselines, control and ceiling.
-
-        ceiling: None for what the truths themselves score. share: whether it is 0 or 1 of each item. without: baselines
-        that say nothing here.
-        """
-        value, low, high = mean_of(figure(self.samples, self.everything), share)
+    def scores(self, figure: Figure) -> Scores:
+        """What samples score, beside baselines, control and truths."""
         rows, other = self.control
-        trivial = {name: x for name, x in self.trivial.items() if name not in without}
-        return Measure(
-            *(value, low, high, None, self.n, "estimate", f"{protocol}; {self.which}"),
-            baseline={name: float(figure(x, self.everything).mean()) for name, x in trivial.items()},
-            control=float(figure(other, rows).mean()),
-            ceiling=float(figure(self.truth, self.everything).mean()) if ceiling is None else ceiling,
+        return Scores(
+            figure(self.samples, self.everything),
+            {name: figure(x, self.everything) for name, x in self.trivial.items()},
+            figure(other, rows),
+            rows,
+            figure(self.truth, self.everything),
         )
+
+    def measure(self, figure: Figure, protocol: str, ceiling: float | None = None, share: bool = False) -> Measure:
+        """The mean of a figure over the samples, with baselines, control and ceiling; see `Scores.measure`."""
+        return self.scores(figure).measure(f"{protocol}; {self.which}", ceiling, share)
 
     @property
     def which(self) -> str:
@@ -185,7 +222,8 @@ def next_in_cycle(n: int, seed: int) -> np.ndarray:
 
 
 def mean_of(values: np.ndarray, share: bool = False) -> tuple[float, float, float]:
-    """The mean of values (n,) and its 95 % interval; of shares, values 0 or 1, the exact one."""
+    """The mean of values (n,) that are no nan, and its 95 % interval; of shares, values 0 or 1, the exact one."""
+    values = values[np.isfinite(values)]
     value, n = float(values.mean()), len(values)
     if share:
         return value, *intervals.of_share(value, n)
