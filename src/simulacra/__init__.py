@@ -84,7 +84,7 @@ __all__ = [
     "traverse",
 ]
 
-FAMILIES = ("autoregressive", "latent", "adversarial")
+FAMILIES = ("autoregressive", "latent", "adversarial", "structured")
 _HOMES = {
     "Model": "model",
     "Phase": "turns",

@@ -189,6 +189,17 @@ class Completer(Protocol):
 
 
 @runtime_checkable
+class Translator(Protocol):
+    """Maps an item to what it would be in another domain."""
+
+    def translate(
+        self, x: Tensor, condition: ConditionLike | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """Items x (N, *shape) -> the same items in the domain that is the condition, (N, *shape) on the grid."""
+        ...
+
+
+@runtime_checkable
 class ClosedForm(Protocol):
     """Fitted without steps, by one pass over the training items."""
 
@@ -290,6 +301,11 @@ ABILITIES: dict[str, Ability] = {
         Completer,
         "cannot complete: it draws all of an item at once and cannot keep a part of it; fit gated-pixelcnn, or "
         "orderless-nade, which conditions on all that is known",
+    ),
+    "Translator": Ability(
+        Translator,
+        "maps no item to another domain; fit cyclegan or stargan with --condition label, or a model that is "
+        "conditioned on a picture",
     ),
     "ClosedForm": Ability(ClosedForm, "is trained in steps, not in closed form; fit independent or markov"),
 }

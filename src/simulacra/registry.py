@@ -57,9 +57,9 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The room of this package that the class, or its nearest base, is from; a class with a mathematics of its
-        own from elsewhere is a family by itself, "plug-in (module)"."""
-        for base in self.model.__mro__:
+        """The room of this package that the preset, the class or its nearest base is from; a class with a mathematics
+        of its own from elsewhere is a family by itself, "plug-in (module)"."""
+        for base in (self.build, *self.model.__mro__):
             house, *room = base.__module__.split(".")
             if house == "simulacra" and len(room) == 2:  # a file of a room, and no base module
                 return room[0]

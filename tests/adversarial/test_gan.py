@@ -32,7 +32,7 @@ def small(spec: DataSpec = SPEC, **arguments) -> GAN:
 
 def seen(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> Round:
     sides = [Side(critic, x, Condition()) for x in (real, fake)]
-    return Round(*sides, torch.zeros(len(fake), 1), nn.Linear(1, 1))
+    return Round(*sides, torch.zeros(len(fake), 1), nn.Linear(1, 1), Relativistic())
 
 
 def penalty_of(penalty, critic, real, fake) -> torch.Tensor:
@@ -279,7 +279,7 @@ def test_zero_centred_penalties_of_a_linear_critic(penalty):
 @pytest.mark.parametrize(("share", "left"), [(0.0, 1.0), (0.5, 0.5), (1.0, 0.25)])
 def test_their_weight_falls_geometrically_over_training(share, left):
     sides = [Side(Linear(3.0, 4.0), torch.randn(5, 2), Condition())] * 2
-    own = Round(*sides, torch.zeros(5, 1), nn.Linear(1, 1), share)
+    own = Round(*sides, torch.zeros(5, 1), nn.Linear(1, 1), Relativistic(), share)
     for penalty in (R1(2.0, end=0.25), R2(2.0, end=0.25)):
         assert penalty.loss(own, nn.Module()).item() == pytest.approx(25 * left, rel=1e-5)
 
@@ -301,7 +301,10 @@ def test_filters_are_those_that_a_layer_computes_with():
     with torch.no_grad():
         plain.weight.copy_(layer.weight * layer.weight_scale)
     sides = [Side(Linear(1.0), torch.zeros(1, 1), Condition())] * 2
-    costs = [Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), each), nn.Module()) for each in (layer, plain)]
+    costs = [
+        Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), each, Relativistic()), nn.Module())
+        for each in (layer, plain)
+    ]
     torch.testing.assert_close(*costs)
     assert costs[0] > 0
 
@@ -311,10 +314,12 @@ def test_orthogonal_filters_cost_nothing():
     sides = [Side(Linear(1.0), torch.zeros(1, 1), Condition())] * 2
     with torch.no_grad():
         linear.weight.copy_(torch.tensor([[1.0, 2.0, 0.0], [-2.0, 1.0, 5.0]]))
-    assert Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), linear), nn.Module()).item() == 0
+    assert Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), linear, Relativistic()), nn.Module()).item() == 0
     with torch.no_grad():
         linear.weight.copy_(torch.tensor([[1.0, 2.0, 0.0], [1.0, 1.0, 5.0]]))
-    assert Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), linear), nn.Module()).item() == 2 * 3**2
+    assert (
+        Orthogonal(1.0).loss(Round(*sides, torch.zeros(1, 1), linear, Relativistic()), nn.Module()).item() == 2 * 3**2
+    )
 
 
 def test_the_units_of_a_vector_do_not_matter():

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from simulacra import registry
-from simulacra.adversarial import GAN, Drift, progan, stylegan
+from simulacra.adversarial import GAN, Drift, Wasserstein, progan, stylegan
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
@@ -270,7 +270,7 @@ def test_drift_is_the_mean_square_of_real_scores():
             return h[:, 0]
 
     real, fake = (Side(Given(), torch.tensor(values), Condition()) for values in ([[1.0], [3.0]], [[9.0], [9.0]]))
-    found = Drift(0.1).loss(Round(real, fake, torch.zeros(2, 1), nn.Linear(1, 1)), nn.Module())
+    found = Drift(0.1).loss(Round(real, fake, torch.zeros(2, 1), nn.Linear(1, 1), Wasserstein()), nn.Module())
     assert found.item() == pytest.approx(0.5)
 
 

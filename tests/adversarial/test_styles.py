@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from simulacra import registry
-from simulacra.adversarial import GAN, PathLength
+from simulacra.adversarial import GAN, NonSaturating, PathLength
 from simulacra.adversarial.lengths import path_lengths
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.condition import Condition
@@ -268,7 +268,7 @@ class Linear(nn.Module):
 
 def seen(generator: nn.Module, n: int) -> Round:
     side = Side(nn.Identity(), torch.zeros(n, 1, 2, 3), Condition())
-    return Round(side, side, torch.randn(n, generator.a.shape[1]), generator)
+    return Round(side, side, torch.randn(n, generator.a.shape[1]), generator, NonSaturating())
 
 
 def test_path_lengths_of_a_linear_synthesis():

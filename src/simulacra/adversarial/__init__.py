@@ -13,7 +13,17 @@ from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.infogan import Information, infogan
 from simulacra.adversarial.lengths import PathLength
 from simulacra.adversarial.lsgan import lsgan
-from simulacra.adversarial.penalties import R1, R2, Clipping, FeatureMatching, GradientPenalty, Orthogonal, Penalty
+from simulacra.adversarial.penalties import (
+    L1,
+    R1,
+    R2,
+    Clipping,
+    FeatureMatching,
+    GradientPenalty,
+    MatchedFeatures,
+    Orthogonal,
+    Penalty,
+)
 from simulacra.adversarial.progan import Drift, progan
 from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
@@ -24,6 +34,7 @@ from simulacra.adversarial.wgan import wgan, wgan_gp
 __all__ = [
     "AAE",
     "GAN",
+    "L1",
     "R1",
     "R2",
     "Adaptive",
@@ -37,6 +48,7 @@ __all__ = [
     "Hinge",
     "Information",
     "LeastSquares",
+    "MatchedFeatures",
     "Minimax",
     "NonSaturating",
     "Orthogonal",

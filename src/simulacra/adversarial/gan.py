@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic, Wasserstein
-from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty, ZeroCentred
+from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, OfPairs, Penalty, ZeroCentred
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
 from simulacra.condition import Condition, ConditionLike
@@ -24,6 +25,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.devices import in_autocast
 from simulacra.distributions import Distribution, PointMass, TruncatedGaussian
 from simulacra.errors import UsageError
+from simulacra.fields import Classes, Levels
 from simulacra.inverse import by_search
 from simulacra.latent.sampled_priors import Gaussian, SampledPrior
 from simulacra.model import Model
@@ -37,6 +39,7 @@ from simulacra.networks import (
     Growing,
     Projection,
     Styled,
+    of_items,
 )
 from simulacra.nn import Spectral, Units
 from simulacra.parts import above, called, within
@@ -109,11 +112,18 @@ class GAN(Model):
         self.latent, self.game, self.penalties, self.codes = latent, game, penalties, prior
         self.critic_steps, self.critic_rate = critic_steps, critic_rate
         self.units = Units(spec.dims) if spec.levels is None and not spec.is_image else None
-        self.generator = generator.build(spec, latent)
-        self.critic = CriticNetwork(spec, critic, conditioning, bias=game.boundary is not None)
+        made = self._made
+        self.generator = generator.build(made, latent)
+        self.critic = CriticNetwork(made, critic, conditioning, bias=game.boundary is not None)
         if len({network.grown for network in self._growing}) > 1:
             shares = " and ".join(str(network.grown) for network in self._growing)
             raise UsageError(f"generator and critic grow together: give both the same share `grown`, not {shares}")
+        if augmentation is not None and any(isinstance(penalty, OfPairs) for penalty in penalties):
+            own = next(called(penalty)[1] for penalty in penalties if isinstance(penalty, OfPairs))
+            raise UsageError(
+                f"penalty {own!r} compares items in pairs, and an augmentation changes both of a pair in ways of their "
+                "own: leave out one of the two"
+            )
         self.prior(1)  # which refuses a number of dimensions that it does not have
         self.memories = nn.ModuleList(map(self._memory, penalties))
         self.shown = None if augmentation is None else augmentation.build(spec)
@@ -220,7 +230,7 @@ class GAN(Model):
             real, made = self._followed(real, "real"), self._followed(made, "fake")
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
         sides = Side(self.critic, real, condition), Side(self.critic, made, condition)
-        return Round(*sides, z, self.generator, turn.share, player == "generator")
+        return Round(*sides, z, self.generator, self.game, turn.share, player == "generator")
 
     def _followed(self, x: Tensor, side: str) -> Tensor:
         """Items at which a penalty of every step needs the critic's slope: it is that of the pass that scores them.
@@ -299,19 +309,34 @@ class GAN(Model):
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """G(z) on the data grid: the point to which the generator maps each code."""
-        return PointMass(self.spec.on_grid(self.rendered(z, self.conditioned(condition, len(z)))))
+        return PointMass(self._items(self.generator(z, self.conditioned(condition, len(z)))))
 
     def rendered(self, z: Tensor, condition: Condition) -> Tensor:
-        """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z."""
+        """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z. Of a map of
+        classes (1, H, W) there is a channel for each class."""
         return self._in_units_of_x(self.generator(z, condition))
 
     def _items(self, made: Tensor) -> Tensor:
-        """What the generator made, on the grid of the data."""
+        """What the generator made, on the grid of the data; of classes that of the largest channel."""
+        if isinstance(self.spec.x, Classes):
+            return made.argmax(1, keepdim=True).to(torch.uint8)
         return self.spec.on_grid(self._in_units_of_x(made))
+
+    @property
+    def _made(self) -> DataSpec:
+        """What the networks make and see: of classes a channel for each."""
+        if not isinstance(self.spec.x, Classes):
+            return self.spec
+        if self.spec.shape[0] != 1 or not self.spec.is_image:
+            raise UsageError(f"a GAN of classes is for maps (1, H, W), not {self.spec.x.describe()}")
+        return DataSpec(Levels((self.spec.grid_levels, *self.spec.shape[1:]), 2), self.spec.condition)
 
     def _as_made(self, x: Tensor) -> Tensor:
         """Items as the generator makes them: in its units, and as coarse as it has grown."""
-        centred = self.spec.centred(x)
+        if isinstance(self.spec.x, Classes):
+            centred = 2.0 * F.one_hot(x[:, 0].long(), self.spec.grid_levels).movedim(-1, 1) - 1.0
+        else:
+            centred = self.spec.centred(x)
         real = centred if self.units is None else self.units(centred)
         for network in self._growing_generators:
             real = network.coarse(real)
@@ -341,7 +366,7 @@ class GAN(Model):
     @torch.no_grad()
     def _scores(self, x: Tensor, condition: Condition) -> Tensor:
         critic = copy.deepcopy(self.critic).train()  # moments of the batch, as in training, which change no statistics
-        return critic(x, condition).float()
+        return of_items(critic(x, condition).float())
 
 
 def growing(network: nn.Module) -> list[Growing]:
@@ -378,7 +403,7 @@ def gamma_of(spec: DataSpec) -> float:
 def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:
     """How far the critic is on the right side for each real item, (N,): its score from the boundary of the game, or,
     where a score by itself means nothing, from the score of a generated item."""
-    return real - (fake if game.boundary is None else game.boundary)
+    return of_items(real - (fake if game.boundary is None else game.boundary))
 
 
 class _Lazy:

@@ -5,6 +5,8 @@ r"""Penalties: terms that are added to a player's loss, in all steps or in some,
     clipping     every weight of the critic into [-c, c] after an update   Arjovsky et al. 2017, WGAN, algorithm 1
     orthogonal   β Σ |WᵀW ⊙ (1 - I)|²                                      Brock et al. 2019, BigGAN, eq. 3
     features     λ |E f(x) - E f(G(z))|², f the critic's features          Salimans et al. 2016, section 3.1
+    l1           λ E |x - G(z, c)|, of the pairs (x, c)                    Isola et al. 2017, pix2pix, eq. 3
+    matched      λ E |f(x) - f(G(z, c))|, of the pairs                     Wang et al. 2018, pix2pixHD, eq. 4
 
 Gradients of the critic are taken in float32. A penalty that has buffers or a head of its own builds them as a module,
 its *memory*, which is saved and resumed with the model.
@@ -25,9 +27,9 @@ from simulacra.data.spec import DataSpec
 from simulacra.devices import in_autocast, without_autocast
 from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
-from simulacra.networks import CriticNetwork
+from simulacra.networks import CriticNetwork, of_items
 from simulacra.nn import Spectral
-from simulacra.parts import above, kind, part, within
+from simulacra.parts import above, called, kind, part, within
 
 PLAYERS = ("critic", "generator")
 
@@ -89,17 +91,18 @@ class OfCritic:
 
 
 def squared_gradients(side: Side, x: Tensor | None = None) -> Tensor:
-    """|∇_x D(x)|² of each item of a side, or at other points x, (N,), differentiable in the critic, in float32.
+    """|∇_x D(x)|² of each item of a side, or at other points x, (N,), differentiable in the critic, in float32. Of
+    patches D is the mean of their scores.
 
     That of the items of a critic's turn is taken through the pass that their scores are from, where it was in float32.
     """
     if x is None and side.x.is_leaf and side.x.requires_grad and not in_autocast(side.x.device):
-        (gradient,) = torch.autograd.grad(side.scores.sum(), side.x, create_graph=True)
+        (gradient,) = torch.autograd.grad(of_items(side.scores).sum(), side.x, create_graph=True)
         return gradient.flatten(1).square().sum(1)
     with without_autocast(side.x.device):
         at = (side.x if x is None else x).detach().float().requires_grad_()
         scores = side.critic(at, side.condition)
-        (gradient,) = torch.autograd.grad(scores.sum(), at, create_graph=True)
+        (gradient,) = torch.autograd.grad(of_items(scores).sum(), at, create_graph=True)
         return gradient.flatten(1).square().sum(1)
 
 
@@ -268,6 +271,56 @@ class FeatureMatching(_Weighed):
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         real, fake = (whole.mean(side.features.float().mean(0)) for side in (seen.real, seen.fake))
         return self.weight * (real.detach() - fake).square().mean()
+
+
+class OfPairs(_Weighed):
+    """Abstract: a term of the generator's loss that compares what it makes under the condition of an item with the
+    item."""
+
+    players: ClassVar[Sequence[str]] = ("generator",)
+
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        if not spec.condition:
+            raise UsageError(
+                f"penalty {called(self)[1]!r} compares what is made under the condition of an item with the item: give "
+                "a condition, such as --condition grey"
+            )
+        return nn.Module()
+
+
+@part("penalty", "l1")
+class L1(OfPairs):
+    r"""λ E |x - G(z, c)|: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", eq. 3.
+
+    Attributes:
+        weight: λ, where x is in [-1, 1].
+        every: steps from one to the next.
+    """
+
+    weight: float = 100.0
+    every: int = 1
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        return self.weight * (seen.real.x.float().detach() - seen.fake.x.float()).abs().mean()
+
+
+@part("penalty", "matched")
+class MatchedFeatures(OfPairs):
+    r"""λ E |f(x, c) - f(G(z, c), c)|, f the features before the critic's head, in place of those of a network that was
+    trained on other images.
+
+    Wang et al. 2018, "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", eq. 4.
+
+    Attributes:
+        weight: λ.
+        every: steps from one to the next.
+    """
+
+    weight: float = 10.0
+    every: int = 1
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        return self.weight * (seen.real.features.float().detach() - seen.fake.features.float()).abs().mean()
 
 
 def refuse_without_classes(spec: DataSpec, name: str) -> None:

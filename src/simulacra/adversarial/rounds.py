@@ -8,6 +8,7 @@ from functools import cached_property
 
 from torch import Tensor, nn
 
+from simulacra.adversarial.games import Game
 from simulacra.condition import Condition
 from simulacra.networks import CriticNetwork
 
@@ -19,8 +20,8 @@ class Side:
     made:      the items, or what makes them when they are first used.
     condition: that of these items.
     x:         (N, *shape), in [-1, 1] where the data lie on a grid, after the augmentation.
-    features:  (N, F), of the critic's body.
-    scores:    (N,), in float32.
+    features:  (N, F), of the critic's body, or (N, P, F) of P patches of each item.
+    scores:    (N,) or (N, P), in float32.
     """
 
     critic: CriticNetwork
@@ -49,12 +50,14 @@ class Round:
     generator:  the network that made them.
     share:      of training that is done, 0 to 1.
     of_generator: whether it is the generator's turn, whose gradients pass through the generated items.
+    game:       what both play.
     """
 
     real: Side
     fake: Side
     z: Tensor
     generator: nn.Module
+    game: Game
     share: float = 0.0
     of_generator: bool = False
 

@@ -39,6 +39,7 @@ SPECS: dict[str, DataSpec] = {
     "continuous": DataSpec(CONTINUOUS),
 }
 SPECS |= {f"{name}-labelled": DataSpec(spec.x, LABEL) for name, spec in SPECS.items()}
+SPECS["grey-pictured"] = DataSpec(GREY, {name: MIXED[name] for name in ("small", "map")})
 SPECS["grey-mixed"] = DataSpec(GREY, LABEL | MIXED)
 
 

@@ -11,16 +11,21 @@ from simulacra.networks.critics import (
     DenseCritic,
     Projection,
     Unconditional,
+    of_items,
 )
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
 from simulacra.networks.generators import DenseGenerator, Generator, Growing, Styled
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
+from simulacra.networks.patch import PatchCritic
 from simulacra.networks.progan import ProCritic, ProGenerator
 from simulacra.networks.r3gan import R3Critic, R3Generator
 from simulacra.networks.residual import ResidualCritic, ResidualGenerator
+from simulacra.networks.resnet import ResNetGenerator
 from simulacra.networks.stylegan import StyleGenerator
 from simulacra.networks.stylegan2 import Style2Critic, Style2Generator
+from simulacra.networks.unet import UNetGenerator
+from simulacra.networks.upscaling import UpscalingGenerator
 
 __all__ = [
     "Auto",
@@ -41,17 +46,22 @@ __all__ = [
     "Growing",
     "Network",
     "Pair",
+    "PatchCritic",
     "Perceptron",
     "ProCritic",
     "ProGenerator",
     "Projection",
     "R3Critic",
     "R3Generator",
+    "ResNetGenerator",
     "ResidualCritic",
     "ResidualGenerator",
     "Style2Critic",
     "Style2Generator",
     "StyleGenerator",
     "Styled",
+    "UNetGenerator",
     "Unconditional",
+    "UpscalingGenerator",
+    "of_items",
 ]

@@ -1,9 +1,10 @@
-r"""What a critic is: a body from items to features, and a head from features to one score an item.
+r"""What a critic is: a body from items to features, and a head from features to scores, of an item or its patches.
 
 The condition c enters at one of two places, or not at all:
 
     projection     D(x, c) = ψ(φ(x)) + φ(x)·V c       Miyato & Koyama 2018, "cGANs with Projection Discriminator", eq. 3
-    concatenation  D(x, c) = ψ(φ([x, E c]))           Mirza & Osindero 2014, "Conditional Generative Adversarial Nets"
+    concatenation  D(x, c) = ψ(φ([x, E c]))           Mirza & Osindero 2014, "Conditional Generative Adversarial Nets";
+                                                      Isola et al. 2017, "Image-to-Image Translation"
     none           D(x) = ψ(φ(x)), where a penalty sees to it that items are of their class
 """
 
@@ -20,7 +21,7 @@ from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.fields import Field
 from simulacra.networks.generators import perceptron
-from simulacra.nn import Vectors
+from simulacra.nn import Pictures, Vectors
 from simulacra.parts import kind, part, within
 
 REACH = 2.0  # of the bends of a critic of real numbers, in standard deviations of each
@@ -31,8 +32,9 @@ class Critic(Protocol):
     """Builds the body of a critic."""
 
     def build(self, spec: DataSpec, shape: Sequence[int]) -> nn.Module:
-        """A module x (N, *shape) -> features (N, outputs), with the attribute `outputs`; `shape` is that of the items
-        of the spec, with more channels where a condition stands beside them.
+        """A module x (N, *shape) -> features (N, outputs), or (N, P, outputs) of P patches of each item, with the
+        attribute `outputs`; `shape` is that of the items of the spec, with more channels where a condition stands
+        beside them.
 
         Raises UsageError for data that it is not for.
         """
@@ -48,7 +50,8 @@ class Conditioning(Protocol):
         ...
 
     def head(self, spec: DataSpec, features: int, bias: bool = True) -> nn.Module:
-        """A module (features, condition) -> scores (N,); without a bias where a game does not depend on it."""
+        """A module (features, condition) -> scores (N,), or (N, P) of patches; without a bias where a game does not
+        depend on it."""
         ...
 
 
@@ -60,7 +63,7 @@ class Initialising(Protocol):
 
 
 class CriticNetwork(nn.Module):
-    """x (N, *shape) in [-1, 1] and a condition -> scores (N,)."""
+    """x (N, *shape) in [-1, 1] and a condition -> scores (N,), or (N, P) where the body looks at patches."""
 
     def __init__(self, spec: DataSpec, critic: Critic, conditioning: Conditioning, bias: bool = True) -> None:
         super().__init__()
@@ -75,26 +78,32 @@ class CriticNetwork(nn.Module):
         return self.head(self.features(x, condition), condition)
 
     def features(self, x: Tensor, condition: Condition) -> Tensor:
-        """What the head reads, (N, F)."""
+        """What the head reads, (N, F) or (N, P, F)."""
         return self.body(x if self.planes is None else torch.cat([x, self.planes(condition).to(x.dtype)], dim=1))
 
 
+def of_items(scores: Tensor) -> Tensor:
+    """One score for each item, (N,): of patches (N, P) their mean."""
+    return scores if scores.dim() == 1 else scores.flatten(1).mean(1)
+
+
 class ProjectionHead(nn.Module):
-    """Features (N, features) -> scores (N,): a linear map, and their products with a vector for each field."""
+    """Features (N, ..., features) -> scores (N, ...): a linear map, and their products with a vector for each field."""
 
     def __init__(self, fields: Mapping[str, Field], features: int, bias: bool = True) -> None:
         super().__init__()
         self.score, self.vectors = nn.Linear(features, 1, bias), Vectors(fields, features)
 
     def forward(self, h: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
-        score = self.score(h).squeeze(1)
+        score = self.score(h).squeeze(-1)
         for vector in self.vectors(condition).values():
-            score = score + (vector * h).sum(1)
+            score = score + (vector.view(len(h), *[1] * (h.dim() - 2), -1) * h).sum(-1)
         return score
 
 
 class Planes(nn.Module):
-    """A condition -> for each field a plane of numbers as large as one channel of x, (N, fields, *shape[1:]).
+    """A condition -> what stands beside x, (N, count, *shape[1:]): the pictures and maps of the condition as they are,
+    brought to the size of an image, and for each other field a plane of numbers.
 
     Of vectors (D,), which have no channels, each field has D numbers.
     """
@@ -103,14 +112,18 @@ class Planes(nn.Module):
         super().__init__()
         channels, *self.size = spec.shape
         width = math.prod(self.size) if self.size else channels
-        self.vectors = Vectors(spec.condition, width)
-        self.count = len(spec.condition) * (1 if self.size else channels)
+        maps = spec.condition if spec.is_image else {}
+        self.pictures = Pictures(maps, (spec.shape[-2], spec.shape[-1]) if maps else (1, 1))
+        others = {name: field for name, field in spec.condition.items() if name not in self.pictures.fields}
+        self.vectors = Vectors(others, width)
+        self.count = len(others) * (1 if self.size else channels) + self.pictures.count
 
     def forward(self, condition: Mapping[str, Tensor]) -> Tensor:
         values = list(self.vectors(condition).values())
-        if self.size:
-            return torch.stack(values, dim=1).unflatten(2, self.size)
-        return torch.cat(values, dim=1)
+        if not self.size:
+            return torch.cat(values, dim=1)
+        planes = [torch.stack(values, dim=1).unflatten(2, self.size)] if values else []
+        return torch.cat([*planes, *([self.pictures(condition)] if self.pictures.count else [])], dim=1)
 
 
 @part("conditioning", "projection")
@@ -126,7 +139,7 @@ class Projection:
 
 @part("conditioning", "concatenation")
 class Concatenation:
-    """A plane of numbers for each field stands beside x."""
+    """The pictures of the condition stand beside x, and a plane of numbers for each other field."""
 
     def planes(self, spec: DataSpec) -> nn.Module | None:
         return Planes(spec) if spec.condition else None

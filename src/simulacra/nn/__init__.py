@@ -4,13 +4,15 @@ from simulacra.nn.attention import CausalAttention
 from simulacra.nn.batchnorm import synchronise
 from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
+from simulacra.nn.conditional_group_norm import ConditionalGroupNorm, groups_for
 from simulacra.nn.conditional_norm import ConditionalBatchNorm, ConditionRows
 from simulacra.nn.deviation import BatchDeviation, Comparing
-from simulacra.nn.embed import AddCondition, Embed, Vectors, vector_of
+from simulacra.nn.embed import AddCondition, Embed, Vectors, is_map, plain, vector_of
 from simulacra.nn.equalised import EqualConv2d, EqualLinear, leaky, pixel_norm, precise
 from simulacra.nn.fir import doubled, filtered, halved
 from simulacra.nn.gated import Features, concat_elu, features
 from simulacra.nn.masked import MaskedConv2d, group_mask, groups_of
+from simulacra.nn.pictures import Imposed, Pictures
 from simulacra.nn.pyramid import Double, Halve, halvings, padding
 from simulacra.nn.resampled import DoublingConv2d, HalvingConv2d, conv_of_doubled, repeated
 from simulacra.nn.residual import ResidualStack
@@ -29,6 +31,7 @@ __all__ = [
     "Comparing",
     "ConditionRows",
     "ConditionalBatchNorm",
+    "ConditionalGroupNorm",
     "Double",
     "DoublingConv2d",
     "DownConv2d",
@@ -39,8 +42,10 @@ __all__ = [
     "Grow",
     "Halve",
     "HalvingConv2d",
+    "Imposed",
     "MaskedConv2d",
     "Memory",
+    "Pictures",
     "ResidualStack",
     "RightConv2d",
     "RunningMean",
@@ -56,12 +61,15 @@ __all__ = [
     "features",
     "filtered",
     "group_mask",
+    "groups_for",
     "groups_of",
     "halved",
     "halvings",
+    "is_map",
     "leaky",
     "padding",
     "pixel_norm",
+    "plain",
     "precise",
     "repeated",
     "side_by_side",

@@ -1,0 +1,14 @@
+"""Structured generation: a picture, a map, a sentence or a graph is given, and items of it are drawn.
+
+Each preset is a record over the parts of the house: what reads the condition, where it enters, the critic, the losses.
+"""
+
+from simulacra.structured.pix2pix import pix2pix
+from simulacra.structured.puzzle_gan import puzzle_gan
+from simulacra.structured.srgan import srgan
+
+__all__ = [
+    "pix2pix",
+    "puzzle_gan",
+    "srgan",
+]
