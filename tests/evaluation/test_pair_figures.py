@@ -7,7 +7,7 @@ from simulacra.data import DataSpec
 from simulacra.derived import Derived
 from simulacra.evaluation import baselines, consistency, intervals, retrieval, segmentation, similarity
 from simulacra.evaluation.paired import mean_of, next_in_cycle
-from simulacra.fields import ClassLabel, LabelMap, Levels, Many, Real, Record, Tokens
+from simulacra.fields import Classes, ClassLabel, LabelMap, Levels, Many, Real, Record, Tokens
 
 IMAGE = Levels((3, 14, 12), 256)
 
@@ -89,7 +89,9 @@ def test_retrieval_of_truths_of_noise_and_of_constants():
 # Trivial predictions
 
 
-@pytest.mark.parametrize("words", ["down:factor=2", "grey", "edges", "mask:kind=centre", "mask:kind=random"])
+@pytest.mark.parametrize(
+    "words", ["down:factor=2", "grey", "edges", "mask:kind=centre", "mask:kind=random", "parts:kept=2,loose=true"]
+)
 def test_real_items_are_consistent_and_others_are_not(words):
     field, x, index = Derived.from_words(words, IMAGE), images(), np.arange(5)
     assert isinstance(field, Derived)
@@ -133,7 +135,7 @@ def test_bicubic_of_a_plane_is_the_plane_within():
 
 def test_the_mean_item_and_colours_of_classes():
     maps = np.random.default_rng(0).integers(0, 3, (6, 4, 4))
-    assert (baselines.mean_item(LabelMap(3, (4, 4)), np.stack([maps[0], maps[0], maps[1]])) == maps[0]).all()
+    assert (baselines.mean_item(Classes((1, 4, 4), 3), maps[[0, 0, 1], None]) == maps[0]).all()
     of, colours = Levels((3, 8, 8), 256), np.array([[0, 10, 20], [200, 100, 0], [9, 9, 9]])
     x = colours[maps.repeat(2, 1).repeat(2, 2)].transpose(0, 3, 1, 2).astype(np.uint8)
     assert (baselines.of_classes(of, 3, [(x[:3], maps[:3])], maps[3:]) == x[3:]).all()
@@ -200,9 +202,8 @@ def test_intervals_cover_the_mean_of_a_figure_and_of_maps():
         _, low, high = mean_of(share)
         covered["mean"] += low <= 4 / 6 <= high
         counts = segmentation.Counted(t * share[:, None], t, t)
-        iou, error = segmentation.mean_iou, intervals.standard_error
-        low, high = intervals.about(
-            float(iou(counts.total())[0]), error(lambda rows, of=counts: iou(of.total(rows)), n, rng)
-        )
+        value = float(segmentation.mean_iou(counts.total())[0])
+        error = intervals.standard_error(lambda rows, of=counts: segmentation.mean_iou(of.total(rows)), n, rng)
+        low, high = intervals.about(value, error)
         covered["map_iou"] += low <= (4 / 6) / (2 - 4 / 6) <= high
     assert all(0.9 <= count / runs <= 0.99 for count in covered.values()), covered

@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+import torch
 
 from simulacra.data.images import resized
 from simulacra.data.spec import DataSpec
-from simulacra.derived import Derived, Mask
-from simulacra.fields import ClassLabel, Field, LabelMap, Leaf, Levels, Many, Real, Record, Tokens, each_leaf
+from simulacra.derived import Derived
+from simulacra.fields import Classes, ClassLabel, Field, LabelMap, Leaf, Levels, Many, Real, Record, Tokens, each_leaf
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 DIFFERENT = 0.5**0.5  # an indicator, so that two classes are at the distance 1
@@ -40,7 +41,7 @@ def is_structured(spec: DataSpec) -> bool:
 
 def is_picture(field: Field) -> bool:
     """Whether a field is images (C, H, W) of numbers."""
-    return isinstance(of := plain(field), Levels | Real) and len(of.shape) == 3
+    return isinstance(of := plain(field), Levels | Real) and len(of.shape) == 3 and not isinstance(of, Classes)
 
 
 def pictures(spec: DataSpec) -> dict[str, Field]:
@@ -56,16 +57,22 @@ def maps(spec: DataSpec) -> dict[str, LabelMap]:
 # Pictures of the condition as predictions
 
 
+def known(field: Field, values: np.ndarray) -> np.ndarray | None:
+    """Where the values (n, ...) of a derived field with holes are known, (n, 1, H, W); None of one without."""
+    there = field.by.known(torch.from_numpy(values)) if isinstance(field, Derived) else None
+    return None if there is None else there.numpy()
+
+
 def copied(x: Field, field: Field, values: np.ndarray, smooth: bool = False) -> np.ndarray | None:
     """A picture of the condition (n, c, h, w) as x (n, C, H, W), by nearest or, `smooth`, bicubic interpolation.
 
     Unknown pixels of a mask are 0. None where x is no image, or has other channels than one or those of the picture.
     """
-    own, is_mask = plain(field), isinstance(field, Derived) and isinstance(field.by, Mask)
-    if not isinstance(x, Levels | Real) or not isinstance(own, Levels | Real) or len(x.shape) != 3:
+    own, holes = plain(field), known(field, values) is not None
+    if not is_picture(x) or not isinstance(x, Levels | Real) or not isinstance(own, Levels | Real):
         return None
-    scaled = np.maximum(values.astype(np.float32) - 1, 0) if is_mask else values.astype(np.float32)
-    if isinstance(own, Levels) and not is_mask:
+    scaled = np.maximum(values.astype(np.float32) - 1, 0) if holes else values.astype(np.float32)
+    if isinstance(own, Levels) and not holes:
         scaled = scaled * ((x.levels - 1 if isinstance(x, Levels) else 1) / (own.levels - 1))
     channels, height, width = x.shape
     if scaled.shape[1] == 3 and channels == 1:
@@ -110,9 +117,9 @@ def of_classes(x: Field, classes: int, pairs: Iterable[tuple[np.ndarray, np.ndar
 
 def mean_item(x: Field, items: np.ndarray) -> np.ndarray:
     """The mean of items (m, *shape) on the grid of x, (*shape); of maps the most frequent class of each pixel."""
-    if not isinstance(x, LabelMap):
+    if not isinstance(x, Classes):
         return on_grid(x, items.mean(0, dtype=np.float64))
-    counts = np.stack([(items == value).sum(0) for value in range(x.classes)])
+    counts = np.stack([(items == value).sum(0) for value in range(x.levels)])
     return counts.argmax(0).astype(items.dtype)
 
 
@@ -133,17 +140,17 @@ def _features(name: str, field: Field, columns: Columns) -> Iterator[np.ndarray]
         mask = columns[f"{name}.mask"]
         yield mask.sum(1, keepdims=True).astype(np.float32)
         for key, leaf in each_leaf(name, field.field):
-            of_each = _of_leaf(leaf, columns[key]).reshape(*mask.shape, -1)
+            of_each = encoded(leaf, columns[key]).reshape(*mask.shape, -1)
             yield (of_each * mask[..., None]).sum(1)
     elif isinstance(field, Leaf):
-        yield _of_leaf(field, columns[name])
+        yield encoded(field, columns[name])
 
 
-def _of_leaf(leaf: Leaf, values: np.ndarray) -> np.ndarray:
-    """(..., d); places in a list (Index) have none."""
-    if isinstance(leaf, ClassLabel | LabelMap):
-        count = leaf.count if isinstance(leaf, ClassLabel) else leaf.classes
-        return (values[..., None] == np.arange(count)) * np.float32(DIFFERENT)
+def encoded(leaf: Leaf, values: np.ndarray) -> np.ndarray:
+    """φ of values (..., *shape) of one field, each as d numbers or one; places in a list (Index) have none."""
+    if isinstance(leaf, ClassLabel | LabelMap | Classes):
+        count = {ClassLabel: "count", LabelMap: "classes", Classes: "levels"}[type(leaf)]
+        return (values[..., None] == np.arange(getattr(leaf, count))) * np.float32(DIFFERENT)
     if isinstance(leaf, Tokens):
         one = np.stack([(values == token).sum(-1) for token in range(len(leaf.vocabulary))], -1)
         return one.astype(np.float32)

@@ -12,6 +12,7 @@ training with a loss: those that are trained are trained here, on real items of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,15 +21,17 @@ from simulacra.capabilities import Sampler
 from simulacra.derived import Derived
 from simulacra.evaluation import baselines, consistency, intervals, retrieval, segmentation, similarity
 from simulacra.evaluation.convolutions import RandomConvolutions
+from simulacra.evaluation.embedding import Features
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.paired import Rows, mean_of, next_in_cycle
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.table import metric
-from simulacra.fields import LabelMap, Levels, Real
+from simulacra.fields import Classes, Leaf, Levels, Real
 from simulacra.parts import spelled
 from simulacra.randomness import mix, some_of
 
 FEWEST = 4  # items
+TOGETHER, REAL = 5, 300  # samples of one condition, and real items, whose distances count
 TWO_LEVELS = 2.0  # of 255: within these a sample counts as consistent
 
 
@@ -100,15 +103,21 @@ def _consistency(subject: Subject, name: str, field: Derived) -> Measure:
 def retrieval_of_truths(subject: Subject) -> dict[str, Measure]:
     """R@1 and R@10: the held-out item of a sample among all, in pixels and in random convolutions."""
     rows = some_of(subject.n, retrieval.MOST, subject.seed, "retrieval")
-    scale = subject.paired.unit
-    found = _retrieval(subject, rows, "", "pixels", lambda x: x.reshape(len(x), -1).astype(np.float64) / scale)
+    found = _retrieval(subject, rows, "", "pixels", lambda x: _pixels(subject, x))
     if baselines.is_picture(subject.model.spec.x):
         features = RandomConvolutions(subject.model.spec)
         found |= _retrieval(subject, rows, "_random", features.name, features)
     return found
 
 
-def _retrieval(subject: Subject, rows: Rows, ending: str, name: str, features) -> dict[str, Measure]:  # noqa: ANN001
+def _pixels(subject: Subject, x: np.ndarray) -> np.ndarray:
+    """Items as (n, d) numbers in [0, 1], classes of a map as indicators; real numbers as they are."""
+    field = subject.model.spec.x
+    assert isinstance(field, Leaf)
+    return baselines.encoded(field, x).reshape(len(x), -1).astype(np.float64)
+
+
+def _retrieval(subject: Subject, rows: Rows, ending: str, name: str, features: Features) -> dict[str, Measure]:
     paired, n = subject.paired, len(rows)
     truth, own = features(subject.held_out[rows]), np.arange(n)
     of_samples = features(paired.samples[rows])
@@ -138,19 +147,19 @@ def _retrieval(subject: Subject, rows: Rows, ending: str, name: str, features) -
 @metric(needs=(Sampler,), name="diversity", least=FEWEST, held_out=True, when=_numeric)
 def diversity_within_conditions(subject: Subject) -> dict[str, Measure]:
     """How different samples under one condition are, against two real items."""
-    paired, unit = subject.paired, subject.paired.unit
-    rows, drawn = paired.several
-    drawn = drawn[:, : min(5, drawn.shape[1])]
-    apart = similarity.pairwise(subject.held_out[some_of(subject.n, 300, subject.seed, "diversity")] / unit)
+    rows, drawn = subject.paired.several
+    drawn = np.stack([_pixels(subject, each[:TOGETHER]) for each in drawn])
+    real = some_of(subject.n, REAL, subject.seed, "diversity")
+    apart = similarity.pairwise(_pixels(subject, subject.held_out[real]))
     if not apart:
         return {}
-    value, low, high = mean_of(np.array([similarity.pairwise(each / unit) for each in drawn]) / apart)
+    value, low, high = mean_of(np.array([similarity.pairwise(each) for each in drawn]) / apart)
     protocol = (
         f"mean distance of two of {drawn.shape[1]} samples under one condition, over that of two real items "
-        f"({apart:.3g} of the range of x, root mean square over pixels); conditions of {len(rows)} of "
+        f"({apart:.3g}, root mean square over pixels in [0, 1]); conditions of {len(rows)} of "
         f"{subject.which}; 0: what is random is ignored; control: of two samples under different conditions"
     )
-    control = similarity.pairwise(drawn[:, 0] / unit) / apart
+    control = similarity.pairwise(drawn[:, 0]) / apart
     found = Measure(value, max(0.0, low), high, None, len(rows), "estimate", protocol, control=control)
     return {"diversity": found}
 
@@ -251,13 +260,13 @@ def most_frequent(votes: np.ndarray) -> np.ndarray:
     name="maps",
     least=FEWEST,
     held_out=True,
-    when=lambda subject: _structured(subject) and isinstance(subject.model.spec.x, LabelMap),
+    when=lambda subject: _structured(subject) and isinstance(subject.model.spec.x, Classes),
 )
 def maps_of_samples(subject: Subject) -> dict[str, Measure]:
     """Of a model of maps: how far they agree with the true ones."""
     x = subject.model.spec.x
-    assert isinstance(x, LabelMap)
-    return _map_figures(subject, "", "the sample's map", lambda found: found, subject.held_out, x.classes)
+    assert isinstance(x, Classes)
+    return _map_figures(subject, "", "the sample itself", lambda found: found[:, 0], subject.held_out[:, 0], x.levels)
 
 
 @metric(
@@ -280,7 +289,9 @@ def maps_by_segmenter(subject: Subject) -> dict[str, Measure]:
     return found
 
 
-def _map_figures(subject: Subject, ending: str, how: str, judge, truth: np.ndarray, classes: int) -> dict[str, Measure]:  # noqa: ANN001
+def _map_figures(
+    subject: Subject, ending: str, how: str, judge: Callable[[np.ndarray], np.ndarray], truth: np.ndarray, classes: int
+) -> dict[str, Measure]:
     """Pixel accuracy, the mean over classes of their accuracy, and mean IoU."""
     paired = subject.paired
     counted = segmentation.counted(judge(paired.samples), truth, classes)

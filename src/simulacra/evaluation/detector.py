@@ -3,7 +3,7 @@ r"""A detector of the objects of a scene, which has learnt from the training spl
     x -> of each cell of 4×4 pixels:  P(the middle of an object lies in it), its classes, its box (x0, y0, x1, y1)
 
 Found is an object where the probability is above one half and the largest of the 3×3 cells around. It is a small
-convolutional network made on the CPU from a constant seed, in at most 400 steps of 64 pictures; such of more than 32
+convolutional network made on the CPU from a constant seed, in at most 800 steps of 64 pictures; such of more than 32
 pixels are averaged down. Objects as points: Zhou, Wang & Krähenbühl 2019.
 """
 
@@ -23,7 +23,7 @@ from simulacra.feed import slices
 from simulacra.fields import ClassLabel, Field, Many, Real, Record
 from simulacra.randomness import mix, some_of
 
-STEPS, EPOCHS, BATCH, RATE = 400, 20, 64, 0.01
+STEPS, EPOCHS, BATCH, RATE = 800, 20, 64, 0.01
 MOST, WIDTH, LARGEST, STRIDE, AT_ONCE, KEPT, VERSION = 20_000, 64, 32, 4, 128, 2, 1
 BOX = "box"
 OF_BOX = 5.0  # weight of the error of a box, in shares of the sides
