@@ -4,11 +4,22 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small import condition_of, items, labels, randomise
+from small import condition_of, items, labels, randomise, turn
 from torch import nn
 
 import simulacra as sim
-from simulacra.adversarial import GAN, L1, DiffAugment, MatchedFeatures, Relativistic, Round, Side
+from simulacra.adversarial import (
+    GAN,
+    L1,
+    Auxiliary,
+    DiffAugment,
+    FeatureMatching,
+    MatchedFeatures,
+    ModeSeeking,
+    Relativistic,
+    Round,
+    Side,
+)
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
@@ -175,6 +186,29 @@ def test_distances_of_pairs_in_closed_form():
     seen = pair_of(real, fake, Squares())
     assert L1(10.0).loss(seen, nn.Module()).item() == pytest.approx(10 * (1 + 1) / 2)
     assert MatchedFeatures(4.0).loss(seen, nn.Module()).item() == pytest.approx(4 * (1 + 0) / 2)
+
+
+class Scaled(nn.Module):
+    def forward(self, z: torch.Tensor, condition: Condition) -> torch.Tensor:
+        return 3.0 * z[:, :, None, None]
+
+
+def test_what_a_code_changes_counts_in_closed_form():
+    """Of G(z) = 3z the items are three times as far apart as the codes, whichever these are."""
+    z = torch.randn(5, 4)
+    fake = Side(nn.Identity(), Scaled()(z, Condition()), Condition())  # pyright: ignore[reportArgumentType]
+    seen = Round(fake, fake, z, Scaled(), Relativistic())
+    assert ModeSeeking(2.0).loss(seen, nn.Module()).item() == pytest.approx(2 / 3.01)
+
+
+@pytest.mark.parametrize("penalty", ["auxiliary", "features"])
+def test_other_penalties_see_a_critic_of_patches_too(penalty):
+    spec = DataSpec(Levels((1, 8, 8), 17), {"source": Levels((1, 8, 8), 17)} | labels(3))
+    part = {"auxiliary": Auxiliary(), "features": FeatureMatching()}[penalty]
+    spec = DataSpec(spec.x, labels(3)) if penalty == "auxiliary" else spec
+    model = GAN(spec, 3, critic=PatchCritic(width=4, halvings=1), penalties=(part,))
+    terms = model.generator_loss(turn(spec, 6))
+    assert all(term.dim() == 0 and term.isfinite() for term in terms.values())
 
 
 def test_a_penalty_on_pairs_needs_a_condition_and_no_augmentation():

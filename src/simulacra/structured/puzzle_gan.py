@@ -18,7 +18,7 @@ from simulacra.structured.pix2pix import TRAINING
 
 
 @register("puzzle-gan", paper="no paper; the parts of Isola et al. 2017", defaults=TRAINING)
-def puzzle_gan(spec: DataSpec, latent: int = 32, width: int = 32, scales: int = 2, weight: float = 10.0) -> GAN:
+def puzzle_gan(spec: DataSpec, latent: int = 32, width: int = 24, scales: int = 2, weight: float = 10.0) -> GAN:
     """A U-Net and a critic of patches at several scales, on pictures of which some parts are given.
 
     Args:
