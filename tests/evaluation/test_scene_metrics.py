@@ -32,14 +32,15 @@ def drawn(n: int, rng: np.random.Generator, unseen: bool) -> tuple[np.ndarray, d
     box = np.zeros((n, 2, 4), np.float32)
     for i in range(n):
         for place in (0, 1):
-            middle = [12, 12] + rng.integers(-2, 3, 2)
+            middle = rng.integers(10, 15, 2)
             middle[by[i]] = (6, 18)[place]
             wide, high = ((3, 3), (1, 4))[shape[i, place]]
             x0, y0, x1, y1 = middle[0] - wide, middle[1] - high, middle[0] + wide, middle[1] + high
             x[i, :, y0:y1, x0:x1] = COLOURS[colour[i, place], :, None, None]
             box[i, place] = np.array([x0, y0, x1, y1]) / SIDE
     words = [
-        ["a", NAMES[c[0]], str(s[0]), RELATED[b], "a", NAMES[c[1]], str(s[1])] for c, s, b in zip(colour, shape, by)
+        ["a", NAMES[c[0]], str(s[0]), RELATED[b], "a", NAMES[c[1]], str(s[1])]
+        for c, s, b in zip(colour, shape, by, strict=True)
     ]
     columns = FIELDS["caption"].convert("caption", words, single=False)
     columns |= {"objects.mask": np.ones((n, 2), bool), "objects.box": box}
@@ -80,6 +81,7 @@ class Fake(torch.nn.Module):
 @pytest.fixture
 def measured(made, monkeypatch):
     monkeypatch.setattr(detector, "STEPS", 120)
+    monkeypatch.setattr(detector, "BATCH", 24)
     return lambda condition, perfect: scenes.objects_and_relations(Subject(Fake(made, condition, perfect), made))
 
 
@@ -94,7 +96,8 @@ def test_a_perfect_model_is_at_the_ceiling_and_one_that_ignores_its_condition_at
     for name in groups - {"shown_size", "shown_size_seen", "shown_size_unseen"}:
         assert perfect[name].value == pytest.approx(perfect[name].ceiling, abs=0.05), name
         assert perfect[name].control < perfect[name].value, name
-        assert abs(other[name].value - other[name].control) < 1.5 * (other[name].high - other[name].low), name
+        assert other[name].low < other[name].value < other[name].high or other[name].value in (0, 1)
+        assert abs(other[name].value - other[name].control) < other[name].high - other[name].low, name
     if condition == "caption":  # sizes are not to be seen
         assert perfect["object_recall"].value > 0.9
         assert perfect["relation_accuracy"].value > 0.9
@@ -128,7 +131,7 @@ def test_each_stated_object_needs_one_of_its_own_and_in_its_place_where_boxes_co
     assert scenes.recall(scene([3, 3, 4]), scene([3, 4, 3]), at=False) == 1
     assert scenes.recall(scene([3, 3]), scene([3]), at=False) == 0.5
     assert scenes.recall(scene([3, 3, 4]), scene([3, 4, 3]), at=True) == pytest.approx(1 / 3)
-    assert scenes.recall(scene([3]), scene([3], BOXES[:1] + [0, 0, 0.1, 0.1]), at=True) == 0  # an IoU of 4/9
+    assert scenes.recall(scene([3]), scene([3], np.array([[0, 0, 0.3, 0.3]])), at=True) == 0  # an IoU of 4/9
     assert scenes.recall(scene([3]), scene([]), at=False) == 0
     assert np.isnan(scenes.recall(scene([]), scene([3]), at=False))
 

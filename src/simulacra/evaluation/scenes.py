@@ -24,6 +24,7 @@ import numpy as np
 
 from simulacra.capabilities import Sampler
 from simulacra.data.shipped.scenes import RELATIONS, relation_of
+from simulacra.evaluation import intervals
 from simulacra.evaluation.baselines import is_picture
 from simulacra.evaluation.detector import BOX, Objects, Scene, detector, scenes_of
 from simulacra.evaluation.measure import Measure
@@ -201,7 +202,10 @@ def objects_and_relations(subject: Subject) -> dict[str, Measure]:
 
 
 def _within_a_share(measure: Measure) -> Measure:
-    return replace(measure, low=max(0.0, measure.low), high=min(1.0, measure.high))
+    """With an interval within 0 and 1 that holds that of as many shares of 0 or 1: of few different values the standard
+    error is too small, and 0 where all are equal."""
+    low, high = intervals.of_share(measure.value, measure.n)
+    return replace(measure, low=max(0.0, min(low, measure.low)), high=min(1.0, max(high, measure.high)))
 
 
 def _of_one(stated: Scene, links: list[tuple[int, str, int]], shown: Scene, at: bool) -> list[float]:
