@@ -23,7 +23,7 @@ from simulacra.evaluation import baselines, consistency, intervals, retrieval, s
 from simulacra.evaluation.convolutions import RandomConvolutions
 from simulacra.evaluation.embedding import Features
 from simulacra.evaluation.measure import Measure
-from simulacra.evaluation.paired import Rows, mean_of, next_in_cycle
+from simulacra.evaluation.paired import Paired, Rows, mean_of, next_in_cycle
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.table import metric
 from simulacra.fields import Classes, Leaf, Levels, Real
@@ -55,7 +55,8 @@ def _numeric(subject: Subject) -> bool:
 @metric(needs=(Sampler,), name="pairs", least=FEWEST, held_out=True, when=_from_picture)
 def likeness(subject: Subject) -> dict[str, Measure]:
     """PSNR and SSIM of samples and the held-out items whose condition they have."""
-    paired, unit, truth = subject.paired, subject.paired.unit, subject.held_out
+    paired, truth = subject.shared(Paired), subject.held_out
+    unit = paired.unit
     psnr = paired.measure(
         lambda x, rows: similarity.psnr(x, truth[rows], unit), f"mean PSNR, dB, range {unit:g}, at most 100 an item"
     )
@@ -82,7 +83,8 @@ def consistency_with_conditions(subject: Subject) -> dict[str, Measure]:
 
 
 def _consistency(subject: Subject, name: str, field: Derived) -> Measure:
-    paired, value, index = subject.paired, subject.paired.condition[name], subject.index
+    paired, index = subject.shared(Paired), subject.index
+    value = paired.condition[name]
 
     def figure(x: np.ndarray, rows: Rows) -> np.ndarray:
         return consistency.error(field, subject.model.spec.x, x, value[rows], index[rows], paired.unit)
@@ -118,7 +120,7 @@ def _pixels(subject: Subject, x: np.ndarray) -> np.ndarray:
 
 
 def _retrieval(subject: Subject, rows: Rows, ending: str, name: str, features: Features) -> dict[str, Measure]:
-    paired, n = subject.paired, len(rows)
+    paired, n = subject.shared(Paired), len(rows)
     truth, own = features(subject.held_out[rows]), np.arange(n)
     of_samples = features(paired.samples[rows])
     others = next_in_cycle(n, mix(subject.seed, "retrieval"))
@@ -147,7 +149,7 @@ def _retrieval(subject: Subject, rows: Rows, ending: str, name: str, features: F
 @metric(needs=(Sampler,), name="diversity", least=FEWEST, held_out=True, when=_numeric)
 def diversity_within_conditions(subject: Subject) -> dict[str, Measure]:
     """How different samples under one condition are, against two real items."""
-    rows, drawn = subject.paired.several
+    rows, drawn = subject.shared(Paired).several
     drawn = np.stack([_pixels(subject, each[:TOGETHER]) for each in drawn])
     real = some_of(subject.n, REAL, subject.seed, "diversity")
     apart = similarity.pairwise(_pixels(subject, subject.held_out[real]))
@@ -174,7 +176,8 @@ def _from_grey(subject: Subject) -> bool:
 @metric(needs=(Sampler,), name="colours", least=FEWEST, held_out=True, when=_from_grey)
 def colours_of_grey(subject: Subject) -> dict[str, Measure]:
     """Of colourisation: the error of the chroma, and how colourful samples and real items are."""
-    paired, unit, truth = subject.paired, subject.paired.unit, subject.held_out
+    paired, truth = subject.shared(Paired), subject.held_out
+    unit = paired.unit
     chroma = paired.measure(
         lambda x, rows: similarity.chroma_error(x, truth[rows], unit),
         "mean distance of C_b, C_r (ITU-R BT.601) to those of the item, levels of 255",
@@ -218,19 +221,19 @@ def _agreement(subject: Subject, name: str) -> Measure:
     judge, labels = subject.learned, np.asarray(subject.items.field(name)[subject.index])
     assert judge is not None
     protocol = f"share of samples to which {judge.protocol} gives the {name} of their held-out item"
-    return subject.paired.measure(
+    return subject.shared(Paired).measure(
         lambda x, rows: (judge.classes(x, name) == labels[rows]).astype(float), protocol, share=True
     )
 
 
 def _majority(subject: Subject, name: str) -> Measure:
     """Of the class that most of several samples have, the smallest where there are several such."""
-    judge, (rows, drawn) = subject.learned, subject.paired.several
+    judge, (rows, drawn) = subject.learned, subject.shared(Paired).several
     assert judge is not None
     truth = np.asarray(subject.items.field(name)[subject.index])[rows]
     votes = judge.classes(drawn.reshape(-1, *drawn.shape[2:]), name).reshape(drawn.shape[:2])
     of_samples = (most_frequent(votes) == truth).astype(float)
-    near = np.asarray(subject.data.train.field(name))[subject.paired.neighbours[rows]]
+    near = np.asarray(subject.data.train.field(name))[subject.shared(Paired).neighbours[rows]]
     others = next_in_cycle(len(rows), mix(subject.seed, "majority"))
     value, low, high = mean_of(of_samples, share=True)
     protocol = (
@@ -284,7 +287,7 @@ def maps_by_segmenter(subject: Subject) -> dict[str, Measure]:
     for name, own in known.items():
         judge = segmentation.segmenter(subject.data, name)
         ending = "_of_samples" if len(known) == 1 else f"_of_samples_{name}"
-        truth = subject.paired.condition[name]
+        truth = subject.shared(Paired).condition[name]
         found |= _map_figures(subject, ending, judge.protocol, judge, truth, own.classes)
     return found
 
@@ -293,7 +296,7 @@ def _map_figures(
     subject: Subject, ending: str, how: str, judge: Callable[[np.ndarray], np.ndarray], truth: np.ndarray, classes: int
 ) -> dict[str, Measure]:
     """Pixel accuracy, the mean over classes of their accuracy, and mean IoU."""
-    paired = subject.paired
+    paired = subject.shared(Paired)
     counted = segmentation.counted(judge(paired.samples), truth, classes)
     rows, other = paired.control
     beside = {name: segmentation.counted(judge(x), truth, classes) for name, x in paired.trivial.items()}

@@ -19,6 +19,7 @@ from simulacra.evaluation import conditional as _conditional  # noqa: F401
 from simulacra.evaluation import metrics as _usual  # noqa: F401 (its metrics are registered)
 from simulacra.evaluation import samples as _of_samples  # noqa: F401
 from simulacra.evaluation import scenes as _of_scenes  # noqa: F401
+from simulacra.evaluation import translated as _translated  # noqa: F401
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import Neighbours
 from simulacra.evaluation.subject import Subject
@@ -80,9 +81,10 @@ def evaluate(
 ) -> Evaluation:
     """Every metric that the model's abilities allow, by name.
 
-    The usual ones stand in `simulacra.evaluation.metrics` and `simulacra.evaluation.samples`; those for codes need the
-    extra `eval` and are left out without it. `simulacra.evaluation.table` says how to add one. Every protocol ends with
-    a hash of itself and of the data: figures with the same one compare.
+    The usual ones stand in `simulacra.evaluation.metrics` and `simulacra.evaluation.samples`, and in `conditional`,
+    `scenes` and `translated` those of models that are given more than a class, beside baselines, control and ceiling.
+    Those for codes need the extra `eval` and are left out without it. `simulacra.evaluation.table` says how to add one.
+    Every protocol ends with a hash of itself and of the data: figures with the same one compare.
 
     Args:
         model: a model or its run folder.

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,12 +21,10 @@ from simulacra.capabilities import Chain, can
 from simulacra.data import Split
 from simulacra.evaluation import baselines, intervals
 from simulacra.evaluation.measure import Measure
+from simulacra.evaluation.subject import Subject
 from simulacra.feed import feed, slices
 from simulacra.fields import Levels
 from simulacra.randomness import mix, some_of
-
-if TYPE_CHECKING:
-    from simulacra.evaluation.subject import Subject
 
 CONTROLLED, CONTROLLED_AT_FIRST = 500, 100  # items of the control, and in a quick look
 NEIGHBOURS = 20  # nearest training items, whose votes are counted

@@ -28,7 +28,7 @@ from simulacra.evaluation import intervals
 from simulacra.evaluation.baselines import is_picture
 from simulacra.evaluation.detector import BOX, Objects, Scene, detector, scenes_of
 from simulacra.evaluation.measure import Measure
-from simulacra.evaluation.paired import Rows
+from simulacra.evaluation.paired import Paired, Rows
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.table import metric
 from simulacra.fields import ClassLabel, Field, Index, Many, Record, Tokens
@@ -188,15 +188,15 @@ def objects_and_relations(subject: Subject) -> dict[str, Measure]:
         shown = [Scene({key: own.classes[key] for key in objects.attributes}, own.boxes) for own in judge(x)]
         return np.array([_of_one(stated[row], links[row], scene, at) for row, scene in zip(rows, shown, strict=True)])
 
-    scores = subject.paired.scores(figure)
+    paired = subject.shared(Paired)
+    scores = paired.scores(figure)
     found: dict[str, Measure] = {}
     for column, (name, says) in enumerate(_figures(objects, at).items()):
         for ending, only in _groups(subject).items():
             own = scores.of(column, only)
             if own.n:
-                how = (
-                    f"{says}, by {judge.protocol}{ending and f'; items that are {ending[1:]}'}; {subject.paired.which}"
-                )
+                items_of = ending and f"; items that are {ending[1:]}"
+                how = f"{says}, by {judge.protocol}{items_of}; {paired.which}"
                 found[f"{name}{ending}"] = _within_a_share(own.measure(how))
     return found
 

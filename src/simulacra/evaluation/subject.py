@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,11 +19,12 @@ from simulacra.evaluation.given_features import GivenFeatures
 from simulacra.evaluation.learned import Learned, learned
 from simulacra.evaluation.likelihood import Score, score
 from simulacra.evaluation.memorisation import Neighbours, nearest_items
-from simulacra.evaluation.paired import Paired
 from simulacra.evaluation.representation import Encoded, encoded
 from simulacra.feed import feed
 from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, some_of
+
+T = TypeVar("T")
 
 LARGEST = 2000  # samples and held-out items compared
 POOL = 10_000  # training items that features are fitted to and floors are made of; a fourth for a quick look
@@ -127,10 +130,15 @@ class Subject:
                 drawn.append(sampler.sample(len(part), condition, generator=noise).cpu().numpy())
         return np.concatenate(drawn)
 
+    def shared(self, kind: Callable[[Subject], T]) -> T:
+        """kind(subject), computed when a metric first needs it, and kept: what several metrics have in common."""
+        if kind not in self._shared:
+            self._shared[kind] = kind(self)
+        return self._shared[kind]
+
     @cached_property
-    def paired(self) -> Paired:
-        """Each sample with the item whose condition it was drawn under, beside trivial predictions and a control."""
-        return Paired(self)
+    def _shared(self) -> dict[Any, Any]:
+        return {}
 
     @cached_property
     def pool(self) -> np.ndarray:
