@@ -9,7 +9,7 @@ import torch
 import simulacra as sim
 from simulacra.cli import evaluate as command
 from simulacra.data import Card, Dataset, DataSpec, Split
-from simulacra.evaluation import Evaluation, Measure, Subject, conditional, segmentation
+from simulacra.evaluation import Evaluation, Measure, Subject, conditional, maps, segmentation
 from simulacra.evaluation.table import metrics
 from simulacra.feed import feed
 from simulacra.fields import LabelMap, Levels
@@ -110,9 +110,9 @@ def streets() -> Dataset:
     splits = {}
     for part, n in (("train", 80), ("valid", 8), ("test", 40)):
         edges = np.sort(rng.integers(1, 12, (n, 12, 2)), -1)
-        maps = (np.arange(12) >= edges[..., :1]).astype(np.uint8) + (np.arange(12) >= edges[..., 1:])
-        x = colours[maps].transpose(0, 3, 1, 2) + rng.normal(0, 25, (n, 3, 12, 12))
-        splits[part] = Split(x.clip(0, 255).astype(np.uint8), {"map": maps.astype(np.uint8)}, part)
+        classes = (np.arange(12) >= edges[..., :1]).astype(np.uint8) + (np.arange(12) >= edges[..., 1:])
+        x = colours[classes].transpose(0, 3, 1, 2) + rng.normal(0, 25, (n, 3, 12, 12))
+        splits[part] = Split(x.clip(0, 255).astype(np.uint8), {"map": classes.astype(np.uint8)}, part)
     spec = DataSpec(Levels((3, 12, 12), 256), {"map": LabelMap(3, (12, 12))})
     return Dataset("streets", spec, **splits, card=Card("streets", "a test", "none"), fingerprint="streets")
 
@@ -120,8 +120,8 @@ def streets() -> Dataset:
 def test_pictures_of_a_map_are_read_by_a_segmenter_with_its_ceiling(streets, monkeypatch):
     monkeypatch.setattr(segmentation, "STEPS", 40)
     names = {"map_accuracy_of_samples", "map_class_accuracy_of_samples", "map_iou_of_samples"}
-    found = conditional.maps_by_segmenter(Subject(Fake(streets, "map", "perfect"), streets))
-    other = conditional.maps_by_segmenter(Subject(Fake(streets, "map", "random"), streets))
+    found = maps.maps_by_segmenter(Subject(Fake(streets, "map", "perfect"), streets))
+    other = maps.maps_by_segmenter(Subject(Fake(streets, "map", "random"), streets))
     assert found.keys() == other.keys() == names
     for name in names:
         assert found[name].value == found[name].ceiling > 0.9
@@ -134,8 +134,8 @@ def test_pictures_of_a_map_are_read_by_a_segmenter_with_its_ceiling(streets, mon
 def test_maps_of_pictures_are_compared_with_the_true_ones(streets):
     turned = streets.target("map")
     perfect, other = (Subject(Fake(turned, "x", how), turned) for how in ("perfect", "random"))
-    assert {measure.value for measure in conditional.maps_of_samples(perfect).values()} == {1.0}
-    measure = conditional.maps_of_samples(other)["map_iou"]
+    assert {measure.value for measure in maps.maps_of_samples(perfect).values()} == {1.0}
+    measure = maps.maps_of_samples(other)["map_iou"]
     assert measure.control == pytest.approx(measure.value, abs=measure.high - measure.low)
     assert measure.ceiling == 1
     assert measure.baseline.keys() == {"mean", "nearest", "random"}

@@ -16,6 +16,7 @@ from simulacra.capabilities import Sampler, can
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
 from simulacra.evaluation import conditional as _conditional  # noqa: F401
+from simulacra.evaluation import maps as _of_maps  # noqa: F401
 from simulacra.evaluation import metrics as _usual  # noqa: F401 (its metrics are registered)
 from simulacra.evaluation import samples as _of_samples  # noqa: F401
 from simulacra.evaluation import scenes as _of_scenes  # noqa: F401
@@ -82,7 +83,7 @@ def evaluate(
     """Every metric that the model's abilities allow, by name.
 
     The usual ones stand in `simulacra.evaluation.metrics` and `simulacra.evaluation.samples`, and in `conditional`,
-    `scenes` and `translated` those of models that are given more than a class, beside baselines, control and ceiling.
+    `maps`, `scenes` and `translated` those of models that are given more than a class, with baselines and a control.
     Those for codes need the extra `eval` and are left out without it. `simulacra.evaluation.table` says how to add one.
     Every protocol ends with a hash of itself and of the data: figures with the same one compare.
 
