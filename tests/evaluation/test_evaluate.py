@@ -20,7 +20,7 @@ from simulacra.evaluation.intervals import student
 from simulacra.evaluation.likelihood import has_likelihood
 from simulacra.fields import Levels
 
-FIELDS = {"value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note"}
+FIELDS = {"value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note", "baseline", "control", "ceiling"}
 OF_SAMPLES = {"kernel_mmd", "precision", "recall", "density", "coverage", "nearest_neighbour_test", "classifier_test"}
 DISTANCES = {"frechet_distance", "kernel_distance"}
 CASES = [("gated-pixelcnn", "grey"), ("vae", "binary-labelled"), ("vae", "continuous"), ("dcgan", "grey-labelled")]

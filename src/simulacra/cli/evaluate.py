@@ -63,6 +63,7 @@ class Evaluate(OnData):
             for name, m in found.items()
         ]
         print_table(["metric", "value", "95 %", "floor", "n", "kind"], rows)
+        _print_beside(found)
         for name, measure in found.items():
             print(f"{name}: {measure.protocol}" + (f" ({measure.note})" if measure.note else ""))
         for warning in {measure.warning: None for measure in found.values() if measure.warning}:
@@ -74,6 +75,23 @@ class Evaluate(OnData):
             print("note: a quick look, at few items and without what a classifier shows: a hint, no result")
         if found.left_out:
             print(f"note{_left_out(found)}")
+
+
+def _print_beside(found: Evaluation) -> None:
+    """A second table for a conditional model: each figure beside its baselines, control and ceiling."""
+    compared = {name: measure for name, measure in found.items() if measure.beside}
+    if not compared:
+        return
+    names = list(dict.fromkeys(name for measure in compared.values() for name in measure.baseline or {}))
+    columns = [*names, "control", "ceiling"]
+    rows = [
+        [name, f"{m.value:.4g}", *(f"{m.beside[column]:.4g}" if column in m.beside else "" for column in columns)]
+        for name, m in compared.items()
+    ]
+    print()
+    print_table(["beside", "value", *columns], rows)
+    print("control: samples under the conditions of other items; ceiling: real items; others: trivial predictions")
+    print()
 
 
 def _left_out(found: Evaluation) -> str:

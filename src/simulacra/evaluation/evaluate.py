@@ -15,8 +15,12 @@ import numpy as np
 from simulacra.capabilities import Sampler, can
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
+from simulacra.evaluation import conditional as _conditional  # noqa: F401
+from simulacra.evaluation import maps as _of_maps  # noqa: F401
 from simulacra.evaluation import metrics as _usual  # noqa: F401 (its metrics are registered)
 from simulacra.evaluation import samples as _of_samples  # noqa: F401
+from simulacra.evaluation import scenes as _of_scenes  # noqa: F401
+from simulacra.evaluation import translated as _translated  # noqa: F401
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import Neighbours
 from simulacra.evaluation.subject import Subject
@@ -62,7 +66,7 @@ class Evaluation(Mapping[str, Measure]):
         return "\n".join(f"{name}: {measure}" for name, measure in self.items())
 
     def to_json(self) -> dict[str, Any]:
-        """{metric: {value, low, high, floor, n, kind, protocol, warning, note}}"""
+        """{metric: {value, low, high, floor, n, kind, protocol, warning, note, baseline, control, ceiling}}"""
         return {name: measure.to_json() for name, measure in self.items()}
 
 
@@ -78,9 +82,10 @@ def evaluate(
 ) -> Evaluation:
     """Every metric that the model's abilities allow, by name.
 
-    The usual ones stand in `simulacra.evaluation.metrics` and `simulacra.evaluation.samples`; those for codes need the
-    extra `eval` and are left out without it. `simulacra.evaluation.table` says how to add one. Every protocol ends with
-    a hash of itself and of the data: figures with the same one compare.
+    The usual ones stand in `simulacra.evaluation.metrics` and `simulacra.evaluation.samples`, and in `conditional`,
+    `maps`, `scenes` and `translated` those of models that are given more than a class, with baselines and a control.
+    Those for codes need the extra `eval` and are left out without it. `simulacra.evaluation.table` says how to add one.
+    Every protocol ends with a hash of itself and of the data: figures with the same one compare.
 
     Args:
         model: a model or its run folder.

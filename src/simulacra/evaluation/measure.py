@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ class Measure:
         protocol: how it was made, and its unit.
         warning: why the interval is not to be relied on; None where it is.
         note: what else was found, such as a p-value; None where that is nothing.
+        baseline: of a conditional model: what trivial predictions score, by name, such as a copy of the condition.
+        control: what samples score under the conditions of other items, that is, without the condition's help.
+        ceiling: what real items score: the most that the judge allows.
     """
 
     value: float
@@ -31,10 +35,20 @@ class Measure:
     protocol: str
     warning: str | None = None
     note: str | None = None
+    baseline: Mapping[str, float] | None = None
+    control: float | None = None
+    ceiling: float | None = None
+
+    @property
+    def beside(self) -> dict[str, float]:
+        """What the figure of a conditional model is to be read beside, by name: baselines, control, ceiling."""
+        named = {"control": self.control, "ceiling": self.ceiling}
+        return dict(self.baseline or {}) | {name: value for name, value in named.items() if value is not None}
 
     def __str__(self) -> str:
         floor = "" if self.floor is None else f", floor {self.floor:.4g}"
-        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g}{floor}; {self.kind}, n = {self.n})"
+        beside = "".join(f", {name} {value:.4g}" for name, value in self.beside.items())
+        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g}{floor}{beside}; {self.kind}, n = {self.n})"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

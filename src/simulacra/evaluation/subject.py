@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from simulacra.evaluation.representation import Encoded, encoded
 from simulacra.feed import feed
 from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, some_of
+
+T = TypeVar("T")
 
 LARGEST = 2000  # samples and held-out items compared
 POOL = 10_000  # training items that features are fitted to and floors are made of; a fourth for a quick look
@@ -110,14 +114,36 @@ class Subject:
 
     def _drawn(self, begin: int, end: int) -> np.ndarray:
         """Samples of these numbers, in blocks from the first one on."""
+        return self.samples_under(self.index[np.arange(begin, end) % self.n], "evaluate", first=begin)
+
+    def samples_under(self, numbers: np.ndarray, purpose: str, first: int = 0) -> np.ndarray:
+        """(m, *shape) on the grid, under the conditions of the items of the split with these numbers (m,).
+
+        The noise of a block of 250 is that of the seed, the purpose and the place of the block, counted from `first`.
+        """
         sampler, drawn = need(self.model, Sampler), []
-        for start in range(begin, end, DRAWN_AT_ONCE):
-            part = self.index[np.arange(start, min(start + DRAWN_AT_ONCE, end)) % self.n]
+        for start in range(0, len(numbers), DRAWN_AT_ONCE):
+            part = numbers[start : start + DRAWN_AT_ONCE]
             _, condition = feed(self.items, part, self.model.spec, self.model.device)
-            noise = generator(self.model.device, self.seed, "evaluate", start)
+            noise = generator(self.model.device, self.seed, purpose, first + start)
             with evaluating(self.model):
                 drawn.append(sampler.sample(len(part), condition, generator=noise).cpu().numpy())
         return np.concatenate(drawn)
+
+    def shared(self, kind: Callable[[Subject], T]) -> T:
+        """kind(subject), computed when a metric first needs it, and kept: what several metrics have in common."""
+        if kind not in self._shared:
+            self._shared[kind] = kind(self)
+        return self._shared[kind]
+
+    @cached_property
+    def _shared(self) -> dict[Any, Any]:
+        return {}
+
+    @cached_property
+    def pool(self) -> np.ndarray:
+        """The numbers of the training items that stand for all of them: 10,000, or 2,500 for a quick look."""
+        return some_of(len(self.data.train), POOL // 4 if self.quick else POOL, self.seed, "pool")
 
     @cached_property
     def learned(self) -> Learned | None:
@@ -132,7 +158,7 @@ class Subject:
             return None
         if len(own.kept) >= self.n:
             return self._embedded(own, own.name, own.protocol, own.kept)
-        return self._embedded(own, own.name, f"{own.protocol}; the floor is of items that it knows", self._pool)
+        return self._embedded(own, own.name, f"{own.protocol}; the floor is of items that it knows", self.pool)
 
     @cached_property
     def in_convolutions(self) -> Embedded | None:
@@ -140,15 +166,15 @@ class Subject:
         if not self.data.spec.is_image:
             return None
         own = RandomConvolutions(self.data.spec)
-        return self._embedded(own, own.name, own.name, self._pool)
+        return self._embedded(own, own.name, own.name, self.pool)
 
     @cached_property
     def in_pixels(self) -> Embedded:
         """In principal components of the pixels."""
         own = self.features
-        pool = own(self._training(self._pool))
+        pool = own(self._training(self.pool))
         unit = float(np.sqrt((pool**2).mean())) or 1.0
-        return Embedded(own, own.name, own.name, own(self.held_out), own(self.samples), pool, self._pool, unit)
+        return Embedded(own, own.name, own.name, own(self.held_out), own(self.samples), pool, self.pool, unit)
 
     @cached_property
     def in_file(self) -> Embedded | None:
@@ -173,10 +199,6 @@ class Subject:
     @cached_property
     def _given(self) -> GivenFeatures | None:
         return None if self.file is None else GivenFeatures(self.file, self.data.spec, self.model.device)
-
-    @cached_property
-    def _pool(self) -> np.ndarray:
-        return some_of(len(self.data.train), POOL // 4 if self.quick else POOL, self.seed, "pool")
 
     def _training(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.data.train.x[rows])
