@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         mix_styles,
         neighbours,
         reconstruct,
+        restyle,
         sample,
         traverse,
     )
@@ -76,6 +77,7 @@ __all__ = [
     "part",
     "reconstruct",
     "register",
+    "restyle",
     "sample",
     "save",
     "score",
@@ -113,6 +115,7 @@ _HOMES = {
     "part": "parts",
     "reconstruct": "exploration",
     "register": "registry",
+    "restyle": "exploration",
     "sample": "exploration",
     "save": "model",
     "score": "evaluation",

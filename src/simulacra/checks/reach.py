@@ -10,7 +10,13 @@ from simulacra.checks.law import law
 from simulacra.model import Model
 from simulacra.turns import Phase, Player, Turn, players
 
-OTHER_WEIGHTS = 0.3, 0.3, 0.3, 10.0, 10.0  # scales of those with which a gradient is looked for that the first ones do not have
+OTHER_WEIGHTS = (
+    0.3,
+    0.3,
+    0.3,
+    10.0,
+    10.0,
+)  # scales of those with which a gradient is looked for that the first ones do not have
 SHARES = (0.0, 0.5, 1.0)  # of training, at which losses are looked at
 
 
