@@ -53,15 +53,6 @@ def test_under_a_map_that_is_the_same_everywhere_it_has_a_gain_and_an_offset_for
     torch.testing.assert_close(own(features(1), everywhere), other(features(1), torch.zeros(1, 1).double()))
 
 
-def test_a_style_scales_and_shifts_each_channel_beside_the_map():
-    own = SpatialNorm(WIDTH, INPUTS, 8, style=5).double()
-    s = torch.randn(2, 5, dtype=torch.float64)
-    assert torch.equal(own(features(), maps(), s), plain(features()))
-    nn.init.normal_(own.style.weight)
-    gain, offset = own.style(s)[:, :, None, None].chunk(2, dim=1)
-    torch.testing.assert_close(own(features(), maps(), s), (1 + gain) * plain(features()) + offset)
-
-
 def test_a_place_of_the_map_is_seen_two_pixels_around_it_and_nowhere_else():
     own, pictures = norm(), maps(1).requires_grad_()
     modulation = own.modulated(pictures, (9, 14))

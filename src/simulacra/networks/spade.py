@@ -4,8 +4,7 @@
 
 F is a spatial norm, ReLU, 3×3 doubled, a spatial norm, ReLU, 3×3; before the first doubling stands one block that
 doubles nothing. No network reads the map from its full size down: it enters at each size as it is. The sides of an
-image that are no multiple of 2^K are cropped, and the map is padded by its edges. The style scales and shifts each
-channel of the norms as well, where that of the paper makes the coarsest map alone.
+image that are no multiple of 2^K are cropped, and the map is padded by its edges.
 Park et al. 2019, "Semantic Image Synthesis with Spatially-Adaptive Normalization", 3 and appendix A.
 """
 
@@ -35,7 +34,7 @@ class SpatialDecoder(nn.Module):
         self.padding = padding(spec.shape, count, self.coarsest)
         own = widths(part.width, part.widest, count)
         self.inputs = Inputs(spec, latent, (spec.shape[1], spec.shape[2]))
-        norm = functools.partial(SpatialNorm, inputs=self.inputs.count, hidden=part.hidden, style=STYLE)
+        norm = functools.partial(SpatialNorm, inputs=self.inputs.count, hidden=part.hidden)
         self.first = nn.Linear(STYLE, own[-1] * self.coarsest[0] * self.coarsest[1])
         self.middle = Block(own[-1], own[-1], norm, double=False)
         self.up = nn.ModuleList(Block(own[k + 1], own[k], norm, double=True) for k in reversed(range(count)))
@@ -44,14 +43,14 @@ class SpatialDecoder(nn.Module):
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
         pictures, s = self.inputs(z, condition)
         pictures = F.pad(pictures, self.padding, mode="replicate")
-        h = self.middle(self.first(s).unflatten(1, (-1, *self.coarsest)), pictures, s)
+        h = self.middle(self.first(s).unflatten(1, (-1, *self.coarsest)), pictures)
         for up in self.up:
-            h = up(h, pictures, s)
+            h = up(h, pictures)
         return self.last(F.relu(h), condition)
 
 
 class Block(nn.Module):
-    """h (N, before, H, W), pictures and a style -> (N, after, 2H, 2W), or (N, after, H, W) where nothing is doubled."""
+    """h (N, before, H, W) and pictures -> (N, after, 2H, 2W), or (N, after, H, W) where nothing is doubled."""
 
     def __init__(self, before: int, after: int, norm: Callable[[int], nn.Module], double: bool) -> None:
         super().__init__()
@@ -61,9 +60,9 @@ class Block(nn.Module):
         self.second = nn.Conv2d(after, after, 3, padding=1)
         self.beside = nn.Identity() if before == after else nn.Conv2d(before, after, 1, bias=False)
 
-    def forward(self, h: Tensor, pictures: Tensor, s: Tensor) -> Tensor:
-        inside = self.first(F.relu(self.enter(h, pictures, s)))
-        inside = self.second(F.relu(self.between(inside, pictures, s)))
+    def forward(self, h: Tensor, pictures: Tensor) -> Tensor:
+        inside = self.first(F.relu(self.enter(h, pictures)))
+        inside = self.second(F.relu(self.between(inside, pictures)))
         beside = self.beside(h)
         return inside + (repeated(beside) if self.doubles else beside)
 
