@@ -58,6 +58,7 @@ OWN = {  # of one model alone
         "critic": "patch:width=4,halvings=1,scales=2",
         "encoder": "dense:hidden=8",
     },
+    "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},

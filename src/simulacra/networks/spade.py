@@ -73,12 +73,12 @@ class SpadeGenerator(Generator):
 
     Attributes:
         width: channels next to the image; they double with every halving of its sides.
-        widest: channels at most; 16 times the width without it.
+        widest: channels at most.
         hidden: channels between the pictures and what they scale and shift a norm by.
     """
 
     width: int = 16
-    widest: int | None = 128
+    widest: int = 128
     hidden: int = 32
 
     def __post_init__(self) -> None:
