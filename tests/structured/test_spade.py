@@ -10,7 +10,7 @@ from simulacra import registry
 from simulacra.adversarial import Hinge
 from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import UsageError
-from simulacra.fields import LabelMap, Levels
+from simulacra.fields import Classes, LabelMap, Levels
 from simulacra.networks import Dense, PatchCritic, SpadeGenerator
 from simulacra.structured import Spade
 from simulacra.turns import Turn
@@ -106,6 +106,16 @@ def test_what_is_derived_of_x_is_met():
     made = own.sample(3, {"down": small}, generator=torch.Generator().manual_seed(0)).float()
     means = made.unflatten(2, (4, 2)).unflatten(4, (6, 2)).mean((3, 5))
     assert (means - small.float()).abs().max() <= 4
+
+
+def test_a_map_of_a_photograph_has_a_style_too():
+    """x of classes has a channel for each in both networks and in the encoder."""
+    own = randomise(model(DataSpec(Classes((1, 8, 8), 5), {"photo": Levels((3, 8, 8), 17)})))
+    x, given = items(own.spec, 4), condition_of(own.spec, 4)
+    assert own.generator_loss(Turn(x, given))["l1"] > 0
+    made = own.decode(own.encode(x).mean, given).mean
+    assert made.shape == x.shape
+    assert int(made.max()) < 5
 
 
 def test_data_without_a_picture_are_refused():
