@@ -53,6 +53,11 @@ OWN = {  # of one model alone
     "sagan": {"width": 3, "latent": 20},
     "biggan": {"width": 3},
     "infogan": {"latent": 14},
+    "spade": {
+        "generator": "spade:width=4,hidden=4",
+        "critic": "patch:width=4,halvings=1,scales=2",
+        "encoder": "dense:hidden=8",
+    },
     "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "stylegan": {"mapping": 2},

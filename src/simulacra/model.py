@@ -147,8 +147,8 @@ class Model(nn.Module, metaclass=_RecordedCall):
                 hidden += int((mask == 0).sum())
         return sum(parameter.numel() for parameter in self.parameters()) - hidden
 
-    def conditioned(self, condition: ConditionLike | None, n: int) -> Condition:
-        """Check a condition and bring it to tensors of n items on the model's device.
+    def conditioned(self, condition: ConditionLike | None, n: int | None) -> Condition:
+        """Check a condition and bring it to tensors of n items on the model's device; None: of as many as it has.
 
         One value serves all n items. A `Condition` was checked when it was made; only its names and lengths are looked
         at again. Raises UsageError for a field that is missing, or that the model was not built with, and for a value
@@ -158,6 +158,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
             checked = self._of_these_columns(condition)
         else:
             checked = self._converted({} if condition is None else condition)
+        n = max((len(values) for values in checked.values()), default=1) if n is None else n
         for name, values in checked.items():
             if len(values) not in (1, n):
                 raise UsageError(f"{name!r} has {len(values)} values for {n} items")

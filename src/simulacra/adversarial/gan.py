@@ -217,10 +217,13 @@ class GAN(Model):
         if self.training:
             for network in self._growing:
                 network.grow(turn.share)
-        condition, z = turn.condition, self.prior(len(turn), turn.condition).sample()
+        condition, learns = turn.condition, player == "generator" and torch.is_grad_enabled()
+        with torch.set_grad_enabled(learns):
+            codes = self._codes_in(turn)
+            z = codes.sample()
 
         def generated() -> Tensor:
-            with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
+            with torch.set_grad_enabled(learns):
                 return self.generator(z, condition)
 
         fake = None if later else generated()
@@ -230,7 +233,11 @@ class GAN(Model):
             real, made = self._followed(real, "real"), self._followed(made, "fake")
         # two sides, each with a pass of its own: real and fake items must not share the statistics of one batch norm
         sides = Side(self.critic, real, condition), Side(self.critic, made, condition)
-        return Round(*sides, z, self.generator, self.game, turn.share, player == "generator")
+        return Round(*sides, z, self.generator, self.game, turn.share, player == "generator", codes)
+
+    def _codes_in(self, turn: Turn) -> Distribution:
+        """What the codes of the items that are generated in a turn are drawn from: p(z)."""
+        return self.prior(len(turn), turn.condition)
 
     def _followed(self, x: Tensor, side: str) -> Tensor:
         """Items at which a penalty of every step needs the critic's slope: it is that of the pass that scores them.

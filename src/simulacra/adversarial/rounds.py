@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.games import Game
 from simulacra.condition import Condition
+from simulacra.distributions import Distribution
 from simulacra.networks import CriticNetwork
 
 
@@ -56,6 +57,7 @@ class Round:
     share:      of training that is done, 0 to 1.
     of_generator: whether it is the generator's turn, whose gradients pass through the generated items.
     game:       what both play.
+    codes:      what z was drawn from.
     """
 
     real: Side
@@ -65,6 +67,7 @@ class Round:
     game: Game
     share: float = 0.0
     of_generator: bool = False
+    codes: Distribution | None = None
 
     @property
     def critic(self) -> CriticNetwork:

@@ -10,17 +10,23 @@ from simulacra.checks.law import law
 from simulacra.model import Model
 from simulacra.turns import Phase, Player, Turn, players
 
-OTHER_WEIGHTS = 3  # with which a gradient is looked for that the first ones do not have
+OTHER_WEIGHTS = (
+    0.3,
+    0.3,
+    0.3,
+    10.0,
+    10.0,
+)  # scales of those with which a gradient is looked for that the first ones do not have
 SHARES = (0.0, 0.5, 1.0)  # of training, at which losses are looked at
 
 
 @law
 def a_phase_reaches_every_parameter_of_its_player_and_no_other(case: Case) -> None:
     """All phases of a player together reach all of it: at some time of training where the model grows, and with other
-    weights where a gate begins at zero or gradients cancel."""
+    weights where a gate begins at zero or gradients cancel, as those of a bias within the margin of the hinge do."""
     wanted, found = _owned(case.model()), _reached(case.model(), case)
-    for seed in range(OTHER_WEIGHTS):
-        found |= _reached(randomised(case.model(), seed=seed), case) if wanted - found else set()
+    for seed, scale in enumerate(OTHER_WEIGHTS):
+        found |= _reached(randomised(case.model(), scale, seed), case) if wanted - found else set()
     for losses, name in sorted(wanted ^ found):
         reaches = "reaches" if (losses, name) in found else "does not reach"
         raise AssertionError(f"the loss {losses} {reaches} {name}")

@@ -34,6 +34,7 @@ COMMANDS = {
     "traverse": "each dimension of a code moved, the most informative first",
     "manifold": "the plane of two dimensions of a code",
     "mix-styles": "draws with the fine styles of others, of a style network",
+    "restyle": "conditions of some items in the style of others",
     "edit": "an image moved along dimensions and attributes",
     "arithmetic": "concepts added and subtracted, with a control",
     "attribute": "the direction of an attribute, for edit",

@@ -11,6 +11,7 @@ from simulacra.exploration.inversion import Inversion, invert
 from simulacra.exploration.masks import mask_of
 from simulacra.exploration.neighbours import Nearest, neighbours
 from simulacra.exploration.paths import slerp, walk
+from simulacra.exploration.restyle import restyle
 from simulacra.exploration.sample import sample
 from simulacra.exploration.styles import mix_styles
 from simulacra.exploration.translate import answers, translate
@@ -48,6 +49,7 @@ __all__ = [
     "mix_styles",
     "neighbours",
     "reconstruct",
+    "restyle",
     "sample",
     "slerp",
     "translate",

@@ -22,6 +22,7 @@ from simulacra.networks.progan import ProCritic, ProGenerator
 from simulacra.networks.r3gan import R3Critic, R3Generator
 from simulacra.networks.residual import ResidualCritic, ResidualGenerator
 from simulacra.networks.resnet import ResNetGenerator
+from simulacra.networks.spade import SpadeGenerator
 from simulacra.networks.stylegan import StyleGenerator
 from simulacra.networks.stylegan2 import Style2Critic, Style2Generator
 from simulacra.networks.unet import UNetGenerator
@@ -56,6 +57,7 @@ __all__ = [
     "ResNetGenerator",
     "ResidualCritic",
     "ResidualGenerator",
+    "SpadeGenerator",
     "Style2Critic",
     "Style2Generator",
     "StyleGenerator",

@@ -19,6 +19,7 @@ from simulacra.nn.residual import ResidualStack
 from simulacra.nn.running import RunningMean
 from simulacra.nn.self_attention import SelfAttention
 from simulacra.nn.singular import singular_values
+from simulacra.nn.spatial_norm import SpatialNorm
 from simulacra.nn.spectral import Spectral, spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 from simulacra.nn.units import Units
@@ -52,6 +53,7 @@ __all__ = [
     "SelfAttention",
     "ShrinkDown",
     "ShrinkRight",
+    "SpatialNorm",
     "Spectral",
     "Units",
     "Vectors",

@@ -5,9 +5,11 @@ Each preset is a record over the parts of the house: what reads the condition, w
 
 from simulacra.structured.pix2pix import pix2pix
 from simulacra.structured.puzzle_gan import puzzle_gan
+from simulacra.structured.spade import Spade
 from simulacra.structured.srgan import srgan
 
 __all__ = [
+    "Spade",
     "pix2pix",
     "puzzle_gan",
     "srgan",
