@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, optional, parse
+from simulacra.cli.arguments import Domains, Flag, Json, Levels, Resize, as_json, optional, parse
 from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
 from simulacra.data.cache import cache_root, clean
@@ -34,6 +34,7 @@ class Data:
     resize: Resize = None
     levels: Levels = None
     target: Annotated[str | None, optional("FIELD", "describe the data with this field as what is modelled")] = None
+    domains: Domains = None
     clean: Annotated[Flag, tyro.conf.arg(help="remove all data sets from the cache; what was downloaded stays")] = False
     json: Json = False
 
@@ -56,14 +57,15 @@ class Data:
         print(as_json(dataset.summary()) if self.json else "\n".join(_lines(dataset)))
 
     def _loaded(self, source: str) -> Dataset:
-        return load(source, resize=self.resize, levels=self.levels, target=self.target)
+        return load(source, resize=self.resize, levels=self.levels, target=self.target, domains=self.domains)
 
     def _of_run(self) -> Dataset:
         from simulacra.cli.arguments import recipe_of
         from simulacra.model import load as load_model
         from simulacra.verbs import data_of
 
-        return data_of(load_model(str(self.data)), None, recipe_of(self.resize, self.levels, self.target))
+        own = recipe_of(self.resize, self.levels, self.target, self.domains)
+        return data_of(load_model(str(self.data)), None, own)
 
 
 def _is_run(path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,7 @@ def load(
     resize: int | tuple[int, int] | None = None,
     levels: int | None = None,
     target: str | None = None,
+    domains: Sequence[str] | None = None,
 ) -> Dataset:
     """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
 
@@ -118,12 +119,13 @@ def load(
     levels: the grid 0..levels-1 that the values are on, which changes none of them and refuses larger ones; found from
         the values when left out: 2 for zeros and ones, else 256.
     target: the field that is modelled, in the place of the usual x, which becomes the field "x".
+    domains: fields of one kind that become one set without pairs; see `Dataset.domains`.
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
-    return read(source, Recipe(_size(resize), levels, target))
+    return read(source, Recipe(_size(resize), levels, target, None if domains is None else tuple(domains)))
 
 
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
@@ -137,8 +139,10 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
     columns = _columns(Path(again), data)
-    data = replace(data, recipe=replace(recipe, target=None), source=again, levels_found=found_levels, columns=columns)
-    return data if recipe.target is None else data.target(recipe.target)
+    own = replace(recipe, target=None, domains=None)
+    data = replace(data, recipe=own, source=again, levels_found=found_levels, columns=columns)
+    data = data if recipe.target is None else data.target(recipe.target)
+    return data if recipe.domains is None else data.domains(*recipe.domains)
 
 
 def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:

@@ -3,10 +3,14 @@
 Each preset is a record over the parts of the house: what reads the condition, where it enters, the critic, the losses.
 """
 
+from simulacra.structured.cyclegan import CycleGAN
 from simulacra.structured.pix2pix import pix2pix
 from simulacra.structured.srgan import srgan
+from simulacra.structured.stargan import StarGAN
 
 __all__ = [
+    "CycleGAN",
+    "StarGAN",
     "pix2pix",
     "srgan",
 ]
