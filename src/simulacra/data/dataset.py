@@ -181,8 +181,7 @@ class Dataset:
         return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
 
     def domains(self, *names: str) -> Dataset:
-        """Fields of one kind as one set without pairs; "x" is the usual x. The field "domain" says which of them an item
-        is of.
+        """Fields of one kind as one set without pairs; "x" is the usual x. The field "domain" says of which an item is.
 
         Each training item is shown in one domain alone. Each other item is shown in all of them, one after the other,
         and the column "pair" (N, domains, *shape) of these splits, which is no field, holds it in every domain.
@@ -222,7 +221,9 @@ class Dataset:
                 kinds = [f"{own!r} is {known[own].describe()}" for own in (names[0], name)]
                 raise UsageError(f"domains are fields of one kind, and {', '.join(kinds)}")
         if taken := [name for name in (DOMAIN, PAIR) if name in known]:
-            raise UsageError(f"{self.name} has a field {taken[0]!r} already, which is to say which domain an item is of")
+            raise UsageError(
+                f"{self.name} has a field {taken[0]!r} already, which is to say which domain an item is of"
+            )
 
     def summary(self) -> dict[str, Any]:
         """What was understood of the data, JSON-able: `simulacra data NAME` prints it."""

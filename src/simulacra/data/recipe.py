@@ -1,7 +1,7 @@
 """The steps by which data were read, written into the run, and applied again to whatever a verb of that run reads.
 
-resize -> levels -> target or domains; what is derived of x (`down:factor=2`) stands in the model's spec, with what the training
-data showed: the grid, and the names of the classes in their order.
+resize -> levels -> target or domains; what is derived of x (`down:factor=2`) stands in the model's spec, with what the
+training data showed: the grid, and the names of the classes in their order.
 """
 
 from __future__ import annotations

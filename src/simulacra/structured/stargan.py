@@ -3,8 +3,8 @@ r"""StarGAN: one generator into all domains, and one critic that also says of wh
     game of D(x) and D(G(x, c')) + κ E -log P(c | x)                        the critic
     game + κ E -log P(c' | G(x, c')) + λ E |G(G(x, c'), c) - x|             the generator
 
-Target domains c' are those of the batch in another order, so that several fields at once stay as likely together as they
-are. The classes of c' scale and shift the norms of the generator.
+Target domains c' are those of the batch in another order, so that classes of several fields are together as often as
+they are in the data. They scale and shift the norms of the generator.
 Choi et al. 2018, "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation", eq. 1,
 5 and 6.
 """
@@ -15,7 +15,7 @@ import torch
 
 from simulacra import whole
 from simulacra.adversarial.acgan import Auxiliary
-from simulacra.adversarial.games import Game, Hinge
+from simulacra.adversarial.games import Game, LeastSquares
 from simulacra.adversarial.penalties import Penalty
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
@@ -60,7 +60,7 @@ class StarGAN(Unpaired):
         spec: DataSpec,
         generator: Generator = ResNetGenerator(24, 2, 3),  # noqa: B008 (parts are immutable)
         critic: Critic = PatchCritic(),  # noqa: B008
-        game: Game = Hinge(),  # noqa: B008
+        game: Game = LeastSquares(),  # noqa: B008
         penalties: tuple[Penalty, ...] = (Auxiliary(1.0, generated=False),),
         conditioning: Conditioning = Unconditional(),  # noqa: B008
         code: int = 16,

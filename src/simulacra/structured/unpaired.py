@@ -180,7 +180,8 @@ class Unpaired(Model):
         Nothing of it is random. Raises UsageError for a domain that does not exist, or that is not given.
         """
         given = self.conditioned(condition, len(x))
-        return self.spec.on_grid(self.generator(self.spec.centred(x), given).float())
+        centred = self.spec.centred(x).to(next(self.generator.parameters()).dtype)
+        return self.spec.on_grid(self.generator(centred, given).float())
 
 
 def distance(made: Tensor, x: Tensor) -> Tensor:

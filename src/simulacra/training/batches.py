@@ -111,9 +111,7 @@ class Shuffled:
         return self._orders[epoch]
 
 
-def _streams(
-    split: Split, spec: DataSpec, seed: int, stratified: bool
-) -> Iterator[tuple[np.ndarray, tuple[int, ...]]]:
+def _streams(split: Split, spec: DataSpec, seed: int, stratified: bool) -> Iterator[tuple[np.ndarray, tuple[int, ...]]]:
     """The items of each sequence, and its seed."""
     labels = [split.field(name) for name, field in spec.condition.items() if isinstance(field, ClassLabel)]
     known = np.logical_and.reduce([values != HIDDEN for values in labels]) if labels else np.ones(len(split), bool)

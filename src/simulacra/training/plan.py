@@ -237,7 +237,9 @@ def _refuse_without_items(model: Model, data: Dataset) -> None:
     for name, field in fields.items():
         if missing := sorted({*range(field.count)} - {*np.unique(data.train.field(name)).tolist()}):
             own = field.names[missing[0]] if field.names else missing[0]
-            raise UsageError(f"{data.name} has no training item of {name} {own!r}, and {model.name} needs items of each")
+            raise UsageError(
+                f"{data.name} has no training item of {name} {own!r}, and {model.name} needs items of each"
+            )
 
 
 def _with_few_labels(model: Model, data: Dataset, labels: int, options: Options) -> Dataset:
