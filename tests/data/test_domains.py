@@ -127,6 +127,7 @@ def test_a_run_reads_its_domains_again(tmp_path):
     assert len(sim.verbs.data_of(again, fields["x"][:3], whole=True).test) == 3
     assert sim.evaluate(again) is not None
     assert sim.health(again) is not None
+    assert (tmp_path / "run" / "samples" / "step-00000002.png").exists()
 
 
 def test_a_model_of_domains_needs_training_items_of_each(tmp_path):

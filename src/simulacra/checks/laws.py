@@ -64,7 +64,7 @@ def draw(model: Model, n: int = 5, seed: int = 0, condition: Any = None) -> Tens
 
 
 def made(model: Model, n: int = 5, condition: Any = None) -> Tensor:
-    """What the model makes: draws, or of a model that draws nothing the translations or decoded codes of fixed items."""
+    """What the model makes: draws, or where it draws nothing the translations or decoded codes of fixed items."""
     if can(model, Sampler):
         return draw(model, n, condition=condition)
     given = condition_of(model.spec, n) if condition is None else condition
