@@ -55,6 +55,7 @@ OWN = {  # of one model alone
     "infogan": {"latent": 14},
     "cyclegan": {"generator": "resnet:width=4,halvings=1,blocks=1", "critic": "patch:width=4,halvings=1", "pool": 5},
     "stargan": {"generator": "resnet:width=4,halvings=1,blocks=1", "critic": "patch:width=4,halvings=1"},
+    "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},

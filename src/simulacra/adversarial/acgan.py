@@ -39,10 +39,9 @@ class ClassHeads(nn.Module):
 
     def cross_entropy(self, side: Side) -> Tensor:
         """Σ over the fields of -E log P(class), nats, a scalar."""
-        features, terms = side.features, []
-        features = features if features.dim() == 2 else features.mean(1)
+        terms = []
         for name in self.names:
-            logits = self.heads[key(name)](features).float()
+            logits = self.heads[key(name)](side.pooled).float()
             terms.append(F.cross_entropy(logits, side.condition[name].long()))
         return torch.stack(terms).sum()
 

@@ -5,6 +5,7 @@ Each preset is a record over the parts of the house: what reads the condition, w
 
 from simulacra.structured.cyclegan import CycleGAN
 from simulacra.structured.pix2pix import pix2pix
+from simulacra.structured.puzzle_gan import puzzle_gan
 from simulacra.structured.srgan import srgan
 from simulacra.structured.stargan import StarGAN
 
@@ -12,5 +13,6 @@ __all__ = [
     "CycleGAN",
     "StarGAN",
     "pix2pix",
+    "puzzle_gan",
     "srgan",
 ]
