@@ -54,7 +54,7 @@ class Auxiliary(OfCritic):
     Attributes:
         weight: λ.
         every: steps from one to the next.
-        generated: whether the critic's loss has it of generated items as well; without them it learns from no mistake.
+        generated: whether the critic's loss has it of generated items too, and not of real ones alone.
     """
 
     players: ClassVar[Sequence[str]] = PLAYERS
