@@ -19,7 +19,7 @@ from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel
-from simulacra.networks import Critic, CriticNetwork, Generator, PatchCritic, ResNetGenerator, Unconditional
+from simulacra.networks import Critic, CriticNetwork, Generator, PatchCritic, Unconditional, UNetGenerator
 from simulacra.parts import called, within
 from simulacra.registry import register
 from simulacra.structured.pool import Pool
@@ -36,7 +36,7 @@ class CycleGAN(Unpaired):
 
     Args:
         spec: what x is, and the one field of two classes that says of which domain an item is.
-        generator: resnet, or unet.
+        generator: unet, or resnet.
         critic: patch, at one or several scales.
         game: of the two, by the scores of each item by itself.
         cycle: λ of the way there and back.
@@ -47,7 +47,7 @@ class CycleGAN(Unpaired):
     def __init__(
         self,
         spec: DataSpec,
-        generator: Generator = ResNetGenerator(24, 2, 3),  # noqa: B008 (parts are immutable)
+        generator: Generator = UNetGenerator(16),  # noqa: B008 (parts are immutable)
         critic: Critic = PatchCritic(),  # noqa: B008
         game: Game = LeastSquares(),  # noqa: B008
         cycle: float = 10.0,

@@ -25,8 +25,8 @@ from simulacra.networks import (
     CriticNetwork,
     Generator,
     PatchCritic,
-    ResNetGenerator,
     Unconditional,
+    UNetGenerator,
 )
 from simulacra.parts import within
 from simulacra.registry import register
@@ -44,7 +44,7 @@ class StarGAN(Unpaired):
 
     Args:
         spec: what x is, and the fields of classes that are to be changed.
-        generator: resnet, or unet.
+        generator: unet, or resnet.
         critic: patch, at one or several scales.
         game: of the two.
         penalties: of the critic and the generator, in every step.
@@ -58,7 +58,7 @@ class StarGAN(Unpaired):
     def __init__(
         self,
         spec: DataSpec,
-        generator: Generator = ResNetGenerator(24, 2, 3),  # noqa: B008 (parts are immutable)
+        generator: Generator = UNetGenerator(16),  # noqa: B008 (parts are immutable)
         critic: Critic = PatchCritic(),  # noqa: B008
         game: Game = LeastSquares(),  # noqa: B008
         penalties: tuple[Penalty, ...] = (Auxiliary(1.0, generated=False),),

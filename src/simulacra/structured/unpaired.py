@@ -70,7 +70,6 @@ class Unpaired(Model):
         cycle: λ. identity: μ. critic_steps: updates of the critic for one of the generator, on fresh items.
     """
 
-    bf16_from: ClassVar[int | None] = 784
     stratified: ClassVar[bool] = True
     generator: nn.Module
     critic: CriticNetwork
