@@ -88,7 +88,10 @@ class Unpaired(Model):
         refuse_unless_images(spec, self.name, on_grid=True)
         self.domains = spec.classes(self.name)
         if not self.domains:
-            raise UsageError(f"{self.name} translates between domains, which are classes: add --condition label")
+            raise UsageError(
+                f"{self.name} translates between domains: add --condition label where they are classes, or --domains x "
+                "noto where they are fields"
+            )
         if not (0 <= cycle < math.inf and 0 <= identity < math.inf) or critic_steps < 1:
             given = f"{cycle}, {identity} and {critic_steps}"
             raise UsageError(f"{self.name} needs cycle >= 0, identity >= 0 and critic_steps >= 1, not {given}")
