@@ -62,8 +62,12 @@ def test_the_critic_learns_classes_of_real_items_and_the_generator_those_of_its_
 
 def test_the_game_of_the_paper_has_a_gradient_penalty():
     """Of a critic of patches: the slope of the mean of an item's scores."""
-    paper = {"game": "wasserstein", "critic": "patch:width=4,halvings=1,normalise=none", "critic_steps": 5}
-    own = model(penalties=("gradient", "auxiliary:generated=false"), **paper).train()
+    paper = {"game": "wasserstein", "conditioning": "none", "critic_steps": 5, "identity": 0.0}
+    paper |= {
+        "critic": "patch:width=4,halvings=1,normalise=none",
+        "penalties": ("gradient", "auxiliary:generated=false"),
+    }
+    own = model(**paper).train()
     critic, generator = own.phases()
     assert (critic.repeat, generator.repeat) == (5, 1)
     terms = critic.loss(Turn(items(SPEC, 6), Condition({"label": torch.arange(6) % 3})))

@@ -61,6 +61,10 @@ Levels = Annotated[
     ),
 ]
 Target = Annotated[str | None, optional("FIELD", "the field that is modelled, in the place of the usual x")]
+Pairs = Annotated[
+    Literal["by-name", "side-by-side", "none"] | None,
+    optional("HOW", "pairs of a folder of pictures: by-name in A/ and B/, side-by-side in each image, or none"),
+]
 Domains = Annotated[
     tuple[str, ...] | None,
     optional("FIELD FIELD ...", "fields of one kind as one set without pairs, conditioned on its `domain`: x noto"),
@@ -213,20 +217,25 @@ def load_data(
     resize: int | None = None,
     levels: int | None = None,
     target: str | None = None,
+    pairs: str | None = None,
     domains: Sequence[str] | None = None,
 ) -> Dataset:
     from simulacra import data
 
-    return data.load(source, resize=resize, levels=levels, target=target, domains=domains)
+    return data.load(source, resize=resize, levels=levels, target=target, pairs=pairs, domains=domains)
 
 
 def recipe_of(
-    resize: int | None, levels: int | None, target: str | None, domains: tuple[str, ...] | None = None
+    resize: int | None,
+    levels: int | None,
+    target: str | None,
+    pairs: str | None = None,
+    domains: tuple[str, ...] | None = None,
 ) -> Recipe:
     """The steps that flags name."""
     from simulacra.data import Recipe
 
-    return Recipe(None if resize is None else (resize, resize), levels, target, domains)
+    return Recipe(None if resize is None else (resize, resize), levels, target, pairs, domains)
 
 
 def as_json(record: Any) -> str:
