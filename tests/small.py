@@ -58,6 +58,8 @@ OWN = {  # of one model alone
         "critic": "patch:width=4,halvings=1,scales=2",
         "encoder": "dense:hidden=8",
     },
+    "cyclegan": {"generator": "resnet:width=4,halvings=1,blocks=1", "critic": "patch:width=4,halvings=1", "pool": 5},
+    "stargan": {"generator": "resnet:width=4,halvings=1,blocks=1", "critic": "patch:width=4,halvings=1"},
     "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "stylegan": {"mapping": 2},
@@ -87,8 +89,9 @@ def suited(entry: Entry, *names: str) -> DataSpec:
     for name in (*names, *(f"{name}-labelled" for name in names if f"{name}-labelled" in SPECS)):
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
-    if entry.family == "structured":
-        return SPECS["grey-pictured"]
+    for name in ("grey-pictured", "grey-domains") if entry.family == "structured" else ():
+        with contextlib.suppress(UsageError):
+            return small_model(entry, SPECS[name]).spec
     return SPECS["continuous-labelled"] if SPECS[names[0]].condition else SPECS["continuous"]
 
 

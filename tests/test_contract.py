@@ -18,9 +18,15 @@ TWINS = (
     "colour",
     "vector",
     "grey-pictured",
+    "grey-domains",
 )  # of kinds that differ from these in their fields alone
 KINDS = {kind: spec for kind, spec in checks.SPECS.items() if kind not in TWINS}
-CASES = [case for entry in registry.models() for case in cases(entry.name, KINDS, **small_arguments(entry))[0]]
+DOMAINS = {"grey-domains": checks.SPECS["grey-domains"]}
+CASES = [
+    case
+    for entry in registry.models()
+    for case in cases(entry.name, DOMAINS if entry.name == "cyclegan" else KINDS, **small_arguments(entry))[0]
+]
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
@@ -44,7 +50,15 @@ def test_every_registered_model_is_tested_with_and_without_labels():
 
 def test_every_model_that_can_is_tested_with_all_kinds_of_fields():
     mixed = {case.entry.name for case in CASES if case.kind == "grey-mixed"}
-    counted = {"independent", "markov", "m2", "acgan", "rnade"}  # they know classes alone, the last one no levels
+    counted = {
+        "independent",
+        "markov",
+        "m2",
+        "acgan",
+        "rnade",
+        "cyclegan",
+        "stargan",
+    }  # they know classes alone, the last one no levels
     assert mixed == {entry.name for entry in registry.models()} - counted
 
 

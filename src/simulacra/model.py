@@ -76,6 +76,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
             least 1.3 times as fast in it, and as well (`benchmarks/precision.py`); None where it does not.
         learns_unlabelled: whether losses take -1 for the label of an unlabelled item, and so does the bound, which
             then is one of p(x).
+        stratified: whether each batch is to hold as many items of each class, where classes are the condition.
     """
 
     arguments: dict[str, Any]
@@ -84,6 +85,7 @@ class Model(nn.Module, metaclass=_RecordedCall):
     trained_steps: int | None = None
     bf16_from: ClassVar[int | None] = None
     learns_unlabelled: ClassVar[bool] = False
+    stratified: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

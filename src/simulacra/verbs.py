@@ -5,7 +5,7 @@
              that the run was fitted on
     items    an array, a tensor or a sequence, all of which is meant; or data, of which a split is
 
-Whatever a path holds is read by the recipe of the model: pairs, resize, levels, target.
+Whatever a path holds is read by the recipe of the model: pairs, resize, levels, target, domains.
 """
 
 from __future__ import annotations
@@ -142,6 +142,9 @@ def data_of(
         found = as_dataset(data, whole)
     if steps.target is not None and found.recipe.target is None and steps.target in found.spec.condition:
         found = found.target(steps.target) if found.spec.x != model.spec.x else found
+    if steps.domains is not None and found.recipe.domains is None:
+        known = {"x", *found.spec.condition}
+        found = found.domains(*steps.domains) if known.issuperset(steps.domains) else found
     if _is_folder(data) and steps.levels is None and not _of_pictures(model):
         found = _in_brightness(model.spec, found)
     found = _on_the_grid_of(model.spec, found)

@@ -9,7 +9,14 @@ from small import SPECS, dataset, same, small_model, weights
 
 from simulacra import registry
 from simulacra.data import DataSpec, Split
-from simulacra.evaluation.judges import ByFrechetDistance, by_likelihood, by_squared_error, drawn_of, usual_judge
+from simulacra.evaluation.judges import (
+    ByFrechetDistance,
+    ByTranslation,
+    by_likelihood,
+    by_squared_error,
+    drawn_of,
+    usual_judge,
+)
 from simulacra.evaluation.likelihood import score
 from simulacra.model import Model
 
@@ -25,6 +32,7 @@ def test_a_model_is_judged_by_what_it_can():
     assert isinstance(usual_judge(model_of("dcgan")), ByFrechetDistance)
     assert isinstance(usual_judge(model_of("aae")), ByFrechetDistance)
     assert usual_judge(model_of("autoencoder")) is by_squared_error
+    assert isinstance(usual_judge(model_of("stargan")), ByTranslation)
 
 
 @pytest.mark.parametrize("name", ["vae", "gated-pixelcnn"])
@@ -105,3 +113,30 @@ def test_its_error_is_one_standard_error(monkeypatch):
 
 def test_too_few_items_are_no_judge():
     assert ByFrechetDistance()(model_of("dcgan"), dataset(GREY, (10, 3, 4)), 0) is None
+
+
+class Moves(Model):
+    """Items of class k of 3 have the values 5k to 5k + 4; it moves any item there, or leaves it as it is."""
+
+    def __init__(self, spec: DataSpec, moves: bool) -> None:
+        super().__init__(spec)
+        self.moves, self.weight = moves, torch.nn.Parameter(torch.zeros(()))
+
+    def phases(self):
+        return []
+
+    def translate(self, x, condition=None, generator=None):
+        label = self.conditioned(condition, len(x))["label"].view(-1, 1, 1, 1)
+        return (x % 5 + 5 * label).byte() if self.moves else x
+
+
+def test_translations_are_judged_beside_the_items_of_their_class():
+    data = dataset(GREY, (90, 90, 4))
+    for split in (data.train, data.valid):
+        split.x[:] = split.x % 5 + 5 * split.condition["label"].reshape(-1, 1, 1, 1)
+    moved, copied = (ByTranslation()(Moves(GREY, moves), data, 0) for moves in (True, False))
+    assert moved.value < 0.1 * copied.value
+    assert 0 < moved.error < copied.value
+    assert not moved.stops
+    assert ByTranslation()(Moves(GREY, True), data, 0) == moved
+    assert ByTranslation()(Moves(GREY, True), dataset(GREY, (9, 9, 4)), 0) is None  # three of each class

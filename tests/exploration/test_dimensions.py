@@ -109,7 +109,8 @@ def test_a_move_that_does_not_exist_is_refused(prior, dimension, amount, message
 
 @pytest.mark.parametrize("entry", registry.models(), ids=lambda entry: entry.name)
 def test_every_model_has_dimensions_or_says_why_not(entry):
-    name = next((n for n in ("grey", "binary", "grey-labelled", "continuous") if _takes(entry, SPECS[n])), None)
+    kinds = ("grey", "binary", "grey-labelled", "continuous", "grey-domains", "grey-pictured")
+    name = next((kind for kind in kinds if _takes(entry, SPECS[kind])), None)
     assert name is not None
     model = small_model(entry, SPECS[name])
     given = condition_of(model.spec, 1)

@@ -30,7 +30,7 @@ from simulacra.registry import register
 
 
 class ClassHeads(nn.Module):
-    """Features (N, F) -> logits (N, count) of each field of classes."""
+    """Features (N, F), or the mean of those of patches (N, P, F) -> logits (N, count) of each field of classes."""
 
     def __init__(self, fields: Mapping[str, ClassLabel], features: int) -> None:
         super().__init__()
@@ -54,12 +54,14 @@ class Auxiliary(OfCritic):
     Attributes:
         weight: λ.
         every: steps from one to the next.
+        generated: whether the critic's loss has it of generated items too, and not of real ones alone.
     """
 
     players: ClassVar[Sequence[str]] = PLAYERS
     owners: ClassVar[Sequence[str]] = ("critic",)
     weight: float = 1.0
     every: int = 1
+    generated: bool = True
 
     def __post_init__(self) -> None:
         above(0, weight=self.weight)
@@ -73,7 +75,8 @@ class Auxiliary(OfCritic):
         assert isinstance(memory, ClassHeads)
         if seen.of_generator:
             return self.weight * memory.cross_entropy(seen.fake)
-        return self.weight * (memory.cross_entropy(seen.real) + memory.cross_entropy(seen.fake))
+        real = memory.cross_entropy(seen.real)
+        return self.weight * (real + memory.cross_entropy(seen.fake) if self.generated else real)
 
 
 @register(

@@ -40,6 +40,7 @@ SPECS: dict[str, DataSpec] = {
 }
 SPECS |= {f"{name}-labelled": DataSpec(spec.x, LABEL) for name, spec in SPECS.items()}
 SPECS["grey-pictured"] = DataSpec(GREY, {name: MIXED[name] for name in ("small", "map")})
+SPECS["grey-domains"] = DataSpec(GREY, {"label": ClassLabel(2, ("a", "b"))})
 SPECS["grey-mixed"] = DataSpec(GREY, LABEL | MIXED)
 
 

@@ -28,6 +28,7 @@ from simulacra.capabilities import (
     Inverter,
     Prior,
     Sampler,
+    Translator,
     Weighted,
     abilities,
     can,
@@ -63,10 +64,12 @@ def draw(model: Model, n: int = 5, seed: int = 0, condition: Any = None) -> Tens
 
 
 def made(model: Model, n: int = 5, condition: Any = None) -> Tensor:
-    """What the model makes: draws, or of a model that draws nothing the decoded codes of fixed items."""
+    """What the model makes: draws, or where it draws nothing the translations or decoded codes of fixed items."""
     if can(model, Sampler):
         return draw(model, n, condition=condition)
     given = condition_of(model.spec, n) if condition is None else condition
+    if isinstance(model, Translator):
+        return model.translate(items_of(model.spec, n), given)
     assert isinstance(model, Encoder)
     assert isinstance(model, Decoder)
     return model.decode(model.encode(items_of(model.spec, n), given).mean, given).mean
@@ -115,6 +118,20 @@ def samples_lie_on_the_grid(case: Case) -> None:
 
 
 @law
+def translations_lie_on_the_grid_and_depend_on_the_domain(case: Case) -> None:
+    model: Any = case.lively()
+    if not can(model, Translator):
+        return
+    x, levels = case.items(6), case.spec.levels
+    every = [model.translate(x, case.condition(6 + shift).rows(slice(shift, None))) for shift in (0, 1)]
+    for made in every:
+        assert made.shape == x.shape, f"translations of {tuple(x.shape)} have the shape {tuple(made.shape)}"
+        assert made.dtype == x.dtype, f"translations are {made.dtype}, and items {x.dtype}"
+        assert levels is None or int(made.max()) < levels, "translations lie beyond the grid"
+    assert not _equal(*every), "a translation does not depend on its domain"
+
+
+@law
 def a_sample_follows_from_its_generator_alone(case: Case) -> None:
     if not can(case.entry.model, Sampler):
         return
@@ -154,6 +171,8 @@ def an_item_does_not_depend_on_the_others(case: Case) -> None:
 
     if can(model, Density):
         compare(model.log_prob, x)
+    if can(model, Translator):
+        compare(model.translate, x)
     if can(model, Classifier):
         compare(lambda x, c: model.log_class_probs(x), x)
     if can(model, Encoder):
@@ -297,6 +316,7 @@ def conditional_calls(model: Any) -> list[Callable[..., Any]]:
         Weighted: [lambda c: model.log_prob_bound(x, c, samples=2)],
         Encoder: [lambda c: model.encode(x, c)],
         Inverter: [lambda c: model.invert(x, c, steps=1, starts=1)],
+        Translator: [lambda c: model.translate(x, c)],
         Decoder: [lambda c: model.decode(z, c)],
     }
     z = code(model, 2, condition_of(spec, 2)) if can(model, Decoder) else None
@@ -338,6 +358,7 @@ def calls_with(model: Any, x: Any, z: Any) -> list[Callable[..., Any]]:
         Weighted: [lambda: model.log_weights(x, given), lambda: model.log_prob_bound(x, given)],
         Encoder: [lambda: model.encode(x, given)],
         Inverter: [lambda: model.invert(x, given, steps=1, starts=1)],
+        Translator: [lambda: model.translate(x, given)],
     }
     found = [call for ability, some in calls.items() if x is not None and can(model, ability) for call in some]
     return [*found, lambda: model.decode(z, given)] if z is not None and can(model, Decoder) else found

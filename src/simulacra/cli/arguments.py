@@ -65,6 +65,10 @@ Pairs = Annotated[
     Literal["by-name", "side-by-side", "none"] | None,
     optional("HOW", "pairs of a folder of pictures: by-name in A/ and B/, side-by-side in each image, or none"),
 ]
+Domains = Annotated[
+    tuple[str, ...] | None,
+    optional("FIELD FIELD ...", "fields of one kind as one set without pairs, conditioned on its `domain`: x noto"),
+]
 Limit = Annotated[
     int | None,
     optional("INT", "at most so many items, which a search for codes needs, where the model has no encoder"),
@@ -214,17 +218,24 @@ def load_data(
     levels: int | None = None,
     target: str | None = None,
     pairs: str | None = None,
+    domains: Sequence[str] | None = None,
 ) -> Dataset:
     from simulacra import data
 
-    return data.load(source, resize=resize, levels=levels, target=target, pairs=pairs)
+    return data.load(source, resize=resize, levels=levels, target=target, pairs=pairs, domains=domains)
 
 
-def recipe_of(resize: int | None, levels: int | None, target: str | None, pairs: str | None = None) -> Recipe:
+def recipe_of(
+    resize: int | None,
+    levels: int | None,
+    target: str | None,
+    pairs: str | None = None,
+    domains: tuple[str, ...] | None = None,
+) -> Recipe:
     """The steps that flags name."""
     from simulacra.data import Recipe
 
-    return Recipe(None if resize is None else (resize, resize), levels, target, pairs)
+    return Recipe(None if resize is None else (resize, resize), levels, target, pairs, domains)
 
 
 def as_json(record: Any) -> str:

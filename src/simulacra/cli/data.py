@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from simulacra.cli.arguments import Flag, Json, Levels, Pairs, Resize, as_json, optional, parse
+from simulacra.cli.arguments import Domains, Flag, Json, Levels, Pairs, Resize, as_json, optional, parse
 from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
 from simulacra.data.cache import cache_root, clean
@@ -35,6 +35,7 @@ class Data:
     levels: Levels = None
     target: Annotated[str | None, optional("FIELD", "describe the data with this field as what is modelled")] = None
     pairs: Pairs = None
+    domains: Domains = None
     clean: Annotated[Flag, tyro.conf.arg(help="remove all data sets from the cache; what was downloaded stays")] = False
     json: Json = False
 
@@ -57,14 +58,16 @@ class Data:
         print(as_json(dataset.summary()) if self.json else "\n".join(_lines(dataset)))
 
     def _loaded(self, source: str) -> Dataset:
-        return load(source, resize=self.resize, levels=self.levels, target=self.target, pairs=self.pairs)
+        own = {"resize": self.resize, "levels": self.levels, "target": self.target}
+        return load(source, **own, pairs=self.pairs, domains=self.domains)
 
     def _of_run(self) -> Dataset:
         from simulacra.cli.arguments import recipe_of
         from simulacra.model import load as load_model
         from simulacra.verbs import data_of
 
-        return data_of(load_model(str(self.data)), None, recipe_of(self.resize, self.levels, self.target, self.pairs))
+        own = recipe_of(self.resize, self.levels, self.target, self.pairs, self.domains)
+        return data_of(load_model(str(self.data)), None, own)
 
 
 def _is_run(path: str) -> bool:

@@ -14,7 +14,7 @@ import tyro
 
 from simulacra import registry
 from simulacra.capabilities import Sampler, Translator, can
-from simulacra.cli.arguments import Flag, Json, Levels, Pairs, Resize, as_json, load_data, optional, parse
+from simulacra.cli.arguments import Domains, Flag, Json, Levels, Pairs, Resize, as_json, load_data, optional, parse
 from simulacra.cli.health import lines
 from simulacra.cli.imports import imports_for
 from simulacra.cli.parts_help import parts_of
@@ -76,6 +76,7 @@ _OWN: list[Field] = [
     ("levels", Levels, None),
     ("target", Annotated[str | None, optional("FIELD", "the field that is modelled, instead of x")], None),
     ("pairs", Pairs, None),
+    ("domains", Domains, None),
     ("json", Json, False),
 ]
 
@@ -103,7 +104,7 @@ def main(argv: Sequence[str]) -> None:
         raise
     own = {name: parsed.pop(name) for name, _, _ in _OWN}
     source = parsed.pop("data")
-    dataset = load_data(source, own["resize"], own["levels"], own["target"], own["pairs"])
+    dataset = load_data(source, *(own[name] for name in ("resize", "levels", "target", "pairs", "domains")))
     chosen = {name: value for name, value in parsed.items() if value is not None}
     if not all(own["condition"]):
         raise UsageError(
@@ -219,5 +220,7 @@ def report(plan: Plan, model: Model, data: str, as_object: bool, found: Health |
         by_class = all(isinstance(field, ClassLabel) for field in model.spec.condition.values())
         print(f"next: simulacra sample {run if by_class else f'{run} {data}'}{own}   ", end="")
         print(f"simulacra evaluate {run} {data}{own}")
+    elif can(model, Translator):
+        print(f"next: simulacra translate {run} PICTURE --to DOMAIN{own}   simulacra evaluate {run} {data}{own}")
     else:
         print(f"next: simulacra reconstruct {run} {data}{own}   simulacra encode {run} {data}{own}")

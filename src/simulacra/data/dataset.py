@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from simulacra.data.domains import DOMAIN, PAIR, dealt, every, one_each
 from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
@@ -94,7 +95,7 @@ class Split:
 class Dataset:
     """Three splits under one spec. `fingerprint` is a sha256 over the spec and the contents of the splits, in order.
 
-    recipe: the steps by which it was read (resize, levels, target), so that they can be repeated; see `load`.
+    recipe: the steps by which it was read (resize, levels, target, domains), so that they can be repeated; see `load`.
     source: a named set or an absolute path, from which it can be read again; "" for data in memory.
     levels_found: whether the levels of the grid were found from the values, which may then be on a finer one.
     columns: of a table the names of the coordinates of x; () where they have none.
@@ -206,6 +207,51 @@ class Dataset:
             return self
         spec = replace(self.spec, x=Classes((1, *own.shape), own.classes))
         return replace(self, spec=spec, **{split.name: replace(split, x=split.x[:, None]) for split in self.splits})
+
+    def domains(self, *names: str) -> Dataset:
+        """Fields of one kind as one set without pairs; "x" is the usual x. The field "domain" says of which an item is.
+
+        Each training item is shown in one domain alone. Each other item is shown in all of them, one after the other,
+        and the column "pair" (N, domains, *shape) of these splits, which is no field, holds it in every domain.
+
+        Raises UsageError for fewer than two fields, for one that does not exist, for fields of several kinds, for data
+        that have a target or domains already, and for fewer training items than domains.
+        """
+        recipe = replace(self.recipe, domains=names)
+        self._check_domains(names)
+        others = {"x": self.spec.x} | dict(self.spec.condition)
+        spec = DataSpec(others[names[0]], {k: own for k, own in others.items() if k not in names})
+        spec = replace(spec, condition={**spec.condition, DOMAIN: ClassLabel(len(names), names)})
+
+        def parted(split: Split) -> Split:
+            columns = {"x": split.x} | split.condition
+            fields = [columns.pop(name) for name in names]
+            if split is self.train:
+                domain = dealt(fields)
+                if len(split) and len(np.unique(domain)) < len(names):
+                    raise UsageError(f"{self.name} has fewer distinct training items than {len(names)} domains")
+                return Split(one_each(fields, domain), columns | {DOMAIN: domain}, split.name)
+            index, domain, x, pair = every(fields)
+            own = {name: values[index] for name, values in columns.items()}
+            return Split(x, own | {DOMAIN: domain, PAIR: pair}, split.name)
+
+        train, valid, test = map(parted, self.splits)
+        return replace(self, spec=spec, train=train, valid=valid, test=test, recipe=recipe, columns=(), order=None)
+
+    def _check_domains(self, names: tuple[str, ...]) -> None:
+        if self.recipe.domains is not None:
+            raise UsageError(f"{self.name} has the domains {' '.join(self.recipe.domains)} already")
+        known = {"x": self.spec.x} | dict(self.spec.condition)
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{self.name} has no field {name!r}.{did_you_mean(name, known)}")
+            if known[name] != known[names[0]]:
+                kinds = [f"{own!r} is {known[own].describe()}" for own in (names[0], name)]
+                raise UsageError(f"domains are fields of one kind, and {', '.join(kinds)}")
+        if taken := [name for name in (DOMAIN, PAIR) if name in known]:
+            raise UsageError(
+                f"{self.name} has a field {taken[0]!r} already, which is to say which domain an item is of"
+            )
 
     def summary(self) -> dict[str, Any]:
         """What was understood of the data, JSON-able: `simulacra data NAME` prints it."""

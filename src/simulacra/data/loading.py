@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,7 @@ def load(
     levels: int | None = None,
     target: str | None = None,
     pairs: str | None = None,
+    domains: Sequence[str] | None = None,
 ) -> Dataset:
     """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
 
@@ -125,12 +126,14 @@ def load(
     target: the field that is modelled, in the place of the usual x, which becomes the field "x".
     pairs: how a folder holds pairs of pictures: "by-name" in A/ and B/, "side-by-side" in one image, or "none", so that
         A/ and B/ are classes. By default A/ and B/ with names in common are pairs.
+    domains: fields of one kind that become one set without pairs; see `Dataset.domains`.
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
-    return read(source, Recipe(_size(resize), levels, target, pairs))
+    own = None if domains is None else tuple(domains)
+    return read(source, Recipe(_size(resize), levels, target, pairs, own))
 
 
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
@@ -146,8 +149,10 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
     columns = _columns(Path(again), data)
-    data = replace(data, recipe=replace(recipe, target=None), source=again, levels_found=found_levels, columns=columns)
-    return data.of_arrays() if recipe.target is None else data.target(recipe.target)
+    own = replace(recipe, target=None, domains=None)
+    data = replace(data, recipe=own, source=again, levels_found=found_levels, columns=columns)
+    data = data.of_arrays() if recipe.target is None else data.target(recipe.target)
+    return data if recipe.domains is None else data.domains(*recipe.domains)
 
 
 def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:

@@ -1,7 +1,7 @@
 """The steps by which data were read, written into the run, and applied again to whatever a verb of that run reads.
 
-pairs -> resize -> levels -> target; what is derived of x (`down:factor=2`) stands in the model's spec, with what the
-training data showed: the grid, and the names of the classes in their order.
+pairs -> resize -> levels -> target or domains; what is derived of x (`down:factor=2`) stands in the model's spec, with
+what the training data showed: the grid, and the names of the classes in their order.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ class Recipe:
     levels: of the grid 0..levels-1 that the values are on, where it was stated and not found from them.
     target: the field that is modelled, in the place of the usual x.
     pairs: how a folder holds pairs of pictures, one of `PAIRS`; None where it shows that itself.
+    domains: fields of one kind that become one set without pairs, labelled by which of them an item is of.
     """
 
     resize: tuple[int, int] | None = None
     levels: int | None = None
     target: str | None = None
     pairs: str | None = None
+    domains: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         convert(tuple[int, int] | None, self.resize, "resize")
@@ -40,6 +42,13 @@ class Recipe:
         convert(str | None, self.target, "target")
         if self.pairs is not None and self.pairs not in PAIRS:
             raise UsageError(f"there are no pairs {self.pairs!r}.{did_you_mean(str(self.pairs), PAIRS)}")
+        convert(tuple[str, ...] | None, self.domains, "domains")
+        if self.domains is not None and (len(self.domains) < 2 or len(set(self.domains)) < len(self.domains)):
+            raise UsageError(f"domains are two or more different fields, such as x noto, not {' '.join(self.domains)}")
+        if self.domains is not None and self.target is not None:
+            raise UsageError(
+                f"the domains are what is modelled: leave out the target {self.target!r}, or name it among them"
+            )
         if self.resize is not None and not all(1 <= side <= MOST_PIXELS for side in self.resize):
             raise UsageError(f"resize must be 1 to {MOST_PIXELS} pixels, not {self.resize}")
         if self.levels is not None and not 2 <= self.levels <= MOST_GRID:
@@ -61,27 +70,33 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         steps = {"resize": self.resize and list(self.resize), "levels": self.levels, "target": self.target}
-        return steps | ({} if self.pairs is None else {"pairs": self.pairs})
+        steps |= {} if self.pairs is None else {"pairs": self.pairs}
+        return steps | ({} if self.domains is None else {"domains": list(self.domains)})
 
     @classmethod
     def from_json(cls, record: Any) -> Recipe:
         """Raises DataError for what is no recipe; a step that is not there is none."""
         if not isinstance(record, Mapping) or not record.keys() <= cls.__dataclass_fields__.keys():
             raise DataError(f"{record!r:.60} is no recipe of data")
-        resize, levels, target, pairs = (record.get(name) for name in cls.__dataclass_fields__)
+        resize, levels, target, pairs, domains = (record.get(name) for name in cls.__dataclass_fields__)
         sides = resize is None or (
             isinstance(resize, list) and len(resize) == 2 and all(type(n) is int for n in resize)
         )
         if not sides or not (levels is None or type(levels) is int) or not isinstance(target, str | None):
             raise DataError(f"{dict(record)!r:.60} is no recipe of data")
+        if domains is not None and not (isinstance(domains, list) and all(isinstance(name, str) for name in domains)):
+            raise DataError(f"{domains!r:.60} are no domains of data")
         try:
-            return cls(None if resize is None else (resize[0], resize[1]), levels, target, pairs)
+            own = None if domains is None else tuple(domains)
+            return cls(None if resize is None else (resize[0], resize[1]), levels, target, pairs, own)
         except UsageError as error:
             raise DataError(str(error)) from None
 
 
 def _words(value: Any) -> str:
-    return "×".join(map(str, value)) if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return str(value)
+    return "×".join(map(str, value)) if all(isinstance(each, int) for each in value) else " ".join(value)
 
 
 @dataclass(frozen=True)

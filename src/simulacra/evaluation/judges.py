@@ -5,6 +5,7 @@ Fréchet         FD between validation items and as many samples from fixed nois
 energy          2 E|x - y| - E|x - x'| - E|y - y'| of samples x and items y, for vectors of real numbers, whose modes
                 FD, a distance of two moments, does not see: Székely and Rizzo 2013, "Energy Statistics"
 squared error   of reconstructions, for an autoencoder, which does neither
+translation     FD between items of a domain and those of others that are translated to it, the mean over all domains
 
 A distance between samples is itself random; its error is that of `simulacra.evaluation.intervals`.
 """
@@ -16,7 +17,8 @@ import functools
 import numpy as np
 import torch
 
-from simulacra.capabilities import Decoder, Encoder, Sampler, can
+from simulacra.capabilities import Decoder, Encoder, Sampler, Translator, can
+from simulacra.condition import Condition
 from simulacra.data import Dataset, Split
 from simulacra.evaluation import fidelity, intervals, kernels
 from simulacra.evaluation.likelihood import has_likelihood, score_items
@@ -27,15 +29,19 @@ from simulacra.training.judge import Judge, Verdict
 
 SCORED = 1000  # validation items by which a likelihood, a reconstruction or an energy distance is judged
 COMPARED = 2000  # validation items that samples are compared with
+TRANSLATED = 256  # validation items of each domain, and those that are translated to it
 PAIRS = 10  # of halves behind a standard error
 
 
 def usual_judge(model: Model) -> Judge | None:
-    """The judge for the abilities of a model; None for one that has no density, no samples and no reconstructions."""
+    """The judge for the abilities of a model; None for one that has no density, no samples, no reconstructions and no
+    translations."""
     if has_likelihood(model):
         return by_likelihood
     if can(model, Sampler):
         return by_energy_distance if model.spec.levels is None and not model.spec.is_image else ByFrechetDistance()
+    if can(model, Translator):
+        return ByTranslation()
     return by_squared_error if can(model, Encoder) and can(model, Decoder) else None
 
 
@@ -93,6 +99,54 @@ class ByFrechetDistance:
         halves = functools.partial(fidelity.frechet_distances, fake, real)
         error = intervals.standard_error(halves, len(items), rng, PAIRS)
         return Verdict("valid_frechet_distance", fidelity.frechet_distance(fake, real), error)
+
+
+class ByTranslation:
+    """FD of validation items translated to a class of a field, all else of their condition as it is, to the validation
+    items of that class, the mean over all classes of all fields. Figures waver, as a game does, and end no run.
+
+    The features are fitted to the training items once, at the first verdict.
+    """
+
+    def __init__(self) -> None:
+        self.features: fidelity.PixelPCA | None = None
+
+    def __call__(self, model: Model, data: Dataset, seed: int) -> Verdict | None:
+        parts = [
+            (name, number, data.valid.field(name) == number)
+            for name, field in model.spec.classes(model.name).items()
+            for number in range(field.count)
+        ]
+        fewest = min((min(int(own.sum()), int((~own).sum()), TRANSLATED) for *_, own in parts), default=0)
+        if fewest < 4:
+            return None  # halves of which have no covariance
+        if self.features is None:
+            components = fidelity.components_for(fewest // 2, data.spec.dims)
+            self.features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, components)
+        values, squares, rng = [], 0.0, np.random.default_rng(mix(seed, "judge"))
+        for name, number, own in parts:
+            real, others = (
+                some[some_of(len(some), fewest, seed, "translated", name, number)]
+                for some in (np.flatnonzero(own), np.flatnonzero(~own))
+            )
+            a = self.features(_translated(model, data.valid.rows(others), name, number))
+            b = self.features(np.asarray(data.valid.x[real]))
+            values.append(fidelity.frechet_distance(a, b))
+            halves = functools.partial(fidelity.frechet_distances, a, b)
+            squares += intervals.standard_error(halves, fewest, rng, PAIRS) ** 2
+        error = squares**0.5 / len(values)
+        return Verdict("valid_frechet_distance", float(np.mean(values)), error, stops=False)
+
+
+def _translated(model: Model, items: Split, name: str, number: int) -> np.ndarray:
+    """The items in class `number` of the field `name`."""
+    assert isinstance(model, Translator)
+    made = []
+    with evaluating(model):
+        for x, own in in_order(items, model.spec, model.device, at_once(model)):
+            wanted = Condition({**own, name: torch.full_like(own[name], number)})
+            made.append(model.translate(x, wanted).cpu())
+    return torch.cat(made).numpy()
 
 
 def drawn_of(split: Split, most: int, seed: int) -> Split:

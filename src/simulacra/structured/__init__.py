@@ -3,13 +3,17 @@
 Each preset is a record over the parts of the house: what reads the condition, where it enters, the critic, the losses.
 """
 
+from simulacra.structured.cyclegan import CycleGAN
 from simulacra.structured.pix2pix import pix2pix
 from simulacra.structured.puzzle_gan import puzzle_gan
 from simulacra.structured.spade import Spade
 from simulacra.structured.srgan import srgan
+from simulacra.structured.stargan import StarGAN
 
 __all__ = [
+    "CycleGAN",
     "Spade",
+    "StarGAN",
     "pix2pix",
     "puzzle_gan",
     "srgan",

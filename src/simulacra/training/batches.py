@@ -3,8 +3,9 @@
 The training split is read as an endless sequence of shuffled epochs; draw d is its d-th run of `batch` items. Nothing
 is dropped, and every rank of a distributed run computes the same sequence and takes its own share of each draw.
 
-Where most labels are hidden, the items with a label and those without are two such sequences, and take turns in a draw:
-half of every draw, and of every rank's share of it, has labels.
+Where most labels are hidden, the items with a label and those without are two such sequences, and take turns: half of
+every draw, and of every rank's share of it, has labels. So do the classes of a model that is `stratified`: a draw lacks
+no class, as long as it has an item for each.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ class Batches:
         seed: int,
         runtime: Runtime,
         augment: Sequence[Augmentation] = (),
+        stratified: bool = False,
     ) -> None:
         refuse_unless_images(augment, spec)
         self.split, self.spec, self.batch, self.seed, self.device = split, spec, batch, seed, runtime.device
         self.share = runtime.shares(batch)[runtime.rank]
-        self.streams = _streams(split, spec, seed)
+        self.streams = [Shuffled(items, own) for items, own in _streams(split, spec, seed, stratified)]
         self.augment = tuple(augment)
 
     def __getitem__(self, draw: int) -> Items:
@@ -65,9 +67,10 @@ class Batches:
     def places(self, draw: int) -> tuple[np.ndarray, np.ndarray]:
         """The items of draw d and the epoch of each, (batch,) twice; the sequences take turns."""
         items, epochs = np.empty(self.batch, np.int64), np.empty(self.batch, np.int64)
+        turns, numbers = np.divmod(np.arange(draw * self.batch, (draw + 1) * self.batch), len(self.streams))
         for number, stream in enumerate(self.streams):
-            own = slice(number, None, len(self.streams))
-            items[own], epochs[own] = stream.run(draw, len(items[own]))
+            own = numbers == number
+            items[own], epochs[own] = stream.at(turns[own])
         return items, epochs
 
     def _augmented(
@@ -93,11 +96,12 @@ class Shuffled:
         self.items, self.seed = items, tuple(part % SEEDS for part in seed)  # a seed may be negative, NumPy's may not
         self._orders: dict[int, np.ndarray] = {}
 
-    def run(self, draw: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """The draw-th run of so many items: (length,) indices into the split, and the epoch of each."""
-        positions = np.arange(draw * length, (draw + 1) * length)
+    def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The items at these positions (n,): indices into the split, and the epoch of each."""
+        items = np.empty(len(positions), np.int64)
         epochs, offsets = np.divmod(positions, len(self.items))
-        items = np.concatenate([self._order(epoch)[offsets[epochs == epoch]] for epoch in np.unique(epochs)])
+        for epoch in np.unique(epochs):
+            items[epochs == epoch] = self._order(epoch)[offsets[epochs == epoch]]
         return items, epochs
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -107,11 +111,15 @@ class Shuffled:
         return self._orders[epoch]
 
 
-def _streams(split: Split, spec: DataSpec, seed: int) -> list[Shuffled]:
-    known = np.ones(len(split), bool)
-    for name, field in spec.condition.items():
-        if isinstance(field, ClassLabel):  # only labels can be hidden
-            known &= split.field(name) != HIDDEN
-    if known.all() or not known.any():
-        return [Shuffled(np.arange(len(split)), (seed,))]
-    return [Shuffled(np.flatnonzero(known), (seed,)), Shuffled(np.flatnonzero(~known), (seed, 1))]
+def _streams(split: Split, spec: DataSpec, seed: int, stratified: bool) -> Iterator[tuple[np.ndarray, tuple[int, ...]]]:
+    """The items of each sequence, and its seed."""
+    labels = [split.field(name) for name, field in spec.condition.items() if isinstance(field, ClassLabel)]
+    known = np.logical_and.reduce([values != HIDDEN for values in labels]) if labels else np.ones(len(split), bool)
+    if known.any() and not known.all():  # only labels can be hidden
+        yield np.flatnonzero(known), (seed,)
+        yield np.flatnonzero(~known), (seed, 1)
+    elif stratified and len(labels) == 1 and known.all():
+        for number in np.unique(labels[0]):
+            yield np.flatnonzero(labels[0] == number), (seed, int(number))
+    else:
+        yield np.arange(len(split)), (seed,)

@@ -11,17 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulacra.capabilities import Sampler
-from simulacra.data import Split
-from simulacra.feed import shown
+import numpy as np
+import torch
+
+from simulacra.capabilities import Sampler, Translator
+from simulacra.condition import Condition
+from simulacra.data import DataSpec, Split
+from simulacra.feed import drawn, shown
 from simulacra.model import Model
-from simulacra.pictures import conditioned_picture, draws_each, has_picture, save_image
+from simulacra.pictures import conditioned_picture, draws_each, has_picture, rows_picture, save_image
 from simulacra.randomness import generator
 from simulacra.training.judge import Verdict
 from simulacra.training.run import RunFolder
 
 LOGGED_EVERY = 50  # steps
 SHOWN = 36  # samples in the picture that each validation draws from the same noise
+TRANSLATED = 8  # items that are translated to every domain
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,9 @@ class MetricsLog(Observer):
 
 
 class Pictures(Observer):
-    """A picture of samples at every validation, always from the same noise; conditions that are no classes are those of
-    validation items, and stand in front of their samples where they are pictures."""
+    """A picture at every validation: of samples, always from the same noise; conditions that are no classes are those
+    of validation items, and stand in front of their samples where they are pictures. Of a model that maps items some of
+    these, and beside each its translations to all domains."""
 
     def __init__(self, folder: Path, split: Split, seed: int) -> None:
         self.folder, self.split, self.seed = folder, split, seed
@@ -92,3 +98,20 @@ class Pictures(Observer):
             items = model.sample(SHOWN, condition, generator=noise).cpu().numpy()
             fields = {name: values.cpu().numpy() for name, values in condition.items()}
             save_image(conditioned_picture(items, fields, model.spec), self.folder / f"step-{at.step:08d}.png")
+        elif isinstance(model, Translator) and model.spec.is_image:
+            image = rows_picture(*_translations(model, model, self.split))
+            save_image(image, self.folder / f"step-{at.step:08d}.png")
+
+
+def _translations(
+    model: Model, translator: Translator, split: Split
+) -> tuple[np.ndarray, DataSpec, list[str], list[str]]:
+    """Some items of a split, the same ones at each call, with their translations: rows, and what stands above them."""
+    x, own = drawn(split, TRANSLATED, model, 0)
+    rows, headings = [x], ["item"]
+    for name, field in model.spec.classes(model.name).items():
+        for number in range(field.count):
+            wanted = Condition({**own, name: torch.full_like(own[name], number)})
+            rows.append(translator.translate(x, wanted))
+            headings.append(f"{name} {field.names[number] if field.names else number}")
+    return torch.stack(rows, dim=1).cpu().numpy(), model.spec, [], headings

@@ -15,6 +15,7 @@ from simulacra import data as datasets
 from simulacra import registry
 from simulacra.capabilities import ClosedForm, can
 from simulacra.data import Dataset
+from simulacra.data.domains import DOMAIN
 from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
 from simulacra.fields import ClassLabel
@@ -121,8 +122,9 @@ class Plan:
 
     def batches(self, where: Runtime) -> Batches:
         """The training items in their order, augmented as the options say."""
-        options = self.options
-        return Batches(self.dataset.train, self.model.spec, options.batch, options.seed, where, options.augment)
+        options, stratified = self.options, self.model.stratified
+        split, spec = self.dataset.train, self.model.spec
+        return Batches(split, spec, options.batch, options.seed, where, options.augment, stratified)
 
     def card(self, best: Verdict | None, step: int) -> str:
         """What a stranger should know of the weights that lie beside it."""
@@ -163,7 +165,7 @@ def make_plan(
         entry = registry.find(model)
         arguments, given = _split(entry, options)
         chosen = _chosen(entry, given, dataset)
-        wanted = _names(condition)
+        wanted = _names(condition) or (() if dataset.recipe.domains is None else (DOMAIN,))
         seed_everything(chosen.seed, "weights")
         built: Model = entry.build(dataset.spec.conditioned_on(wanted), **arguments)
     else:
@@ -178,6 +180,7 @@ def make_plan(
     built.refuse_unless_trainable()
     _refuse_batch(built, chosen)
     _refuse_unlabelled(built, dataset)
+    _refuse_without_items(built, dataset)
     refuse_unless_images(chosen.augment, built.spec)
     warn_of_script(built)
     built.origin = None  # of an earlier fit
@@ -225,6 +228,17 @@ def _refuse_unlabelled(model: Model, data: Dataset) -> None:
             raise UsageError(
                 f"{name} -1 does not exist: {model.name} does not learn from unlabelled items, and "
                 f"{np.sum(hidden):,} of {data.name} are such"
+            )
+
+
+def _refuse_without_items(model: Model, data: Dataset) -> None:
+    """Raise UsageError for a class without a training item, and a model that needs items of every class."""
+    fields = model.spec.classes(model.name) if model.stratified else {}
+    for name, field in fields.items():
+        if missing := sorted({*range(field.count)} - {*np.unique(data.train.field(name)).tolist()}):
+            own = field.names[missing[0]] if field.names else missing[0]
+            raise UsageError(
+                f"{data.name} has no training item of {name} {own!r}, and {model.name} needs items of each"
             )
 
 
