@@ -53,6 +53,7 @@ OWN = {  # of one model alone
     "sagan": {"width": 3, "latent": 20},
     "biggan": {"width": 3},
     "infogan": {"latent": 14},
+    "text2image": {"words": 6, "critic": "patch:width=4,halvings=1"},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},
@@ -69,6 +70,7 @@ def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:
 
 
 SPECS = {name: spec for name, spec in checks.SPECS.items() if not name.endswith("mixed")}
+WORDED = DataSpec(SPECS["grey"].x, {"words": checks.SPECS["grey-mixed"].condition["words"]})
 
 
 def trained_in_steps() -> list[Entry]:
@@ -82,8 +84,16 @@ def suited(entry: Entry, *names: str) -> DataSpec:
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
     if entry.family == "structured":
-        return SPECS["grey-pictured"]
+        return next(spec for spec in (SPECS["grey-pictured"], WORDED) if _takes(entry, spec))
     return SPECS["continuous-labelled"] if SPECS[names[0]].condition else SPECS["continuous"]
+
+
+def _takes(entry: Entry, spec: DataSpec) -> bool:
+    try:
+        small_model(entry, spec)
+    except UsageError:
+        return False
+    return True
 
 
 def small_arguments(entry: Entry) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
 from simulacra.nn.conditional_group_norm import ConditionalGroupNorm, groups_for
 from simulacra.nn.conditional_norm import ConditionalBatchNorm, ConditionRows
+from simulacra.nn.cross_attention import Attend, CrossAttention
 from simulacra.nn.deviation import BatchDeviation, Comparing
 from simulacra.nn.embed import AddCondition, Embed, Vectors, is_map, plain, vector_of
 from simulacra.nn.equalised import EqualConv2d, EqualLinear, leaky, pixel_norm, precise
@@ -21,10 +22,12 @@ from simulacra.nn.self_attention import SelfAttention
 from simulacra.nn.singular import singular_values
 from simulacra.nn.spectral import Spectral, spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
+from simulacra.nn.text import Read, Text, refuse_without_text, texts_of
 from simulacra.nn.units import Units
 
 __all__ = [
     "AddCondition",
+    "Attend",
     "BatchDeviation",
     "Bottleneck",
     "CausalAttention",
@@ -32,6 +35,7 @@ __all__ = [
     "ConditionRows",
     "ConditionalBatchNorm",
     "ConditionalGroupNorm",
+    "CrossAttention",
     "Double",
     "DoublingConv2d",
     "DownConv2d",
@@ -46,6 +50,7 @@ __all__ = [
     "MaskedConv2d",
     "Memory",
     "Pictures",
+    "Read",
     "ResidualStack",
     "RightConv2d",
     "RunningMean",
@@ -53,6 +58,7 @@ __all__ = [
     "ShrinkDown",
     "ShrinkRight",
     "Spectral",
+    "Text",
     "Units",
     "Vectors",
     "concat_elu",
@@ -71,10 +77,12 @@ __all__ = [
     "pixel_norm",
     "plain",
     "precise",
+    "refuse_without_text",
     "repeated",
     "side_by_side",
     "singular_values",
     "spectral",
     "synchronise",
+    "texts_of",
     "vector_of",
 ]

@@ -5,8 +5,10 @@ Each preset is a record over the parts of the house: what reads the condition, w
 
 from simulacra.structured.pix2pix import pix2pix
 from simulacra.structured.srgan import srgan
+from simulacra.structured.text2image import text2image
 
 __all__ = [
     "pix2pix",
     "srgan",
+    "text2image",
 ]
