@@ -40,7 +40,7 @@ class Describer(nn.Module):
         super().__init__()
         self.begin = len(field.vocabulary)  # the row of the beginning, and the logit of the end
         self.rows = nn.Embedding(self.begin + 1, HIDDEN)
-        self.places = nn.Parameter(0.3 * torch.randn(places, features))
+        self.norm, self.places = nn.LayerNorm(features), nn.Parameter(0.3 * torch.randn(places, features))
         self.state = nn.GRU(HIDDEN, HIDDEN, batch_first=True)
         self.attend = Attend(HIDDEN, features, HIDDEN)
         self.last = nn.Sequential(nn.Linear(2 * HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, self.begin + 1))
@@ -50,7 +50,7 @@ class Describer(nn.Module):
         before = F.pad(tokens.where(tokens >= 0, self.begin), (1, 0), value=self.begin)
         targets = F.pad(tokens.where(tokens >= 0, self.begin), (0, 1), value=self.begin)
         state = self.state(self.rows(before))[0]
-        patches = features + self.places
+        patches = self.norm(features) + self.places
         read = self.attend(state, patches, patches.new_ones(patches.shape[:2], dtype=torch.bool))
         logits = self.last(torch.cat([state, read], dim=2)).float()
         return F.cross_entropy(logits.transpose(1, 2), targets, reduction="none") * there

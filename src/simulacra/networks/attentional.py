@@ -47,7 +47,7 @@ class Reads(nn.Module):
 
 
 class Sized(nn.Module):
-    """h (N, before, H, W) -> (N, after, H, W), or doubled: a convolution whose norm s modulates, and `Reads`, or not."""
+    """h (N, before, H, W) -> (N, after, H, W), or twice as large: a convolution with a norm, and `Reads`, or not."""
 
     def __init__(self, before: int, after: int, words: int, doubles: bool, attends: bool) -> None:
         super().__init__()
@@ -65,12 +65,12 @@ class Second(nn.Module):
     def __init__(self, channels: int, before: int, after: int, words: int) -> None:
         super().__init__()
         self.enter = Sized(channels, before, words, doubles=False, attends=True)
-        self.double = Sized(before, after, words, doubles=True, attends=False)
+        self.larger = Sized(before, after, words, doubles=True, attends=False)
         self.last = nn.Conv2d(after, channels, 3, padding=1)
 
     def forward(self, a: Tensor, s: Tensor, read: Read) -> Tensor:
         h = self.enter(torch.tanh(a), s, read)
-        return repeated(a) + self.last(self.double(h, s, read))
+        return repeated(a) + self.last(self.larger(h, s, read))
 
 
 class Attentional(nn.Module):
