@@ -1,11 +1,11 @@
 r"""How a critic reads words: at each of its patches beside what it sees there.
 
-    D(x, c)_p = ψ(h_p) + w · ReLU(W [h_p, read_p, sentence]) + Σ over other fields h_p · V c
+    D(x, c)_p = ψ(h_p) + w · ReLU(W [h'_p, read_p, sentence]) + Σ over other fields h_p · V c
 
-read_p is what patch p reads of the words (`CrossAttention`'s weights). A patch and a sentence are judged together by a
-hidden layer, as in Reed et al. 2016, "Generative Adversarial Text to Image Synthesis", 4.1, where the sentence stands
-beside the features of every place; the words as in Xu et al. 2018, "AttnGAN", eq. 7. All fields that are not words
-enter by projection (Miyato & Koyama 2018).
+h' is h after a layer norm: beside words, the features of a body with spectral norm are small. read_p is what patch p
+reads of the words (`Attend`). A patch and a sentence are judged together by a hidden layer, as in Reed et al. 2016,
+"Generative Adversarial Text to Image Synthesis", 4.1, where the sentence stands beside the features of every place; the
+words as in Xu et al. 2018, "AttnGAN", eq. 7. All fields that are not words enter by projection (Miyato & Koyama 2018).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class ReadingHead(nn.Module):
         super().__init__()
         texts = texts_of(fields)
         self.plain = ProjectionHead({n: own for n, own in fields.items() if n not in texts}, features, bias)
-        self.text, self.attend = Text(fields, width), Attend(features, width, width)
+        self.text, self.norm, self.attend = Text(fields, width), nn.LayerNorm(features), Attend(features, width, width)
         self.hidden, self.joint = nn.Linear(features + 2 * width, features), nn.Linear(features, 1, bias=False)
 
     def forward(self, h: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
-        places = h if h.dim() == 3 else h.unsqueeze(1)
+        places = self.norm(h if h.dim() == 3 else h.unsqueeze(1))
         words, mask, sentence = self.text(condition)
         everywhere = sentence.unsqueeze(1).expand(-1, places.shape[1], -1)
         beside = torch.cat([places, self.attend(places, words, mask), everywhere.to(places.dtype)], dim=2)
