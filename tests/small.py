@@ -54,6 +54,7 @@ OWN = {  # of one model alone
     "biggan": {"width": 3},
     "infogan": {"latent": 14},
     "text2image": {"words": 6, "critic": "patch:width=4,halvings=1"},
+    "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},

@@ -30,6 +30,7 @@ from simulacra.adversarial.progan import Drift, progan
 from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.sentences import SentenceKL
+from simulacra.adversarial.seeking import ModeSeeking
 from simulacra.adversarial.sngan import sagan, sngan
 from simulacra.adversarial.styles import stylegan, stylegan2
 from simulacra.adversarial.wgan import wgan, wgan_gp
@@ -55,6 +56,7 @@ __all__ = [
     "MatchedFeatures",
     "Matching",
     "Minimax",
+    "ModeSeeking",
     "NonSaturating",
     "Orthogonal",
     "PathLength",

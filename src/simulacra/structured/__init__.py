@@ -4,11 +4,13 @@ Each preset is a record over the parts of the house: what reads the condition, w
 """
 
 from simulacra.structured.pix2pix import pix2pix
+from simulacra.structured.puzzle_gan import puzzle_gan
 from simulacra.structured.srgan import srgan
 from simulacra.structured.text2image import text2image
 
 __all__ = [
     "pix2pix",
+    "puzzle_gan",
     "srgan",
     "text2image",
 ]
