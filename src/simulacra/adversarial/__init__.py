@@ -29,8 +29,8 @@ from simulacra.adversarial.penalties import (
 from simulacra.adversarial.progan import Drift, progan
 from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
-from simulacra.adversarial.sentences import SentenceKL
 from simulacra.adversarial.seeking import ModeSeeking
+from simulacra.adversarial.sentences import SentenceKL
 from simulacra.adversarial.sngan import sagan, sngan
 from simulacra.adversarial.styles import stylegan, stylegan2
 from simulacra.adversarial.wgan import wgan, wgan_gp
