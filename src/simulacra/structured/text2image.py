@@ -23,10 +23,10 @@ from simulacra.registry import register
     "text2image",
     paper="Xu et al. 2018, AttnGAN: Fine-Grained Text to Image Generation with Attentional GANs",
     defaults={
-        "learning_rate": 1e-3,
+        "learning_rate": 2e-3,
         "betas": (0.0, 0.99),
-        "batch": 32,
-        "steps": 2000,
+        "batch": 16,
+        "steps": 3000,
         "ema": 0.995,
         "schedule": "cosine",
     },
