@@ -5,7 +5,7 @@
              that the run was fitted on
     items    an array, a tensor or a sequence, all of which is meant; or data, of which a split is
 
-Whatever a path holds is read by the recipe of the model: resize, levels, target.
+Whatever a path holds is read by the recipe of the model: pairs, resize, levels, target.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from simulacra.data.sequence import split_of
 from simulacra.data.splits import TooFew
 from simulacra.errors import DataError, UsageError
 from simulacra.feed import as_items, feed
-from simulacra.fields import ClassLabel, Levels
+from simulacra.fields import ClassLabel, LabelMap, Levels
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.randomness import some_of
 from simulacra.terminal import printable
@@ -215,7 +215,8 @@ def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe, whole: boo
     for the source, is left out."""
     named = isinstance(source, str) and source in names()
     resize = steps.resize if _is_folder(source) or resizable(source) else own.resize
-    return read(source, Recipe(resize, own.levels if named else steps.levels, None), whole)
+    pairs = steps.pairs if _is_folder(source) else own.pairs
+    return read(source, Recipe(resize, own.levels if named else steps.levels, None, pairs), whole)
 
 
 def _is_folder(source: DataLike | None) -> bool:
@@ -282,18 +283,19 @@ def _with_classes_of(spec: DataSpec, data: Dataset) -> Dataset:
     """
     for name, own in spec.condition.items():
         there = data.spec.condition.get(name)
-        if not isinstance(own, ClassLabel) or not isinstance(there, ClassLabel):
+        if not isinstance(own, ClassLabel | LabelMap) or not isinstance(there, type(own)):
             continue
         if own.names and there.names and own.names != there.names:
             data = _renumbered(data, name, own, there)
     return data
 
 
-def _renumbered(data: Dataset, name: str, own: ClassLabel, there: ClassLabel) -> Dataset:
+def _renumbered(data: Dataset, name: str, own: ClassLabel | LabelMap, there: ClassLabel | LabelMap) -> Dataset:
     if unknown := [each for each in there.names if each not in own.names]:
         known = ", ".join(own.names[:8])
         raise UsageError(f"{data.name} has the class {unknown[0]!r} of {name!r}, and the model knows {known}")
-    table = np.array([*(own.names.index(each) for each in there.names), -1])  # the last: a label that is hidden
+    hidden = [-1] if isinstance(own, ClassLabel) else []  # of a label
+    table = np.array([*(own.names.index(each) for each in there.names), *hidden]).astype(own.dtype)
 
     def renumber(split: Split) -> Split:
         return replace(split, condition=split.condition | {name: table[split.condition[name]]})

@@ -149,7 +149,7 @@ def test_the_four_styles_of_an_emoji_stay_together(files):
 
 def test_a_facade_keeps_its_map_and_its_split(files):
     found = data.load("facades")
-    assert found.spec.condition["map"] == LabelMap(8, (128, 128))
+    assert found.spec.condition["map"] == LabelMap(8, (128, 128), tuple("abcdefgh"))
     for kind, split in enumerate(found.splits):
         own = number(split.x)
         assert (own % 3 == kind).all()
@@ -191,7 +191,7 @@ def test_every_picture_and_map_of_an_item_is_resized_alike(files):
     emoji, facade = data.load("emoji", resize=32), data.load("facades", resize=(32, 64))
     assert emoji.spec.condition["line"] == Levels((1, 32, 32), 256)
     assert facade.spec.x == Levels((3, 32, 64), 256)
-    assert facade.spec.condition["map"] == LabelMap(8, (32, 64))
+    assert facade.spec.condition["map"] == LabelMap(8, (32, 64), tuple("abcdefgh"))
     large = data.load("facades")
     assert (facade.train.x[0] == fitted(large.train.x[:1], (32, 64))[0]).all()
     assert set(np.unique(facade.train.field("map"))) <= set(range(5))  # no class between two others

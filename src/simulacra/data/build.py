@@ -22,11 +22,12 @@ import numpy as np
 
 from simulacra.data.checks import check_alike, check_values, understood_spec
 from simulacra.data.dataset import Altered, Unreadable
-from simulacra.data.source import Batch, Source
+from simulacra.data.source import Batch, Encode, Fit, Source
 from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLIT_SEED, SPLITS, digests, draw, sort_key, undivided
 from simulacra.data.streams import CHUNK_BYTES
 from simulacra.errors import DataError
+from simulacra.terminal import number_of
 
 
 def build(source: Source, folder: Path) -> dict[str, Any]:
@@ -42,9 +43,12 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
     with _room(folder, needed=source.count * 2 * item):
         items = _spool(source, chain([first], batches), folder)
         spec = understood_spec(source, items.x, items.largest, items.columns)
-        kept = {name: items.columns[name] for name in spec.columns}
-        order = _order(source, items, [items.keys[name] for name in kept])
-        fingerprint = _write(folder, spec, {"x": items.x, **kept}, order)
+        arrays = {"x": items.x, **{name: items.columns[name] for name in spec.columns}}
+        order = _order(source, items, [items.keys[name] for name in spec.columns])
+        if "x" in items.fits and source.levels is not None:
+            raise DataError(f"{source.name}: x is a map of classes, and these are its levels: leave out --levels")
+        spec, changes = _fitted(items.fits, spec, arrays, order)
+        fingerprint = _write(folder, spec, arrays, order, changes)
         for spool in folder.glob("*.spool"):
             spool.unlink()
     return {
@@ -58,12 +62,38 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
         "unreadable": [asdict(entry) for entry in items.unreadable],
         "altered": [asdict(entry) for entry in items.altered],
         "duplicates": len(items.digest) - len(np.unique(items.digest)),
+        "kind": source.kind,
+        "remarks": [*source.remarks, *items.remarks, *_crossing(items.siblings, order)],
     }
 
 
 def _order(source: Source, items: _Items, keys: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     parts = items.indices_by_part()
-    return undivided(parts) if source.whole else draw(parts, items.digest, keys, source.fractions)
+    if source.whole:
+        return undivided(parts)
+    return draw(parts, items.digest, keys, source.fractions, list(items.siblings.values()))
+
+
+def _fitted(
+    fits: Mapping[str, Fit], spec: DataSpec, arrays: Mapping[str, np.ndarray], order: Mapping[str, np.ndarray]
+) -> tuple[DataSpec, dict[str, Encode]]:
+    """What the training items say of columns, or all items where none are for training; and the new values of these."""
+    train = order["train"] if len(order["train"]) else np.concatenate(list(order.values()))
+    found = {name: fit(name, arrays[name], train) for name, fit in fits.items()}
+    fields = {name: own for name, (own, _) in found.items()}
+    x = fields.pop("x", spec.x)
+    return DataSpec(x, {**spec.condition, **fields}), {name: encode for name, (_, encode) in found.items()}
+
+
+def _crossing(siblings: Mapping[str, np.ndarray], order: Mapping[str, np.ndarray]) -> list[str]:
+    """Siblings in several splits, which only official ones can have."""
+    remarks = []
+    for name, key in siblings.items():
+        _, times = np.unique(np.concatenate([np.unique(key[rows]) for rows in order.values()]), return_counts=True)
+        if several := int((times > 1).sum()):
+            found = number_of(several, "group")
+            remarks.append(f"{found} of siblings ({name}) in several of train, valid and test, as they come")
+    return remarks
 
 
 def sync(file: IO[Any]) -> None:
@@ -84,6 +114,9 @@ class _Items:
     largest: float
     unreadable: tuple[Unreadable, ...]
     altered: tuple[Altered, ...]
+    siblings: Mapping[str, np.ndarray]  # (N,) uint64 by what they are of
+    fits: Mapping[str, Fit]
+    remarks: tuple[str, ...]
 
     def indices_by_part(self) -> dict[str, np.ndarray]:
         indices = {name: np.flatnonzero(self.part == i) for i, name in enumerate(SPLITS)}
@@ -97,6 +130,8 @@ class _Tally:
     digest: list[np.ndarray] = field(default_factory=list)
     part: list[np.ndarray] = field(default_factory=list)
     keys: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    siblings: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     altered: dict[str, Altered] = field(default_factory=dict)
     count: int = 0
@@ -107,6 +142,9 @@ class _Tally:
         self.part.append(np.full(len(batch.x), SPLITS.index(batch.part), np.uint8))
         for name, values in batch.fields.items():
             self.keys.setdefault(name, []).append(sort_key(np.ascontiguousarray(values)))
+        for name, key in batch.siblings.items():
+            self.siblings.setdefault(name, []).append(key)
+        self.remarks += batch.remarks
         self.unreadable += batch.unreadable
         for each in batch.altered:
             before = self.altered.get(each.reason)
@@ -144,10 +182,19 @@ def _spool(source: Source, batches: Iterable[Batch], folder: Path) -> _Items:
         largest=tally.largest,
         unreadable=tuple(tally.unreadable),
         altered=tuple(tally.altered.values()),
+        siblings={name: np.concatenate(parts) for name, parts in tally.siblings.items()},
+        fits=first.fits,
+        remarks=tuple(tally.remarks),
     )
 
 
-def _write(folder: Path, spec: DataSpec, arrays: Mapping[str, np.ndarray], order: dict[str, np.ndarray]) -> str:
+def _write(
+    folder: Path,
+    spec: DataSpec,
+    arrays: Mapping[str, np.ndarray],
+    order: dict[str, np.ndarray],
+    changes: Mapping[str, Encode],
+) -> str:
     """The second pass: x.npy and the columns in the order of the splits; returns the fingerprint.
 
     Columns have the types that their fields say: that of a map of classes depends on the largest one.
@@ -161,18 +208,21 @@ def _write(folder: Path, spec: DataSpec, arrays: Mapping[str, np.ndarray], order
             # Plain writes, not a writable memory map: on a full disk those fail, and a memory map kills the process.
             header = {"descr": types[name].str, "fortran_order": False, "shape": (len(indices), *array.shape[1:])}
             np.lib.format.write_array_header_1_0(file, header)
-            for rows in _gather(array, indices, types[name]):
+            for rows in _gather(array, indices, types[name], changes.get(name)):
                 fingerprint.update(rows.data)
                 file.write(rows.data)
             sync(file)
     return fingerprint.hexdigest()
 
 
-def _gather(array: np.ndarray, indices: np.ndarray, dtype: np.dtype) -> Iterator[np.ndarray]:
-    """array[indices] of this type, a few megabytes at a time."""
+def _gather(
+    array: np.ndarray, indices: np.ndarray, dtype: np.dtype, change: Encode | None = None
+) -> Iterator[np.ndarray]:
+    """array[indices] of this type, changed where they are to be, a few megabytes at a time."""
     step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(indices), step):
-        yield np.ascontiguousarray(array[indices[start : start + step]], dtype)
+        rows = array[indices[start : start + step]]
+        yield np.ascontiguousarray(rows if change is None else change(rows), dtype)
 
 
 @contextmanager

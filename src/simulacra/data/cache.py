@@ -32,7 +32,7 @@ from simulacra.errors import DataError, SimulacraError
 from simulacra.files import read_regular
 from simulacra.parts import to_json
 
-VERSION = 3  # of the layout and of what `build` computes; a change makes every cache anew
+VERSION = 4  # of the layout and of what `build` computes; a change makes every cache anew
 TEMPORARY = ".building-"
 KEY = r"[0-9a-f]{32}"  # the name of a folder in the cache
 MOST = 1 << 28  # bytes of meta.json, which lists every file that was left out
@@ -113,6 +113,8 @@ def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
         unreadable=tuple(Unreadable(**entry) for entry in meta["unreadable"]),
         altered=tuple(Altered(**entry) for entry in meta["altered"]),
         duplicates=meta["duplicates"],
+        kind=meta["kind"],
+        remarks=tuple(meta["remarks"]),
     )
 
 

@@ -90,6 +90,8 @@ class Dataset:
     source: a named set or an absolute path, from which it can be read again; "" for data in memory.
     levels_found: whether the levels of the grid were found from the values, which may then be on a finer one.
     columns: of a table the names of the coordinates of x; () where they have none.
+    kind:   of folder, in a few words; "" of what is none.
+    remarks: what was found in reading and is worth a line: what did not match, and was left out.
     order:  (N,) of every item, train | valid | test, its number in the array or sequence that it is from; None where
             items come from files.
     """
@@ -104,6 +106,8 @@ class Dataset:
     unreadable: tuple[Unreadable, ...] = ()
     altered: tuple[Altered, ...] = ()
     duplicates: int = 0
+    kind: str = ""
+    remarks: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     source: str = ""
     levels_found: bool = False
@@ -155,7 +159,7 @@ class Dataset:
         largest = max(int(split.x.max(initial=0)) for split in self.splits)
         if largest >= levels:
             raise UsageError(f"{self.name} has the value {largest}, and the grid is 0 to {levels - 1}")
-        return replace(self, spec=replace(self.spec, x=Levels(self.spec.x.shape, levels)))
+        return replace(self, spec=replace(self.spec, x=replace(self.spec.x, levels=levels)))
 
     def target(self, name: str) -> Dataset:
         """The same items with the field `name` in the place of x, which becomes the field "x". A map (H, W) of classes
@@ -177,17 +181,24 @@ class Dataset:
             )
             for split in self.splits
         )
-        made, recipe = spec.condition[name], replace(self.recipe, target=name)
-        if isinstance(made, LabelMap):
-            made = Classes((1, *made.shape), made.classes)
-            train, valid, test = (replace(split, x=split.x[:, None]) for split in (train, valid, test))
-        own = DataSpec(made, others)
-        return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
+        own, recipe = DataSpec(spec.condition[name], others), replace(self.recipe, target=name)
+        found = replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
+        return found.of_arrays()
+
+    def of_arrays(self) -> Dataset:
+        """The same items with an x that models take: a map (H, W) becomes an image (1, H, W) of classes."""
+        own = self.spec.x
+        if not isinstance(own, LabelMap):
+            return self
+        spec = replace(self.spec, x=Classes((1, *own.shape), own.classes))
+        return replace(self, spec=spec, **{split.name: replace(split, x=split.x[:, None]) for split in self.splits})
 
     def summary(self) -> dict[str, Any]:
         """What was understood of the data, JSON-able: `simulacra data NAME` prints it."""
         return {
             "name": self.name,
+            "kind": self.kind,
+            "remarks": list(self.remarks),
             "shape": list(self.spec.shape),
             "levels": self.spec.levels,
             "fields": {name: own.describe() for name, own in self.spec.condition.items()},
@@ -196,6 +207,7 @@ class Dataset:
                 for name, own in self.spec.condition.items()
                 if isinstance(own, ClassLabel)
             },
+            "maps": {name: list(own.names) for name, own in self.spec.condition.items() if isinstance(own, LabelMap)},
             "splits": {split.name: len(split) for split in self.splits},
             "duplicates": self.duplicates,
             "unreadable": [asdict(entry) for entry in self.unreadable],

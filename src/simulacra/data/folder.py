@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from simulacra.data.attributes import Attributes, attributes_of
 from simulacra.data.dataset import Altered, Card, Unreadable
 from simulacra.data.images import SUFFIXES, Decoded, Header, Target, decode, read_header
 from simulacra.data.source import Batch, Source
@@ -48,7 +49,22 @@ class Entry:
 
 def folder_source(root: Path, card: Card, resize: tuple[int, int] | None) -> Source:
     """The images below `root`; `resize` is (H, W). Raises DataError for a folder that holds none."""
-    entries = _entries(root)
+    entries = entries_of(root)
+    named = {entry.class_name for entry in entries} - {None}
+    return entries_source(root, card, resize, entries, f"pictures in {len(named)} classes" if named else "pictures")
+
+
+def entries_source(
+    root: Path,
+    card: Card,
+    resize: tuple[int, int] | None,
+    entries: list[Entry],
+    kind: str,
+    remarks: tuple[str, ...] = (),
+) -> Source:
+    """The source of these images below `root`, with what stands beside them."""
+    more = attributes_of(root, [entry.path for entry in entries])
+    entries = [entry for entry in entries if entry.path not in more.without]
     classes = tuple(sorted({entry.class_name for entry in entries if entry.class_name is not None}))
     regular = [entry.path.is_file() for entry in entries]
     others = [os.fsencode(entry.path) for entry, is_file in zip(entries, regular, strict=True) if not is_file]
@@ -56,16 +72,25 @@ def folder_source(root: Path, card: Card, resize: tuple[int, int] | None) -> Sou
         name=printable(root.name),
         card=card,
         count=len(entries),
-        batches=lambda: _batches(root, entries, classes, resize),
-        files=tuple(entry.path for entry, is_file in zip(entries, regular, strict=True) if is_file),
-        options=(f"resize={resize}", *map(repr, others)),
-        fields={"label": ClassLabel(len(classes), tuple(map(printable, classes)))} if classes else {},
+        batches=lambda: _batches(root, entries, classes, resize, more),
+        files=(*(entry.path for entry, is_file in zip(entries, regular, strict=True) if is_file), *more.files),
+        options=(kind, f"resize={resize}", *map(repr, others)),
+        fields=with_label(root, classes, more),
+        kind=kind,
+        remarks=(*remarks, *more.remarks),
     )
 
 
-def _entries(root: Path) -> list[Entry]:
-    folders, images = _listing(root)
-    official = _official_folders(root, folders) if not images else {}
+def with_label(root: Path, classes: tuple[str, ...], more: Attributes) -> dict[str, ClassLabel]:
+    """The fields of pictures in class folders with attributes; raises DataError where both have a label."""
+    if classes and "label" in more.fields:
+        raise DataError(f"{root}: {more.files[0].name} has a column 'label', and so have the class folders; rename it")
+    return ({"label": ClassLabel(len(classes), tuple(map(printable, classes)))} if classes else {}) | dict(more.fields)
+
+
+def entries_of(root: Path) -> list[Entry]:
+    folders, images = listing(root)
+    official = official_folders(root, folders) if not images else {}
     parts = official or {root: "train"}
     entries = [entry for folder, part in parts.items() for entry in _part_entries(folder, part)]
     if not entries:
@@ -76,12 +101,12 @@ def _entries(root: Path) -> list[Entry]:
     return entries if len(classes) > 1 else [replace(entry, class_name=None) for entry in entries]
 
 
-def _official_folders(root: Path, folders: list[Path]) -> dict[Path, str]:
+def official_folders(root: Path, folders: list[Path]) -> dict[Path, str]:
     """The folders that are named like splits, and the part that each is; {} where the names mean something else."""
     official = {folder: part for folder in folders if (part := PART_OF_FOLDER.get(folder.name.lower()))}
     if "train" not in official.values():
         return {}
-    others = [folder for folder in folders if folder not in official and _images_below(folder)]
+    others = [folder for folder in folders if folder not in official and images_below(folder)]
     if others and set(official.values()) == {"train"}:
         return {}  # a class, between "bus" and "tram"
     if others:
@@ -91,8 +116,8 @@ def _official_folders(root: Path, folders: list[Path]) -> dict[Path, str]:
 
 def _part_entries(root: Path, part: str) -> list[Entry]:
     """The images of one part, directly in its folder or in sub-folders that are classes."""
-    folders, images = _listing(root)
-    classed = [Entry(path, part, folder.name) for folder in folders for path in _images_below(folder)]
+    folders, images = listing(root)
+    classed = [Entry(path, part, folder.name) for folder in folders for path in images_below(folder)]
     if images and classed:
         raise DataError(
             f"{root} holds images both directly (such as {images[0].name}) and in sub-folders "
@@ -101,7 +126,7 @@ def _part_entries(root: Path, part: str) -> list[Entry]:
     return classed or [Entry(path, part, None) for path in images]
 
 
-def _listing(root: Path) -> tuple[list[Path], list[Path]]:
+def listing(root: Path) -> tuple[list[Path], list[Path]]:
     """The sub-folders and the images directly in a folder, sorted by name, hidden ones left out.
 
     A folder that is called like an image and holds none counts as an image, which cannot be read.
@@ -110,7 +135,7 @@ def _listing(root: Path) -> tuple[list[Path], list[Path]]:
         visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"cannot list {root}: {error.strerror}") from error
-    images = {path for path in visible if claims_image(path) and not (path.is_dir() and _images_below(path))}
+    images = {path for path in visible if claims_image(path) and not (path.is_dir() and images_below(path))}
     return [path for path in visible if path.is_dir() and path not in images], sorted(images)
 
 
@@ -136,7 +161,7 @@ def _cannot_list(error: OSError) -> None:
     raise DataError(f"cannot list {error.filename}: {error.strerror}") from error
 
 
-def _images_below(root: Path) -> list[Path]:
+def images_below(root: Path) -> list[Path]:
     return [path for path in things_below(root) if claims_image(path)]
 
 
@@ -153,15 +178,17 @@ def _what_else(root: Path) -> str:
 
 
 def _batches(
-    root: Path, entries: list[Entry], classes: tuple[str, ...], resize: tuple[int, int] | None
+    root: Path, entries: list[Entry], classes: tuple[str, ...], resize: tuple[int, int] | None, more: Attributes
 ) -> Iterator[Batch]:
     """Headers first, so that a mixture of sizes is refused in seconds; then the pixels, a few megabytes at a time."""
     headers = {entry.path: read_header(entry.path) for entry in entries}
     bad = [header for header in headers.values() if isinstance(header, Unreadable)]
-    _stop_if_many(bad, root, len(entries))
+    stop_if_many(bad, root, len(entries))
     if len(bad) == len(headers):
         raise DataError(f"{root}: none of its images can be read; {bad[0].path}: {bad[0].reason}")
-    target = _target(root, {path: header for path, header in headers.items() if isinstance(header, Header)}, resize)
+    readable = {path: header for path, header in headers.items() if isinstance(header, Header)}
+    target = common_target(root, readable, resize)
+    remarks = stored_sizes("", readable) if resize else ()
 
     entries = [entry for entry in entries if isinstance(headers[entry.path], Header)]
     step = max(1, CHUNK_BYTES // math.prod(target.shape))
@@ -169,15 +196,20 @@ def _batches(
     for part in dict.fromkeys(entry.part for entry in entries):
         members = [entry for entry in entries if entry.part == part]
         for start in range(0, len(members), step):
-            batch = _decode_batch(part, members[start : start + step], classes, target, unreported)
+            batch = _decode_batch(part, members[start : start + step], classes, target, unreported, more)
             bad += batch.unreadable[len(unreported) :]
-            _stop_if_many(bad, root, len(headers))
-            yield batch
-            unreported = ()
+            stop_if_many(bad, root, len(headers))
+            yield replace(batch, remarks=remarks)
+            unreported = remarks = ()
 
 
 def _decode_batch(
-    part: str, entries: list[Entry], classes: tuple[str, ...], target: Target, unreadable: tuple[Unreadable, ...]
+    part: str,
+    entries: list[Entry],
+    classes: tuple[str, ...],
+    target: Target,
+    unreadable: tuple[Unreadable, ...],
+    more: Attributes,
 ) -> Batch:
     """The images that can be decoded; the others join `unreadable`."""
     decoded = [(entry, decode(entry.path, target)) for entry in entries]
@@ -186,10 +218,12 @@ def _decode_batch(
     label = np.array([classes.index(entry.class_name) for entry, _ in good if entry.class_name], np.int64)
     bad = tuple(image for _, image in decoded if isinstance(image, Unreadable))
     altered = tuple(Altered(how, 1, str(entry.path)) for entry, image in good for how in image.altered)
-    return Batch(part, x, {"label": label} if classes else {}, unreadable + bad, altered)
+    paths = [entry.path for entry, _ in good]
+    fields = ({"label": label} if classes else {}) | more.columns(paths)
+    return Batch(part, x, fields, unreadable + bad, altered, more.siblings(paths))
 
 
-def _target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:
+def common_target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:
     """What all images become; raises DataError with an example of each kind if they differ and must not be resized."""
     example = {header: path for path, header in reversed(headers.items())}
     grey = all(header.grey for header in example)
@@ -200,13 +234,21 @@ def _target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | N
         listed = ", ".join(f"{n} {kind.describe()} (such as {example[kind].relative_to(root)})" for kind, n in kinds)
         mixed = f"{root} mixes kinds of images: {listed}."
         raise MixedImages(
-            mixed, f"Make them alike with --resize {_common_side(Counter(headers.values()))}, for example."
+            mixed, f"Make them alike with --resize {common_side(Counter(headers.values()))}, for example."
         )
     header = next(iter(example))
     return Target(header.height, header.width, grey)
 
 
-def _common_side(headers: Counter[Header]) -> int:
+def stored_sizes(what: str, headers: Mapping[Path, Header]) -> tuple[str, ...]:
+    """`stored at 12 640×480, 3 480×640`: a remark on pictures that are resized; `what` begins it."""
+    kinds = Counter((header.width, header.height) for header in headers.values())
+    listed = ", ".join(f"{n} {width}×{height}" for (width, height), n in kinds.most_common(EXAMPLES))
+    others = len(kinds) - EXAMPLES
+    return (f"{what}stored at {listed}" + (f" and {others} more sizes" if others > 0 else ""),)
+
+
+def common_side(headers: Counter[Header]) -> int:
     """The shorter side of most images; where they have none in common, a power of two that all of them reach."""
     most, n = headers.most_common(1)[0]
     if 2 * n > headers.total():
@@ -215,7 +257,7 @@ def _common_side(headers: Counter[Header]) -> int:
     return 1 << (shortest.bit_length() - 1)
 
 
-def _stop_if_many(bad: list[Unreadable], root: Path, total: int) -> None:
+def stop_if_many(bad: list[Unreadable], root: Path, total: int) -> None:
     if len(bad) > MAX_UNREADABLE * total:
         listed = "; ".join(f"{Path(entry.path).relative_to(root)}: {entry.reason}" for entry in bad[:EXAMPLES])
         raise DataError(

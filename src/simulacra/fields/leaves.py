@@ -152,15 +152,27 @@ class Real(Leaf):
 
 @part("field", "map")
 class LabelMap(Leaf):
-    """A class 0..classes-1 for each pixel, (H, W)."""
+    """A class 0..classes-1 for each pixel, (H, W), of which each may have a name.
+
+    Attributes:
+        classes: how many there are.
+        shape: (H, W).
+        names: of the classes. The last one is "ignore" where pixels have none.
+        colours: in which a picture shows the classes, "#rrggbb" each, or "" of one that has none.
+    """
 
     classes: int = 2
     shape: tuple[int, ...] = (28, 28)
+    names: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_shape(self, self.shape)
         if not 2 <= self.classes <= MOST_LEVELS or len(self.shape) != 2:
             raise DataError(f"a label map has 2 to {MOST_LEVELS} classes and a shape (H, W), not {self}")
+        for what, given in (("names", self.names), ("colours", self.colours)):
+            if given and len(given) != self.classes:
+                raise DataError(f"a label map with {self.classes} classes has {len(given)} {what}")
 
     @property
     def dtype(self) -> np.dtype:
