@@ -60,6 +60,7 @@ OWN = {  # of one model alone
     },
     "cyclegan": {"generator": "resnet:width=4,halvings=1,blocks=1", "critic": "patch:width=4,halvings=1", "pool": 5},
     "stargan": {"generator": "resnet:width=4,halvings=1,blocks=1", "critic": "patch:width=4,halvings=1"},
+    "text2image": {"words": 6, "critic": "patch:width=4,halvings=1"},
     "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "stylegan": {"mapping": 2},
@@ -77,6 +78,9 @@ def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:
 
 
 SPECS = {name: spec for name, spec in checks.SPECS.items() if not name.endswith("mixed")}
+MIXED = checks.SPECS["grey-mixed"]
+WORDED = DataSpec(MIXED.x, {"words": MIXED.condition["words"]})
+STRUCTURED = (SPECS["grey-pictured"], SPECS["grey-domains"], WORDED, MIXED)  # the first that such a model takes
 
 
 def trained_in_steps() -> list[Entry]:
@@ -89,9 +93,9 @@ def suited(entry: Entry, *names: str) -> DataSpec:
     for name in (*names, *(f"{name}-labelled" for name in names if f"{name}-labelled" in SPECS)):
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
-    for name in ("grey-pictured", "grey-domains") if entry.family == "structured" else ():
+    for spec in STRUCTURED if entry.family == "structured" else ():
         with contextlib.suppress(UsageError):
-            return small_model(entry, SPECS[name]).spec
+            return small_model(entry, spec).spec
     return SPECS["continuous-labelled"] if SPECS[names[0]].condition else SPECS["continuous"]
 
 

@@ -7,12 +7,14 @@ from simulacra.adversarial.augmentation import Augment, Shown
 from simulacra.adversarial.biggan import biggan
 from simulacra.adversarial.cgan import cgan
 from simulacra.adversarial.dcgan import dcgan
+from simulacra.adversarial.described import Described
 from simulacra.adversarial.diffaugment import DiffAugment
 from simulacra.adversarial.games import Hinge, LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein
 from simulacra.adversarial.gan import GAN
 from simulacra.adversarial.infogan import Information, infogan
 from simulacra.adversarial.lengths import PathLength
 from simulacra.adversarial.lsgan import lsgan
+from simulacra.adversarial.matching import Matching
 from simulacra.adversarial.penalties import (
     L1,
     R1,
@@ -28,6 +30,7 @@ from simulacra.adversarial.progan import Drift, progan
 from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.seeking import ModeSeeking
+from simulacra.adversarial.sentences import SentenceKL
 from simulacra.adversarial.sngan import sagan, sngan
 from simulacra.adversarial.styles import stylegan, stylegan2
 from simulacra.adversarial.wgan import wgan, wgan_gp
@@ -42,6 +45,7 @@ __all__ = [
     "Augment",
     "Auxiliary",
     "Clipping",
+    "Described",
     "DiffAugment",
     "Drift",
     "FeatureMatching",
@@ -50,6 +54,7 @@ __all__ = [
     "Information",
     "LeastSquares",
     "MatchedFeatures",
+    "Matching",
     "Minimax",
     "ModeSeeking",
     "NonSaturating",
@@ -58,6 +63,7 @@ __all__ = [
     "Penalty",
     "Relativistic",
     "Round",
+    "SentenceKL",
     "Shown",
     "Side",
     "Wasserstein",

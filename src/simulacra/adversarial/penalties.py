@@ -7,6 +7,8 @@ r"""Penalties: terms that are added to a player's loss, in all steps or in some,
     features     λ |E f(x) - E f(G(z))|², f the critic's features          Salimans et al. 2016, section 3.1
     l1           λ E |x - G(z, c)|, of the pairs (x, c)                    Isola et al. 2017, pix2pix, eq. 3
     matched      λ E |f(x) - f(G(z, c))|, of the pairs                     Wang et al. 2018, pix2pixHD, eq. 4
+    matching     λ L(D(x, c), D(x, c̄)), c̄ of another item, L the game's    Reed et al. 2016, GAN-CLS (matching.py)
+    described    -λ E log P(words | x), read from the critic's features    Qiao et al. 2019, MirrorGAN (described.py)
 
 Gradients of the critic are taken in float32. A penalty that has buffers or a head of its own builds them as a module,
 its *memory*, which is saved and resumed with the model.

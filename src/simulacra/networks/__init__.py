@@ -1,5 +1,6 @@
 """Whole networks that several families share, and the parts by which a model asks for one of them."""
 
+from simulacra.networks.attentional import AttentionalGenerator
 from simulacra.networks.auto import Auto
 from simulacra.networks.biggan import BigGANGenerator
 from simulacra.networks.conv import Conv
@@ -20,6 +21,7 @@ from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 from simulacra.networks.patch import PatchCritic
 from simulacra.networks.progan import ProCritic, ProGenerator
 from simulacra.networks.r3gan import R3Critic, R3Generator
+from simulacra.networks.reading import Reading
 from simulacra.networks.residual import ResidualCritic, ResidualGenerator
 from simulacra.networks.resnet import ResNetGenerator
 from simulacra.networks.spade import SpadeGenerator
@@ -29,6 +31,7 @@ from simulacra.networks.unet import UNetGenerator
 from simulacra.networks.upscaling import UpscalingGenerator
 
 __all__ = [
+    "AttentionalGenerator",
     "Auto",
     "BigGANGenerator",
     "Concatenation",
@@ -54,6 +57,7 @@ __all__ = [
     "Projection",
     "R3Critic",
     "R3Generator",
+    "Reading",
     "ResNetGenerator",
     "ResidualCritic",
     "ResidualGenerator",

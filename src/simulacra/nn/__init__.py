@@ -6,6 +6,7 @@ from simulacra.nn.bottleneck import Bottleneck
 from simulacra.nn.causal import DownConv2d, Memory, RightConv2d, side_by_side
 from simulacra.nn.conditional_group_norm import ConditionalGroupNorm, groups_for
 from simulacra.nn.conditional_norm import ConditionalBatchNorm, ConditionRows
+from simulacra.nn.cross_attention import Attend, CrossAttention
 from simulacra.nn.deviation import BatchDeviation, Comparing
 from simulacra.nn.embed import AddCondition, Embed, Vectors, is_map, plain, vector_of
 from simulacra.nn.equalised import EqualConv2d, EqualLinear, leaky, pixel_norm, precise
@@ -22,10 +23,12 @@ from simulacra.nn.singular import singular_values
 from simulacra.nn.spatial_norm import SpatialNorm
 from simulacra.nn.spectral import Spectral, spectral
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
+from simulacra.nn.text import Read, Text, refuse_without_text, texts_of
 from simulacra.nn.units import Units
 
 __all__ = [
     "AddCondition",
+    "Attend",
     "BatchDeviation",
     "Bottleneck",
     "CausalAttention",
@@ -33,6 +36,7 @@ __all__ = [
     "ConditionRows",
     "ConditionalBatchNorm",
     "ConditionalGroupNorm",
+    "CrossAttention",
     "Double",
     "DoublingConv2d",
     "DownConv2d",
@@ -47,6 +51,7 @@ __all__ = [
     "MaskedConv2d",
     "Memory",
     "Pictures",
+    "Read",
     "ResidualStack",
     "RightConv2d",
     "RunningMean",
@@ -55,6 +60,7 @@ __all__ = [
     "ShrinkRight",
     "SpatialNorm",
     "Spectral",
+    "Text",
     "Units",
     "Vectors",
     "concat_elu",
@@ -73,10 +79,12 @@ __all__ = [
     "pixel_norm",
     "plain",
     "precise",
+    "refuse_without_text",
     "repeated",
     "side_by_side",
     "singular_values",
     "spectral",
     "synchronise",
+    "texts_of",
     "vector_of",
 ]

@@ -9,6 +9,7 @@ from simulacra.structured.puzzle_gan import puzzle_gan
 from simulacra.structured.spade import Spade
 from simulacra.structured.srgan import srgan
 from simulacra.structured.stargan import StarGAN
+from simulacra.structured.text2image import text2image
 
 __all__ = [
     "CycleGAN",
@@ -17,4 +18,5 @@ __all__ = [
     "pix2pix",
     "puzzle_gan",
     "srgan",
+    "text2image",
 ]
