@@ -3,10 +3,15 @@
 Each preset is a record over the parts of the house: what reads the condition, where it enters, the critic, the losses.
 """
 
+from simulacra.structured.objects import Boxes, Objects
 from simulacra.structured.pix2pix import pix2pix
+from simulacra.structured.sg2im import sg2im
 from simulacra.structured.srgan import srgan
 
 __all__ = [
+    "Boxes",
+    "Objects",
     "pix2pix",
+    "sg2im",
     "srgan",
 ]
