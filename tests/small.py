@@ -54,6 +54,11 @@ OWN = {  # of one model alone
     "biggan": {"width": 3},
     "infogan": {"latent": 14},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
+    "sg2im": {
+        "generator": "layout:width=4,features=6,hidden=8,layers=2,mask=4",
+        "critic": "patch:width=4,halvings=1",
+        "objects": "objects:side=4,width=4",
+    },
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},
 }
@@ -82,7 +87,9 @@ def suited(entry: Entry, *names: str) -> DataSpec:
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
     if entry.family == "structured":
-        return SPECS["grey-pictured"]
+        with contextlib.suppress(UsageError):
+            return small_model(entry, SPECS["grey-pictured"]).spec
+        return checks.SPECS["grey-mixed"]
     return SPECS["continuous-labelled"] if SPECS[names[0]].condition else SPECS["continuous"]
 
 

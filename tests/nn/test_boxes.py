@@ -42,7 +42,7 @@ def test_a_crop_of_a_plane_is_the_plane_at_its_places():
     rows = torch.arange(12).double()[:, None].expand(12, 16)
     columns = torch.arange(16).double().expand(12, 16)
     found = cropped(torch.stack([rows, columns])[None], boxes((0.25, 0.25, 0.625, 0.5))[None], 3)[0, 0]
-    assert torch.allclose(found[0, :, 0], boxes(3.5, 5.5, 7.5), atol=1e-9)
+    assert torch.allclose(found[0, :, 0], boxes(3.0, 4.0, 5.0), atol=1e-9)
     assert torch.allclose(found[1, 0], boxes(4.5, 6.5, 8.5), atol=1e-9)
 
 

@@ -87,17 +87,20 @@ class Boxes(OfCritic):
 
 
 def shared(own: Arrangement) -> Tensor:
-    """o, (N, K): what the predicted box of an object shares with those of others beyond what is so in the data."""
-    true, found = own.boxes, own.predicted
-    sides = (found[..., 2:] - found[..., :2]).detach()
-    middles = (found[..., 2:] + found[..., :2]) / 2
-    begin = torch.maximum(true[:, :, None, :2], true[:, None, :, :2])
-    in_data = (torch.minimum(true[:, :, None, 2:], true[:, None, :, 2:]) - begin).clamp(min=0).prod(-1)
-    reach = (sides[:, :, None] + sides[:, None]) / 2 - (middles[:, :, None] - middles[:, None]).abs()
+    """o, (N, K): how far the predicted box of an object reaches into those of others, beyond what is so in the data."""
+    sides = (own.predicted[..., 2:] - own.predicted[..., :2]).detach()
     area = sides.prod(-1)
-    share = (reach.clamp(min=0).prod(-1) - in_data).clamp(min=0) / torch.minimum(area[:, :, None], area[:, None])
+    more = (_reach(own.predicted, sides) - _reach(own.boxes, own.boxes[..., 2:] - own.boxes[..., :2])).clamp(min=0)
     pairs = own.known[:, :, None] & own.known[:, None]
-    return share.masked_fill(~pairs | torch.eye(pairs.shape[1], dtype=torch.bool, device=pairs.device), 0.0).sum(2)
+    pairs = pairs & ~torch.eye(pairs.shape[1], dtype=torch.bool, device=pairs.device)
+    return (more / torch.minimum(area[:, :, None], area[:, None])).masked_fill(~pairs, 0.0).sum(2)
+
+
+def _reach(boxes: Tensor, sides: Tensor) -> Tensor:
+    """What two boxes share, (N, K, K); of one that lies within another the more, the nearer their middles are."""
+    middles = (boxes[..., 2:] + boxes[..., :2]) / 2
+    apart = (middles[:, :, None] - middles[:, None]).abs()
+    return ((sides[:, :, None] + sides[:, None]) / 2 - apart).clamp(min=0).prod(-1)
 
 
 class ObjectCritic(nn.Module):
