@@ -104,6 +104,19 @@ def test_of_several_answers_the_nearest_counts():
     assert 0 < many < one
 
 
+def test_boxes_that_are_given_may_be_left_out_of_what_is_drawn():
+    own = model()
+    other = TWO | {"objects.box": TWO["objects.box"].flip(1)}
+
+    def drawn(given: Condition, **options) -> torch.Tensor:
+        return own.sample(2, given, generator=torch.Generator().manual_seed(0), **options)
+
+    assert not torch.equal(drawn(TWO), drawn(other))
+    assert torch.equal(drawn(TWO, boxes="predicted"), drawn(other, boxes="predicted"))
+    hidden = TWO | {"objects.box": torch.full((2, 4, 4), -1.0)}
+    assert torch.equal(drawn(TWO, boxes="predicted"), drawn(hidden))
+
+
 # Objects
 
 
@@ -173,6 +186,14 @@ def test_an_object_may_have_no_classes_at_all():
 def test_a_generator_without_boxes_is_refused(penalty):
     with pytest.raises(UsageError, match="is for a generator that places objects in boxes: --generator layout"):
         GAN(SPEC, 3, DCGenerator(4), PatchCritic(4), penalties=(penalty,))
+
+
+def test_boxes_are_predicted_by_a_generator_that_places_objects_alone():
+    gan = GAN(DataSpec(SPEC.x), 3, DCGenerator(4), PatchCritic(4))
+    with pytest.raises(UsageError, match="only --generator layout predicts them"):
+        gan.sample(1, boxes="predicted")
+    with pytest.raises(UsageError, match="boxes are given or predicted"):
+        model().sample(2, TWO, boxes="none")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("side", [0, 3, 10])
