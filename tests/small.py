@@ -53,6 +53,7 @@ OWN = {  # of one model alone
     "sagan": {"width": 3, "latent": 20},
     "biggan": {"width": 3},
     "infogan": {"latent": 14},
+    "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "sg2im": {
         "generator": "layout:width=4,features=6,hidden=8,layers=2,mask=4",

@@ -8,14 +8,25 @@ import torch
 
 from simulacra.condition import Condition
 from simulacra.data import DataSpec, Split
-from simulacra.derived import Derived, Down, Edges, Grey, Mask
+from simulacra.derived import Derived, Down, Edges, Grey, Mask, Parts
 from simulacra.errors import UsageError
 from simulacra.feed import feed
 from simulacra.fields import ClassLabel, Levels, Real, Tokens
 from simulacra.parts import as_part, to_json
 
 GREY, COLOUR, REAL = Levels((1, 6, 8), 17), Levels((3, 6, 8), 256), Real((3, 6, 8))
-NAMES = ["down", "down:factor=3", "grey", "edges", "mask", "mask:kind=centre", "mask:kind=random,share=0.3"]
+NAMES = [
+    "parts",
+    "parts:grid=3,kept=4",
+    "parts:loose=true",
+    "down",
+    "down:factor=3",
+    "grey",
+    "edges",
+    "mask",
+    "mask:kind=centre",
+    "mask:kind=random,share=0.3",
+]
 
 
 def images(of: Levels | Real, n: int = 5, seed: int = 0) -> np.ndarray:
@@ -231,7 +242,7 @@ def test_feed_reads_it_where_the_data_hold_it():
         ("edges", REAL, "edges are drawn of images on a grid of levels"),
         ("edges:threshold=0", GREY, "threshold of derivation 'edges' must be (positive|at least 0 and below 1)"),
         ("edges:threshold=1", GREY, "threshold of derivation 'edges' must be (positive|at least 0 and below 1)"),
-        ("mask", REAL, "masks are for images on a grid of levels"),
+        ("mask", REAL, "mask is for images on a grid of levels"),
         ("mask:share=0", GREY, "share of derivation 'mask' must be positive and at most 1"),
         ("mask:share=1.5", GREY, "share of derivation 'mask' must be positive and at most 1"),
         ("mask:kind=haf", GREY, "kind of derivation 'mask' cannot be 'haf': it is half or centre or random"),
@@ -253,3 +264,46 @@ def test_a_name_that_is_neither_field_nor_derivation_is_refused():
         DataSpec(GREY).conditioned_on(("down:factor=2", "down:factor=3"))
     with pytest.raises(UsageError, match=r"cannot condition on 'lable'. Did you mean 'label'"):
         DataSpec(GREY, {"label": ClassLabel(3)}).conditioned_on(("lable",))
+
+
+# Parts
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_so_many_parts_are_there_and_the_rest_is_unknown(kept):
+    x = images(GREY, 40)
+    found = Parts(kept=kept).derive(x, numbers(40), GREY)
+    cells = (found > 0).reshape(40, 2, 3, 2, 4)
+    assert (cells.all((2, 4)) == cells.any((2, 4))).all()  # a part is there as a whole or not at all
+    assert (cells.any((2, 4)).sum((1, 2)) == kept).all()
+    assert len(np.unique(cells.any((2, 4)).reshape(40, 4), axis=0)) > kept  # not the same ones of each
+    assert (found[found > 0] - 1 == x[found > 0]).all()
+
+
+def test_without_a_number_any_subset_but_none_and_all_occurs():
+    there = Parts().derive(images(GREY, 300), numbers(300), GREY) > 0
+    counts = there[:, 0, [0, 0, 5, 5], [0, 7, 0, 7]].sum(1)
+    assert set(counts.tolist()) == {1, 2, 3}
+    assert np.bincount(counts)[1:].min() > 70
+
+
+def test_loose_parts_are_those_that_were_kept_in_places_of_others():
+    x = images(GREY, 60)
+    placed, loose = (Parts(kept=2, loose=each).derive(x, numbers(60), GREY) for each in (False, True))
+
+    def parts(of):
+        return of.reshape(60, 2, 3, 2, 4).transpose(0, 1, 3, 2, 4).reshape(60, 4, 12)
+
+    for own, other in zip(parts(placed), parts(loose), strict=True):
+        assert sorted(map(tuple, own)) == sorted(map(tuple, other))
+    assert (placed != loose).any((1, 2, 3)).mean() > 0.8
+
+
+def test_parts_that_cannot_be_cut_are_refused():
+    for words, x, message in (
+        ("parts:kept=4", GREY, "at most 3 are kept"),
+        ("parts:grid=7", GREY, "6×8 pixels cannot be cut into 7×7"),
+        ("parts:grid=4,loose=true", GREY, "4 does not divide 6×8"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            DataSpec(x).conditioned_on(words)

@@ -34,6 +34,7 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import Distribution
 from simulacra.errors import NotSupported, UsageError, did_you_mean
+from simulacra.fields import Classes
 from simulacra.mass import Mass, draws
 from simulacra.model import Model, evaluating
 from simulacra.networks import Styled
@@ -96,11 +97,13 @@ def by_search(
         generator: of the pool of draws, which is the same for all items.
         space: "z", or where the generator has styles "w" or "w+".
 
-    Raises UsageError for steps < 1, starts out of range, a space that does not exist, and items or a condition that are
-    not the model's, NotSupported for styles where there are none.
+    Raises UsageError for steps < 1, starts out of range, a space that does not exist, items or a condition that are not
+    the model's, and for classes as x; NotSupported for styles where there are none.
     """
     if steps < 1 or not 1 <= starts <= POOL:
         raise UsageError(f"a search needs steps >= 1 and 1 to {POOL} starts, not {steps} and {starts}")
+    if isinstance(self.spec.x, Classes):
+        raise UsageError(f"codes are found by a distance of levels, and x is {self.spec.x.describe()}")
     given, target = self.conditioned(condition, len(x)), self.spec.centred(x.clone())
     with torch.inference_mode(False), evaluating(cast(Model, self)):  # in this order: leaving it switches gradients on
         begun = _space(self, given, space, generator)

@@ -27,6 +27,7 @@ from simulacra.adversarial.penalties import (
 from simulacra.adversarial.progan import Drift, progan
 from simulacra.adversarial.r3gan import r3gan
 from simulacra.adversarial.rounds import Round, Side
+from simulacra.adversarial.seeking import ModeSeeking
 from simulacra.adversarial.sngan import sagan, sngan
 from simulacra.adversarial.styles import stylegan, stylegan2
 from simulacra.adversarial.wgan import wgan, wgan_gp
@@ -50,6 +51,7 @@ __all__ = [
     "LeastSquares",
     "MatchedFeatures",
     "Minimax",
+    "ModeSeeking",
     "NonSaturating",
     "Orthogonal",
     "PathLength",

@@ -41,7 +41,7 @@ class ClassHeads(nn.Module):
         """Σ over the fields of -E log P(class), nats, a scalar."""
         terms = []
         for name in self.names:
-            logits = self.heads[key(name)](side.features).float()
+            logits = self.heads[key(name)](side.pooled).float()
             terms.append(F.cross_entropy(logits, side.condition[name].long()))
         return torch.stack(terms).sum()
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
@@ -24,6 +25,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.devices import in_autocast
 from simulacra.distributions import Distribution, PointMass, TruncatedGaussian
 from simulacra.errors import UsageError
+from simulacra.fields import Classes, Levels
 from simulacra.inverse import by_search
 from simulacra.latent.sampled_priors import Gaussian, SampledPrior
 from simulacra.model import Model
@@ -111,8 +113,9 @@ class GAN(Model):
         self.latent, self.game, self.penalties, self.codes = latent, game, penalties, prior
         self.critic_steps, self.critic_rate = critic_steps, critic_rate
         self.units = Units(spec.dims) if spec.levels is None and not spec.is_image else None
-        self.generator = generator.build(spec, latent)
-        self.critic = CriticNetwork(spec, critic, conditioning, bias=game.boundary is not None)
+        made = self._made
+        self.generator = generator.build(made, latent)
+        self.critic = CriticNetwork(made, critic, conditioning, bias=game.boundary is not None)
         if len({network.grown for network in self._growing}) > 1:
             shares = " and ".join(str(network.grown) for network in self._growing)
             raise UsageError(f"generator and critic grow together: give both the same share `grown`, not {shares}")
@@ -319,19 +322,34 @@ class GAN(Model):
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """G(z) on the data grid: the point to which the generator maps each code."""
-        return PointMass(self.spec.on_grid(self.rendered(z, self.conditioned(condition, len(z)))))
+        return PointMass(self._items(self.generator(z, self.conditioned(condition, len(z)))))
 
     def rendered(self, z: Tensor, condition: Condition) -> Tensor:
-        """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z."""
+        """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z. Of a map of
+        classes (1, H, W) there is a channel for each class."""
         return self._in_units_of_x(self.generator(z, condition))
 
     def _items(self, made: Tensor) -> Tensor:
-        """What the generator made, on the grid of the data."""
+        """What the generator made, on the grid of the data; of classes that of the largest channel."""
+        if isinstance(self.spec.x, Classes):
+            return made.argmax(1, keepdim=True).to(torch.uint8)
         return self.spec.on_grid(self._in_units_of_x(made))
+
+    @property
+    def _made(self) -> DataSpec:
+        """What the networks make and see: of classes a channel for each."""
+        if not isinstance(self.spec.x, Classes):
+            return self.spec
+        if self.spec.shape[0] != 1 or not self.spec.is_image:
+            raise UsageError(f"a GAN of classes is for maps (1, H, W), not {self.spec.x.describe()}")
+        return DataSpec(Levels((self.spec.grid_levels, *self.spec.shape[1:]), 2), self.spec.condition)
 
     def _as_made(self, x: Tensor) -> Tensor:
         """Items as the generator makes them: in its units, and as coarse as it has grown."""
-        centred = self.spec.centred(x)
+        if isinstance(self.spec.x, Classes):
+            centred = 2.0 * F.one_hot(x[:, 0].long(), self.spec.grid_levels).movedim(-1, 1) - 1.0
+        else:
+            centred = self.spec.centred(x)
         real = centred if self.units is None else self.units(centred)
         for network in self._growing_generators:
             real = network.coarse(real)

@@ -96,7 +96,7 @@ class Information(OfCritic):
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         assert isinstance(memory, CodeHead)
-        return -self.weight * bound(memory(seen.fake.features), memory.of_codes(seen.z), self.deviation)
+        return -self.weight * bound(memory(seen.fake.pooled), memory.of_codes(seen.z), self.deviation)
 
 
 @register("infogan", paper="Chen et al. 2016, InfoGAN", defaults=TRAINING)

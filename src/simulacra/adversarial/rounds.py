@@ -36,6 +36,11 @@ class Side:
     def features(self) -> Tensor:
         return self.critic.features(self.x, self.condition)
 
+    @property
+    def pooled(self) -> Tensor:
+        """Features of items, (N, F): of patches their means."""
+        return self.features if self.features.dim() == 2 else self.features.mean(1)
+
     @cached_property
     def scores(self) -> Tensor:
         return self.critic.head(self.features, self.condition).float()

@@ -11,7 +11,7 @@ import numpy as np
 from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import ClassLabel, Levels
+from simulacra.fields import Classes, ClassLabel, LabelMap, Levels
 
 LABELLED = (
     "A folder has them where it holds a sub-folder for each class, of which several are needed: name the folder above "
@@ -158,7 +158,8 @@ class Dataset:
         return replace(self, spec=replace(self.spec, x=Levels(self.spec.x.shape, levels)))
 
     def target(self, name: str) -> Dataset:
-        """The same items with the field `name` in the place of x, which becomes the field "x".
+        """The same items with the field `name` in the place of x, which becomes the field "x". A map (H, W) of classes
+        is an image (1, H, W) of them.
 
         Raises UsageError for a field that does not exist, or that is no one array.
         """
@@ -176,7 +177,11 @@ class Dataset:
             )
             for split in self.splits
         )
-        own, recipe = DataSpec(spec.condition[name], others), replace(self.recipe, target=name)
+        made, recipe = spec.condition[name], replace(self.recipe, target=name)
+        if isinstance(made, LabelMap):
+            made = Classes((1, *made.shape), made.classes)
+            train, valid, test = (replace(split, x=split.x[:, None]) for split in (train, valid, test))
+        own = DataSpec(made, others)
         return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
 
     def summary(self) -> dict[str, Any]:

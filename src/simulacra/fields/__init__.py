@@ -19,6 +19,7 @@ from simulacra.fields.base import PADDING, Column, Field, Leaf, as_array, column
 from simulacra.fields.composed import Many, Record, each_leaf
 from simulacra.fields.leaves import (
     MOST_LEVELS,
+    Classes,
     ClassLabel,
     Index,
     LabelMap,
@@ -34,6 +35,7 @@ __all__ = [
     "MOST_LEVELS",
     "PADDING",
     "ClassLabel",
+    "Classes",
     "Column",
     "Field",
     "Index",

@@ -113,6 +113,19 @@ class Levels(Leaf):
         return f"{times(self.shape)}, {self.levels} levels"
 
 
+@part("field", "classes")
+class Classes(Levels):
+    """Levels whose order means nothing: a map of classes (1, H, W) as x.
+
+    Attributes:
+        shape: of one item.
+        levels: classes.
+    """
+
+    def describe(self) -> str:
+        return f"{times(self.shape)}, {self.levels} classes"
+
+
 @part("field", "real")
 class Real(Leaf):
     """Real numbers: vectors (D,), images (C, H, W), series (T, D)."""

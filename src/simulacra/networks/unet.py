@@ -81,12 +81,12 @@ class UNetGenerator(Generator):
 
     Attributes:
         width: channels next to the image; they double with every halving of its sides.
-        widest: channels at most; 16 times the width without it.
+        widest: channels at most.
         halvings: how often the sides are halved at most; without it down to 4 pixels.
     """
 
-    width: int = 32
-    widest: int | None = None
+    width: int = 24
+    widest: int = 128
     halvings: int | None = None
 
     def __post_init__(self) -> None:

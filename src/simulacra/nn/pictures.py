@@ -3,7 +3,7 @@
     Levels, Real       its channels, in [-1, 1]
     a label map        a channel for each class, 1 where it is that class
     a picture with     its channels, 0 where it is unknown, and one that is 1 where it is known
-    holes (`mask`)
+    holes (`mask`, `parts`)
 
 All are brought to one size: larger pictures by means of their pixels, smaller ones and label maps by the nearest pixel.
 """
@@ -85,8 +85,6 @@ class Imposed(nn.Module):
         for name, field in self.fields.items():
             value = condition[name]
             known = field.by.known(value)
-            if known is None:
-                x = field.by.impose(x, centred(field.own, value).to(x.dtype))
-            else:
-                x = torch.where(known, of_known(field, value).to(x.dtype), x)
+            real = centred(field.own, value) if known is None else of_known(field, value)
+            x = field.by.impose(x, real.to(x.dtype), known)
         return x

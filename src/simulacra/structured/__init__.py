@@ -5,6 +5,7 @@ Each preset is a record over the parts of the house: what reads the condition, w
 
 from simulacra.structured.objects import Boxes, Objects
 from simulacra.structured.pix2pix import pix2pix
+from simulacra.structured.puzzle_gan import puzzle_gan
 from simulacra.structured.sg2im import sg2im
 from simulacra.structured.srgan import srgan
 
@@ -12,6 +13,7 @@ __all__ = [
     "Boxes",
     "Objects",
     "pix2pix",
+    "puzzle_gan",
     "sg2im",
     "srgan",
 ]

@@ -23,7 +23,7 @@ from simulacra.structured.pix2pix import TRAINING
     defaults=TRAINING,
 )
 def srgan(
-    spec: DataSpec, latent: int = 8, width: int = 64, blocks: int = 6, weight: float = 20.0, matched: float = 10.0
+    spec: DataSpec, latent: int = 8, width: int = 32, blocks: int = 6, weight: float = 20.0, matched: float = 10.0
 ) -> GAN:
     """Residual blocks at the size of the small picture, pixels shuffled into 2×2, and a critic of patches.
 
