@@ -87,10 +87,9 @@ def suited(entry: Entry, *names: str) -> DataSpec:
     for name in (*names, *(f"{name}-labelled" for name in names if f"{name}-labelled" in SPECS)):
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
-    if entry.family == "structured":
+    for name in ("grey-pictured", "grey-mixed") if entry.family == "structured" else ():
         with contextlib.suppress(UsageError):
-            return small_model(entry, SPECS["grey-pictured"]).spec
-        return checks.SPECS["grey-mixed"]
+            return small_model(entry, checks.SPECS[name]).spec
     return SPECS["continuous-labelled"] if SPECS[names[0]].condition else SPECS["continuous"]
 
 

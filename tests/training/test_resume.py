@@ -29,7 +29,7 @@ def fit(out, entry=None, observers=(), **options):
     entry = entry or registry.find("vae")
     data = dataset(suited(entry, "grey-labelled"))
     arguments = small_arguments(entry) | OPTIONS | options
-    return sim.fit(entry.name, data, out, condition="label", observers=observers, **arguments)
+    return sim.fit(entry.name, data, out, condition=list(data.spec.condition), observers=observers, **arguments)
 
 
 def last_state(run) -> dict[str, torch.Tensor]:
