@@ -51,12 +51,12 @@ def predicted(of: GAN) -> torch.Tensor:
 
 
 def test_boxes_that_are_right_cost_nothing():
-    own = model()
+    own = model(boxes=Boxes(answers=1))
     assert terms(own, "generator", TWO | {"objects.box": predicted(own)})["boxes"] == pytest.approx(0, abs=1e-6)
 
 
 def test_boxes_cost_their_mean_distance_over_objects_and_items():
-    own = model(boxes=Boxes(7.0, apart=0.0))
+    own = model(boxes=Boxes(7.0, apart=0.0, answers=1))
     away = torch.zeros(2, 4, 4)
     away[0, :3], away[1, :1] = torch.tensor([0.3, 0.6, 0.9]).view(3, 1), 0.2
     given = TWO | {"objects.box": predicted(own) + away}
@@ -64,7 +64,7 @@ def test_boxes_cost_their_mean_distance_over_objects_and_items():
 
 
 def test_boxes_that_are_not_given_cost_nothing():
-    own = model(boxes=Boxes(7.0, apart=0.0))
+    own = model(boxes=Boxes(7.0, apart=0.0, answers=1))
     boxes = predicted(own) + 0.5
     boxes[0, 1] = torch.tensor(UNKNOWN)
     boxes[1] = torch.tensor(UNKNOWN)

@@ -58,15 +58,15 @@ class Boxes(OfCritic):
         weight: λ, where the sides of the image are 1.
         every: steps from one to the next.
         apart: μ.
-        answers: codes for which boxes are predicted; the nearest of them counts, so that other codes are free to place
-            objects in other ways. Guzman-Rivera et al. 2012, "Multiple Choice Learning".
+        answers: codes for which boxes are predicted, all but the first from N(0, I); the nearest counts, so that others
+            are free to place objects in other ways. Guzman-Rivera et al. 2012, "Multiple Choice Learning".
     """
 
     players: ClassVar[Sequence[str]] = ("generator",)
     weight: float = 10.0
     every: int = 1
     apart: float = 5.0
-    answers: int = 1
+    answers: int = 4
 
     def __post_init__(self) -> None:
         above(0, weight=self.weight)
