@@ -23,6 +23,7 @@ BASE = [
     "derived",
     "condition",
     "data",
+    "graphs",
     "turns",
     "whole",
     "distributions",

@@ -5,7 +5,7 @@
              that the run was fitted on
     items    an array, a tensor or a sequence, all of which is meant; or data, of which a split is
 
-Whatever a path holds is read by the recipe of the model: resize, levels, target.
+Whatever a path holds is read by the recipe of the model: pairs, resize, levels, target.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from torch import Tensor
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
 from simulacra.data.folder import MixedImages
+from simulacra.data.foreign import in_the_words_of
 from simulacra.data.images import SUFFIXES, read_pixels
 from simulacra.data.loading import names, read, resizable
 from simulacra.data.memory import from_arrays
@@ -34,7 +35,7 @@ from simulacra.data.sequence import split_of
 from simulacra.data.splits import TooFew
 from simulacra.errors import DataError, UsageError
 from simulacra.feed import as_items, feed
-from simulacra.fields import ClassLabel, Levels
+from simulacra.fields import Levels
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.randomness import some_of
 from simulacra.terminal import printable
@@ -144,7 +145,7 @@ def data_of(
         found = _in_brightness(model.spec, found)
     found = _on_the_grid_of(model.spec, found)
     model.spec.expect(found.spec, found.name, resizable=_is_folder(data) or resizable(data))
-    return _under(model, _with_classes_of(model.spec, found), condition)
+    return _under(model, in_the_words_of(model.spec, found), condition)
 
 
 def _read_few_or_many(source: str | os.PathLike[str], steps: Recipe, own: Recipe) -> Dataset:
@@ -215,7 +216,8 @@ def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe, whole: boo
     for the source, is left out."""
     named = isinstance(source, str) and source in names()
     resize = steps.resize if _is_folder(source) or resizable(source) else own.resize
-    return read(source, Recipe(resize, own.levels if named else steps.levels, None), whole)
+    pairs = steps.pairs if _is_folder(source) else own.pairs
+    return read(source, Recipe(resize, own.levels if named else steps.levels, None, pairs), whole)
 
 
 def _is_folder(source: DataLike | None) -> bool:
@@ -275,33 +277,6 @@ def _on_the_grid_of(spec: DataSpec, data: Dataset) -> Dataset:
     return data
 
 
-def _with_classes_of(spec: DataSpec, data: Dataset) -> Dataset:
-    """Labels by the names of their classes: those of another folder are numbered as the model has them.
-
-    Raises UsageError for a class that the model does not know.
-    """
-    for name, own in spec.condition.items():
-        there = data.spec.condition.get(name)
-        if not isinstance(own, ClassLabel) or not isinstance(there, ClassLabel):
-            continue
-        if own.names and there.names and own.names != there.names:
-            data = _renumbered(data, name, own, there)
-    return data
-
-
-def _renumbered(data: Dataset, name: str, own: ClassLabel, there: ClassLabel) -> Dataset:
-    if unknown := [each for each in there.names if each not in own.names]:
-        known = ", ".join(own.names[:8])
-        raise UsageError(f"{data.name} has the class {unknown[0]!r} of {name!r}, and the model knows {known}")
-    table = np.array([*(own.names.index(each) for each in there.names), -1])  # the last: a label that is hidden
-
-    def renumber(split: Split) -> Split:
-        return replace(split, condition=split.condition | {name: table[split.condition[name]]})
-
-    parts = {split.name: renumber(split) for split in data.splits}
-    return replace(data, spec=replace(data.spec, condition={**data.spec.condition, name: own}), **parts)
-
-
 def split_meant(data: DataLike | None, split: str | None) -> str:
     """The split that a verb looks at where none is named: all of an array or list, the test items of data."""
     return split or ("all" if isinstance(data, np.ndarray | Tensor | list | tuple) else "test")
@@ -339,7 +314,7 @@ def items_for(
     """
     sequence = not isinstance(x, Tensor | np.ndarray | Dataset | str | os.PathLike | Mapping)
     if x is not None and sequence and hasattr(x, "__len__") and hasattr(x, "__getitem__"):
-        own = split_of(x)
+        own = split_of(x, model.spec.condition)
         if own.condition and not condition:
             return feed(own, some_of(len(own), limit, seed, "items"), model.spec, model.device)
         x = own.x

@@ -15,7 +15,7 @@ from simulacra.errors import DataError, UsageError
 from simulacra.fields import ClassLabel, LabelMap, Levels
 
 N = 40
-NAMES = ("quickdraw", "avatars", "emoji", "facades", "horse2zebra")
+NAMES = ("quickdraw", "avatars", "emoji", "facades", "horse2zebra", "coco-layouts")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def files(own_data, random):
     for style in ("openmoji", "twemoji", "noto"):
         packed(own_data / "emoji" / f"{style}_64.npy.xz", numbered(64, 64, 3))
     packed(own_data / "emoji" / "openmoji_line_64.npy.xz", numbered(64, 64))
-    records = [{"group": ("food", "animals", "flags")[kind]} for kind in kinds]
+    records = [{"group": ("food", "animals", "flags")[kind], "name": f"thing {i}"} for i, kind in enumerate(kinds)]
     (own_data / "emoji" / "captions.json").write_text(json.dumps(records))
 
     photos, maps = numbered(3, 128, 128), random.integers(0, 5, (N, 128, 128), dtype=np.uint8)
@@ -81,6 +81,19 @@ def files(own_data, random):
     packed(own_data / "facades" / "labels_128.npy.xz", maps)
     parts = np.array(["train", "val", "test"])[kinds]
     np.savez(own_data / "facades" / "index.npz", split=parts, class_names=[*"abcdefgh"])
+
+    coco = own_data / "coco_layouts"
+    coco.mkdir()
+    segments = random.integers(0, 5, (N + 9, 128, 128), dtype=np.uint8)
+    segments[:, 0, 0] = np.arange(N + 9)
+    np.savez(coco / "images_128.npz", images=numbered(128, 128, 3), layout_index=np.arange(N) + 9)
+    np.savez(coco / "masks_128.npz", masks=segments)
+    things = {"0": "person", "1": "cat"}
+    thing = {"category": "cat", "box_cxcywh": [0.5, 0.5, 0.25, 0.5]}
+    objects = [[{"category": "person", "box_cxcywh": [0.1, 0.1, 0.1, 0.1]}, thing][i % 2 :] for i in range(N + 9)]
+    names = {str(i): f"class {i}" for i in range(N + 10)}
+    record = {"thing_classes": things, "semantic_classes": names, "layouts": [{"objects": own} for own in objects]}
+    (coco / "layouts.json").write_text(json.dumps(record))
 
     horses_and_zebras(own_data, [jpeg(6 * i) for i in range(N)])
     return photos
@@ -149,7 +162,7 @@ def test_the_four_styles_of_an_emoji_stay_together(files):
 
 def test_a_facade_keeps_its_map_and_its_split(files):
     found = data.load("facades")
-    assert found.spec.condition["map"] == LabelMap(8, (128, 128))
+    assert found.spec.condition["map"] == LabelMap(8, (128, 128), tuple("abcdefgh"))
     for kind, split in enumerate(found.splits):
         own = number(split.x)
         assert (own % 3 == kind).all()
@@ -167,6 +180,33 @@ def test_a_horse_stays_a_horse_and_test_photographs_stay_apart(files):
         assert (own % 3 == 2).all() if split is found.test else (own % 3 < 2).all()
     assert len(found.test) == N // 3
     assert data.load("horse2zebra", resize=32).spec.shape == (3, 32, 32)
+
+
+def test_a_photograph_of_coco_has_its_own_layout(files):
+    found = data.load("coco-layouts")
+    assert found.spec.condition["map"] == LabelMap(N + 10, (128, 128))
+    thing = found.spec.condition["objects"].field
+    assert thing.fields["class"].names == ("person", "cat")
+    for split in found.splits:
+        own = number(split.x) + 9
+        assert (split.field("map")[:, 0, 0] == own).all()
+        assert (split.field("objects.mask").sum(1) == 2 - own % 2).all()
+        assert (split.field("objects.class")[:, 0] == 1).all()  # the larger one first
+        assert (split.field("objects.box")[:, 0] == [0.375, 0.25, 0.625, 0.75]).all()
+    wide = data.load("coco-layouts", resize=(32, 64))  # of which the upper and the lower quarter are cut away
+    assert (wide.train.field("objects.box")[:, 0] == [0.375, 0, 0.625, 1]).all()
+    assert wide.spec.condition["map"] == LabelMap(N + 10, (32, 64))
+
+
+def test_the_caption_of_an_emoji_is_its_name(files):
+    found = data.load("emoji")
+    field = found.spec.condition["caption"]
+    assert field.most == 2
+    for split in found.splits:
+        words = np.array(field.vocabulary)[split.field("caption")]
+        assert (words[:, 0] == "thing").all()
+        known = words[:, 1] == number(split.x).astype(str)
+        assert known.all() if split is found.train else not known.any()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +231,7 @@ def test_every_picture_and_map_of_an_item_is_resized_alike(files):
     emoji, facade = data.load("emoji", resize=32), data.load("facades", resize=(32, 64))
     assert emoji.spec.condition["line"] == Levels((1, 32, 32), 256)
     assert facade.spec.x == Levels((3, 32, 64), 256)
-    assert facade.spec.condition["map"] == LabelMap(8, (32, 64))
+    assert facade.spec.condition["map"] == LabelMap(8, (32, 64), tuple("abcdefgh"))
     large = data.load("facades")
     assert (facade.train.x[0] == fitted(large.train.x[:1], (32, 64))[0]).all()
     assert set(np.unique(facade.train.field("map"))) <= set(range(5))  # no class between two others
@@ -210,7 +250,7 @@ def test_differences_are_undone_exactly(random):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_set_that_is_not_there_says_what_belongs_where(own_data, name):
-    with pytest.raises(DataError, match=rf"{name} cannot be downloaded.*\n.*\$SIMULACRA_DATA/{name}"):
+    with pytest.raises(DataError, match=rf"{name} cannot be downloaded.*\n.*\$SIMULACRA_DATA/{name.replace('-', '_')}"):
         data.load(name)
 
 

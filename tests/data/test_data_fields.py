@@ -281,7 +281,7 @@ def test_arrays_in_memory_and_in_a_cache_are_split_alike(made):
     ("given", "message"),
     [
         ({"fields": {"a": np.zeros((60, 3), int)}}, r"a: int64 of shape \(60, 3\) are neither labels .* kinds="),
-        ({"fields": {"a": np.array(["x"] * 60)}}, "a: <U1 of shape"),
+        ({"fields": {"a": np.array([["x"]] * 60)}}, "a: <U1 of shape"),
         ({"fields": {"a": [[1, 2], [3]]}}, "'a' is an array of numbers; these rows have different lengths"),
         ({"fields": {"a": [None] * 60}}, "'a' is an array of numbers, not list"),
         ({"fields": {"a": np.zeros(59)}}, "'a' has 59 values for 60 items"),

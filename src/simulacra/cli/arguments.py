@@ -61,6 +61,10 @@ Levels = Annotated[
     ),
 ]
 Target = Annotated[str | None, optional("FIELD", "the field that is modelled, in the place of the usual x")]
+Pairs = Annotated[
+    Literal["by-name", "side-by-side", "none"] | None,
+    optional("HOW", "pairs of a folder of pictures: by-name in A/ and B/, side-by-side in each image, or none"),
+]
 Limit = Annotated[
     int | None,
     optional("INT", "at most so many items, which a search for codes needs, where the model has no encoder"),
@@ -204,17 +208,23 @@ def _in_one_line(boxed: str) -> str:
     return re.sub(r"'None', |, 'None'", "", line).rstrip(".") + "."  # what it is where it is left out, not a choice
 
 
-def load_data(source: str, resize: int | None = None, levels: int | None = None, target: str | None = None) -> Dataset:
+def load_data(
+    source: str,
+    resize: int | None = None,
+    levels: int | None = None,
+    target: str | None = None,
+    pairs: str | None = None,
+) -> Dataset:
     from simulacra import data
 
-    return data.load(source, resize=resize, levels=levels, target=target)
+    return data.load(source, resize=resize, levels=levels, target=target, pairs=pairs)
 
 
-def recipe_of(resize: int | None, levels: int | None, target: str | None) -> Recipe:
+def recipe_of(resize: int | None, levels: int | None, target: str | None, pairs: str | None = None) -> Recipe:
     """The steps that flags name."""
     from simulacra.data import Recipe
 
-    return Recipe(None if resize is None else (resize, resize), levels, target)
+    return Recipe(None if resize is None else (resize, resize), levels, target, pairs)
 
 
 def as_json(record: Any) -> str:

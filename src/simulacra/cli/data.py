@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
-from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Json, Levels, Pairs, Resize, as_json, optional, parse
 from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
 from simulacra.data.cache import cache_root, clean
@@ -34,6 +34,7 @@ class Data:
     resize: Resize = None
     levels: Levels = None
     target: Annotated[str | None, optional("FIELD", "describe the data with this field as what is modelled")] = None
+    pairs: Pairs = None
     clean: Annotated[Flag, tyro.conf.arg(help="remove all data sets from the cache; what was downloaded stays")] = False
     json: Json = False
 
@@ -56,14 +57,14 @@ class Data:
         print(as_json(dataset.summary()) if self.json else "\n".join(_lines(dataset)))
 
     def _loaded(self, source: str) -> Dataset:
-        return load(source, resize=self.resize, levels=self.levels, target=self.target)
+        return load(source, resize=self.resize, levels=self.levels, target=self.target, pairs=self.pairs)
 
     def _of_run(self) -> Dataset:
         from simulacra.cli.arguments import recipe_of
         from simulacra.model import load as load_model
         from simulacra.verbs import data_of
 
-        return data_of(load_model(str(self.data)), None, recipe_of(self.resize, self.levels, self.target))
+        return data_of(load_model(str(self.data)), None, recipe_of(self.resize, self.levels, self.target, self.pairs))
 
 
 def _is_run(path: str) -> bool:
@@ -74,6 +75,7 @@ def _is_run(path: str) -> bool:
 def _lines(dataset: Dataset) -> list[str]:
     """One fact a line."""
     facts = [
+        *([("read as", dataset.kind)] if dataset.kind else []),
         ("items", dataset.spec.x.describe()),
         ("splits", ", ".join(f"{split.name} {len(split):,}" for split in dataset.splits)),
         *_fields(dataset),
@@ -85,6 +87,7 @@ def _lines(dataset: Dataset) -> list[str]:
                 f"{number_of(dataset.duplicates, 'item')} like another one; drawn splits keep equals together",
             )
         )
+    facts += [("noted" if not number else "", remark) for number, remark in enumerate(dataset.remarks)]
     if dataset.unreadable:
         facts.append(("unreadable", f"{number_of(len(dataset.unreadable), 'file')} left out:"))
         facts += [("", f"{entry.path}: {entry.reason}") for entry in dataset.unreadable[:SHOWN]]
@@ -104,14 +107,30 @@ def _lines(dataset: Dataset) -> list[str]:
 
 
 def _fields(dataset: Dataset) -> list[tuple[str, str]]:
-    """What each field is; below a field of classes, the items of each class."""
+    """What each field is; below a field of classes, the items of each class, and below a map of them their names."""
     facts, summary = [], dataset.summary()
     for name, description in summary["fields"].items():
         facts.append((name, description))
         if rows := summary["classes"].get(name):
             counts = "  ".join(f"{row['name']} {row['train'] + row['valid'] + row['test']:,}" for row in rows[:SHOWN])
             facts.append(("", counts + (f"  and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")))
+        if names := summary["maps"].get(name):
+            more = f"  and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            facts.append(("", "  ".join(names[:SHOWN]) + more))
+        if words := summary["vocabularies"].get(name):
+            facts += [("", line) for line in _words(words)]
     return facts
+
+
+def _words(words: Mapping[str, Any]) -> list[str]:
+    """The size of a vocabulary, its most frequent words, and how many in other splits are not in it."""
+    frequent = "  ".join(f"{word} {n:,}" for word, n in words["frequent"].items())
+    unknown = [
+        f"{words['unknown'][part]:,} of {words['of'][part]:,} in {part}"
+        for part in words["of"]
+        if words["unknown"][part]
+    ]
+    return [f"{words['words']:,} words: {frequent}", *([f"unknown: {', '.join(unknown)}"] if unknown else [])]
 
 
 def main(argv: Sequence[str]) -> None:

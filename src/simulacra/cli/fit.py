@@ -14,7 +14,7 @@ import tyro
 
 from simulacra import registry
 from simulacra.capabilities import Sampler, can
-from simulacra.cli.arguments import Flag, Json, Levels, Resize, as_json, load_data, optional, parse
+from simulacra.cli.arguments import Flag, Json, Levels, Pairs, Resize, as_json, load_data, optional, parse
 from simulacra.cli.health import lines
 from simulacra.cli.imports import imports_for
 from simulacra.cli.parts_help import parts_of
@@ -75,6 +75,7 @@ _OWN: list[Field] = [
     ("resize", Resize, None),
     ("levels", Levels, None),
     ("target", Annotated[str | None, optional("FIELD", "the field that is modelled, instead of x")], None),
+    ("pairs", Pairs, None),
     ("json", Json, False),
 ]
 
@@ -102,7 +103,7 @@ def main(argv: Sequence[str]) -> None:
         raise
     own = {name: parsed.pop(name) for name, _, _ in _OWN}
     source = parsed.pop("data")
-    dataset = load_data(source, own["resize"], own["levels"], own["target"])
+    dataset = load_data(source, own["resize"], own["levels"], own["target"], own["pairs"])
     chosen = {name: value for name, value in parsed.items() if value is not None}
     if not all(own["condition"]):
         raise UsageError(

@@ -25,12 +25,13 @@ import numpy as np
 
 from simulacra.data import ClassLabel, DataSpec, Field, LabelMap, Levels, Many, Real, Record, Tokens
 from simulacra.data.images import SUFFIXES, read_pixels
+from simulacra.data.maps import classes_in
 from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
 from simulacra.exploration.drawing import USUAL
-from simulacra.fields import Leaf
+from simulacra.fields import UNKNOWN, Leaf
 from simulacra.model import Model
 from simulacra.parts import convert
 from simulacra.schema import arguments
@@ -98,7 +99,7 @@ def _example(field: Field) -> str:
     if isinstance(field, ClassLabel):
         return field.names[0] if field.names else "0"
     if isinstance(field, Tokens):
-        return f"'{' '.join(field.vocabulary[:2])}'"
+        return f"'{' '.join([word for word in field.vocabulary if word != UNKNOWN][:2])}'"
     if not isinstance(field, Leaf):
         return "FILE.npz"
     if len(field.shape) > 1:
@@ -139,8 +140,14 @@ def _numbers(name: str, field: Field, text: str) -> np.ndarray:
 def _picture(name: str, field: Field, path: Path) -> np.ndarray:
     """An image file as a value: (H, W) classes of a map; (C, H, W) on the field's levels, or in [-1, 1]."""
     if isinstance(field, LabelMap):
-        spec = DataSpec(Levels((1, *field.shape), 256))
-        return read_pixels(path, spec, mend=_resizing(spec, "NEAREST"), whose=f"{name!r} takes")[0]
+        classes, (height, width) = classes_in(path, field), field.shape
+        if classes.shape != field.shape:
+            found, mend = (
+                f"{classes.shape[1]}×{classes.shape[0]}",
+                _resizing(DataSpec(Levels((1, height, width))), "NEAREST"),
+            )
+            raise UsageError(f"{name!r} takes {width}×{height} grey pictures, and {path} is {found}; {mend}")
+        return classes
     if not isinstance(field, Levels | Real) or len(field.shape) != 3:
         raise UsageError(f"{name!r} is {field.describe()}, and no picture; give its numbers, or a .npy file")
     mend = _resizing(DataSpec(field), "BOX")

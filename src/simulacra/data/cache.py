@@ -2,6 +2,7 @@
 
     <cache>/data/<key>/x.npy       (train | valid | test, *shape), contiguous
                        label.npy   (train | valid | test,) int64; every column of the other fields alike
+                       caption~all.npy   (of text with a vocabulary) the same by the words of all items
                        meta.json   the spec, the counts, the card, the fingerprint
 
 A folder is written under a temporary name, synced and renamed, so that it is whole or absent whatever is killed and
@@ -23,16 +24,17 @@ from typing import Any
 
 import numpy as np
 
-from simulacra.data.build import build, sync
+from simulacra.data.build import ALL_WORDS, build, sync
 from simulacra.data.dataset import Altered, Card, Dataset, Split, Unreadable
 from simulacra.data.source import Source
 from simulacra.data.spec import DataSpec
 from simulacra.data.splits import SPLITS
 from simulacra.errors import DataError, SimulacraError
+from simulacra.fields import Tokens
 from simulacra.files import read_regular
-from simulacra.parts import to_json
+from simulacra.parts import as_part, to_json
 
-VERSION = 3  # of the layout and of what `build` computes; a change makes every cache anew
+VERSION = 5  # of the layout and of what `build` computes; a change makes every cache anew
 TEMPORARY = ".building-"
 KEY = r"[0-9a-f]{32}"  # the name of a folder in the cache
 MOST = 1 << 28  # bytes of meta.json, which lists every file that was left out
@@ -79,7 +81,7 @@ def _key(source: Source) -> str:
     fractions = [source.fractions.valid, source.fractions.test]
     fields = {name: to_json(field) for name, field in source.fields.items()}
     what = [VERSION, source.name, source.state(), source.options, source.levels, fields, fractions]
-    what += ["whole"] * source.whole
+    what += ["whole"] * source.whole + list(source.learned)
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 
@@ -98,10 +100,13 @@ def _open(folder: Path) -> Dataset | None:
 def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
     ends = np.cumsum([0, *(meta["counts"][name] for name in SPLITS)])
     spec, x = DataSpec.from_json(meta["spec"]), arrays["x"]
-    splits = {
-        name: Split(x[start:end], {column: arrays[column][start:end] for column in spec.columns}, name)
-        for name, start, end in zip(SPLITS, ends, ends[1:], strict=False)
-    }
+    all_words = {key: as_part("field", own, key) for key, own in meta["all_words"].items()}
+
+    def split(name: str, part: slice) -> Split:
+        columns = {column: arrays[column][part] for column in spec.columns}
+        return Split(x[part], columns, name, {key: arrays[key + ALL_WORDS][part] for key in all_words})
+
+    splits = {name: split(name, slice(start, end)) for name, start, end in zip(SPLITS, ends, ends[1:], strict=False)}
     return Dataset(
         name=meta["name"],
         spec=spec,
@@ -113,6 +118,9 @@ def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
         unreadable=tuple(Unreadable(**entry) for entry in meta["unreadable"]),
         altered=tuple(Altered(**entry) for entry in meta["altered"]),
         duplicates=meta["duplicates"],
+        kind=meta["kind"],
+        remarks=tuple(meta["remarks"]),
+        all_words={key: own for key, own in all_words.items() if isinstance(own, Tokens)},
     )
 
 

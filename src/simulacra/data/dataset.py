@@ -11,8 +11,9 @@ import numpy as np
 from simulacra.data.recipe import Origin, Recipe
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import Classes, ClassLabel, LabelMap, Levels
+from simulacra.fields import Classes, ClassLabel, LabelMap, Levels, Tokens
 
+FREQUENT = 8  # words of a summary
 LABELLED = (
     "A folder has them where it holds a sub-folder for each class, of which several are needed: name the folder above "
     "one of these; a table has them in a column, an .npz in an array, a list of items as pairs (x, label)."
@@ -55,12 +56,16 @@ class Split:
                is read until it is indexed, so index first and convert after.
     condition: the columns of all other fields, {"label": (N,) int64}; {} when there are none. Memory maps too.
 
+    all_words: the columns of text whose vocabulary was made of training items, numbered by the words of all items; see
+               `Dataset`.
+
     The items of an official split keep their order; those of a split that was drawn lie in the order of the draw.
     """
 
     x: np.ndarray
     condition: dict[str, np.ndarray]
     name: str
+    all_words: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -79,7 +84,10 @@ class Split:
 
     def rows(self, index: np.ndarray | slice) -> Split:
         """The split of some of the items, with all their fields."""
-        return Split(self.x[index], {name: values[index] for name, values in self.condition.items()}, self.name)
+        columns, words = (
+            {name: values[index] for name, values in each.items()} for each in (self.condition, self.all_words)
+        )
+        return Split(self.x[index], columns, self.name, words)
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,12 @@ class Dataset:
     source: a named set or an absolute path, from which it can be read again; "" for data in memory.
     levels_found: whether the levels of the grid were found from the values, which may then be on a finer one.
     columns: of a table the names of the coordinates of x; () where they have none.
+    kind:   of folder, in a few words; "" of what is none.
+    remarks: what was found in reading and is worth a line: what did not match, and was left out.
     order:  (N,) of every item, train | valid | test, its number in the array or sequence that it is from; None where
             items come from files.
+    all_words: the vocabularies of all items, by column, where that of `spec` is of training items alone: by these a
+            model of other data reads the words that it knows.
     """
 
     name: str
@@ -104,11 +116,14 @@ class Dataset:
     unreadable: tuple[Unreadable, ...] = ()
     altered: tuple[Altered, ...] = ()
     duplicates: int = 0
+    kind: str = ""
+    remarks: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     source: str = ""
     levels_found: bool = False
     columns: tuple[str, ...] = ()
     order: np.ndarray | None = field(default=None, compare=False, repr=False)
+    all_words: Mapping[str, Tokens] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", replace(self.spec, of_data=True))
@@ -146,7 +161,8 @@ class Dataset:
             return np.concatenate(parts)[back]
 
         columns = {name: joined([split.condition[name] for split in self.splits]) for name in self.train.condition}
-        return Split(joined([split.x for split in self.splits]), columns, "all")
+        words = {name: joined([split.all_words[name] for split in self.splits]) for name in self.train.all_words}
+        return Split(joined([split.x for split in self.splits]), columns, "all", words)
 
     def on_levels(self, levels: int) -> Dataset:
         """The same items on the grid 0..levels-1; raises UsageError where a value lies beyond it, or is real."""
@@ -155,7 +171,7 @@ class Dataset:
         largest = max(int(split.x.max(initial=0)) for split in self.splits)
         if largest >= levels:
             raise UsageError(f"{self.name} has the value {largest}, and the grid is 0 to {levels - 1}")
-        return replace(self, spec=replace(self.spec, x=Levels(self.spec.x.shape, levels)))
+        return replace(self, spec=replace(self.spec, x=replace(self.spec.x, levels=levels)))
 
     def target(self, name: str) -> Dataset:
         """The same items with the field `name` in the place of x, which becomes the field "x". A map (H, W) of classes
@@ -172,22 +188,31 @@ class Dataset:
             raise UsageError(f"{name!r} is {spec.condition[name].describe()}, and no one array that could be modelled")
         others = {"x": self.spec.x} | {own: kind for own, kind in self.spec.condition.items() if own != name}
         train, valid, test = (
-            Split(
-                split.field(name), {"x": split.x} | {k: v for k, v in split.condition.items() if k != name}, split.name
+            replace(
+                split,
+                x=split.field(name),
+                condition={"x": split.x} | {k: v for k, v in split.condition.items() if k != name},
             )
             for split in self.splits
         )
-        made, recipe = spec.condition[name], replace(self.recipe, target=name)
-        if isinstance(made, LabelMap):
-            made = Classes((1, *made.shape), made.classes)
-            train, valid, test = (replace(split, x=split.x[:, None]) for split in (train, valid, test))
-        own = DataSpec(made, others)
-        return replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
+        own, recipe = DataSpec(spec.condition[name], others), replace(self.recipe, target=name)
+        found = replace(self, spec=own, train=train, valid=valid, test=test, recipe=recipe, columns=())
+        return found.of_arrays()
+
+    def of_arrays(self) -> Dataset:
+        """The same items with an x that models take: a map (H, W) becomes an image (1, H, W) of classes."""
+        own = self.spec.x
+        if not isinstance(own, LabelMap):
+            return self
+        spec = replace(self.spec, x=Classes((1, *own.shape), own.classes))
+        return replace(self, spec=spec, **{split.name: replace(split, x=split.x[:, None]) for split in self.splits})
 
     def summary(self) -> dict[str, Any]:
         """What was understood of the data, JSON-able: `simulacra data NAME` prints it."""
         return {
             "name": self.name,
+            "kind": self.kind,
+            "remarks": list(self.remarks),
             "shape": list(self.spec.shape),
             "levels": self.spec.levels,
             "fields": {name: own.describe() for name, own in self.spec.condition.items()},
@@ -195,6 +220,10 @@ class Dataset:
                 name: self._class_counts(name, own)
                 for name, own in self.spec.condition.items()
                 if isinstance(own, ClassLabel)
+            },
+            "maps": {name: list(own.names) for name, own in self.spec.condition.items() if isinstance(own, LabelMap)},
+            "vocabularies": {
+                name: self._words(name, own) for name, own in self.spec.condition.items() if isinstance(own, Tokens)
             },
             "splits": {split.name: len(split) for split in self.splits},
             "duplicates": self.duplicates,
@@ -210,3 +239,18 @@ class Dataset:
         counts = {split.name: np.bincount(split.condition[field], minlength=label.count) for split in self.splits}
         names = label.names or tuple(map(str, range(label.count)))
         return [{"name": name, **{s: int(n[i]) for s, n in counts.items()}} for i, name in enumerate(names)]
+
+    def _words(self, name: str, own: Tokens) -> dict[str, Any]:
+        """How many words there are, the most frequent ones of training, and how many of a split are unknown."""
+        held = {split.name: np.asarray(split.condition[name]) for split in self.splits}
+        counts = {part: np.bincount(v[v >= 0], minlength=len(own.vocabulary)) for part, v in held.items()}
+        unknown = own.unknown
+        first = [i for i in np.argsort(-counts["train"], kind="stable") if counts["train"][i] and i != unknown]
+        most = [i for i in first if own.vocabulary[i][:1].isalnum()]  # and no marks
+        return {
+            "words": len(own.vocabulary) - (unknown is not None),
+            "longest": own.most,
+            "frequent": {own.vocabulary[i]: int(counts["train"][i]) for i in most[:FREQUENT]},
+            "unknown": {part: 0 if unknown is None else int(n[unknown]) for part, n in counts.items()},
+            "of": {part: int(n.sum()) for part, n in counts.items()},
+        }

@@ -1,6 +1,7 @@
 """A folder of images: flat, or one sub-folder a class (if there are two or more), or train/ valid/ test/ of either.
 
-Files that are hidden or no images by their suffix are passed over. What claims to be an image and cannot be read, a
+Captions and scene graphs that lie beside the pictures are fields; see `captions` and `graphs`. Other files that are
+hidden or no images by their suffix are passed over. What claims to be an image and cannot be read, a
 pipe, a link to nothing and a folder of such a name too, is listed with the reason; when that is more than 5 % something
 is wrong with the folder, and reading stops. A name that is no UTF-8, or steers a terminal, is spelled out.
 """
@@ -10,13 +11,17 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from simulacra.data.attributes import Attributes, attributes_of
+from simulacra.data.beside import Beside, in_the_crop, items_of
+from simulacra.data.captions import captions_beside
 from simulacra.data.dataset import Altered, Card, Unreadable
+from simulacra.data.graphs import graphs_beside
 from simulacra.data.images import SUFFIXES, Decoded, Header, Target, decode, read_header
 from simulacra.data.source import Batch, Source
 from simulacra.data.streams import CHUNK_BYTES
@@ -48,24 +53,52 @@ class Entry:
 
 def folder_source(root: Path, card: Card, resize: tuple[int, int] | None) -> Source:
     """The images below `root`; `resize` is (H, W). Raises DataError for a folder that holds none."""
-    entries = _entries(root)
+    entries = entries_of(root)
+    named = {entry.class_name for entry in entries} - {None}
+    return entries_source(root, card, resize, entries, f"pictures in {len(named)} classes" if named else "pictures")
+
+
+def entries_source(
+    root: Path,
+    card: Card,
+    resize: tuple[int, int] | None,
+    entries: list[Entry],
+    kind: str,
+    remarks: tuple[str, ...] = (),
+) -> Source:
+    """The source of these images below `root`, with what stands beside them."""
+    more = attributes_of(root, [entry.path for entry in entries])
+    entries = [entry for entry in entries if entry.path not in more.without]
     classes = tuple(sorted({entry.class_name for entry in entries if entry.class_name is not None}))
-    regular = [entry.path.is_file() for entry in entries]
-    others = [os.fsencode(entry.path) for entry, is_file in zip(entries, regular, strict=True) if not is_file]
+    paths = [entry.path for entry in entries]
+    regular = [path for path in paths if path.is_file()]
+    others = [os.fsencode(path) for path in sorted(set(paths) - set(regular))]
+    tables = [table for read in (captions_beside, graphs_beside) if (table := read(root, paths)) is not None]
+    beside = {name: own for table in tables for name, own in table.fields.items()}
     return Source(
         name=printable(root.name),
         card=card,
-        count=len(entries),
-        batches=lambda: _batches(root, entries, classes, resize),
-        files=tuple(entry.path for entry, is_file in zip(entries, regular, strict=True) if is_file),
-        options=(f"resize={resize}", *map(repr, others)),
-        fields={"label": ClassLabel(len(classes), tuple(map(printable, classes)))} if classes else {},
+        count=sum(math.prod(len(table.rows[path]) for table in tables) for path in paths),
+        batches=lambda: _batches(root, entries, classes, resize, more, tables),
+        files=(*regular, *more.files, *(path for table in tables for path in table.files)),
+        options=(kind, f"resize={resize}", *map(repr, others)),
+        fields=with_label(root, classes, more) | beside,
+        kind=kind,
+        remarks=(*remarks, *more.remarks),
+        learned=tuple(beside),
     )
 
 
-def _entries(root: Path) -> list[Entry]:
-    folders, images = _listing(root)
-    official = _official_folders(root, folders) if not images else {}
+def with_label(root: Path, classes: tuple[str, ...], more: Attributes) -> dict[str, ClassLabel]:
+    """The fields of pictures in class folders with attributes; raises DataError where both have a label."""
+    if classes and "label" in more.fields:
+        raise DataError(f"{root}: {more.files[0].name} has a column 'label', and so have the class folders; rename it")
+    return ({"label": ClassLabel(len(classes), tuple(map(printable, classes)))} if classes else {}) | dict(more.fields)
+
+
+def entries_of(root: Path) -> list[Entry]:
+    folders, images = listing(root)
+    official = official_folders(root, folders) if not images else {}
     parts = official or {root: "train"}
     entries = [entry for folder, part in parts.items() for entry in _part_entries(folder, part)]
     if not entries:
@@ -76,12 +109,12 @@ def _entries(root: Path) -> list[Entry]:
     return entries if len(classes) > 1 else [replace(entry, class_name=None) for entry in entries]
 
 
-def _official_folders(root: Path, folders: list[Path]) -> dict[Path, str]:
+def official_folders(root: Path, folders: list[Path]) -> dict[Path, str]:
     """The folders that are named like splits, and the part that each is; {} where the names mean something else."""
     official = {folder: part for folder in folders if (part := PART_OF_FOLDER.get(folder.name.lower()))}
     if "train" not in official.values():
         return {}
-    others = [folder for folder in folders if folder not in official and _images_below(folder)]
+    others = [folder for folder in folders if folder not in official and images_below(folder)]
     if others and set(official.values()) == {"train"}:
         return {}  # a class, between "bus" and "tram"
     if others:
@@ -91,8 +124,8 @@ def _official_folders(root: Path, folders: list[Path]) -> dict[Path, str]:
 
 def _part_entries(root: Path, part: str) -> list[Entry]:
     """The images of one part, directly in its folder or in sub-folders that are classes."""
-    folders, images = _listing(root)
-    classed = [Entry(path, part, folder.name) for folder in folders for path in _images_below(folder)]
+    folders, images = listing(root)
+    classed = [Entry(path, part, folder.name) for folder in folders for path in images_below(folder)]
     if images and classed:
         raise DataError(
             f"{root} holds images both directly (such as {images[0].name}) and in sub-folders "
@@ -101,7 +134,7 @@ def _part_entries(root: Path, part: str) -> list[Entry]:
     return classed or [Entry(path, part, None) for path in images]
 
 
-def _listing(root: Path) -> tuple[list[Path], list[Path]]:
+def listing(root: Path) -> tuple[list[Path], list[Path]]:
     """The sub-folders and the images directly in a folder, sorted by name, hidden ones left out.
 
     A folder that is called like an image and holds none counts as an image, which cannot be read.
@@ -110,7 +143,7 @@ def _listing(root: Path) -> tuple[list[Path], list[Path]]:
         visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"cannot list {root}: {error.strerror}") from error
-    images = {path for path in visible if claims_image(path) and not (path.is_dir() and _images_below(path))}
+    images = {path for path in visible if claims_image(path) and not (path.is_dir() and images_below(path))}
     return [path for path in visible if path.is_dir() and path not in images], sorted(images)
 
 
@@ -136,7 +169,7 @@ def _cannot_list(error: OSError) -> None:
     raise DataError(f"cannot list {error.filename}: {error.strerror}") from error
 
 
-def _images_below(root: Path) -> list[Path]:
+def images_below(root: Path) -> list[Path]:
     return [path for path in things_below(root) if claims_image(path)]
 
 
@@ -153,43 +186,78 @@ def _what_else(root: Path) -> str:
 
 
 def _batches(
-    root: Path, entries: list[Entry], classes: tuple[str, ...], resize: tuple[int, int] | None
+    root: Path,
+    entries: list[Entry],
+    classes: tuple[str, ...],
+    resize: tuple[int, int] | None,
+    more: Attributes,
+    tables: Sequence[Beside],
 ) -> Iterator[Batch]:
     """Headers first, so that a mixture of sizes is refused in seconds; then the pixels, a few megabytes at a time."""
     headers = {entry.path: read_header(entry.path) for entry in entries}
     bad = [header for header in headers.values() if isinstance(header, Unreadable)]
-    _stop_if_many(bad, root, len(entries))
+    stop_if_many(bad, root, len(entries))
     if len(bad) == len(headers):
         raise DataError(f"{root}: none of its images can be read; {bad[0].path}: {bad[0].reason}")
-    target = _target(root, {path: header for path, header in headers.items() if isinstance(header, Header)}, resize)
+    readable = {path: header for path, header in headers.items() if isinstance(header, Header)}
+    target = common_target(root, readable, resize)
+    sizes = {path: (header.height, header.width) for path, header in readable.items()}
+    remarks = stored_sizes("", readable) if resize else ()
 
-    entries = [entry for entry in entries if isinstance(headers[entry.path], Header)]
+    entries = [entry for entry in entries if entry.path in readable]
     step = max(1, CHUNK_BYTES // math.prod(target.shape))
-    unreported = tuple(bad)
+    unreported = (*bad, *(each for table in tables for each in table.missing))
+    altered = tuple(each for table in tables for each in table.altered)
     for part in dict.fromkeys(entry.part for entry in entries):
         members = [entry for entry in entries if entry.part == part]
         for start in range(0, len(members), step):
-            batch = _decode_batch(part, members[start : start + step], classes, target, unreported)
+            batch, read = _decode_batch(part, members[start : start + step], classes, target, unreported, more)
             bad += batch.unreadable[len(unreported) :]
-            _stop_if_many(bad, root, len(headers))
-            yield batch
-            unreported = ()
+            stop_if_many(bad, root, len(headers))
+            whole = replace(batch, altered=batch.altered + altered, remarks=remarks)
+            yield _with_beside(whole, read, sizes, target, tables)
+            unreported = altered = remarks = ()
 
 
 def _decode_batch(
-    part: str, entries: list[Entry], classes: tuple[str, ...], target: Target, unreadable: tuple[Unreadable, ...]
-) -> Batch:
-    """The images that can be decoded; the others join `unreadable`."""
+    part: str,
+    entries: list[Entry],
+    classes: tuple[str, ...],
+    target: Target,
+    unreadable: tuple[Unreadable, ...],
+    more: Attributes,
+) -> tuple[Batch, list[Path]]:
+    """The images that can be decoded, and their paths; the others join `unreadable`."""
     decoded = [(entry, decode(entry.path, target)) for entry in entries]
     good = [(entry, image) for entry, image in decoded if isinstance(image, Decoded)]
     x = np.stack([image.pixels for _, image in good]) if good else np.empty((0, *target.shape), np.uint8)
     label = np.array([classes.index(entry.class_name) for entry, _ in good if entry.class_name], np.int64)
     bad = tuple(image for _, image in decoded if isinstance(image, Unreadable))
     altered = tuple(Altered(how, 1, str(entry.path)) for entry, image in good for how in image.altered)
-    return Batch(part, x, {"label": label} if classes else {}, unreadable + bad, altered)
+    paths = [entry.path for entry, _ in good]
+    fields = ({"label": label} if classes else {}) | more.columns(paths)
+    return Batch(part, x, fields, unreadable + bad, altered, more.siblings(paths)), paths
 
 
-def _target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:
+def _with_beside(
+    batch: Batch, paths: list[Path], sizes: Mapping[Path, tuple[int, int]], target: Target, tables: Sequence[Beside]
+) -> Batch:
+    """A batch of these pictures with what is written beside them: an item for each row of a picture."""
+    if not tables:
+        return batch
+    of_item, columns = items_of(tables, paths)
+    for key in (key for table in tables for key in table.boxes):
+        moved = [
+            in_the_crop(boxes, sizes[paths[picture]], (target.height, target.width))
+            for boxes, picture in zip(columns[key], of_item, strict=True)
+        ]
+        columns[key] = np.stack(moved) if moved else columns[key]
+    own = {name: values[of_item] for name, values in batch.fields.items()}
+    siblings = {name: key[of_item] for name, key in batch.siblings.items()}
+    return replace(batch, x=batch.x[of_item], fields=own | columns, siblings=siblings)
+
+
+def common_target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:
     """What all images become; raises DataError with an example of each kind if they differ and must not be resized."""
     example = {header: path for path, header in reversed(headers.items())}
     grey = all(header.grey for header in example)
@@ -200,13 +268,21 @@ def _target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | N
         listed = ", ".join(f"{n} {kind.describe()} (such as {example[kind].relative_to(root)})" for kind, n in kinds)
         mixed = f"{root} mixes kinds of images: {listed}."
         raise MixedImages(
-            mixed, f"Make them alike with --resize {_common_side(Counter(headers.values()))}, for example."
+            mixed, f"Make them alike with --resize {common_side(Counter(headers.values()))}, for example."
         )
     header = next(iter(example))
     return Target(header.height, header.width, grey)
 
 
-def _common_side(headers: Counter[Header]) -> int:
+def stored_sizes(what: str, headers: Mapping[Path, Header]) -> tuple[str, ...]:
+    """`stored at 12 640×480, 3 480×640`: a remark on pictures that are resized; `what` begins it."""
+    kinds = Counter((header.width, header.height) for header in headers.values())
+    listed = ", ".join(f"{n} {width}×{height}" for (width, height), n in kinds.most_common(EXAMPLES))
+    others = len(kinds) - EXAMPLES
+    return (f"{what}stored at {listed}" + (f" and {others} more sizes" if others > 0 else ""),)
+
+
+def common_side(headers: Counter[Header]) -> int:
     """The shorter side of most images; where they have none in common, a power of two that all of them reach."""
     most, n = headers.most_common(1)[0]
     if 2 * n > headers.total():
@@ -215,7 +291,7 @@ def _common_side(headers: Counter[Header]) -> int:
     return 1 << (shortest.bit_length() - 1)
 
 
-def _stop_if_many(bad: list[Unreadable], root: Path, total: int) -> None:
+def stop_if_many(bad: list[Unreadable], root: Path, total: int) -> None:
     if len(bad) > MAX_UNREADABLE * total:
         listed = "; ".join(f"{Path(entry.path).relative_to(root)}: {entry.reason}" for entry in bad[:EXAMPLES])
         raise DataError(

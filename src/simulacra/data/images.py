@@ -98,7 +98,7 @@ class Target:
 def read_header(path: Path) -> Header | Unreadable:
     """Size and mode, without decoding the pixels."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             width, height = image.size
             if _orientation(image, path) in QUARTER_TURNS:
                 width, height = height, width
@@ -110,7 +110,7 @@ def read_header(path: Path) -> Header | Unreadable:
 def read_extras(path: Path) -> Extras:
     """Raises DataError for a file that cannot be read."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             frames = getattr(image, "n_frames", 1)
             alpha = np.asarray(image.convert("RGBA"))[..., 3] if image.has_transparency_data else np.array([OPAQUE])
             return Extras(image.mode, frames, bool(alpha.min() < OPAQUE))
@@ -164,15 +164,12 @@ def grey_pixels(path: Path) -> np.ndarray:
 
 def decode(path: Path, target: Target) -> Decoded | Unreadable:
     """The pixels (C, H, W) of `target.shape`, or why there are none."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     try:
-        with _opened(path) as image:
-            turn = UPRIGHT.get(_orientation(image, path))
+        with opened(path) as image:
             altered = _alterations(image)
-            image.load()
-            upright = image.transpose(Image.Transpose[turn]) if turn else image
-            opaque, seen_through = _on_white(upright)
+            opaque, seen_through = _on_white(upright(image, path))
             opaque = opaque.convert("L" if target.grey else "RGB")
             if target.resize:
                 opaque = ImageOps.fit(opaque, (target.width, target.height), RESAMPLING)
@@ -222,7 +219,7 @@ def _alterations(image: Image) -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image]:
+def opened(path: Path) -> Iterator[Image]:
     """The image with its header read; whatever goes wrong inside becomes an UnreadableImage with the reason."""
     from PIL import Image
 
@@ -265,6 +262,15 @@ def _check(image: Image, size: int) -> None:
         raise UnreadableImage(f"mode {image.mode}, not 8 bits a channel; convert it first")
     if any(";16B" in str(tile) for tile in getattr(image, "tile", ())):  # Pillow calls it RGB, and drops 8 of the bits
         raise UnreadableImage("16 bits a channel, and 8 are read; convert it first")
+
+
+def upright(image: Image, path: Path) -> Image:
+    """An open image with its pixels read, turned as its EXIF tag says."""
+    from PIL import Image as Pillow
+
+    turn = UPRIGHT.get(_orientation(image, path))
+    image.load()
+    return image.transpose(Pillow.Transpose[turn]) if turn else image
 
 
 def _orientation(image: Image, path: Path) -> int:

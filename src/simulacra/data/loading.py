@@ -14,17 +14,18 @@ from simulacra.data.binarized_mnist import binarized_mnist_source
 from simulacra.data.cache import cached
 from simulacra.data.cifar10 import cifar10_source
 from simulacra.data.collected.avatars import avatars_source
+from simulacra.data.collected.coco_layouts import coco_layouts_source
 from simulacra.data.collected.emoji import emoji_source
 from simulacra.data.collected.facades import facades_source
 from simulacra.data.collected.horse2zebra import horse2zebra_source
 from simulacra.data.collected.quickdraw import quickdraw_source
 from simulacra.data.dataset import Card, Dataset
-from simulacra.data.folder import folder_source
 from simulacra.data.idx import idx_source, is_idx
 from simulacra.data.images import SUFFIXES
 from simulacra.data.mnist import fashion_mnist_source, mnist_source
 from simulacra.data.modes import Modes
 from simulacra.data.recipe import Recipe
+from simulacra.data.recognised import recognised
 from simulacra.data.sequence import from_array, from_sequence
 from simulacra.data.shipped import GRID, RING, digits_source, grid_source, ring_source
 from simulacra.data.shipped.scenes import scenes_source
@@ -72,9 +73,12 @@ NAMED = {
     "avatars": NamedSet(
         "6,000 drawn faces with ten exact attributes, 3×64×64, 256 levels", avatars_source, resizable=True
     ),
-    "emoji": NamedSet("1,839 emoji, each in four styles, 3×64×64, 256 levels", emoji_source, resizable=True),
+    "emoji": NamedSet("1,839 emoji, each in four styles and with its name, 3×64×64", emoji_source, resizable=True),
     "facades": NamedSet(
         "606 photographs of house fronts with maps of classes, 3×128×128", facades_source, resizable=True
+    ),
+    "coco-layouts": NamedSet(
+        "53 photographs with boxes and maps of classes, 3×128×128", coco_layouts_source, resizable=True
     ),
     "horse2zebra": NamedSet(
         "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, resizable=True
@@ -109,6 +113,7 @@ def load(
     resize: int | tuple[int, int] | None = None,
     levels: int | None = None,
     target: str | None = None,
+    pairs: str | None = None,
 ) -> Dataset:
     """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
 
@@ -118,27 +123,31 @@ def load(
     levels: the grid 0..levels-1 that the values are on, which changes none of them and refuses larger ones; found from
         the values when left out: 2 for zeros and ones, else 256.
     target: the field that is modelled, in the place of the usual x, which becomes the field "x".
+    pairs: how a folder holds pairs of pictures: "by-name" in A/ and B/, "side-by-side" in one image, or "none", so that
+        A/ and B/ are classes. By default A/ and B/ with names in common are pairs.
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
-    return read(source, Recipe(_size(resize), levels, target))
+    return read(source, Recipe(_size(resize), levels, target, pairs))
 
 
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
     """`load` with all of its options in one; `whole`: nothing is drawn for a split, so that a single item will do."""
     if isinstance(source, str) and source in NAMED:
+        if recipe.pairs is not None:
+            raise UsageError(f"{source!r} is a named set; pairs says how a folder of pictures is read")
         found, again = _named(NAMED[source], source, recipe.resize), source
     else:
         path = Path(source).expanduser()
-        found, again = _path_source(path, recipe.resize), str(path.absolute())
+        found, again = _path_source(path, recipe), str(path.absolute())
     found = replace(found, whole=whole)
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
     columns = _columns(Path(again), data)
     data = replace(data, recipe=replace(recipe, target=None), source=again, levels_found=found_levels, columns=columns)
-    return data if recipe.target is None else data.target(recipe.target)
+    return data.of_arrays() if recipe.target is None else data.target(recipe.target)
 
 
 def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:
@@ -186,14 +195,16 @@ def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return None if size is None else (size[0], size[1])
 
 
-def _path_source(path: Path, resize: tuple[int, int] | None) -> Source:
+def _path_source(path: Path, recipe: Recipe) -> Source:
     if not os.path.exists(path):  # not Path.exists, which raises for a name that is too long
         raise UsageError(f"there is no data set and no file called {str(path)!r}.{did_you_mean(str(path), NAMED)}")
     path = path.absolute()
     card = Card(title=printable(path.name), source=printable(str(path)), licence="not stated")
     if path.is_dir():
-        return folder_source(path.resolve(), card, resize)
-    if resize is not None:
+        return recognised(path.resolve(), card, recipe.resize, recipe.pairs)
+    if recipe.pairs is not None:
+        raise UsageError(f"{path} is not a folder of images, and only these hold pairs")
+    if recipe.resize is not None:
         raise UsageError(f"{path} is not a folder of images, and only these are resized")
     if path.suffix == ".npy":
         return npy_source(path, card)

@@ -15,6 +15,7 @@ from simulacra.data.recipe import Recipe
 from simulacra.data.source import Batch, Source
 from simulacra.data.splits import Fractions, digests, draw, sort_key, undivided
 from simulacra.data.values import as_field
+from simulacra.data.vocabulary import numbered, refitted
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import Field, as_array
 
@@ -34,7 +35,8 @@ def from_arrays(
     Args:
         x: (N, C, H, W) images, (N, D) vectors, or real (N, T, D) series.
         label: (N,) integers.
-        fields: values of other fields, by name, one for each item: arrays, or what the `kinds` convert.
+        fields: values of other fields, by name, one for each item: arrays, texts, whose vocabulary is that of the
+            training items, or what the `kinds` convert.
         kinds: what a field is, such as Tokens(("red", "blue"), most=4); found from its values where it is left out.
         levels: found from the values where it is left out.
         name: of the data set.
@@ -48,20 +50,29 @@ def from_arrays(
     x = x.astype(np.float32) if np.issubdtype(x.dtype, np.floating) else x
     if x.dtype not in (np.uint8, np.float32) or x.ndim < 2 or not len(x):
         raise DataError(f"x must be uint8 or real, (N, C, H, W) or (N, D), with N >= 1; not {x.dtype} {x.shape}")
-    columns = columns_of_arrays(label, fields or {}, kinds or {}, len(x))
+    learned = {name: numbered(name, texts) for name, texts in texts_among(fields or {}, kinds or {}).items()}
+    kinds = {**(kinds or {}), **{name: field for name, (field, _) in learned.items()}}
+    fields = {**(fields or {}), **{name: tokens for name, (_, tokens) in learned.items()}}
+    columns = columns_of_arrays(label, fields, kinds, len(x))
     card = Card("arrays in memory", "given in Python", "that of the arrays")
-    source = Source(
-        name, card, len(x), lambda: iter([Batch("train", x, columns)]), levels=levels, fields=dict(kinds or {})
-    )
+    source = Source(name, card, len(x), lambda: iter([Batch("train", x, columns)]), levels=levels, fields=kinds)
     check_values(source, x, start=0)
     spec = understood_spec(source, x, float(x.max()), columns)
     digest = digests(x)
     keys = [sort_key(np.ascontiguousarray(values)) for values in columns.values()]
     parts = {"train": np.arange(len(x))}
     order = undivided(parts) if whole else draw(parts, digest, keys, Fractions())
+    refit = refitted(spec, list(learned), columns, order)
+    spec, all_words = refit.spec, {key: columns[key] for key in refit.all_words}
+    columns |= {key: change(columns[key]) for key, change in refit.changes.items()}
     columns = {name: columns[name].astype(column.dtype, copy=False) for name, column in spec.columns.items()}
     train, valid, test = (
-        Split(x[indices], {name: values[indices] for name, values in columns.items()}, part)
+        Split(
+            x[indices],
+            {name: values[indices] for name, values in columns.items()},
+            part,
+            {name: values[indices] for name, values in all_words.items()},
+        )
         for part, indices in order.items()
     )
     fingerprint = hashlib.sha256(json.dumps([spec.to_json(), len(train), len(valid)], sort_keys=True).encode())
@@ -80,7 +91,20 @@ def from_arrays(
         recipe=recipe,
         levels_found=levels is None,
         order=np.concatenate(list(order.values())),
+        altered=refit.altered,
+        all_words=refit.all_words,
     )
+
+
+def texts_among(fields: Mapping[str, Any], kinds: Mapping[str, Field]) -> dict[str, list[str]]:
+    """The fields of which no kind is stated, and whose values are all text."""
+    found: dict[str, list[str]] = {}
+    for name, values in fields.items():
+        array = getattr(values, "dtype", None) is not None and values.dtype.kind == "U" and values.ndim == 1
+        listed = isinstance(values, list | tuple) and values and all(isinstance(each, str) for each in values)
+        if name not in kinds and (array or listed):
+            found[name] = [str(each) for each in values]
+    return found
 
 
 def columns_of_arrays(

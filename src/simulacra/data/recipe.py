@@ -1,7 +1,7 @@
 """The steps by which data were read, written into the run, and applied again to whatever a verb of that run reads.
 
-resize -> levels -> target; what is derived of x (`down:factor=2`) stands in the model's spec, with what the training
-data showed: the grid, and the names of the classes in their order.
+pairs -> resize -> levels -> target; what is derived of x (`down:factor=2`) stands in the model's spec, with what the
+training data showed: the grid, and the names of the classes in their order.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from simulacra.errors import DataError, UsageError
+from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.parts import convert
 
 MOST_PIXELS = 4096  # to a side
 MOST_GRID = 256  # levels
+PAIRS = ("by-name", "side-by-side", "none")
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,20 @@ class Recipe:
     resize: (H, W) to which a folder of images is brought: shorter side resized to fit, centre cropped.
     levels: of the grid 0..levels-1 that the values are on, where it was stated and not found from them.
     target: the field that is modelled, in the place of the usual x.
+    pairs: how a folder holds pairs of pictures, one of `PAIRS`; None where it shows that itself.
     """
 
     resize: tuple[int, int] | None = None
     levels: int | None = None
     target: str | None = None
+    pairs: str | None = None
 
     def __post_init__(self) -> None:
         convert(tuple[int, int] | None, self.resize, "resize")
         convert(int | None, self.levels, "levels")
         convert(str | None, self.target, "target")
+        if self.pairs is not None and self.pairs not in PAIRS:
+            raise UsageError(f"there are no pairs {self.pairs!r}.{did_you_mean(str(self.pairs), PAIRS)}")
         if self.resize is not None and not all(1 <= side <= MOST_PIXELS for side in self.resize):
             raise UsageError(f"resize must be 1 to {MOST_PIXELS} pixels, not {self.resize}")
         if self.levels is not None and not 2 <= self.levels <= MOST_GRID:
@@ -55,21 +60,22 @@ class Recipe:
         return ", ".join(f"{name} {_words(value)}" for name, value in self.to_json().items() if value is not None)
 
     def to_json(self) -> dict[str, Any]:
-        return {"resize": self.resize and list(self.resize), "levels": self.levels, "target": self.target}
+        steps = {"resize": self.resize and list(self.resize), "levels": self.levels, "target": self.target}
+        return steps | ({} if self.pairs is None else {"pairs": self.pairs})
 
     @classmethod
     def from_json(cls, record: Any) -> Recipe:
         """Raises DataError for what is no recipe; a step that is not there is none."""
         if not isinstance(record, Mapping) or not record.keys() <= cls.__dataclass_fields__.keys():
             raise DataError(f"{record!r:.60} is no recipe of data")
-        resize, levels, target = (record.get(name) for name in cls.__dataclass_fields__)
+        resize, levels, target, pairs = (record.get(name) for name in cls.__dataclass_fields__)
         sides = resize is None or (
             isinstance(resize, list) and len(resize) == 2 and all(type(n) is int for n in resize)
         )
         if not sides or not (levels is None or type(levels) is int) or not isinstance(target, str | None):
             raise DataError(f"{dict(record)!r:.60} is no recipe of data")
         try:
-            return cls(None if resize is None else (resize[0], resize[1]), levels, target)
+            return cls(None if resize is None else (resize[0], resize[1]), levels, target, pairs)
         except UsageError as error:
             raise DataError(str(error)) from None
 

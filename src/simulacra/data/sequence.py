@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from simulacra.data.dataset import Dataset, Split
-from simulacra.data.memory import columns_of_arrays, from_arrays
+from simulacra.data.memory import columns_of_arrays, from_arrays, texts_among
 from simulacra.data.values import as_items
 from simulacra.errors import DataError, UsageError
-from simulacra.fields import as_array
+from simulacra.fields import Field, as_array
 
 
 def from_sequence(items: Any, levels: int | None = None, whole: bool = False) -> Dataset:
@@ -24,10 +24,14 @@ def from_sequence(items: Any, levels: int | None = None, whole: bool = False) ->
     return from_arrays(x, label, fields=fields, levels=levels, name=type(items).__name__.lower(), whole=whole)
 
 
-def split_of(items: Any) -> Split:
-    """All items of a sequence in their order, as one split; errors as in `from_sequence`, but few items will do."""
-    x, label, fields = _arrays(items)
-    return Split(x, columns_of_arrays(label, fields, {}, len(x)), "all")
+def split_of(items: Any, fields: Mapping[str, Field]) -> Split:
+    """All items of a sequence in their order, as one split; errors as in `from_sequence`, but few items will do.
+
+    fields: those of the model that is to read them, in whose words texts are.
+    """
+    x, label, own = _arrays(items)
+    kinds = {name: fields[name] for name in texts_among(own, {}) if name in fields}
+    return Split(x, columns_of_arrays(label, own, kinds, len(x)), "all")
 
 
 def _arrays(items: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:

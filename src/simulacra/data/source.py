@@ -26,6 +26,10 @@ from simulacra.errors import DataError, SimulacraError, cause
 from simulacra.fields import Field
 from simulacra.files import open_regular
 
+Encode = Callable[[np.ndarray], np.ndarray]
+Fit = Callable[[str, np.ndarray, np.ndarray], tuple[Field, Encode]]
+"""(name, values (N, ...) of all items, numbers of the training items) -> what the column is, and its values as such"""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -34,6 +38,9 @@ class Batch:
     part:   "train", "valid" or "test". A source without official splits is all "train", and the rest is drawn from it.
     x:      (n, *shape), uint8 on the grid or float32 when continuous.
     fields: the columns of all other fields, such as {"label": (n,) int64}. All batches of a source have the same.
+    siblings: keys (n,) uint64 by what they are of: items of equal key never lie in different splits that are drawn.
+    fits:   what of a column is learnt from the training items. Those of the first batch count.
+    remarks: what was found and is worth a line, such as what did not match.
     """
 
     part: str
@@ -41,6 +48,9 @@ class Batch:
     fields: Mapping[str, np.ndarray] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
     altered: tuple[Altered, ...] = ()
+    siblings: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fits: Mapping[str, Fit] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def rows_of(fields: Mapping[str, np.ndarray], start: int, n: int) -> dict[str, np.ndarray]:
@@ -58,6 +68,10 @@ class Source:
     levels:  the grid; None finds it from the values (bits -> 2, other integers -> 256, real numbers -> continuous).
     whole:   whether nothing is drawn from "train", whose items are test items where there are no others.
     fields:  what a field other than x is, such as ClassLabel(10); where it is left out, its values decide.
+    kind:    of folder, in a few words; "" of what is none.
+    remarks: what was found before anything was read, beside those of the batches.
+    learned: which of the fields have the words, or the names of classes, of all items and are to keep those of training
+             items alone; see `vocabulary.refitted`.
     """
 
     name: str
@@ -70,6 +84,9 @@ class Source:
     fields: Mapping[str, Field] = field(default_factory=dict)
     fractions: Fractions = field(default_factory=Fractions)
     whole: bool = False
+    kind: str = ""
+    remarks: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
 
     def state(self) -> list[list[str | int]]:
         """[path, size, time] of every file: as long as this is the same, so is the content."""

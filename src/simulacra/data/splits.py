@@ -1,9 +1,10 @@
 """Which item goes where: a pure function of the items' bytes and a stored seed, never of their order.
 
-Every item has a 64-bit digest under the seed. Items of equal digest are a group, and the groups, in the order of
-their digests, fill test, then valid, then train. So shuffling or renaming the files changes nothing, and an exact
-duplicate never lies on both sides of a split. (Two different items that share a digest, 3 in 10^8 for a million
-items, would only be kept together needlessly.)
+Every item has a 64-bit digest under the seed. Items of equal digest are a group, and so are siblings: items that share
+a person, a base emoji or a source picture, directly or over others. The groups, in the order of their least digests,
+fill test, then valid, then train. So shuffling or renaming the files changes nothing, and neither an exact duplicate
+nor a sibling ever lies on both sides of a split that is drawn. (Two different items that share a digest, 3 in 10^8 for
+a million items, would only be kept together needlessly.)
 """
 
 from __future__ import annotations
@@ -47,15 +48,36 @@ def sort_key(values: np.ndarray) -> np.ndarray:
     return values if values.ndim == 1 else digests(values)
 
 
+def groups(digest: np.ndarray, siblings: Sequence[np.ndarray]) -> np.ndarray:
+    """(n,) the least digest of each item's group: those that share their digest or a key, directly or over others.
+
+    siblings: keys (n,); items of equal key are siblings.
+    """
+    found, members = digest, [np.unique(key, return_inverse=True)[1] for key in (digest, *siblings)]
+    while siblings:
+        before = found
+        for own in members:
+            least = np.full(len(digest), np.iinfo(np.uint64).max, np.uint64)
+            np.minimum.at(least, own, found)
+            found = least[own]
+        if (found == before).all():
+            break
+    return found
+
+
 def draw(
-    parts: Mapping[str, np.ndarray], digest: np.ndarray, fields: Sequence[np.ndarray], fractions: Fractions
+    parts: Mapping[str, np.ndarray],
+    digest: np.ndarray,
+    fields: Sequence[np.ndarray],
+    fractions: Fractions,
+    siblings: Sequence[np.ndarray] = (),
 ) -> dict[str, np.ndarray]:
     """The indices of the items of train, valid and test, in the order in which they are stored.
 
     parts: the indices of each part that the source comes with; `digest` and each of `fields`, (N,) over all of them:
-    the labels, or the digests of a field whose values are arrays (`sort_key`).
+    the labels, or the digests of a field whose values are arrays (`sort_key`). siblings: as in `groups`.
     Official valid and test parts stay as they are; what is missing is drawn from "train" by the fractions, to within
-    one group of duplicates. Raises TooFew when "train" is missing or has too few distinct items for all splits.
+    one group. Raises TooFew when "train" is missing or has too few distinct items for all splits.
     """
     missing = [name for name in ("test", "valid") if name not in parts]
     pool = parts.get("train", np.empty(0, np.int64))
@@ -63,10 +85,14 @@ def draw(
         return {name: parts[name] for name in SPLITS}
 
     # Equal items differ in nothing but their fields, so ordering by these too leaves no trace of the files' order.
-    pool = pool[np.lexsort((*(values[pool] for values in fields), digest[pool]))]
-    _, counts = np.unique(digest[pool], return_counts=True)
+    group = groups(digest[pool], [key[pool] for key in siblings])
+    order = np.lexsort((*(values[pool] for values in fields), digest[pool], group))
+    pool, (_, counts) = pool[order], np.unique(group, return_counts=True)
     if len(counts) <= len(missing):
         needed = len(missing) + 1
+        if siblings:
+            found = f"{number_of(len(pool), 'training item')} in {number_of(len(counts), 'group')} of siblings"
+            raise TooFew(f"{found} cannot be split: at least {needed} are needed, or folders train/ valid/ test/")
         found = number_of(len(counts), "distinct training item")
         raise TooFew(f"{found} cannot be split: at least {needed} are needed")
 

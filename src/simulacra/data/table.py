@@ -62,12 +62,7 @@ def _names_in(first: list[str]) -> list[str]:
 
 
 def read_table(path: Path) -> Table:
-    with reading(path), open_regular(path) as file:
-        if size_of(file) > MOST_BYTES:
-            raise DataError(f"{path} is larger than a gigabyte; save its numbers as .npy, which is read piece by piece")
-        with io.TextIOWrapper(file, newline="", encoding="utf-8-sig") as text:
-            rows = list(_rows(text, path))
-    names = _names(rows, path)
+    names, rows = read_rows(path)
     columns = [_column(name, number, rows, path) for number, name in enumerate(names)]
     numbers = [values for values in columns if values.dtype.kind == "f"]
     if not numbers:
@@ -78,6 +73,16 @@ def read_table(path: Path) -> Table:
         known, classes[name] = np.unique(values, return_inverse=True)
         fields[name] = ClassLabel(len(known), tuple(map(str, known)))
     return Table(np.stack(numbers, 1).astype(np.float32), classes, fields)
+
+
+def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, and (line, cells) of every row; raises DataError for rows of different lengths."""
+    with reading(path), open_regular(path) as file:
+        if size_of(file) > MOST_BYTES:
+            raise DataError(f"{path} is larger than a gigabyte; save its numbers as .npy, which is read piece by piece")
+        with io.TextIOWrapper(file, newline="", encoding="utf-8-sig") as text:
+            rows = list(_rows(text, path))
+    return _names(rows, path), rows
 
 
 def _rows(file: Iterable[str], path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -25,15 +25,16 @@ from simulacra.fields.leaves import (
     LabelMap,
     Levels,
     Real,
-    Tokens,
     numeric,
     smallest,
     times,
 )
+from simulacra.fields.tokens import UNKNOWN, Tokens, words_of
 
 __all__ = [
     "MOST_LEVELS",
     "PADDING",
+    "UNKNOWN",
     "ClassLabel",
     "Classes",
     "Column",
@@ -53,4 +54,5 @@ __all__ = [
     "numeric",
     "smallest",
     "times",
+    "words_of",
 ]

@@ -1,4 +1,4 @@
-"""Fields of one tensor: a class, levels on a grid, real numbers, a map of classes, tokens, a place in a list."""
+"""Fields of one tensor: a class, levels on a grid, real numbers, a map of classes, a place in a list."""
 
 from __future__ import annotations
 
@@ -152,15 +152,27 @@ class Real(Leaf):
 
 @part("field", "map")
 class LabelMap(Leaf):
-    """A class 0..classes-1 for each pixel, (H, W)."""
+    """A class 0..classes-1 for each pixel, (H, W), of which each may have a name.
+
+    Attributes:
+        classes: how many there are.
+        shape: (H, W).
+        names: of the classes. The last one is "ignore" where pixels have none.
+        colours: in which a picture shows the classes, "#rrggbb" each, or "" of one that has none.
+    """
 
     classes: int = 2
     shape: tuple[int, ...] = (28, 28)
+    names: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_shape(self, self.shape)
         if not 2 <= self.classes <= MOST_LEVELS or len(self.shape) != 2:
             raise DataError(f"a label map has 2 to {MOST_LEVELS} classes and a shape (H, W), not {self}")
+        for what, given in (("names", self.names), ("colours", self.colours)):
+            if given and len(given) != self.classes:
+                raise DataError(f"a label map with {self.classes} classes has {len(given)} {what}")
 
     @property
     def dtype(self) -> np.dtype:
@@ -175,78 +187,6 @@ class LabelMap(Leaf):
 
     def describe(self) -> str:
         return f"{times(self.shape)}, a map of {self.classes} classes"
-
-
-@part("field", "tokens")
-class Tokens(Leaf):
-    """At most `most` tokens, one after the other, padded with -1.
-
-    Attributes:
-        vocabulary: the tokens in the order of their numbers; as words a user may give them in a sentence.
-        most: tokens of an item.
-    """
-
-    vocabulary: tuple[str, ...] = ("a", "b")
-    most: int = 8
-
-    def __post_init__(self) -> None:
-        if not self.vocabulary or len(set(self.vocabulary)) < len(self.vocabulary) or self.most < 1:
-            raise DataError("tokens need a vocabulary of different words, and room for at least one")
-
-    @property
-    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return (self.most,)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return np.dtype(np.int64)
-
-    @property
-    def wanted(self) -> str:
-        return f"tokens 0 to {len(self.vocabulary) - 1}, padded with {PADDING}"
-
-    def wrong(self, values: np.ndarray) -> np.ndarray:
-        """A token beyond the vocabulary, or one behind the padding."""
-        padding = values == PADDING
-        behind = np.zeros_like(padding)
-        behind[:, 1:] = padding[:, :-1] & ~padding[:, 1:]
-        return (values < PADDING) | (values >= len(self.vocabulary)) | behind
-
-    def convert(self, name: str, values: Any, single: bool) -> dict[str, np.ndarray]:
-        """A sentence, or a list of words or numbers, for each item; or an array that is padded already.
-
-        A list of texts is one sentence for each item, and a list of numbers the tokens of one item.
-        """
-        if hasattr(values, "ndim") and as_array(name, values).dtype.kind != "U":
-            return super().convert(name, values, single)
-        listed = [self._numbers(name, each) for each in ([values] if single else as_list(name, values))]
-        padded = np.full((len(listed), self.most), PADDING, np.int64)
-        for row, numbers in zip(padded, listed, strict=True):
-            row[: len(numbers)] = numbers
-        return super().convert(name, padded, single=False)
-
-    def _numbers(self, name: str, values: Any) -> list[int]:
-        words = values.split() if isinstance(values, str) else as_list(name, values)
-        if len(words) > self.most:
-            raise UsageError(f"{name!r} has at most {self.most} tokens, not {len(words)}")
-        for word in words:
-            if not isinstance(word, str | Integral):
-                raise UsageError(f"{name!r}: a token is a word or its number, not {word!r}")
-            if isinstance(word, Integral) and not PADDING <= int(word) < len(self.vocabulary):
-                raise UsageError(f"{name!r} is {self.wanted}: {word} is none")
-            if isinstance(word, str) and word not in self.vocabulary:
-                raise UsageError(f"{name!r}: {word!r} is not in the vocabulary.{did_you_mean(word, self.vocabulary)}")
-        return [self.vocabulary.index(word) if isinstance(word, str) else int(word) for word in words]
-
-    def is_single(self, values: Any) -> bool:
-        if isinstance(values, str):
-            return True
-        if hasattr(values, "ndim"):
-            return values.ndim == 1 and as_array("", values).dtype.kind != "U"
-        return isinstance(values, Sequence) and (not values or isinstance(values[0], Integral))
-
-    def describe(self) -> str:
-        return f"at most {self.most} tokens of {len(self.vocabulary)}"
 
 
 @part("field", "index")

@@ -153,8 +153,9 @@ class Objects(OfPairs):
         super().__post_init__()
         above(0, auxiliary=self.auxiliary)
         within(1, width=self.width)
-        if self.side < 4 or self.side % 4:
-            raise UsageError(f"the crops of penalty 'objects' have a multiple of 4 pixels, not {self.side}")
+        within(4, side=self.side)
+        if self.side % 4:
+            raise UsageError(f"side must be a multiple of 4, not {self.side}")
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         graph = refuse_unless_arranging(generator, called(self)[1]).graph

@@ -38,7 +38,7 @@ def facades_source(size: Size = None) -> Source:
     photos, maps, index = held("facades", "photos_128.delta.npy.xz", "labels_128.npy.xz", "index.npz")
     with reading(index):
         parts = [PART_OF_FOLDER.get(str(part), str(part)) for part in npz_array(index, "split").read()]
-        classes = len(npz_array(index, "class_names").read())
+        classes = tuple(map(str, npz_array(index, "class_names").read()))
     if unknown := set(parts) - set(SPLITS):
         raise DataError(f"{index}: the split {min(unknown)!r} is none of train, val and test")
 
@@ -52,7 +52,7 @@ def facades_source(size: Size = None) -> Source:
                 map_of = fitted(own[rows][:, None], size, nearest=True)[:, 0]
                 yield Batch(part, fitted(x[rows], size), {"map": map_of})
 
-    fields = {"map": LabelMap(classes, size or (SIDE, SIDE))}
+    fields = {"map": LabelMap(len(classes), size or (SIDE, SIDE), classes)}
     return Source("facades", CARD, len(parts), batches, (photos, maps, index), (f"resize={size}",), LEVELS, fields)
 
 
