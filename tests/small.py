@@ -63,6 +63,11 @@ OWN = {  # of one model alone
     "text2image": {"words": 6, "critic": "patch:width=4,halvings=1"},
     "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
+    "sg2im": {
+        "generator": "layout:width=4,features=6,hidden=8,layers=2,mask=4",
+        "critic": "patch:width=4,halvings=1",
+        "objects": "objects:side=4,width=4",
+    },
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},
 }

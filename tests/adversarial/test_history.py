@@ -11,7 +11,7 @@ from simulacra.parts import called
 
 PAGE = Path(__file__).parents[2] / "docs" / "adversarial.md"
 COLUMNS = ("game", "generator", "critic", "penalties", "conditioning", "prior")
-PRESETS = [entry for entry in registry.models() if entry.model is GAN]
+PRESETS = [entry for entry in registry.models() if entry.model is GAN and entry.family == "adversarial"]
 
 
 def table() -> dict[str, str]:

@@ -9,7 +9,7 @@ import copy
 import functools
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +41,7 @@ from simulacra.networks import (
     Styled,
     of_items,
 )
+from simulacra.networks.layout import Arranging, without_boxes
 from simulacra.nn import Spectral, Units
 from simulacra.parts import above, called, within
 from simulacra.registry import register
@@ -261,6 +262,7 @@ class GAN(Model):
         generator: torch.Generator | None = None,
         truncation: float | None = None,
         standing: int = 0,
+        boxes: Literal["given", "predicted"] = "given",
     ) -> Tensor:
         """True draws, (n, *shape) on the grid; temperature narrows p(z).
 
@@ -273,11 +275,12 @@ class GAN(Model):
                 a generator with styles it is ψ, by which these are drawn towards their mean: 1 leaves them as they are.
             standing: codes from which the statistics of the generator's batch norms are estimated anew, of classes in
                 turn; 0 keeps those of training. It is for codes that differ from those of training.
+            boxes: of a generator that places objects: given, where the condition gives them, or all of them predicted.
 
-        Raises UsageError for a truncation of a prior that is not Gaussian, and for standing statistics of a condition
-        that is not of classes, whose distribution is not known.
+        Raises UsageError for a truncation of a prior that is not Gaussian, for standing statistics of a condition that
+        is not of classes, whose distribution is not known, and for predicted boxes of a generator that predicts none.
         """
-        given = self.conditioned(condition, n)
+        given = self._placed(self.conditioned(condition, n), boxes)
         within(0, standing=standing)
         if truncation is not None and isinstance(self.generator, Styled):
             if not math.isfinite(truncation):
@@ -289,6 +292,16 @@ class GAN(Model):
             return self.decode(z, given).value
         painter = self._with_standing_statistics(standing, truncation, temperature)
         return self._items(painter(z, given))
+
+    def _placed(self, condition: Condition, boxes: str) -> Condition:
+        """The condition with its boxes, or without them."""
+        if boxes == "given":
+            return condition
+        if boxes != "predicted" or not isinstance(self.generator, Arranging):
+            raise UsageError(
+                f"boxes={boxes!r}: boxes are given or predicted, and only --generator layout predicts them"
+            )
+        return without_boxes(condition, self.generator.graph)
 
     def _codes(self, n: int, condition: ConditionLike | None, truncation: float | None) -> Distribution:
         p = self.prior(n, condition)

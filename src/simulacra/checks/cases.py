@@ -16,7 +16,7 @@ from simulacra.capabilities import ClosedForm, abilities
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
-from simulacra.fields import ClassLabel, Field, LabelMap, Levels, Many, Real, Record, Tokens
+from simulacra.fields import ClassLabel, Field, Index, LabelMap, Levels, Many, Real, Record, Tokens
 from simulacra.model import Model
 from simulacra.parts import convert
 from simulacra.registry import Entry
@@ -30,6 +30,9 @@ MIXED: dict[str, Field] = {
     "attributes": Real((3,)),
     "words": Tokens(("red", "green", "blue"), 3),
     "objects": Many(Record({"kind": ClassLabel(3), "box": Real((4,))}), 3),
+    "relations": Many(
+        Record({"subject": Index("objects", 3), "predicate": ClassLabel(2), "object": Index("objects", 3)}), 2
+    ),
 }
 SPECS: dict[str, DataSpec] = {
     "grey": DataSpec(GREY),

@@ -17,6 +17,7 @@ from simulacra.networks.critics import (
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
 from simulacra.networks.generators import DenseGenerator, Generator, Growing, Styled
+from simulacra.networks.layout import LayoutGenerator
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 from simulacra.networks.patch import PatchCritic
 from simulacra.networks.progan import ProCritic, ProGenerator
@@ -48,6 +49,7 @@ __all__ = [
     "Encoder",
     "Generator",
     "Growing",
+    "LayoutGenerator",
     "Network",
     "Pair",
     "PatchCritic",

@@ -29,10 +29,12 @@ class Inputs(nn.Module):
         self.beside = BesideCode({n: field for n, field in spec.condition.items() if not is_map(field)}, latent)
         self.style = nn.Sequential(nn.Linear(self.beside.outputs, STYLE), nn.ReLU())
         scale_rows(self.beside.vectors, LABEL_SCALE)
-        self.count = self.pictures.count
+        self.count, self.size = self.pictures.count, size
 
     def forward(self, z: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
         s = self.style(self.beside(z, condition))
+        if not self.count:
+            return s.new_zeros(len(s), 0, *self.size), s
         return self.pictures(condition).to(s.dtype), s
 
 

@@ -203,12 +203,12 @@ class _OfMany(nn.Module):
 
     def forward(self, condition: Mapping[str, Tensor]) -> Tensor:
         mask = condition[f"{self.name}.mask"]
-        each = {column: _present(condition[column], mask).flatten(0, 1) for column in self.columns}
+        each = {column: present(condition[column], mask).flatten(0, 1) for column in self.columns}
         features = self.last(F.relu(vector(self.element, self.name, each)))
         return masked_mean(features.unflatten(0, mask.shape), mask)
 
 
-def _present(values: Tensor, mask: Tensor) -> Tensor:
+def present(values: Tensor, mask: Tensor) -> Tensor:
     """Values (N, K, ...) with zeros in the place of padding, which may be no values at all."""
     return values.masked_fill(~mask.view(*mask.shape, *[1] * (values.dim() - 2)), 0)
 

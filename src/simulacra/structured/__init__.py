@@ -4,19 +4,24 @@ Each preset is a record over the parts of the house: what reads the condition, w
 """
 
 from simulacra.structured.cyclegan import CycleGAN
+from simulacra.structured.objects import Boxes, Objects
 from simulacra.structured.pix2pix import pix2pix
 from simulacra.structured.puzzle_gan import puzzle_gan
+from simulacra.structured.sg2im import sg2im
 from simulacra.structured.spade import Spade
 from simulacra.structured.srgan import srgan
 from simulacra.structured.stargan import StarGAN
 from simulacra.structured.text2image import text2image
 
 __all__ = [
+    "Boxes",
     "CycleGAN",
+    "Objects",
     "Spade",
     "StarGAN",
     "pix2pix",
     "puzzle_gan",
+    "sg2im",
     "srgan",
     "text2image",
 ]
