@@ -21,7 +21,7 @@ def launched(script: Path, *arguments: object, processes: int = 2) -> subprocess
         port = free.getsockname()[1]
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
     command = [sys.executable, *launch, "--master-port", str(port), str(script), *map(str, arguments)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONFAULTHANDLER": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 

@@ -80,7 +80,11 @@ def test_evaluate_gives_each_figure_its_interval_floor_and_protocol(printed, run
     distances = {f"{each}_{of}" for each in ("frechet_distance", "frechet_position") for of in ("learned", "random")}
     assert distances | {"frechet_distance", "precision", "classifier_test"} < measures.keys()
     for measure in measures.values():
-        assert set(measure) == {"value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note"}
+        assert set(measure) == {"value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note"} | {
+            "baseline",
+            "control",
+            "ceiling",
+        }
     assert len({measure["protocol"].rpartition("; protocol ")[2] for measure in measures.values()}) == len(measures)
     distance = measures["frechet_distance"]
     assert distance["low"] < distance["value"] < distance["high"]

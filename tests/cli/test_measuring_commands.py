@@ -74,7 +74,21 @@ def test_evaluate_as_json_and_as_a_table(printed, tmp_path, monkeypatch):
     measures = json.loads(printed("evaluate", run, "digits", "--split", "valid", "--quick", "--json"))
     assert {"nats", "bits_per_dim", "linear_probe_error", "frechet_distance", "near_copies"} < measures.keys()
     assert all(
-        list(each) == ["value", "low", "high", "floor", "n", "kind", "protocol", "warning", "note"]
+        list(each)
+        == [
+            "value",
+            "low",
+            "high",
+            "floor",
+            "n",
+            "kind",
+            "protocol",
+            "warning",
+            "note",
+            "baseline",
+            "control",
+            "ceiling",
+        ]
         for each in measures.values()
     )
     monkeypatch.setattr(table, "find_spec", lambda package: None if package == "sklearn" else package)

@@ -212,7 +212,7 @@ def test_models_that_cannot_say_why(tmp_path):
     others = [e for e in sim.models() if can(e.model, Encoder) and not (can(e.model, Bound) or can(e.model, Chain))]
     for entry in others:
         with pytest.raises(NotSupported, match=f"{entry.name} .*no probability"):
-            sim.compress(small_model(entry, SPECS["grey"]), x)
+            sim.compress(small_model(entry, suited(entry, "grey")), x)
 
 
 def gaussian(n: int, d: int, seed: int = 0, width: float = -1.0) -> DiagonalGaussian:

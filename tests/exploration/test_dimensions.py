@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from small import SPECS, condition_of, dataset, randomise, small_model
+from small import SPECS, condition_of, dataset, randomise, small_model, suited
 
 import simulacra as sim
 from simulacra import registry
@@ -109,10 +109,7 @@ def test_a_move_that_does_not_exist_is_refused(prior, dimension, amount, message
 
 @pytest.mark.parametrize("entry", registry.models(), ids=lambda entry: entry.name)
 def test_every_model_has_dimensions_or_says_why_not(entry):
-    kinds = ("grey", "binary", "grey-labelled", "continuous", "grey-domains", "grey-pictured")
-    name = next((kind for kind in kinds if _takes(entry, SPECS[kind])), None)
-    assert name is not None
-    model = small_model(entry, SPECS[name])
+    model = small_model(entry, suited(entry, "grey", "binary"))
     given = condition_of(model.spec, 1)
     if not can(model, Decoder):
         reason = "no decoder"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small import SPECS, dataset, same, small_model, weights
+from small import SPECS, dataset, same, small_model, suited, weights
 
 import simulacra as sim
 from simulacra import registry
@@ -73,7 +73,7 @@ ADVERSARIAL = [entry.name for entry in registry.models() if can(entry.model, Adv
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_every_game_can_be_looked_into_and_nothing_of_it_changes(name):
-    spec = next(each for each in (SPECS["grey"], SPECS["grey-labelled"]) if _takes(name, each))
+    spec = suited(registry.find(name), "grey")
     data, model = dataset(spec, (40, 30, 30)), small_model(registry.find(name), spec)
     before, state = weights(model), torch.get_rng_state()
     game = looked_into(model, data.test, EVERY, data.train, seed=0)

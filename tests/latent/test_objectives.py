@@ -164,7 +164,7 @@ def test_a_vampprior_is_the_encoders_answer_to_its_pseudo_inputs():
         (
             BINARY,
             {"prior": "dense"},
-            "no prior 'dense': dense is a network, a generator and a critic. Known: ",
+            "no prior 'dense': dense is a ",
         ),
         (BINARY, {"prior": "mixture:5"}, "prior 'mixture': '5' is not NAME=VALUE, as in mixture:components=500"),
         (BINARY, {"prior": "mixture:components=-5"}, "components of prior 'mixture' must be at least 1, not -5"),

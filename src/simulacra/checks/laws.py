@@ -150,9 +150,10 @@ def a_sample_does_not_depend_on_the_conditions_of_the_others(case: Case) -> None
     if not can(case.entry.model, Sampler) or list(case.spec.condition) != ["label"]:
         return
     model = case.lively().double()
-    labels, every_second = torch.arange(12) % 3, torch.arange(12) % 2 == 1
+    count = model.spec.classes(case.entry.name)["label"].count
+    labels, every_second = torch.arange(12) % count, torch.arange(12) % 2 == 1
     one = draw(model, 12, condition={"label": labels})
-    other = draw(model, 12, condition={"label": torch.where(every_second, (labels + 1) % 3, labels)})
+    other = draw(model, 12, condition={"label": torch.where(every_second, (labels + 1) % count, labels)})
     assert _equal(one[~every_second], other[~every_second]), "a sample changes with the labels of the others"
     assert not _equal(one[every_second], other[every_second]), "a sample does not change with its own label"
 
