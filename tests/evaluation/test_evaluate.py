@@ -220,7 +220,7 @@ def test_a_picture_as_the_condition_is_made_of_the_held_out_items():
     data = dataset(spec, (60, 10, 40))
     measures = sim.evaluate(model, data)
     means = data.test.x.reshape(40, 1, 2, 2, 2, 2).mean((3, 5))
-    np.testing.assert_array_equal(torch.cat(seen).numpy()[:40], np.floor(means + 0.5))  # further ones are of controls
+    assert any(np.array_equal(each.numpy(), np.floor(means + 0.5)) for each in seen)  # others are of controls
     assert measures["frechet_distance"].n == 40
 
 
