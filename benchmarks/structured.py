@@ -23,6 +23,7 @@ given, some answers, and the truth.
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 import time
@@ -48,6 +49,9 @@ class Task:
     read: Mapping[str, Any] = field(default_factory=dict)
 
 
+ALSO = {
+    "sg2im": {", of the graph alone": {"boxes": "predicted"}}
+}  # further options of `sample`, by what a row is called
 SMALL, FACADES, STYLES = {"resize": 32}, {"resize": 64}, {"resize": 32, "domains": ("x", "noto")}
 PIXELS: dict[str, Any] = {"width": 32, "layers": 6}
 EXACT = {"gated-pixelcnn": PIXELS, "gated-pixelcnn unconditional": PIXELS}
@@ -95,8 +99,9 @@ def main() -> None:
     for name in args.tasks or TASKS:
         task = TASKS[name]
         for model in args.models or task.models:
-            rows[f"{name}, {model}"] = fitted(name, task, model, args)
-            print(name, model, json.dumps(rows[f"{name}, {model}"]), flush=True)
+            for row, figures in fitted(name, task, model, args).items():
+                rows[row] = figures
+                print(row, json.dumps(figures), flush=True)
     conclude(
         args.record,
         rows,
@@ -107,22 +112,27 @@ def main() -> None:
     )
 
 
-def fitted(name: str, task: Task, model: str, args: Any) -> dict[str, Any]:
-    """The figures of one fit, with its picture."""
+def fitted(name: str, task: Task, model: str, args: Any) -> dict[str, dict[str, Any]]:
+    """The figures of one fit, and of its samples under other options, with its picture."""
     data = sim.data.load(task.data, **task.read)
     given = {} if model.endswith("unconditional") else {"condition": task.given}
     budget = {"steps": 10} if args.smoke else {"minutes": args.minutes}
+    rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         out, began = Path(folder) / "run", time.perf_counter()
         chosen = {**given, **task.models[model], **budget}
         fit = sim.fit(model.split()[0], data, out, seed=args.seed, device=args.device, progress=None, **chosen)
         seconds = time.perf_counter() - began
-        steps = json.loads((out / "run.json").read_text()).get("step")
-        found = sim.evaluate(fit, data, quick=args.smoke)
+        steps = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+        for ending, options in {"": {}, **ALSO.get(model, {})}.items():
+            if options:
+                fit.sample = functools.partial(fit.sample, **options)
+            figures = {key: slim(own) for key, own in sim.evaluate(fit, data, quick=args.smoke).to_json().items()}
+            about = {"commit": COMMIT, "seconds": seconds, "steps": steps, "n": len(data.test)}
+            rows[f"{name}, {model}{ending}"] = about | {"figures": figures}
         if args.pictures:
             draw(args.pictures / f"{name}-{model.replace(' ', '-')}.png", out, data)
-    figures = {key: slim(measure) for key, measure in found.to_json().items()}
-    return {"commit": COMMIT, "seconds": seconds, "steps": steps, "n": len(data.test), "figures": figures}
+    return rows
 
 
 def slim(measure: Mapping[str, Any]) -> dict[str, Any]:
