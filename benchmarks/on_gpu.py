@@ -4,6 +4,7 @@ For each: a fit of some steps on the GPU in fp32 and one with the precision of a
 
 apart          the largest |log p_gpu(x) - log p_cpu(x)| in nats, of 32 test items, of models with a likelihood
 reconstructed  the share of pixels that are the same where items are encoded and decoded on either
+translated     the same of items that are mapped to another domain
 rounded        the largest |G_gpu(z) - G_cpu(z)| before it is rounded to the grid, of models that map codes to items
 again          whether the same seed draws the same samples twice
 resumed        whether 2k steps are bitwise k and k more; where they are not, the largest difference of a weight, and
@@ -31,7 +32,9 @@ import torch
 from record import conclude, parser
 
 import simulacra as sim
-from simulacra.capabilities import ClosedForm, Decoder, Density, Encoder, Prior, Sampler, can
+from simulacra.capabilities import ClosedForm, Decoder, Density, Encoder, Prior, Sampler, Translator, can, need
+from simulacra.condition import Condition
+from simulacra.feed import feed
 from simulacra.model import Model
 from simulacra.training import Observer
 from simulacra.training.runtime import Runtime
@@ -40,8 +43,16 @@ Columns = dict[str, torch.Tensor]
 Part = Callable[[str, int, str, Path], dict[str, Any]]
 ITEMS = 32
 WARM, LAST = 50, 150  # steps between which rates are measured, both of which are in metrics.jsonl
-CONDITIONAL = ("acgan", "biggan", "cgan", "m2")
-SET = {"rnade": "ring"}  # of continuous data alone
+LABEL = ("label",)
+DATA = {"rnade": "ring", "spade": "scenes", "text2image": "scenes", "sg2im": "scenes"}  # others: digits
+GIVEN = dict.fromkeys(("acgan", "biggan", "cgan", "m2", "cyclegan", "stargan"), LABEL) | {
+    "pix2pix": ("mask:kind=half",),
+    "puzzle-gan": ("parts",),
+    "srgan": ("down:factor=2",),
+    "spade": ("map",),
+    "text2image": ("caption",),
+    "sg2im": ("objects", "relations"),
+}
 
 
 def main() -> None:
@@ -86,10 +97,19 @@ def measured(name: str, steps: int, device: str, free: bool, parts: Sequence[Par
 
 
 def fit(name: str, out: Path, steps: int, device: str, **given: Any) -> Model:
-    given |= {"condition": ("label",)} if name in CONDITIONAL else {}
+    given |= {"condition": GIVEN[name]} if name in GIVEN else {}
     given |= {"labels": 100} if name == "m2" else {}
     limits = {} if can(sim.registry.find(name).model, ClosedForm) else {"steps": steps}
-    return sim.fit(name, SET.get(name, "digits"), out, device=device, progress=None, **limits, **given)
+    return sim.fit(name, data_for(name), out, device=device, progress=None, **limits, **given)
+
+
+def data_for(name: str) -> sim.data.Dataset:
+    """A shipped set; for two domains even and odd digits."""
+    data = sim.data.load(DATA.get(name, "digits"))
+    if name != "cyclegan":
+        return data
+    whole = data.split("all")
+    return sim.data.from_arrays(np.array(whole.x), whole.field("label") % 2, levels=data.spec.levels)
 
 
 def fits(name: str, steps: int, device: str, folder: Path) -> dict[str, Any]:
@@ -109,10 +129,9 @@ def fits(name: str, steps: int, device: str, folder: Path) -> dict[str, Any]:
 def compared(name: str, steps: int, device: str, folder: Path) -> dict[str, Any]:
     fit(name, folder / "run", steps, device)
     there, here = sim.load(folder / "run", device), sim.load(folder / "run", "cpu")
-    data = sim.data.load(SET.get(name, "digits"))
-    x = torch.from_numpy(np.array(data.test.x[:ITEMS]))
-    condition = {field: torch.from_numpy(np.array(data.test.field(field)[:ITEMS])) for field in here.spec.condition}
-    moved = {field: column.to(device) for field, column in condition.items()}
+    data = data_for(name)
+    x, condition = feed(data.test, np.arange(ITEMS), here.spec, here.device)
+    moved = condition.to(device)
     with torch.no_grad():
         row = both(there, here, x, condition, moved)
     if can(here, Density):
@@ -120,9 +139,7 @@ def compared(name: str, steps: int, device: str, folder: Path) -> dict[str, Any]
     return row
 
 
-def both(
-    there: Model, here: Model, x: torch.Tensor, condition: dict[str, Any], moved: dict[str, Any]
-) -> dict[str, Any]:
+def both(there: Model, here: Model, x: torch.Tensor, condition: Condition, moved: Condition) -> dict[str, Any]:
     """One model on two devices."""
     row: dict[str, Any] = {}
     if can(here, Density):
@@ -137,8 +154,12 @@ def both(
             z, here.conditioned(condition, ITEMS)
         )
         row["rounded"] = float(apart.abs().max())
+    if can(here, Translator):
+        pairs = ((there, moved), (here, condition))
+        either = [need(model, Translator).translate(x.to(model.device), own) for model, own in pairs]
+        row["translated"] = float((either[0].cpu() == either[1]).double().mean())
     if can(here, Sampler):
-        drawn = [sim.sample(there, 4, condition={k: v[:4] for k, v in condition.items()} or None) for _ in range(2)]
+        drawn = [sim.sample(there, 4, condition=condition.rows(slice(0, 4)) or None) for _ in range(2)]
         row["again"] = bool(np.array_equal(np.asarray(drawn[0]), np.asarray(drawn[1])))
     return row
 
