@@ -37,6 +37,7 @@ from record import COMMIT, RESULTS, conclude, parser
 
 import simulacra as sim
 from simulacra.capabilities import Translator, can
+from simulacra.nn import is_map
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,14 @@ def slim(measure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def draw(path: Path, run: Path, data: sim.data.Dataset) -> None:
-    """What was given, some answers, and the truth; of a translator every domain."""
+    """What was given, some answers, and the truth where it is a picture."""
     from simulacra import cli
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    verb = "translate" if can(sim.load(run), Translator) else "sample"
-    cli.main([verb, str(run), data.source, "--out", str(path)])
+    model = sim.load(run)
+    pictured = can(model, Translator) or any(map(is_map, model.spec.condition.values()))
+    more = ["translate", "-n", "3"] if pictured else ["sample"]
+    cli.main([more[0], str(run), data.source, *more[1:], "--out", str(path)])
 
 
 if __name__ == "__main__":

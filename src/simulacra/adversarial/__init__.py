@@ -15,14 +15,13 @@ from simulacra.adversarial.infogan import Information, infogan
 from simulacra.adversarial.lengths import PathLength
 from simulacra.adversarial.lsgan import lsgan
 from simulacra.adversarial.matching import Matching
+from simulacra.adversarial.pairs import L1, MatchedFeatures
 from simulacra.adversarial.penalties import (
-    L1,
     R1,
     R2,
     Clipping,
     FeatureMatching,
     GradientPenalty,
-    MatchedFeatures,
     Orthogonal,
     Penalty,
 )

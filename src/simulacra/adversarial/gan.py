@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic, Wasserstein
-from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, OfPairs, Penalty, ZeroCentred
+from simulacra.adversarial.pairs import OfPairs
+from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty, ZeroCentred
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
 from simulacra.condition import Condition, ConditionLike

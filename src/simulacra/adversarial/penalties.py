@@ -5,8 +5,6 @@ r"""Penalties: terms that are added to a player's loss, in all steps or in some,
     clipping     every weight of the critic into [-c, c] after an update   Arjovsky et al. 2017, WGAN, algorithm 1
     orthogonal   β Σ |WᵀW ⊙ (1 - I)|²                                      Brock et al. 2019, BigGAN, eq. 3
     features     λ |E f(x) - E f(G(z))|², f the critic's features          Salimans et al. 2016, section 3.1
-    l1           λ E |x - G(z, c)|, of the pairs (x, c)                    Isola et al. 2017, pix2pix, eq. 3
-    matched      λ E |f(x) - f(G(z, c))|, of the pairs                     Wang et al. 2018, pix2pixHD, eq. 4
     matching     λ L(D(x, c), D(x, c̄)), c̄ of another item, L the game's    Reed et al. 2016, GAN-CLS (matching.py)
     described    -λ E log P(words | x), read from the critic's features    Qiao et al. 2019, MirrorGAN (described.py)
 
@@ -31,7 +29,7 @@ from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork, of_items
 from simulacra.nn import Spectral
-from simulacra.parts import above, called, kind, part, within
+from simulacra.parts import above, kind, part, within
 
 PLAYERS = ("critic", "generator")
 
@@ -143,7 +141,9 @@ class GradientPenalty(OfCritic):
         return self.weight * (norm - 1).square().mean()
 
 
-class _Weighed(OfCritic):
+class Weighed(OfCritic):
+    """Abstract: with a weight, taken every so many steps."""
+
     weight: float
     every: int
 
@@ -152,7 +152,7 @@ class _Weighed(OfCritic):
         within(1, every=self.every)
 
 
-class ZeroCentred(_Weighed):
+class ZeroCentred(Weighed):
     """Abstract: γ/2 E |∇D|² of the items of one side."""
 
     side: ClassVar[str]
@@ -230,7 +230,7 @@ class Clipping(OfCritic):
 
 
 @part("penalty", "orthogonal")
-class Orthogonal(_Weighed):
+class Orthogonal(Weighed):
     r"""β Σ_W |WᵀW ⊙ (1 - I)|²_F over the weights of the generator: its filters are kept from being parallel.
 
     Rows of embeddings, biases and gains have no part in it. Brock et al. 2019, "Large Scale GAN Training", eq. 3.
@@ -256,7 +256,7 @@ class Orthogonal(_Weighed):
 
 
 @part("penalty", "features")
-class FeatureMatching(_Weighed):
+class FeatureMatching(Weighed):
     r"""λ |E f(x) - E f(G(z))|², f the features before the critic's head: the generator matches their means.
 
     Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.1.
@@ -273,56 +273,6 @@ class FeatureMatching(_Weighed):
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         real, fake = (whole.mean(side.features.float().mean(0)) for side in (seen.real, seen.fake))
         return self.weight * (real.detach() - fake).square().mean()
-
-
-class OfPairs(_Weighed):
-    """Abstract: a term of the generator's loss that compares what it makes under the condition of an item with the
-    item."""
-
-    players: ClassVar[Sequence[str]] = ("generator",)
-
-    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
-        if not spec.condition:
-            raise UsageError(
-                f"penalty {called(self)[1]!r} compares what is made under the condition of an item with the item: give "
-                "a condition, such as --condition grey"
-            )
-        return nn.Module()
-
-
-@part("penalty", "l1")
-class L1(OfPairs):
-    r"""λ E |x - G(z, c)|: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", eq. 3.
-
-    Attributes:
-        weight: λ, where x is in [-1, 1].
-        every: steps from one to the next.
-    """
-
-    weight: float = 100.0
-    every: int = 1
-
-    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
-        return self.weight * (seen.real.x.float().detach() - seen.fake.x.float()).abs().mean()
-
-
-@part("penalty", "matched")
-class MatchedFeatures(OfPairs):
-    r"""λ E |f(x, c) - f(G(z, c), c)|, f the features before the critic's head, in place of those of a network that was
-    trained on other images.
-
-    Wang et al. 2018, "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", eq. 4.
-
-    Attributes:
-        weight: λ.
-        every: steps from one to the next.
-    """
-
-    weight: float = 10.0
-    every: int = 1
-
-    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
-        return self.weight * (seen.real.features.float().detach() - seen.fake.features.float()).abs().mean()
 
 
 def refuse_without_classes(spec: DataSpec, name: str) -> None:

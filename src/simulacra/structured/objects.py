@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra import whole
-from simulacra.adversarial.penalties import PLAYERS, OfCritic, OfPairs
+from simulacra.adversarial.pairs import OfPairs
+from simulacra.adversarial.penalties import PLAYERS, OfCritic
 from simulacra.adversarial.rounds import Round
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError

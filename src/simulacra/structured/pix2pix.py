@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from simulacra.adversarial.games import Game, NonSaturating
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.penalties import L1
+from simulacra.adversarial.pairs import L1
 from simulacra.data.spec import DataSpec
 from simulacra.networks import Concatenation, Critic, Generator, PatchCritic, UNetGenerator
 from simulacra.registry import register

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.games import Game, Hinge
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.penalties import L1, MatchedFeatures, Penalty
+from simulacra.adversarial.pairs import L1, MatchedFeatures
+from simulacra.adversarial.penalties import Penalty
 from simulacra.adversarial.rounds import Round
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec

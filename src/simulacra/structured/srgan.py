@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.penalties import L1, MatchedFeatures
+from simulacra.adversarial.pairs import L1, MatchedFeatures
 from simulacra.data.spec import DataSpec
 from simulacra.networks import Concatenation, PatchCritic, UpscalingGenerator
 from simulacra.registry import register

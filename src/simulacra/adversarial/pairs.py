@@ -1,0 +1,71 @@
+r"""Penalties on pairs: what the generator makes under the condition of an item is compared with the item.
+
+    l1         λ E |x - G(z, c)|               Isola et al. 2017, pix2pix, eq. 3
+    matched    λ E |f(x, c) - f(G(z, c), c)|   Wang et al. 2018, pix2pixHD, eq. 4
+
+An augmentation would change both of a pair in ways of their own: a GAN refuses the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from simulacra.adversarial.penalties import Weighed
+from simulacra.adversarial.rounds import Round
+from simulacra.data.spec import DataSpec
+from simulacra.errors import UsageError
+from simulacra.networks import CriticNetwork
+from simulacra.parts import called, part
+
+
+class OfPairs(Weighed):
+    """Abstract: a term of the generator's loss that compares what it makes under the condition of an item with the
+    item."""
+
+    players: ClassVar[Sequence[str]] = ("generator",)
+
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        if not spec.condition:
+            raise UsageError(
+                f"penalty {called(self)[1]!r} compares what is made under the condition of an item with the item: give "
+                "a condition, such as --condition grey"
+            )
+        return nn.Module()
+
+
+@part("penalty", "l1")
+class L1(OfPairs):
+    r"""λ E |x - G(z, c)|: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", eq. 3.
+
+    Attributes:
+        weight: λ, where x is in [-1, 1].
+        every: steps from one to the next.
+    """
+
+    weight: float = 100.0
+    every: int = 1
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        return self.weight * (seen.real.x.float().detach() - seen.fake.x.float()).abs().mean()
+
+
+@part("penalty", "matched")
+class MatchedFeatures(OfPairs):
+    r"""λ E |f(x, c) - f(G(z, c), c)|, f the features before the critic's head, in place of those of a network that was
+    trained on other images.
+
+    Wang et al. 2018, "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", eq. 4.
+
+    Attributes:
+        weight: λ.
+        every: steps from one to the next.
+    """
+
+    weight: float = 10.0
+    every: int = 1
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        return self.weight * (seen.real.features.float().detach() - seen.fake.features.float()).abs().mean()
