@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import contextlib
 import itertools
 import os
@@ -150,9 +151,10 @@ def runtime(device: str, precision: str, pays_on_cpus: bool = False) -> Runtime:
 
 
 def _leave() -> None:
-    """Leave the group, unless the script has done so by itself."""
+    """Leave the group, unless the script has done so by itself: its threads end here, and not while Python ends."""
     if dist.is_initialized():
         dist.destroy_process_group()
+        gc.collect()  # of what still refers to the group, whose threads end with it
 
 
 PASSED_ON = 5.0  # seconds in which `torchrun` passes a signal on to processes that have had it from the terminal
