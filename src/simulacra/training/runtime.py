@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import contextlib
+import gc
 import itertools
 import os
 import signal
