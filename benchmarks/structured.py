@@ -66,7 +66,7 @@ TASKS = {
     "facades-photo": Task("facades", ("map",), {"pix2pix": {}, "spade": {}}, FACADES),
     "facades-map": Task("facades", ("x",), {"pix2pix": {}}, FACADES | {"target": "map"}),
     "horse2zebra": Task("horse2zebra", ("label",), {"cyclegan": {}}, {"resize": 64}),
-    "avatars": Task("avatars", ("smile", "glasses", "beard"), {"stargan": {}}, SMALL),
+    "avatars": Task("avatars", ("smiling", "glasses", "beard"), {"stargan": {}}, SMALL),
     "scenes-text": Task("scenes", ("caption",), {"text2image": {}}),
     "scenes-graph": Task("scenes", ("objects", "relations"), {"sg2im": {}}),
     "emoji-text": Task("emoji", ("caption",), {"text2image": {}}, SMALL),
