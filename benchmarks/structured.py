@@ -149,6 +149,8 @@ def draw(path: Path, run: Path, data: sim.data.Dataset) -> None:
     model = sim.load(run)
     pictured = can(model, Translator) or any(map(is_map, model.spec.condition.values()))
     more = ["translate", "-n", "3"] if pictured else ["sample"]
+    if can(model, Translator) and len(model.spec.condition) > 1:
+        more += ["--to", f"{next(iter(model.spec.condition))}=yes"]
     cli.main([more[0], str(run), data.source, *more[1:], "--out", str(path)])
 
 

@@ -156,6 +156,14 @@ def test_items_are_mapped_to_the_domain_by_name_or_number():
         sim.translate(made, x, "oil", field="style")
 
 
+def test_items_of_two_domains_are_mapped_to_the_other_one_and_of_more_it_is_to_be_said():
+    two = Shift(DataSpec(X, {"style": ClassLabel(2, STYLES[:2])}))
+    data = dataset(two.spec)
+    assert (inputs_of(two, data).given["style"].numpy() == 1 - data.test.condition["style"]).all()
+    with pytest.raises(UsageError, match="say to which, --to chalk"):
+        sim.translate(shift(), dataset(shift().spec))
+
+
 def test_one_attribute_is_changed_and_all_others_are_kept():
     made, x = shift(smile=ClassLabel(2, ("no", "yes"))), x_of(3)
     own = {"style": [0, 1, 2], "smile": "no"}

@@ -57,7 +57,8 @@ def translate(
             names, an array file; or data, whose items have the picture and are known themselves. A picture that the
             model derives of x (`down`, `grey`, `edges`, `mask`) may be given itself or as an x of which it is derived,
             as which is taken what has another size or colours, and every picture file for a mask.
-        to: the domain: a class by name or number, or of several fields, {"smile": "yes"}. Items of data keep all else.
+        to: the domain: a class by name or number, or of several fields, {"smile": "yes"}. Items of data keep all else;
+            without it those of two domains are mapped to the other one.
         n: answers to each.
         condition: what else the model is conditioned on: of each field one value for all inputs or one for each.
         seed: of the noise: the same seed gives the same answers.

@@ -195,11 +195,24 @@ def _items(model: Model, source: DataLike, wanted: Mapping[str, Any], own: set[s
         array = found
     else:
         x, given = _of_data(model, source, wanted, own, how)
-        return Inputs(x.cpu().numpy(), model.spec.x, given, x)
+        return Inputs(x.cpu().numpy(), model.spec.x, given if wanted else _other(model, given), x)
     array = array[None] if array.shape == model.spec.shape else array
     x = as_items(array, model.spec, model.device)
     given = _complete(model, wanted, len(x))
     return Inputs(x.cpu().numpy(), model.spec.x, given, x, names=tuple(path.name for path in files or ()))
+
+
+def _other(model: Model, given: Condition) -> Condition:
+    """Of two domains the one that items of data are not of; raises UsageError where there are more."""
+    (name, own), *more = model.spec.classes(model.name).items()
+    if more or own.count != 2:
+        domain = own.names[-1] if own.names else own.count - 1
+        wanted = f"{name}={domain}" if more else domain
+        raise UsageError(
+            f"this {model.name} maps items to classes of {' and '.join(map(repr, model.spec.condition))}: say to "
+            f"which, --to {wanted}"
+        )
+    return Condition({name: 1 - given[name]})
 
 
 Values = tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]
