@@ -65,7 +65,7 @@ TASKS = {
     "emoji-unpaired": Task("emoji", ("domain",), {"cyclegan": {}, "stargan": {}}, STYLES),
     "facades-photo": Task("facades", ("map",), {"pix2pix": {}, "spade": {}}, FACADES),
     "facades-map": Task("facades", ("x",), {"pix2pix": {}}, FACADES | {"target": "map"}),
-    "horse2zebra": Task("horse2zebra", ("label",), {"cyclegan": {}}, {"resize": 64}),
+    "horse2zebra": Task("horse2zebra", ("domain",), {"cyclegan": {}}, {"resize": 64}),
     "avatars": Task("avatars", ("smiling", "glasses", "beard"), {"stargan": {}}, SMALL),
     "scenes-text": Task("scenes", ("caption",), {"text2image": {}}),
     "scenes-graph": Task("scenes", ("objects", "relations"), {"sg2im": {}}),
