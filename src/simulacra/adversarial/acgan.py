@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.games import NonSaturating
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.penalties import PLAYERS, OfCritic, refuse_without_classes
+from simulacra.adversarial.penalties import PLAYERS, Weighed, refuse_without_classes
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.fields import ClassLabel
 from simulacra.networks import CriticNetwork, DCCritic, DCGenerator, Unconditional
 from simulacra.nn.embed import key
-from simulacra.parts import above, part, within
+from simulacra.parts import part
 from simulacra.registry import register
 
 
@@ -47,7 +47,7 @@ class ClassHeads(nn.Module):
 
 
 @part("penalty", "auxiliary")
-class Auxiliary(OfCritic):
+class Auxiliary(Weighed):
     r"""-λ E log P(c | x), c the class of an item: the critic's loss has it of real and of generated items, that of the
     generator, which does not move the heads, of generated ones.
 
@@ -62,10 +62,6 @@ class Auxiliary(OfCritic):
     weight: float = 1.0
     every: int = 1
     generated: bool = True
-
-    def __post_init__(self) -> None:
-        above(0, weight=self.weight)
-        within(1, every=self.every)
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         refuse_without_classes(spec, "auxiliary")

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simulacra.adversarial.penalties import PLAYERS, OfCritic
+from simulacra.adversarial.penalties import PLAYERS, Weighed
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.data.spec import DataSpec
 from simulacra.fields import Tokens
@@ -27,7 +27,7 @@ from simulacra.networks import CriticNetwork
 from simulacra.nn.cross_attention import Attend
 from simulacra.nn.embed import key
 from simulacra.nn.text import refuse_without_text, texts_of
-from simulacra.parts import above, part, within
+from simulacra.parts import part
 
 HIDDEN = 64  # numbers of a state
 
@@ -75,7 +75,7 @@ class Describers(nn.Module):
 
 
 @part("penalty", "described")
-class Described(OfCritic):
+class Described(Weighed):
     r"""-λ E log P(words | x) for each word: the critic's loss has it of real items, that of the generator, which does
     not move what describes, of generated ones.
 
@@ -88,10 +88,6 @@ class Described(OfCritic):
     owners: ClassVar[Sequence[str]] = ("critic",)
     weight: float = 1.0
     every: int = 1
-
-    def __post_init__(self) -> None:
-        above(0, weight=self.weight)
-        within(1, every=self.every)
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         refuse_without_text(spec.condition, "penalty 'described'")

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from simulacra import whole
-from simulacra.adversarial.penalties import OfCritic
+from simulacra.adversarial.penalties import Weighed
 from simulacra.adversarial.rounds import Round
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork
-from simulacra.parts import above, part, within
+from simulacra.parts import part
 
 
 def wrong(condition: Condition) -> tuple[Condition, Tensor]:
@@ -40,7 +40,7 @@ def wrong(condition: Condition) -> tuple[Condition, Tensor]:
 
 
 @part("penalty", "matching")
-class Matching(OfCritic):
+class Matching(Weighed):
     """The game's loss of real items under their own conditions against the same items under wrong ones.
 
     Attributes:
@@ -50,10 +50,6 @@ class Matching(OfCritic):
 
     weight: float = 1.0
     every: int = 1
-
-    def __post_init__(self) -> None:
-        above(0, weight=self.weight)
-        within(1, every=self.every)
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         if not spec.condition:

@@ -90,6 +90,17 @@ class OfCritic:
         pass
 
 
+class Weighed(OfCritic):
+    """Abstract: with a weight, taken every so many steps."""
+
+    weight: float
+    every: int
+
+    def __post_init__(self) -> None:
+        above(0, weight=self.weight)
+        within(1, every=self.every)
+
+
 def squared_gradients(side: Side, x: Tensor | None = None) -> Tensor:
     """|∇_x D(x)|² of each item of a side, or at other points x, (N,), differentiable in the critic, in float32. Of
     patches D is the mean of their scores.
@@ -107,7 +118,7 @@ def squared_gradients(side: Side, x: Tensor | None = None) -> Tensor:
 
 
 @part("penalty", "gradient")
-class GradientPenalty(OfCritic):
+class GradientPenalty(Weighed):
     r"""λ E (|∇D(x̂)| - 1)², at points x̂ = α x + (1 - α) G(z) between real and generated items, α ~ U[0, 1] for each.
 
     Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", eq. 3. In float32; where the gradient vanishes, the
@@ -120,10 +131,6 @@ class GradientPenalty(OfCritic):
 
     weight: float = 10.0
     every: int = 1
-
-    def __post_init__(self) -> None:
-        above(0, weight=self.weight)
-        within(1, every=self.every)
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         if any(isinstance(module, BatchNorm) for module in critic.modules()):
@@ -139,17 +146,6 @@ class GradientPenalty(OfCritic):
         squared = squared_gradients(seen.real, torch.lerp(fake, real, alpha))
         norm = torch.where(squared > 0, squared.clamp(min=1e-20).sqrt(), squared)
         return self.weight * (norm - 1).square().mean()
-
-
-class Weighed(OfCritic):
-    """Abstract: with a weight, taken every so many steps."""
-
-    weight: float
-    every: int
-
-    def __post_init__(self) -> None:
-        above(0, weight=self.weight)
-        within(1, every=self.every)
 
 
 class ZeroCentred(Weighed):

@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.games import Wasserstein
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.penalties import GradientPenalty, OfCritic
+from simulacra.adversarial.penalties import GradientPenalty, Weighed
 from simulacra.adversarial.rounds import Round
 from simulacra.adversarial.training import TRAINING
 from simulacra.data.spec import DataSpec
 from simulacra.networks import ProCritic, ProGenerator
-from simulacra.parts import above, part, within
+from simulacra.parts import part
 from simulacra.registry import register
 
 
 @part("penalty", "drift")
-class Drift(OfCritic):
+class Drift(Weighed):
     """ε E D(x)² on real items.
 
     Attributes:
@@ -32,10 +32,6 @@ class Drift(OfCritic):
 
     weight: float = 1e-3
     every: int = 1
-
-    def __post_init__(self) -> None:
-        above(0, weight=self.weight)
-        within(1, every=self.every)
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         return self.weight * seen.real.scores.square().mean()

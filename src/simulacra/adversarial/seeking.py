@@ -14,15 +14,15 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from simulacra import whole
-from simulacra.adversarial.penalties import OfCritic
+from simulacra.adversarial.penalties import Weighed
 from simulacra.adversarial.rounds import Round
-from simulacra.parts import above, part, within
+from simulacra.parts import part
 
 SMALLEST = 1e-2  # ε: of the ratio, where the paper has 1e-5, by which the first steps would be of this term alone
 
 
 @part("penalty", "seeking")
-class ModeSeeking(OfCritic):
+class ModeSeeking(Weighed):
     """λ E 1 / (|G(z, c) - G(z', c)| / |z - z'| + ε) with z' of the gaussian prior.
 
     Attributes:
@@ -33,10 +33,6 @@ class ModeSeeking(OfCritic):
     players: ClassVar[Sequence[str]] = ("generator",)
     weight: float = 1.0
     every: int = 1
-
-    def __post_init__(self) -> None:
-        above(0, weight=self.weight)
-        within(1, every=self.every)
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         other = whole.normal(seen.z.shape, seen.z)

@@ -15,17 +15,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from simulacra.adversarial.penalties import OfCritic
+from simulacra.adversarial.penalties import Weighed
 from simulacra.adversarial.rounds import Round
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork
 from simulacra.networks.attentional import Attentional
-from simulacra.parts import above, part, within
+from simulacra.parts import part
 
 
 @part("penalty", "sentence-kl")
-class SentenceKL(OfCritic):
+class SentenceKL(Weighed):
     """KL divergence, nats, of what the generator reads of a sentence from N(0, I).
 
     Attributes:
@@ -36,10 +36,6 @@ class SentenceKL(OfCritic):
     players: ClassVar[Sequence[str]] = ("generator",)
     weight: float = 1.0
     every: int = 1
-
-    def __post_init__(self) -> None:
-        above(0, weight=self.weight)
-        within(1, every=self.every)
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         if not (isinstance(generator, Attentional) and generator.moments is not None):

@@ -13,12 +13,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from simulacra.data import Dataset, DataSpec
+from simulacra.evaluation.on_the_spot import Kept, fitted
 from simulacra.feed import slices
 from simulacra.fields import ClassLabel, Field, Many, Real, Record
 from simulacra.randomness import mix, some_of
@@ -131,7 +133,7 @@ class Detector:
         ]
 
 
-_networks: dict[str, tuple[Network, int]] = {}  # the last few: many models are measured on one data set
+_kept = Kept[Network](KEPT)
 
 
 def detector(data: Dataset, objects: Objects) -> Detector:
@@ -139,33 +141,26 @@ def detector(data: Dataset, objects: Objects) -> Detector:
     rows = some_of(len(data.train), MOST, "detector")
     settings = [VERSION, STEPS, EPOCHS, BATCH, RATE, WIDTH, LARGEST, len(rows), data.fingerprint, objects.name]
     key = hashlib.sha256(json.dumps([*settings, torch.__version__]).encode()).hexdigest()
-    if key not in _networks:
-        while len(_networks) >= KEPT:
-            del _networks[next(iter(_networks))]
+
+    def make() -> tuple[Network, int]:
         columns = {name: np.asarray(data.train.field(name)[rows]) for name in objects.columns}
-        _networks[key] = trained(data.spec, objects, np.asarray(data.train.x[rows]), columns)
-    network, steps = _networks[key]
+        return trained(data.spec, objects, np.asarray(data.train.x[rows]), columns)
+
+    network, steps = _kept(key, make)
     return Detector(network, objects, f"detector@{key[:8]}, {steps} steps on {len(rows)} training scenes")
 
 
 def trained(spec: DataSpec, objects: Objects, x: np.ndarray, columns: Mapping[str, np.ndarray]) -> tuple[Network, int]:
-    """A network that has learnt the objects of items x (n, *shape), and its steps; no state is changed."""
+    """A network that has learnt the objects of items x (n, *shape), and its steps."""
     steps = max(1, min(STEPS, EPOCHS * -(-len(x) // BATCH)))
     order = np.random.default_rng(mix("detector", "order"))
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
-        torch.manual_seed(mix("detector", "weights"))
-        network = Network(spec, objects).train()
-        adam = torch.optim.AdamW(network.parameters(), RATE)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(adam, RATE, total_steps=steps + 1)
-        for _ in range(steps):
-            rows = order.integers(len(x), size=BATCH)
-            batch = {name: torch.from_numpy(own[rows]) for name, own in columns.items()}
-            loss = _loss(objects, network(torch.from_numpy(x[rows])), batch)
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-            schedule.step()
-    return network.eval().requires_grad_(False), steps
+
+    def loss(network: Network, rows: np.ndarray) -> Tensor:
+        batch = {name: torch.from_numpy(own[rows]) for name, own in columns.items()}
+        return _loss(objects, network(torch.from_numpy(x[rows])), batch)
+
+    batches = (order.integers(len(x), size=BATCH) for _ in range(steps))
+    return fitted("detector", partial(Network, spec, objects), loss, batches, steps, RATE), steps
 
 
 def _loss(objects: Objects, outputs: list[Tensor], batch: Mapping[str, Tensor]) -> Tensor:

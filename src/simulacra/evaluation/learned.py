@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from simulacra.data import ClassLabel, Dataset, DataSpec, Split
+from simulacra.evaluation.on_the_spot import Kept, fitted
 from simulacra.feed import slices
 from simulacra.randomness import mix
 
@@ -136,7 +138,7 @@ def learned(data: Dataset) -> Learned | None:
     return Learned(network, f"learned@{key[:8]}", accuracy, kept, len(learnt), steps)
 
 
-_networks: dict[str, tuple[Network, int]] = {}  # the last few: many models are measured on one data set
+_kept = Kept[Network](KEPT)
 
 
 def trained_once(
@@ -147,11 +149,7 @@ def trained_once(
     settings = [VERSION, STEPS, EPOCHS, BATCH, RATE, DECAY, spec.to_json()["x"], classes, torch.__version__]
     content.update(json.dumps(settings, sort_keys=True).encode())
     key = content.hexdigest()
-    if key not in _networks:
-        while len(_networks) >= KEPT:
-            del _networks[next(iter(_networks))]
-        _networks[key] = trained(spec, x, labels, classes)
-    return *_networks[key], key
+    return *_kept(key, lambda: trained(spec, x, labels, classes)), key
 
 
 def share_right(found: np.ndarray, truth: np.ndarray) -> float:
@@ -188,28 +186,27 @@ def trained(
 ) -> tuple[Network, int]:
     """A network that has learnt the classes (N,) of items x (N, *shape), and the steps that it took.
 
-    Labels -1 are not known. Neither the state of torch's generators nor that of gradients is changed.
+    Labels -1 are not known.
     """
     steps = max(1, min(steps, EPOCHS * -(-len(x) // BATCH)))
-    order = np.random.default_rng(mix("learned features", "order"))
     tensors = {name: torch.from_numpy(np.asarray(label, np.int64)) for name, label in labels.items()}
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
-        torch.manual_seed(mix("learned features", "weights"))
-        network = Network(spec, classes).train()
-        adam = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(adam, RATE, total_steps=steps + 1)
-        waiting = np.empty(0, np.int64)
-        for _ in range(steps):
-            if len(waiting) < min(BATCH, len(x)):
-                waiting = order.permutation(len(x))
-            rows, waiting = waiting[:BATCH], waiting[BATCH:]
-            logits = network.logits(network(torch.from_numpy(np.array(x[rows]))))
-            loss = torch.stack([_cross_entropy(logits[name], tensors[name][rows]) for name in classes]).sum()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-            schedule.step()
-    return network.eval().requires_grad_(False), steps
+
+    def loss(network: Network, rows: np.ndarray) -> Tensor:
+        logits = network.logits(network(torch.from_numpy(np.array(x[rows]))))
+        return torch.stack([_cross_entropy(logits[name], tensors[name][rows]) for name in classes]).sum()
+
+    build = partial(Network, spec, classes)
+    return fitted("learned features", build, loss, _passes(len(x)), steps, RATE, DECAY), steps
+
+
+def _passes(n: int) -> Iterator[np.ndarray]:
+    """The numbers of the items in batches, all of them in one order, then in another."""
+    order, waiting = np.random.default_rng(mix("learned features", "order")), np.empty(0, np.int64)
+    while True:
+        if len(waiting) < min(BATCH, n):
+            waiting = order.permutation(n)
+        yield waiting[:BATCH]
+        waiting = waiting[BATCH:]
 
 
 def _cross_entropy(logits: Tensor, label: Tensor) -> Tensor:

@@ -16,12 +16,14 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from simulacra.data import Dataset, DataSpec
+from simulacra.evaluation.on_the_spot import Kept, fitted
 from simulacra.feed import slices
 from simulacra.fields import LabelMap
 from simulacra.randomness import mix, some_of
@@ -145,7 +147,7 @@ class Segmenter:
         return np.concatenate([self.network(part).argmax(1).numpy() for part in parts])
 
 
-_networks: dict[str, tuple[Network, int]] = {}  # the last few: many models are measured on one data set
+_kept = Kept[Network](KEPT)
 
 
 def segmenter(data: Dataset, name: str) -> Segmenter:
@@ -167,32 +169,22 @@ def segmenter(data: Dataset, name: str) -> Segmenter:
         torch.__version__,
     ]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
-    if key not in _networks:
-        while len(_networks) >= KEPT:
-            del _networks[next(iter(_networks))]
-        _networks[key] = trained(
-            data.spec, own, np.asarray(data.train.x[rows]), np.asarray(data.train.field(name)[rows])
-        )
-    network, steps = _networks[key]
+    network, steps = _kept(
+        key,
+        lambda: trained(data.spec, own, np.asarray(data.train.x[rows]), np.asarray(data.train.field(name)[rows])),
+    )
     return Segmenter(network, f"segmenter@{key[:8]}, a small U-Net, {steps} steps on {len(rows)} training pairs")
 
 
 def trained(spec: DataSpec, own: LabelMap, x: np.ndarray, maps: np.ndarray) -> tuple[Network, int]:
-    """A network that has learnt the maps (n, H, W) of items x (n, *shape), and its steps; no state is changed."""
+    """A network that has learnt the maps (n, H, W) of items x (n, *shape), and its steps."""
     steps = max(1, min(STEPS, EPOCHS * -(-len(x) // BATCH)))
     order = np.random.default_rng(mix("segmenter", "order"))
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
-        torch.manual_seed(mix("segmenter", "weights"))
-        network = Network(spec, own).train()
-        adam = torch.optim.AdamW(network.parameters(), RATE)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(adam, RATE, total_steps=steps + 1)
-        for _ in range(steps):
-            rows = order.integers(len(x), size=BATCH)
-            target = torch.from_numpy(maps[rows].astype(np.int64))
-            target[(target < 0) | (target >= own.classes)] = -1
-            loss = nn.functional.cross_entropy(network(torch.from_numpy(x[rows])), target, ignore_index=-1)
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-            schedule.step()
-    return network.eval().requires_grad_(False), steps
+
+    def loss(network: Network, rows: np.ndarray) -> Tensor:
+        target = torch.from_numpy(maps[rows].astype(np.int64))
+        target[(target < 0) | (target >= own.classes)] = -1
+        return nn.functional.cross_entropy(network(torch.from_numpy(x[rows])), target, ignore_index=-1)
+
+    batches = (order.integers(len(x), size=BATCH) for _ in range(steps))
+    return fitted("segmenter", partial(Network, spec, own), loss, batches, steps, RATE), steps
