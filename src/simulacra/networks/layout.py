@@ -74,9 +74,9 @@ class Layout(nn.Module):
         rest = {name: own for name, own in spec.condition.items() if name not in graph.names}
         self.inputs = Inputs(DataSpec(spec.x, rest), latent, self.size)
         self.encoder = GraphEncoder(graph, STYLE, part.features, part.hidden, part.layers)
-        self.boxes = _perceptron(part.features, part.hidden, 4)
-        self.masks = _perceptron(part.features, part.hidden, part.mask**2)
-        self.refined = Cascade(spec.shape, part.features, self.inputs.count, part)
+        self.boxes = perceptron(part.features, part.hidden, 4)
+        self.masks = perceptron(part.features, part.hidden, part.mask**2)
+        self.refined = Cascade(spec.shape, part.features, self.inputs.count, part.width, part.widest)
         self.last = Ending(spec, part.width)
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
@@ -108,12 +108,12 @@ class Cascade(nn.Module):
     """Vectors (N, K, features), how much of each pixel each covers (N, K, H, W), and pictures -> (N, width, H', W'), at
     least as large as H×W."""
 
-    def __init__(self, shape: tuple[int, ...], features: int, pictures: int, part: LayoutGenerator) -> None:
+    def __init__(self, shape: tuple[int, ...], features: int, pictures: int, width: int, widest: int | None) -> None:
         super().__init__()
         count, coarsest = halvings(shape)
         self.padding = padding(shape, count, coarsest)
-        own = widths(part.width, part.widest, count)
-        self.layouts = nn.ModuleList(_OfLayout(features, pictures, width) for width in own)
+        own = widths(width, widest, count)
+        self.layouts = nn.ModuleList(_OfLayout(features, pictures, size) for size in own)
         self.first = _Refined(own[count])
         self.doubled = nn.ModuleList(DoublingConv2d(own[k + 1], own[k], 3, bias=False) for k in range(count))
         self.steps = nn.ModuleList(_Refined(own[k]) for k in range(count))
@@ -176,7 +176,8 @@ def without_boxes(condition: Mapping[str, Tensor], graph: SceneGraph) -> Conditi
     return Condition({**condition, name: torch.full_like(condition[name], UNKNOWN)})
 
 
-def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """A norm, and a hidden layer."""
     return nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
