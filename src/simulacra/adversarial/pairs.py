@@ -23,7 +23,7 @@ from simulacra.fields import Classes
 from simulacra.networks import CriticNetwork
 from simulacra.parts import called, part
 
-SHARPNESS = 5.0  # of logits in units of what is made: the loss of a pixel is below 1e-3 nats at the end of the range
+SHARPNESS = 5.0  # of logits in units of what is made: 10 nats lie between the ends of its range [-1, 1]
 
 
 class OfPairs(Weighed):

@@ -228,11 +228,12 @@ def _measure(subject: Subject, name: str, field: Derived) -> Measure | None:
     protocol = (
         f"share of crops that a critic takes for what they are: {side}×{side} pixels, {PLACES} of each item, {where}, "
         f"of samples and of the real items in the same places; learnt from the others of {paired.n} items; "
-        "floor: chance; control: parts of two real items put together; baselines: with the given part put in; "
-        f"{subject.which}"
+        "floor and ceiling: chance; control: parts of two real items put together; baselines: with the given part put "
+        f"in; {subject.which}"
     )
     return Measure(
         *(own.value, own.low, own.high, 0.5, own.n, "estimate", protocol),
+        ceiling=0.5,
         note=None if alone is None else f"of crops within what was made {_shown(alone)}",
         control=shares.pop("control", None),
         baseline=shares,
