@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from simulacra.data.beside import Beside, folders_of, matched, partners
 from simulacra.data.dataset import Altered, Unreadable
 from simulacra.data.source import reading
 from simulacra.data.vocabulary import numbered
-from simulacra.errors import DataError
+from simulacra.errors import DataError, cause
 from simulacra.files import parse_json, read_regular
 
 TABLE, FIELD = "metadata.jsonl", "caption"
@@ -76,7 +77,7 @@ def _records(table: Path) -> Iterator[tuple[Path, list[str]]]:
     """(picture, captions) of every line; nothing of a table in which no line has a `text`."""
     with reading(table):
         lines = read_regular(table, MOST_BYTES).removeprefix(b"\xef\xbb\xbf").splitlines()
-        records = [(i, parse_json(line)) for i, line in enumerate(lines, start=1) if line.strip()]
+    records = [(i, _record(table, i, line)) for i, line in enumerate(lines, start=1) if line.strip()]
     if not any(isinstance(record, dict) and "text" in record for _, record in records):
         return
     for line, record in records:
@@ -87,6 +88,13 @@ def _records(table: Path) -> Iterator[tuple[Path, list[str]]]:
             form = '{"file_name": "a.png", "text": "a caption"}'
             raise DataError(f"{table}, line {line}: a line is {form}, where text may be a list of captions")
         yield Path(os.path.normpath(table.parent / name)), [caption for caption in captions if caption.strip()]
+
+
+def _record(table: Path, number: int, line: bytes) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError as error:
+        raise DataError(f"{table}, line {number} is no JSON: {cause(error)}; mend it or take it out") from error
 
 
 def _lines(file: Path) -> list[str]:

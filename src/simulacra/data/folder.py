@@ -201,7 +201,7 @@ def _batches(
     readable = {path: header for path, header in headers.items() if isinstance(header, Header)}
     target = common_target(root, readable, resize)
     sizes = {path: (header.height, header.width) for path, header in readable.items()}
-    remarks = stored_sizes("", readable) if resize else ()
+    remarks = (stored_sizes("", readable) if resize else ()) + _wide(readable, classes)
 
     entries = [entry for entry in entries if entry.path in readable]
     step = max(1, CHUNK_BYTES // math.prod(target.shape))
@@ -252,6 +252,12 @@ def common_target(root: Path, headers: dict[Path, Header], resize: tuple[int, in
         )
     header = next(iter(example))
     return Target(header.height, header.width, grey)
+
+
+def _wide(headers: Mapping[Path, Header], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A remark on pictures that may be pairs."""
+    wide = not classes and all(header.width == 2 * header.height for header in headers.values())
+    return ("all are twice as wide as high; --pairs side-by-side reads each as a pair",) if wide else ()
 
 
 def stored_sizes(what: str, headers: Mapping[Path, Header]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from simulacra.data.dataset import Dataset, Split
 from simulacra.data.spec import DataSpec
 from simulacra.data.vocabulary import Renumbering, renumbering
 from simulacra.errors import UsageError, warn
+from simulacra.fields import UNKNOWN as UNKNOWN_WORD
 from simulacra.fields import ClassLabel, Field, LabelMap, Many, Tokens, each_leaf
 from simulacra.fields.graphs import BOX, NO_BOX, SEGMENTATION
 from simulacra.fields.masks import IGNORED, WITHIN_BOX
@@ -63,6 +64,12 @@ def _of_words(whose: str, key: str, own: Tokens, there: Tokens) -> Renumbering:
     if own.unknown is None and strange:
         listed = ", ".join(map(repr, strange[:SHOWN]))
         raise UsageError(f"{whose} has words of {key!r} that are not in the vocabulary of the model: {listed}")
+    if strange := [word for word in strange if word != UNKNOWN_WORD]:
+        listed = ", ".join(map(repr, strange[:SHOWN])) + ", ..." * (len(strange) > SHOWN)
+        warn(
+            f"{whose} has {number_of(len(strange), 'word')} of {key!r} that the model does not know, and reads as "
+            f"unknown ones: {listed}"
+        )
     return renumbering(there.vocabulary, own.vocabulary, own.unknown or 0, own.most)
 
 
