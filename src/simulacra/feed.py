@@ -96,7 +96,7 @@ def _stored(split: Split, indices: np.ndarray | slice, spec: DataSpec, unlabelle
             what = repr(name) if name not in own.split(", ") else f"{min(lacking)!r}"
             raise UsageError(
                 f"the model is conditioned on {what}, which these {split.name} items have not; they have {own}: name "
-                "data that have it, or give it as a condition (--given on the command line)"
+                "data that have it"
             )
         for key, column in field.columns(name).items():
             columns[key] = np.array(split.field(key)[indices])

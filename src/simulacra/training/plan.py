@@ -204,7 +204,7 @@ def _built(entry: Entry, data: Dataset, wanted: tuple[str, ...], arguments: Mapp
     except UsageError as error:
         if wanted or not data.spec.condition or "--condition" not in str(error):
             raise
-        raise UsageError(f"{error}.\n{data.name} has {', '.join(data.spec.condition)}") from None
+        raise UsageError(f"{error}.\nThe fields of {data.name}: {', '.join(data.spec.condition)}") from None
 
 
 def _names(condition: Any) -> tuple[str, ...]:
