@@ -173,7 +173,7 @@ def _single(model: Model, path: Path, own: Recipe) -> Dataset:
     if own.resize is not None and own.resize != size:
         wanted = "×".join(map(str, own.resize))
         raise UsageError(f"a picture of {wanted} is none for this {model.name}, which is for {_size_of(model.spec)}")
-    side = f" {size[0]}" if size is not None and size[0] == size[1] else " in `simulacra edit`"
+    side = f" {size[0]}" if size is not None and size[0] == size[1] else None
     x = picture_of(model, path, own.resize is not None, side)[None]
     return from_arrays(x, levels=model.spec.levels, name=printable(path.name), whole=True)
 
@@ -230,7 +230,7 @@ def _is_folder(source: DataLike | None) -> bool:
     return not named and isinstance(source, str | os.PathLike) and os.path.isdir(os.path.expanduser(source))
 
 
-def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -> np.ndarray:
+def picture_of(model: Model, path: Path, resize: bool = False, side: str | None = "") -> np.ndarray:
     """A picture of one's own as an item (C, H, W) for a model, read by the recipe of the data that it was fitted on.
 
     Where these were resized so is it: shorter side to fit, centre crop. Where they were a folder of pictures its values
@@ -238,7 +238,7 @@ def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -
     brightness 0..255 is brought to the model's levels. A map of classes holds them, in grey or by a palette.
 
     resize: bring it to size and colours, whatever the recipe says.
-    side: what follows after --resize in a message.
+    side: what follows after --resize in a message; None where there is no such flag for the size of the model.
 
     Raises UsageError for a model of something else than pictures, for a file that is not there and, where it is not
     resized, for one of another size or colours; DataError for a file that cannot be read.
@@ -246,6 +246,8 @@ def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -
     recipe, spec = Recipe() if model.origin is None else model.origin.recipe, model.spec
     sized = recipe.resize is not None
     mend = f"add --resize{side} to {'bring it to the colours of the model' if sized else 'fit it'}"
+    if side is None:
+        mend = "save it in that form first"
     if isinstance(spec.x, Classes):
         return map_of(path, LabelMap(spec.grid_levels, spec.shape[1:]), resize or sized, mend)[None]
     pixels = read_pixels(path, spec, resize, mend, fit=sized)
