@@ -90,8 +90,8 @@ class Layout(nn.Module):
         rest = {name: own for name, own in spec.condition.items() if name not in graph.names}
         self.inputs = Inputs(DataSpec(spec.x, rest), latent, self.size)
         self.encoder = GraphEncoder(graph, STYLE, part.features, part.hidden, part.layers)
-        self.boxes = perceptron(part.features, part.hidden, 4)
-        self.masks = perceptron(part.features, part.hidden, part.mask**2)
+        self.boxes = normed_perceptron(part.features, part.hidden, 4)
+        self.masks = normed_perceptron(part.features, part.hidden, part.mask**2)
         self.refined = Cascade(spec.shape, part.features, self.inputs.count, part.width, part.widest)
         self.last = Ending(spec, part.width)
 
@@ -198,7 +198,7 @@ def without_boxes(condition: Mapping[str, Tensor], graph: SceneGraph) -> Conditi
     return Condition({**condition, **{name: torch.full_like(condition[name], own) for name, own in names.items()}})
 
 
-def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def normed_perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """A norm, and a hidden layer."""
     return nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 

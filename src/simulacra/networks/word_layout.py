@@ -23,7 +23,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.devices import without_autocast
 from simulacra.networks.generators import Generator
 from simulacra.networks.images import refuse_unless_images
-from simulacra.networks.layout import Cascade, perceptron, within_image
+from simulacra.networks.layout import Cascade, normed_perceptron, within_image
 from simulacra.networks.translating import STYLE, Ending, Inputs
 from simulacra.nn.boxes import spread
 from simulacra.nn.embed import key
@@ -49,8 +49,8 @@ class WordLayout(nn.Module):
         self.within = nn.Sequential(
             nn.Linear(features + STYLE, part.hidden), nn.ReLU(), nn.Linear(part.hidden, features)
         )
-        self.boxes = perceptron(features, part.hidden, 4)
-        self.masks = perceptron(features, part.hidden, 1 + part.mask**2)
+        self.boxes = normed_perceptron(features, part.hidden, 4)
+        self.masks = normed_perceptron(features, part.hidden, 1 + part.mask**2)
         self.ground = nn.Linear(STYLE, features)
         self.refined = Cascade(spec.shape, features, self.inputs.count, part.width, part.widest)
         self.last = Ending(spec, part.width)

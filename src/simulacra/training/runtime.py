@@ -9,11 +9,9 @@ import itertools
 import os
 import signal
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 import torch
 import torch.distributed as dist
