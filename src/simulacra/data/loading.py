@@ -28,6 +28,7 @@ from simulacra.data.recipe import Recipe
 from simulacra.data.recognised import recognised
 from simulacra.data.sequence import from_array, from_sequence
 from simulacra.data.shipped import GRID, RING, digits_source, grid_source, ring_source
+from simulacra.data.shipped.pendulum import pendulum_source
 from simulacra.data.shipped.scenes import scenes_source
 from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
@@ -61,6 +62,10 @@ NAMED = {
         "20,000 scenes of digits in colour with captions, graphs and maps, 3×32×32, 256 levels; ships with the package",
         scenes_source,
         resizable=True,
+    ),
+    "pendulum": NamedSet(
+        "7,000 steps of random play with a pendulum: change given state and action; ships with the package",
+        pendulum_source,
     ),
     "mnist": NamedSet("70,000 handwritten digits, 1×28×28, 256 levels", mnist_source),
     "fashion-mnist": NamedSet("70,000 pictures of clothing, 1×28×28, 256 levels", fashion_mnist_source),
