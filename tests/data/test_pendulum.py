@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import simulacra as sim
 import simulacra.data as data
+from simulacra import registry
 from simulacra.data.shipped.pendulum import EPISODES, LENGTH, Pendulum, angle, moved, seen
 from simulacra.errors import UsageError
 
@@ -94,6 +96,16 @@ def test_the_set_is_random_play_in_episodes():
         inside = np.arange(len(split)) % LENGTH < LENGTH - 1
         assert moved(state, split.x)[inside] == pytest.approx(state[1:][inside[:-1]], abs=1e-5)
         assert Pendulum().log_prob(split.x, state, action).mean() == pytest.approx(4.77, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["rnade", "vae", "gan"])
+def test_conditional_densities_of_the_house_take_the_set(name):
+    play = data.load("pendulum")
+    model = registry.build(name, play.spec.conditioned_on(("state", "action")))
+    condition = {field: np.asarray(values[:6]) for field, values in play.train.condition.items()}
+    items = sim.sample(model, 6, condition=condition)
+    assert items.shape == (6, 2)
+    assert items.dtype == np.float32
 
 
 def test_the_set_is_the_same_data_everywhere():

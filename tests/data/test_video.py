@@ -133,6 +133,25 @@ def test_what_holds_no_clips_is_refused(films, tmp_path):
         data.load(films, window=4)
 
 
+def test_damaged_gifs_are_read_or_refused(tmp_path):
+    folder, random = tmp_path / "g", np.random.RandomState(0)
+    folder.mkdir()
+    for number in range(1, 4):
+        first, *others = [Image.fromarray(frame) for frame in film(number)]
+        first.save(folder / f"{number}.gif", save_all=True, append_images=others)
+    good, refused = (folder / "2.gif").read_bytes(), 0
+    for _ in range(30):
+        bad = bytearray(good[: random.randint(20, len(good) + 1)])
+        for place in random.randint(0, len(bad), 4):
+            bad[place] = random.randint(256)
+        (folder / "2.gif").write_bytes(bad)
+        try:
+            data.load(folder, window=4)
+        except DataError as error:
+            refused += "2.gif" in str(error) or "cannot be split" in str(error)
+    assert refused > 5
+
+
 def test_a_clip_is_the_same_after_a_gif():
     clip = np.random.default_rng(0).integers(0, 256, (1, 5, 1, 12, 9), dtype=np.uint8)
     spec = DataSpec(Levels((5, 1, 12, 9), 256))

@@ -29,6 +29,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # few, because each decoder is one more way in for a hostile file
 FILMS = ("GIF",)
 MAX_FRAMES = 20_000  # of a GIF
+MAX_FILM = 1 << 30  # pixels of all of its frames
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 1 << 29  # of a file: more than such an image takes without any compression
 MAX_EXIF = 1 << 16
@@ -202,6 +203,8 @@ def gif_header(path: Path) -> tuple[Header, int] | Unreadable:
             frames = getattr(image, "n_frames", 1)
             if frames > MAX_FRAMES:
                 raise UnreadableImage(f"{frames:,} frames are more than the {MAX_FRAMES:,} that are read")
+            if frames * image.width * image.height > MAX_FILM:
+                raise UnreadableImage(f"{frames:,} frames of {image.width}×{image.height} are more than a film has")
             grey = True  # until a frame has a colour: the palette of each may be another one
             for number in range(frames):
                 image.seek(number)

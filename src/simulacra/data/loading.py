@@ -112,6 +112,11 @@ def resizable(source: Any) -> bool:
     return isinstance(source, str) and source in NAMED and NAMED[source].resizable
 
 
+def windowed(source: Any) -> bool:
+    """Whether it is the name of a set of sequences, of which a window can be chosen."""
+    return isinstance(source, str) and source in NAMED and NAMED[source].window is not None
+
+
 def catalogue() -> dict[str, str]:
     """Name -> one line on each named set."""
     return {name: named.description for name, named in NAMED.items()}
