@@ -69,7 +69,7 @@ Domains = Annotated[
     tuple[str, ...] | None,
     optional("FIELD FIELD ...", "fields of one kind as one set without pairs, conditioned on its `domain`: x noto"),
 ]
-Window = Annotated[int | None, optional("INT", "of a folder of video: the frames of a clip")]
+Window = Annotated[int | None, optional("INT", "of a folder of video, or of actions-video: the frames of a clip")]
 Limit = Annotated[
     int | None,
     optional("INT", "at most so many items, which a search for codes needs, where the model has no encoder"),
