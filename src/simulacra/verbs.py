@@ -5,7 +5,7 @@
              that the run was fitted on
     items    an array, a tensor or a sequence, all of which is meant; or data, of which a split is
 
-Whatever a path holds is read by the recipe of the model: pairs, resize, levels, target, domains.
+Whatever a path holds is read by the recipe of the model: pairs, resize, levels, target, domains, window.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
 from simulacra.data.folder import MixedImages
 from simulacra.data.foreign import in_the_words_of
 from simulacra.data.images import SUFFIXES, read_pixels
-from simulacra.data.loading import names, read, resizable
+from simulacra.data.loading import names, read, resizable, windowed
 from simulacra.data.maps import map_of
 from simulacra.data.memory import from_arrays
 from simulacra.data.sequence import split_of
@@ -221,7 +221,8 @@ def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe, whole: boo
     named = isinstance(source, str) and source in names()
     resize = steps.resize if _is_folder(source) or resizable(source) else own.resize
     pairs = steps.pairs if _is_folder(source) else own.pairs
-    return read(source, Recipe(resize, own.levels if named else steps.levels, None, pairs), whole)
+    window = steps.window if _is_folder(source) or windowed(source) else own.window
+    return read(source, Recipe(resize, own.levels if named else steps.levels, None, pairs, None, window), whole)
 
 
 def _is_folder(source: DataLike | None) -> bool:
