@@ -14,7 +14,20 @@ import tyro
 
 from simulacra import registry
 from simulacra.capabilities import Sampler, Translator, can
-from simulacra.cli.arguments import Domains, Flag, Json, Levels, Pairs, Resize, as_json, load_data, optional, parse
+from simulacra.cli.arguments import (
+    Domains,
+    Flag,
+    Json,
+    Levels,
+    Pairs,
+    Rate,
+    Resize,
+    Window,
+    as_json,
+    load_data,
+    optional,
+    parse,
+)
 from simulacra.cli.health import lines
 from simulacra.cli.imports import imports_for
 from simulacra.cli.parts_help import parts_of
@@ -77,6 +90,8 @@ _OWN: list[Field] = [
     ("target", Annotated[str | None, optional("FIELD", "the field that is modelled, instead of x")], None),
     ("pairs", Pairs, None),
     ("domains", Domains, None),
+    ("rate", Rate, None),
+    ("window", Window, None),
     ("json", Json, False),
 ]
 
@@ -104,7 +119,8 @@ def main(argv: Sequence[str]) -> None:
         raise
     own = {name: parsed.pop(name) for name, _, _ in _OWN}
     source = parsed.pop("data")
-    dataset = load_data(source, *(own[name] for name in ("resize", "levels", "target", "pairs", "domains")))
+    steps = ("resize", "levels", "target", "pairs", "domains", "rate", "window")
+    dataset = load_data(source, *(own[name] for name in steps))
     chosen = {name: value for name, value in parsed.items() if value is not None}
     if not all(own["condition"]):
         raise UsageError(

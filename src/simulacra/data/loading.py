@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simulacra.data import table
+from simulacra.data import table, text
 from simulacra.data.arrays import npy_source, npz_source
 from simulacra.data.binarized_mnist import binarized_mnist_source
 from simulacra.data.cache import cached
@@ -17,9 +17,11 @@ from simulacra.data.collected.avatars import avatars_source
 from simulacra.data.collected.coco_layouts import coco_layouts_source
 from simulacra.data.collected.emoji import emoji_source
 from simulacra.data.collected.facades import facades_source
+from simulacra.data.collected.fsdd import fsdd_source
 from simulacra.data.collected.horse2zebra import horse2zebra_source
 from simulacra.data.collected.quickdraw import quickdraw_source
 from simulacra.data.dataset import Card, Dataset
+from simulacra.data.folder import images_below
 from simulacra.data.idx import idx_source, is_idx
 from simulacra.data.images import SUFFIXES
 from simulacra.data.mnist import fashion_mnist_source, mnist_source
@@ -31,6 +33,7 @@ from simulacra.data.shipped import GRID, RING, digits_source, grid_source, ring_
 from simulacra.data.shipped.scenes import scenes_source
 from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
+from simulacra.data.sound import is_sound, sound_source, sounds_below
 from simulacra.data.source import Source
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import as_array
@@ -39,12 +42,14 @@ from simulacra.terminal import printable
 
 @dataclass(frozen=True)
 class NamedSet:
-    """modes: those that the set was made of, where they are known. resizable: whether `source` takes a size (H, W)."""
+    """modes: those that the set was made of, where they are known. resizable: whether `source` takes a size (H, W).
+    sound: whether it takes a rate and a window."""
 
     description: str
     source: Callable[..., Source]
     modes: Modes | None = None
     resizable: bool = False
+    sound: bool = False
 
 
 NAMED = {
@@ -83,6 +88,7 @@ NAMED = {
     "horse2zebra": NamedSet(
         "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, resizable=True
     ),
+    "fsdd": NamedSet("3,000 spoken digits by six speakers, 1 s at 8 kHz, 256 levels", fsdd_source, sound=True),
 }
 
 
@@ -94,6 +100,15 @@ def names() -> list[str]:
 def resizable(source: Any) -> bool:
     """Whether it is the name of a set whose pictures can be brought to another size."""
     return isinstance(source, str) and source in NAMED and NAMED[source].resizable
+
+
+def takes(source: Any) -> tuple[bool, bool]:
+    """Whether a name or path has a rate, as sound has, and whether it is cut by a window, as text is too."""
+    if isinstance(source, str) and source in NAMED:
+        return NAMED[source].sound, NAMED[source].sound
+    path = Path(source).expanduser()
+    sound = is_sound(path) or (path.is_dir() and _holds_sound(path, Recipe()))
+    return sound, sound or path.suffix.lower() in text.SUFFIXES
 
 
 def catalogue() -> dict[str, str]:
@@ -115,8 +130,11 @@ def load(
     target: str | None = None,
     pairs: str | None = None,
     domains: Sequence[str] | None = None,
+    rate: int | None = None,
+    window: int | None = None,
 ) -> Dataset:
-    """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
+    """A named set, a folder of images or of sound, or an idx, `.npy`, `.npz`, `.csv`, `.wav` or `.txt` file; read once,
+    memory-mapped from then on.
 
     source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
     resize: of a folder of images, and of some named sets; a side or (H, W): shorter side resized to fit (antialiased),
@@ -127,13 +145,16 @@ def load(
     pairs: how a folder holds pairs of pictures: "by-name" in A/ and B/, "side-by-side" in one image, or "none", so that
         A/ and B/ are classes. By default A/ and B/ with names in common are pairs.
     domains: fields of one kind that become one set without pairs; see `Dataset.domains`.
+    rate: of sound, samples a second to which it is brought; by default that of the files.
+    window: of sound the samples of a clip, by default those of the longest recording and one second at most; of text
+        the bytes of a piece, 256 by default.
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
     own = None if domains is None else tuple(domains)
-    return read(source, Recipe(_size(resize), levels, target, pairs, own))
+    return read(source, Recipe(_size(resize), levels, target, pairs, own, rate, window))
 
 
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
@@ -141,11 +162,13 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
     if isinstance(source, str) and source in NAMED:
         if recipe.pairs is not None:
             raise UsageError(f"{source!r} is a named set; pairs says how a folder of pictures is read")
-        found, again = _named(NAMED[source], source, recipe.resize), source
+        found, again = _named(NAMED[source], source, recipe), source
     else:
         path = Path(source).expanduser()
         found, again = _path_source(path, recipe), str(path.absolute())
     found = replace(found, whole=whole)
+    if recipe.levels is not None and found.x is not None:
+        raise UsageError(f"{source} is read as {found.x.describe()}, whose levels are fixed: leave out levels")
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
     columns = _columns(Path(again), data)
@@ -155,13 +178,22 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
     return data if recipe.domains is None else data.domains(*recipe.domains)
 
 
-def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:
-    if resize is None:
-        return own.source()
-    if not own.resizable:
+def _named(own: NamedSet, name: str, recipe: Recipe) -> Source:
+    if recipe.resize is not None and not own.resizable:
         able = ", ".join(filter(resizable, NAMED))
         raise UsageError(f"{name!r} has one size already; resize is for folders of images, and for {able}")
-    return own.source(resize)
+    if own.sound:
+        return own.source(recipe.rate, recipe.window)
+    _refuse_rate(repr(name), recipe)
+    return own.source() if recipe.resize is None else own.source(recipe.resize)
+
+
+def _refuse_rate(what: str, recipe: Recipe, window: bool = False) -> None:
+    """Raise UsageError for a rate of what is no sound, and for a window of what is no text either."""
+    if recipe.rate is not None:
+        raise UsageError(f"{what} is no sound, and only sound has a rate")
+    if recipe.window is not None and not window:
+        raise UsageError(f"{what} is neither sound nor text, and only these are cut by a window")
 
 
 def _columns(path: Path, data: Dataset) -> tuple[str, ...]:
@@ -205,12 +237,18 @@ def _path_source(path: Path, recipe: Recipe) -> Source:
         raise UsageError(f"there is no data set and no file called {str(path)!r}.{did_you_mean(str(path), NAMED)}")
     path = path.absolute()
     card = Card(title=printable(path.name), source=printable(str(path)), licence="not stated")
-    if path.is_dir():
+    if path.is_dir() and not _holds_sound(path, recipe):
+        _refuse_rate(str(path), recipe)
         return recognised(path.resolve(), card, recipe.resize, recipe.pairs)
     if recipe.pairs is not None:
         raise UsageError(f"{path} is not a folder of images, and only these hold pairs")
     if recipe.resize is not None:
         raise UsageError(f"{path} is not a folder of images, and only these are resized")
+    if path.is_dir() or is_sound(path):
+        return sound_source(path.resolve(), card, recipe.rate, recipe.window)
+    _refuse_rate(str(path), recipe, window=path.suffix.lower() in text.SUFFIXES)
+    if path.suffix.lower() in text.SUFFIXES:
+        return text.text_source(path, card, recipe.window)
     if path.suffix == ".npy":
         return npy_source(path, card)
     if path.suffix == ".npz":
@@ -221,4 +259,10 @@ def _path_source(path: Path, recipe: Recipe) -> Source:
         return table.table_source(path, card)
     if path.is_file() and is_idx(path):
         return idx_source(path, card)
-    raise DataError(f"{path} is neither idx, .npy, .npz nor .csv, nor a folder of images")
+    raise DataError(f"{path} is neither idx, .npy, .npz, .csv, .wav nor .txt, nor a folder of images or .wav files")
+
+
+def _holds_sound(path: Path, recipe: Recipe) -> bool:
+    """Whether a folder is one of sound: it holds `.wav` files, and no pictures unless a rate or a window is given."""
+    meant = recipe.rate is not None or recipe.window is not None
+    return bool(sounds_below(path)) and (meant or not images_below(path))

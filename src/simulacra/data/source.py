@@ -67,6 +67,7 @@ class Source:
     count:   the number of items; unreadable ones make it less, never more.
     levels:  the grid; None finds it from the values (bits -> 2, other integers -> 256, real numbers -> continuous).
     whole:   whether nothing is drawn from "train", whose items are test items where there are no others.
+    x:       what x is, where neither its values nor `levels` say it: sound at a rate, say.
     fields:  what a field other than x is, such as ClassLabel(10); where it is left out, its values decide.
     kind:    of folder, in a few words; "" of what is none.
     remarks: what was found before anything was read, beside those of the batches.
@@ -81,6 +82,7 @@ class Source:
     files: tuple[Path, ...] = ()
     options: tuple[str, ...] = ()
     levels: int | None = None
+    x: Field | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
     fractions: Fractions = field(default_factory=Fractions)
     whole: bool = False
