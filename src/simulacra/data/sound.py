@@ -60,8 +60,11 @@ class Clips:
 
     @property
     def fields(self) -> dict[str, Field]:
-        named = {"label": self.classes, "speaker": self.speakers}
-        return {k: ClassLabel(len(v), tuple(map(printable, v))) for k, v in named.items() if v} | {"length": Real((1,))}
+        """What clips have: a label and a speaker, where these are known, and a length in seconds."""
+        found: dict[str, Field] = {"length": Real((1,))}
+        for name, names in (("label", self.classes), ("speaker", self.speakers)):
+            found |= {name: ClassLabel(len(names), tuple(map(printable, names)))} if names else {}
+        return found
 
     def cut(self, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Levels (S,) -> clips (n, window), and how many seconds of each are recorded, (n, 1) float32."""

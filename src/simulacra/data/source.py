@@ -67,12 +67,12 @@ class Source:
     count:   the number of items; unreadable ones make it less, never more.
     levels:  the grid; None finds it from the values (bits -> 2, other integers -> 256, real numbers -> continuous).
     whole:   whether nothing is drawn from "train", whose items are test items where there are no others.
-    x:       what x is, where neither its values nor `levels` say it: sound at a rate, say.
     fields:  what a field other than x is, such as ClassLabel(10); where it is left out, its values decide.
     kind:    of folder, in a few words; "" of what is none.
     remarks: what was found before anything was read, beside those of the batches.
     learned: which of the fields have the words, or the names of classes, of all items and are to keep those of training
              items alone; see `vocabulary.refitted`.
+    x:       what x is, where neither its values nor `levels` say it: sound at a rate, say.
     """
 
     name: str
@@ -82,13 +82,13 @@ class Source:
     files: tuple[Path, ...] = ()
     options: tuple[str, ...] = ()
     levels: int | None = None
-    x: Field | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
     fractions: Fractions = field(default_factory=Fractions)
     whole: bool = False
     kind: str = ""
     remarks: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
+    x: Field | None = None
 
     def state(self) -> list[list[str | int]]:
         """[path, size, time] of every file: as long as this is the same, so is the content."""
