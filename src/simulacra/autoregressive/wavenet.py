@@ -60,7 +60,8 @@ class SequenceMixtureHead:
 
     def here(self, output: Tensor) -> GridDistribution:
         """output (..., outputs) -> the conditionals (...)."""
-        return DiscretisedLogisticMixture(*output.chunk(3, dim=-1), self.spec.grid_levels)
+        weights, means, scales = output.chunk(3, dim=-1)
+        return DiscretisedLogisticMixture(weights, means, scales, self.spec.grid_levels)
 
 
 class DilatedLayer(nn.Module):
