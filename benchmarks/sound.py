@@ -52,7 +52,7 @@ def main() -> None:
     args = options.parse_args()
     if args.smoke:
         args.minutes, args.scored, args.coded, args.drawn, args.layers, args.width = 0.02, 5, 2, 1, 4, 8
-    data = sim.data.load("fsdd")
+    data = sim.data.load("fsdd", window=400 if args.smoke else RATE * SECONDS)
     budget = {"minutes": args.minutes, "layers": args.layers, "width": args.width, "cycle": 10}
     with tempfile.TemporaryDirectory() as scratch:
         model = sim.fit("wavenet", data, Path(scratch) / "run", condition=("label",), seed=SEED, **budget)

@@ -84,6 +84,17 @@ def test_other_sound_is_scored_at_the_length_and_rate_of_the_model(printed, refu
     assert record["kind"] == "exact"
 
 
+def test_sound_is_compressed_as_the_levels_of_its_clips(printed, refused, run, voices, tmp_path):
+    pytest.importorskip("constriction")
+    words = ["compress", run, voices, "--out", tmp_path / "v.sim"]
+    assert "--split all compresses what the recipe of the run makes of it" in refused(*words)
+    assert json.loads(printed(*words, "--split", "all", "--json"))["n"] == 12
+    printed("decompress", run, tmp_path / "v.sim", "--out", tmp_path / "v.npz")
+    found = np.load(tmp_path / "v.npz", allow_pickle=False)["x"]
+    read = [encode(read_wav(file)[0]).tobytes() for file in voices.iterdir()]
+    assert sorted(item.tobytes() for item in found) == sorted(read)
+
+
 def test_text_is_learnt_as_bytes_and_written_as_text(printed, refused, tmp_path):
     (tmp_path / "mine.txt").write_text("the quick brown fox jumps. " * 30)
     out = tmp_path / "run"
