@@ -127,8 +127,7 @@ def contents(source: DataLike | None, model: Model, split: str | None, limit: in
     path = Path(str(source)).expanduser()
     if takes(path)[1]:
         raise UsageError(
-            f"{path} is read as pieces of one length: --split all compresses what the recipe of the run makes "
-            "of it"
+            f"{path} is read as pieces of one length: --split all compresses what the recipe of the run makes of it"
         )
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         return _as_they_are(path, model, limit)
