@@ -72,6 +72,7 @@ OWN = {  # of one model alone
         "critic": "patch:width=4,halvings=1",
         "objects": "objects:side=4,width=4",
     },
+    "wavenet": {"layers": 5, "components": None, "head": 8},
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},
 }

@@ -41,6 +41,7 @@ BASE = [
     "feed",
     "verbs",
     "pictures",
+    "spectrograms",
     "films",
     "progress",
 ]

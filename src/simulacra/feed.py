@@ -17,13 +17,14 @@ from simulacra.condition import Condition
 from simulacra.data import DataSpec, Split
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
-from simulacra.fields import PADDING, ClassLabel, Field, Levels, each_leaf
+from simulacra.fields import PADDING, ClassLabel, Field, Levels, Sound, each_leaf
 from simulacra.model import Model
 from simulacra.progress import counted
 from simulacra.randomness import some_of
 
 Items = tuple[Tensor, Condition]
 BLOCK = 64  # items of a split whose codes are drawn with the noise of one generator
+FEWEST_HEARD, SAMPLES = 100, 1 << 19
 CONVOLVED, OTHERS = BLOCK, 4 * BLOCK  # items at a time; multiples of a block, so that a batch consists of whole ones
 
 
@@ -35,6 +36,12 @@ def at_once(model: Model) -> int:
     """
     convolves = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
     return CONVOLVED if model.spec.is_image and convolves and model.device.type == "cpu" else OTHERS
+
+
+def enough(spec: DataSpec, most: int) -> int:
+    """How many items a figure is made of, `most` at most: of sound, whose items are long, half a million samples, and
+    100 items at least."""
+    return min(most, max(FEWEST_HEARD, SAMPLES // spec.dims)) if isinstance(spec.x, Sound) else most
 
 
 def slices(n: int, size: int) -> Iterator[slice]:

@@ -267,9 +267,9 @@ def surprise_picture(x: np.ndarray, bits: np.ndarray, captions: Sequence[str], s
     """
     if not spec.is_image:
         raise UsageError(f"data of shape {spec.shape} have no map; use `--per-item FILE.csv` for the nats of each item")
-    heat = bits.sum(axis=1)
-    top = max(float(np.quantile(heat, 0.995)), 1e-6)
-    pairs = [sheet(np.stack(pair), columns=2) for pair in zip(pixels(x, spec), _heat(heat / top), strict=True)]
+    bits = bits.sum(axis=1)
+    top = max(float(np.quantile(bits, 0.995)), 1e-6)
+    pairs = [sheet(np.stack(pair), columns=2) for pair in zip(pixels(x, spec), heat(bits / top), strict=True)]
     width, height, line = pairs[0].width + 8, pairs[0].height + 20, 30
     across = min(PAIRS, len(pairs))
     whole = Image.new("RGB", (max(across * width, 340) + 8, -(-len(pairs) // across) * height + line + 8), "white")
@@ -279,13 +279,13 @@ def surprise_picture(x: np.ndarray, bits: np.ndarray, captions: Sequence[str], s
         whole.paste(pair, (left, above))
         draw.text((left, above + pair.height + 1), caption, fill="black", font=font)
     ramp = np.linspace(0, 1, 150)[None, :].repeat(14, axis=0)
-    whole.paste(Image.fromarray(_heat(ramp)), (26, 12))
+    whole.paste(Image.fromarray(heat(ramp)), (26, 12))
     draw.text((10, 12), "0", fill="black", font=font)
     draw.text((184, 12), f"{top:.1f} bits per pixel, or more", fill="black", font=font)
     return whole
 
 
-def _heat(share: np.ndarray) -> np.ndarray:
+def heat(share: np.ndarray) -> np.ndarray:
     """Numbers in [0, 1] (...) -> colours (..., 3), from dark to bright."""
     stops = np.linspace(0, 1, len(HEAT))
     colours = [np.interp(share, stops, channel) for channel in np.array(HEAT, np.float64).T]

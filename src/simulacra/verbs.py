@@ -29,14 +29,14 @@ from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
 from simulacra.data.folder import MixedImages
 from simulacra.data.foreign import in_the_words_of
 from simulacra.data.images import SUFFIXES, read_pixels
-from simulacra.data.loading import names, read, resizable, windowed
+from simulacra.data.loading import STEPS, names, read, taken
 from simulacra.data.maps import map_of
 from simulacra.data.memory import from_arrays
 from simulacra.data.sequence import split_of
 from simulacra.data.splits import TooFew
 from simulacra.errors import DataError, UsageError
 from simulacra.feed import as_items, feed
-from simulacra.fields import Classes, LabelMap, Levels
+from simulacra.fields import Classes, LabelMap, Levels, Sound, Text
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.randomness import some_of
 from simulacra.terminal import printable
@@ -135,7 +135,7 @@ def data_of(
         found = _single(model, Path(data).expanduser(), own)
     elif isinstance(data, str | os.PathLike):
         try:
-            found = _read_few_or_many(data, steps, own)
+            found = _read_few_or_many(data, _in_its_window(model.spec, steps), own)
         except MixedImages as error:
             raise DataError(f"{error.mixed}\nThe model is for {_size_of(model.spec)}.") from None
     else:
@@ -148,8 +148,13 @@ def data_of(
     if _is_folder(data) and steps.levels is None and not _of_pictures(model):
         found = _in_brightness(model.spec, found)
     found = _on_the_grid_of(model.spec, found)
-    model.spec.expect(found.spec, found.name, resizable=_is_folder(data) or resizable(data))
+    model.spec.expect(found.spec, found.name, resizable=isinstance(data, str | os.PathLike) and "resize" in taken(data))
     return _under(model, in_the_words_of(model.spec, found), condition)
+
+
+def _in_its_window(spec: DataSpec, steps: Recipe) -> Recipe:
+    """The same, with sound and text cut to the length of what a model is for."""
+    return replace(steps, window=spec.shape[0]) if isinstance(spec.x, Sound | Text) else steps
 
 
 def _read_few_or_many(source: str | os.PathLike[str], steps: Recipe, own: Recipe) -> Dataset:
@@ -219,10 +224,10 @@ def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe, whole: boo
     """A named set or a path; what the recipe of a model says of folders of images or of its grid, and has no meaning
     for the source, is left out."""
     named = isinstance(source, str) and source in names()
-    resize = steps.resize if _is_folder(source) or resizable(source) else own.resize
-    pairs = steps.pairs if _is_folder(source) else own.pairs
-    window = steps.window if _is_folder(source) or windowed(source) else own.window
-    return read(source, Recipe(resize, own.levels if named else steps.levels, None, pairs, None, window), whole)
+    takes = taken(source)
+    kept = {step: getattr(steps if step in takes else own, step) for step in STEPS}
+    levels = steps.levels if not named and ("resize" in takes or "window" not in takes) else own.levels
+    return read(source, Recipe(levels=levels, **kept), whole)
 
 
 def _is_folder(source: DataLike | None) -> bool:
@@ -281,6 +286,8 @@ def _on_the_grid_of(spec: DataSpec, data: Dataset) -> Dataset:
     own, found = spec.x, data.spec.x
     if not (isinstance(own, Levels) and isinstance(found, Levels) and data.levels_found) or own == found:
         return data
+    if isinstance(own, Sound | Text) and type(found) is Levels and found.shape == own.shape:
+        return replace(data, spec=replace(data.spec, x=own))
     with contextlib.suppress(UsageError):  # then the data are refused with what both are
         return data.on_levels(own.levels)
     return data

@@ -166,9 +166,9 @@ def test_a_header_that_promises_too_much_takes_no_memory(tmp_path):
 
 
 def test_paths_that_are_no_data_are_told(tmp_path):
-    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "notes.md").write_text("hello")
     with pytest.raises(DataError, match="neither idx"):
-        data.load(tmp_path / "notes.txt")
+        data.load(tmp_path / "notes.md")
     with pytest.raises(UsageError, match="no data set and no file"):
         data.load(tmp_path / "absent.npy")
 

@@ -23,6 +23,7 @@ from simulacra.autoregressive.presets import (
 )
 from simulacra.autoregressive.raster import Raster
 from simulacra.autoregressive.rnade import RNADE
+from simulacra.autoregressive.wavenet import WaveNet
 
 __all__ = [
     "FVBN",
@@ -39,6 +40,7 @@ __all__ = [
     "PixelSNAIL",
     "Raster",
     "RowPixelRNN",
+    "WaveNet",
     "gated_pixelcnn",
     "independent",
     "pixelcnn",

@@ -69,7 +69,15 @@ Domains = Annotated[
     tuple[str, ...] | None,
     optional("FIELD FIELD ...", "fields of one kind as one set without pairs, conditioned on its `domain`: x noto"),
 ]
-Window = Annotated[int | None, optional("INT", "of a folder of video, or of actions-video: the frames of a clip")]
+Rate = Annotated[int | None, optional("INT", "bring sound to so many samples a second; by default as the files are")]
+Window = Annotated[
+    int | None,
+    optional(
+        "INT",
+        "of sequences the steps of an item: samples of sound (by default a second at most), bytes of text (256), "
+        "frames of a folder of video",
+    ),
+]
 Limit = Annotated[
     int | None,
     optional("INT", "at most so many items, which a search for codes needs, where the model has no encoder"),
@@ -147,12 +155,14 @@ class Reading:
     resize: Resize = None
     levels: Levels = None
     target: Target = None
+    rate: Rate = None
 
     def load_data(self, model: Model, source: str | None, condition: dict[str, Any] | None = None) -> Dataset:
         """Data by name or path, or those of the run; the condition is that of items that have none."""
         from simulacra.verbs import data_of
 
-        return data_of(model, source, recipe_of(self.resize, self.levels, self.target), condition=condition)
+        own = recipe_of(self.resize, self.levels, self.target, rate=self.rate)
+        return data_of(model, source, own, condition=condition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,12 +230,21 @@ def load_data(
     target: str | None = None,
     pairs: str | None = None,
     domains: Sequence[str] | None = None,
+    rate: int | None = None,
     window: int | None = None,
 ) -> Dataset:
     from simulacra import data
 
-    own = {"resize": resize, "levels": levels, "target": target}
-    return data.load(source, **own, pairs=pairs, domains=domains, window=window)  # pyright: ignore[reportArgumentType]
+    return data.load(
+        source,
+        resize=resize,
+        levels=levels,
+        target=target,
+        pairs=pairs,
+        domains=domains,
+        rate=rate,
+        window=window,
+    )
 
 
 def recipe_of(
@@ -234,12 +253,14 @@ def recipe_of(
     target: str | None,
     pairs: str | None = None,
     domains: tuple[str, ...] | None = None,
+    rate: int | None = None,
     window: int | None = None,
 ) -> Recipe:
     """The steps that flags name."""
     from simulacra.data import Recipe
 
-    return Recipe(None if resize is None else (resize, resize), levels, target, pairs, domains, window)
+    size = None if resize is None else (resize, resize)
+    return Recipe(size, levels, target, pairs, domains, rate, window)
 
 
 def as_json(record: Any) -> str:

@@ -12,7 +12,9 @@ import numpy as np
 import tyro
 
 from simulacra.cli.arguments import Json, OnData, Sampler, Seed, Watch, as_json, optional, parse
+from simulacra.cli.heard import usual_ending, write_heard
 from simulacra.cli.output import picture_or_array, place
+from simulacra.fields import Sound, Text
 from simulacra.files import write_arrays
 from simulacra.terminal import number_of
 
@@ -36,7 +38,7 @@ class Complete(OnData):
     sampler: Sampler = None
     seed: Seed = 0
     watch: Watch = False
-    out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/completions.png")] = None
+    out: Annotated[Path | None, optional("PATH", ".png, .npz, or .wav and .txt; by default RUN/completions.png")] = None
     json: Json = False
 
     def __call__(self) -> None:
@@ -47,7 +49,7 @@ class Complete(OnData):
         from simulacra.feed import drawn
 
         model, data = self.loaded()
-        path = place(self.out, self.run, "completions", picture_or_array(model.spec.is_image))
+        path = place(self.out, self.run, "completions", _endings(model.spec))
         x, condition = drawn(data.split(self.split), self.n, model, self.seed)
         mask = self.mask or usual_mask(model.spec)
         unknown = mask_of(mask, model.spec, self.seed)
@@ -111,11 +113,20 @@ def _lines(record: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _endings(spec: DataSpec) -> tuple[str, ...]:
+    if isinstance(spec.x, Sound | Text):
+        return (usual_ending(spec.x), ".npz")
+    return picture_or_array(spec.is_image)
+
+
 def _write(path: Path, arrays: dict[str, np.ndarray], spec: DataSpec) -> None:
     from simulacra.pictures import completions_picture, save_image
 
     if path.suffix == ".npz":
         write_arrays(path, arrays)
+    elif isinstance(spec.x, Sound | Text):  # each item, then its completions
+        rows = np.concatenate([arrays["x"][:, None], arrays["completed"]], axis=1)
+        write_heard(path, rows.reshape(-1, *spec.shape), spec.x)
     else:
         save_image(completions_picture(arrays["x"], arrays["mask"], arrays["completed"], spec), path)
 

@@ -20,6 +20,7 @@ from simulacra.cli.arguments import (
     Json,
     Levels,
     Pairs,
+    Rate,
     Resize,
     Window,
     as_json,
@@ -89,6 +90,7 @@ _OWN: list[Field] = [
     ("target", Annotated[str | None, optional("FIELD", "the field that is modelled, instead of x")], None),
     ("pairs", Pairs, None),
     ("domains", Domains, None),
+    ("rate", Rate, None),
     ("window", Window, None),
     ("json", Json, False),
 ]

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from simulacra.cli.heard import refuse_heard, write_heard
 from simulacra.data import DataSpec
 from simulacra.data.arrays import description
 from simulacra.errors import UsageError
-from simulacra.fields import Classes
+from simulacra.fields import Classes, Sound, Text
 from simulacra.files import write_arrays, write_atomically, write_folder
 from simulacra.pictures import (
     class_colours,
@@ -31,12 +32,14 @@ from simulacra.pictures import (
 
 def write_items(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray]) -> Path:
     """Write items (N, *shape) to a .png, behind the pictures that they are conditioned on, clips to a .gif, a .npz (`x`
-    and the fields) or a folder; returns where they went.
+    and the fields) or a folder; sound and text as `write_heard` does; returns where they went.
 
     Raises UsageError as `refuse_place` does.
     """
     if path.suffix == ".npz":
         _write_described(path, items, spec, fields)
+    elif isinstance(spec.x, Sound | Text):
+        write_heard(path, items, spec.x)
     elif path.suffix == ".gif":
         refuse_place(path, spec)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +60,12 @@ def refuse_place(path: Path, spec: DataSpec) -> None:
 
     A folder of items takes the place of another one; one that holds anything else stays as it is.
     """
-    if path.suffix in (".npz", ".png") or (path.suffix == ".gif" and spec.is_video):
+    if path.suffix == ".npz":
+        return
+    if isinstance(spec.x, Sound | Text):
+        refuse_heard(path, spec.x)
+        return
+    if path.suffix == ".png" or (path.suffix == ".gif" and spec.is_video):
         return
     if path.suffix or not (spec.is_image or spec.is_video):
         more = ", a .gif or a folder" if spec.is_video else " or a folder" if spec.is_image else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from simulacra.cli.arguments import Flag, Json, MaybeOnData, Options, Sampler, Seed, Watch, as_json, optional, parse
+from simulacra.cli.heard import usual_ending
 from simulacra.cli.output import refuse_place, write_items
 from simulacra.cli.rows import refuse_rows, write_rows_of_text
 from simulacra.errors import UsageError
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Sample(MaybeOnData):
     """Draw new items and write them: a picture (.png), an array (.npz), a folder of single pictures or, of a model of a
-    table, a table (.csv). Clips of video are written as a .gif too, and as a row of frames each in a picture.
+    table, a table (.csv). Clips of video are written as a .gif too, and as a row of frames each in a picture. Sound is
+    written as .wav, with spectrograms beside it (.png), or as a folder of .wav; text as .txt.
 
     Without a condition, a model that is conditioned on classes draws all of them in turn. With DATA, one that is
     conditioned on more takes the conditions of the test items, in their order. A picture shows pictures that items are
@@ -42,7 +44,9 @@ class Sample(MaybeOnData):
     judge: Annotated[str | None, optional("DATA", "labelled data that the judge is fitted to, a name or a path")] = None
     seed: Seed = 0
     watch: Watch = False
-    out: Annotated[Path | None, optional("PATH", ".png, .gif, .npz, .csv, a folder; by default RUN/samples.png")] = None
+    out: Annotated[
+        Path | None, optional("PATH", ".png, .gif, .npz, .csv, .wav, .txt or a folder; by default RUN/samples.png")
+    ] = None
     json: Json = False
 
     def __call__(self) -> None:
@@ -59,7 +63,7 @@ class Sample(MaybeOnData):
             raise UsageError("--keep SHARE and --judge DATA go together: draws are kept by a judge fitted to DATA")
         need(self.load_model(), Sampler)  # before any other refusal
         model, data, condition = self.loaded()
-        path = self.out or self.run / "samples.png"
+        path = self.out or self.run / f"samples{usual_ending(model.spec.x)}"
         as_rows = path.suffix == ".csv"
         (refuse_rows if as_rows else refuse_place)(path, model.spec)
         if data is None:

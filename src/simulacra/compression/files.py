@@ -22,6 +22,7 @@ from simulacra.compression.pictures import is_one_picture, names_in, read_pictur
 from simulacra.data import Dataset, DataSpec, names
 from simulacra.data.idx import idx_batches, is_idx, labels_beside
 from simulacra.data.images import SUFFIXES
+from simulacra.data.loading import taken
 from simulacra.errors import UsageError
 from simulacra.files import write_arrays, write_atomically
 from simulacra.model import Model, ModelLike, as_model
@@ -124,6 +125,10 @@ def contents(source: DataLike | None, model: Model, split: str | None, limit: in
     if not is_path or split is not None:
         return _of_data_set(data_of(model, source), spec, split or "test", limit)
     path = Path(str(source)).expanduser()
+    if {"rate", "window"} & {*taken(path)} and not path.is_dir() or "rate" in taken(path):
+        raise UsageError(
+            f"{path} is read as pieces of one length: --split all compresses what the recipe of the run makes of it"
+        )
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         return _as_they_are(path, model, limit)
     if path.suffix not in (".npy", ".npz") and is_idx(path):

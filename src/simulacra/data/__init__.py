@@ -19,6 +19,8 @@ from simulacra.fields import (
     Many,
     Real,
     Record,
+    Sound,
+    Text,
     Tokens,
 )
 
@@ -36,7 +38,9 @@ __all__ = [
     "Real",
     "Recipe",
     "Record",
+    "Sound",
     "Split",
+    "Text",
     "Tokens",
     "Unreadable",
     "as_dataset",

@@ -82,6 +82,7 @@ def _key(source: Source) -> str:
     fields = {name: to_json(field) for name, field in source.fields.items()}
     what = [VERSION, source.name, source.state(), source.options, source.levels, fields, fractions]
     what += ["whole"] * source.whole + list(source.learned)
+    what += [] if source.x is None else [to_json(source.x)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 

@@ -64,7 +64,7 @@ def understood_spec(source: Source, x: np.ndarray, largest: float, columns: Mapp
     held = {name: own for name, own in source.fields.items() if own.columns(name).keys() <= columns.keys()}
     for name, own in (held | undeclared).items():
         _check_field(source, name, own, columns, exactly=name in held)
-    return DataSpec(numeric(x.shape[1:], source.levels or found), held | undeclared)
+    return DataSpec(source.x or numeric(x.shape[1:], source.levels or found), held | undeclared)
 
 
 def _check_field(source: Source, name: str, own: Field, columns: Mapping[str, np.ndarray], exactly: bool) -> None:

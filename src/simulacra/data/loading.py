@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simulacra.data import table
+from simulacra.data import table, text
 from simulacra.data.arrays import npy_source, npz_source
 from simulacra.data.binarized_mnist import binarized_mnist_source
 from simulacra.data.cache import cached
@@ -18,9 +18,11 @@ from simulacra.data.collected.avatars import avatars_source
 from simulacra.data.collected.coco_layouts import coco_layouts_source
 from simulacra.data.collected.emoji import emoji_source
 from simulacra.data.collected.facades import facades_source
+from simulacra.data.collected.fsdd import fsdd_source
 from simulacra.data.collected.horse2zebra import horse2zebra_source
 from simulacra.data.collected.quickdraw import quickdraw_source
 from simulacra.data.dataset import Card, Dataset
+from simulacra.data.folder import images_below
 from simulacra.data.idx import idx_source, is_idx
 from simulacra.data.images import SUFFIXES
 from simulacra.data.mnist import fashion_mnist_source, mnist_source
@@ -34,6 +36,7 @@ from simulacra.data.shipped.pendulum import pendulum_source
 from simulacra.data.shipped.scenes import scenes_source
 from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
+from simulacra.data.sound import is_sound, sound_source, sounds_below
 from simulacra.data.source import Source
 from simulacra.data.video import video_source
 from simulacra.errors import DataError, UsageError, did_you_mean
@@ -41,15 +44,25 @@ from simulacra.fields import as_array
 from simulacra.terminal import printable
 
 
+STEPS = ("resize", "pairs", "rate", "window")  # of a recipe, that depend on how a source is read
+ARGUMENT = {"resize": "size"}  # of the functions below, where it is not called as the step is
+FOR = {  # what takes a step
+    "resize": "resize is for folders of images",
+    "pairs": "pairs says how a folder of images is read",
+    "rate": "only sound has a rate; rate is for .wav files and folders of them",
+    "window": "window is for folders of video, sound and text",
+}
+
+
 @dataclass(frozen=True)
 class NamedSet:
-    """modes: those that the set was made of, where they are known. resizable: whether `source` takes a size (H, W).
-    window: of sequences the steps of an item, which `source` takes, where no other number is given."""
+    """modes: those that the set was made of, where they are known. steps: those of a recipe that `source` takes.
+    window: of sequences the steps of an item where no other number is given."""
 
     description: str
     source: Callable[..., Source]
     modes: Modes | None = None
-    resizable: bool = False
+    steps: tuple[str, ...] = ()
     window: int | None = None
 
 
@@ -66,7 +79,7 @@ NAMED = {
     "scenes": NamedSet(
         "20,000 scenes of digits in colour with captions, graphs and maps, 3×32×32, 256 levels; ships with the package",
         scenes_source,
-        resizable=True,
+        steps=("resize",),
     ),
     "bouncing": NamedSet(
         "4,000 clips of a digit that moves and bounces, 16×1×32×32, 256 levels; ships with the package", bouncing_source
@@ -82,22 +95,28 @@ NAMED = {
         "65,000 images of three digits of MNIST each, 3×28×28, 256 levels, 1,000 modes", stacked_mnist_source, MODES
     ),
     "cifar10": NamedSet("60,000 photographs in ten classes, 3×32×32, 256 levels", cifar10_source),
-    "quickdraw": NamedSet("20,000 sketches in eight classes, 1×28×28, 256 levels", quickdraw_source, resizable=True),
+    "quickdraw": NamedSet("20,000 sketches in eight classes, 1×28×28, 256 levels", quickdraw_source, steps=("resize",)),
     "avatars": NamedSet(
-        "6,000 drawn faces with ten exact attributes, 3×64×64, 256 levels", avatars_source, resizable=True
+        "6,000 drawn faces with ten exact attributes, 3×64×64, 256 levels", avatars_source, steps=("resize",)
     ),
-    "emoji": NamedSet("1,839 emoji, each in four styles and with its name, 3×64×64", emoji_source, resizable=True),
+    "emoji": NamedSet("1,839 emoji, each in four styles and with its name, 3×64×64", emoji_source, steps=("resize",)),
     "facades": NamedSet(
-        "606 photographs of house fronts with maps of classes, 3×128×128", facades_source, resizable=True
+        "606 photographs of house fronts with maps of classes, 3×128×128", facades_source, steps=("resize",)
     ),
     "coco-layouts": NamedSet(
-        "53 photographs with boxes and maps of classes, 3×128×128", coco_layouts_source, resizable=True
+        "53 photographs with boxes and maps of classes, 3×128×128", coco_layouts_source, steps=("resize",)
     ),
     "horse2zebra": NamedSet(
-        "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, resizable=True
+        "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, steps=("resize",)
     ),
     "actions-video": NamedSet(
-        "36 films of four actions in clips, 16×3×64×64, 256 levels", actions_video_source, resizable=True, window=16
+        "36 films of four actions in clips, 16×3×64×64, 256 levels",
+        actions_video_source,
+        steps=("resize", "window"),
+        window=16,
+    ),
+    "fsdd": NamedSet(
+        "3,000 spoken digits by six speakers, 1 s at 8 kHz, 256 levels", fsdd_source, steps=("rate", "window")
     ),
 }
 
@@ -107,14 +126,16 @@ def names() -> list[str]:
     return list(NAMED)
 
 
-def resizable(source: Any) -> bool:
-    """Whether it is the name of a set whose pictures can be brought to another size."""
-    return isinstance(source, str) and source in NAMED and NAMED[source].resizable
-
-
-def windowed(source: Any) -> bool:
-    """Whether it is the name of a set of sequences, of which a window can be chosen."""
-    return isinstance(source, str) and source in NAMED and NAMED[source].window is not None
+def taken(source: Any, recipe: Recipe = Recipe()) -> tuple[str, ...]:  # noqa: B008 (a recipe is immutable)
+    """The steps of a recipe that a name or path takes, of `STEPS`."""
+    if isinstance(source, str) and source in NAMED:
+        return NAMED[source].steps
+    path = Path(source).expanduser()
+    if is_sound(path) or (path.is_dir() and _holds_sound(path, recipe)):
+        return ("rate", "window")
+    if path.is_dir():
+        return ("resize", "pairs", "window")
+    return ("window",) if path.suffix.lower() in text.SUFFIXES else ()
 
 
 def catalogue() -> dict[str, str]:
@@ -136,9 +157,11 @@ def load(
     target: str | None = None,
     pairs: str | None = None,
     domains: Sequence[str] | None = None,
+    rate: int | None = None,
     window: int | None = None,
 ) -> Dataset:
-    """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
+    """A named set, a folder of images or of sound, or an idx, `.npy`, `.npz`, `.csv`, `.wav` or `.txt` file; read once,
+    memory-mapped from then on.
 
     source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
     resize: of a folder of images, and of some named sets; a side or (H, W): shorter side resized to fit (antialiased),
@@ -149,14 +172,16 @@ def load(
     pairs: how a folder holds pairs of pictures: "by-name" in A/ and B/, "side-by-side" in one image, or "none", so that
         A/ and B/ are classes. By default A/ and B/ with names in common are pairs.
     domains: fields of one kind that become one set without pairs; see `Dataset.domains`.
-    window: frames of a clip. With it a folder is one of video; see `simulacra.data.video`.
+    rate: of sound, samples a second to which it is brought; by default that of the files.
+    window: of sound the samples of a clip, by default those of the longest recording and one second at most; of text
+        the bytes of a piece, 256 by default; with it a folder is one of video, of so many frames a clip.
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
     own = None if domains is None else tuple(domains)
-    return read(source, Recipe(_size(resize), levels, target, pairs, own, window))
+    return read(source, Recipe(_size(resize), levels, target, pairs, own, rate, window))
 
 
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
@@ -170,6 +195,8 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
         path = Path(source).expanduser()
         found, again = _path_source(path, recipe), str(path.absolute())
     found = replace(found, whole=whole)
+    if recipe.levels is not None and found.x is not None:
+        raise UsageError(f"{source} is read as {found.x.describe()}, whose levels are fixed: leave out levels")
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
     columns = _columns(Path(again), data)
@@ -180,18 +207,17 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
 
 
 def _named(own: NamedSet, name: str, recipe: Recipe) -> Source:
-    resize = recipe.resize
-    if recipe.window is not None and own.window is None:
-        able = ", ".join(each for each, named in NAMED.items() if named.window is not None)
-        raise UsageError(f"{name!r} has items of one length, or none; window is for folders of video, and for {able}")
-    if own.window is not None:
-        return own.source(recipe.window, resize)
-    if resize is None:
-        return own.source()
-    if not own.resizable:
-        able = ", ".join(filter(resizable, NAMED))
-        raise UsageError(f"{name!r} has one size already; resize is for folders of images, and for {able}")
-    return own.source(resize)
+    _refuse_others(repr(name), recipe, own.steps)
+    given = {step: getattr(recipe, step) for step in own.steps}
+    return own.source(**{ARGUMENT.get(step, step): value for step, value in given.items() if value is not None})
+
+
+def _refuse_others(what: str, recipe: Recipe, steps: Collection[str]) -> None:
+    """Raise UsageError for a step of a recipe that is not among those that a source takes."""
+    for step in STEPS:
+        if getattr(recipe, step) is not None and step not in steps:
+            able = [name for name, own in NAMED.items() if step in own.steps]
+            raise UsageError(f"{what} takes no {step}: {FOR[step]}{', and for ' if able else ''}{', '.join(able)}")
 
 
 def _columns(path: Path, data: Dataset) -> tuple[str, ...]:
@@ -230,35 +256,44 @@ def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return None if size is None else (size[0], size[1])
 
 
-def _windowed(path: Path, card: Card, recipe: Recipe, window: int) -> Source:
-    if not path.is_dir():
-        raise UsageError(f"{path} is no folder of video, and only these are cut into windows")
-    if recipe.pairs is not None:
-        raise UsageError(f"pairs are of pictures, and a window of {window} frames is of video: leave one of them out")
-    return video_source(path.resolve(), card, window, recipe.resize)
-
-
 def _path_source(path: Path, recipe: Recipe) -> Source:
     if not os.path.exists(path):  # not Path.exists, which raises for a name that is too long
         raise UsageError(f"there is no data set and no file called {str(path)!r}.{did_you_mean(str(path), NAMED)}")
     path = path.absolute()
     card = Card(title=printable(path.name), source=printable(str(path)), licence="not stated")
-    if recipe.window is not None:
-        return _windowed(path, card, recipe, recipe.window)
+    takes, suffix = taken(path, recipe), path.suffix.lower()
+    _refuse_others(str(path), recipe, takes)
+    if "rate" in takes:
+        return sound_source(path.resolve(), card, recipe.rate, recipe.window)
     if path.is_dir():
-        return recognised(path.resolve(), card, recipe.resize, recipe.pairs)
-    if recipe.pairs is not None:
-        raise UsageError(f"{path} is not a folder of images, and only these hold pairs")
-    if recipe.resize is not None:
-        raise UsageError(f"{path} is not a folder of images, and only these are resized")
-    if path.suffix == ".npy":
+        return _folder(path.resolve(), card, recipe)
+    if suffix in text.SUFFIXES:
+        return text.text_source(path, card, recipe.window)
+    if suffix == ".npy":
         return npy_source(path, card)
-    if path.suffix == ".npz":
+    if suffix == ".npz":
         return npz_source(path, card)
-    if path.suffix.lower() in SUFFIXES:
+    if suffix in SUFFIXES:
         raise DataError(f"{path} is a single image; give the folder that holds the images")
-    if path.suffix.lower() in table.SUFFIXES:
+    if suffix in table.SUFFIXES:
         return table.table_source(path, card)
     if path.is_file() and is_idx(path):
         return idx_source(path, card)
-    raise DataError(f"{path} is neither idx, .npy, .npz nor .csv, nor a folder of images")
+    raise DataError(f"{path} is neither idx, .npy, .npz, .csv, .wav nor .txt, nor a folder of images or .wav files")
+
+
+def _folder(path: Path, card: Card, recipe: Recipe) -> Source:
+    """A folder of pictures, or with a window of video."""
+    if recipe.window is None:
+        return recognised(path, card, recipe.resize, recipe.pairs)
+    if recipe.pairs is not None:
+        raise UsageError(
+            f"pairs are of pictures, and a window of {recipe.window} frames is of video: leave one of them out"
+        )
+    return video_source(path, card, recipe.window, recipe.resize)
+
+
+def _holds_sound(path: Path, recipe: Recipe) -> bool:
+    """Whether a folder is one of sound: it holds `.wav` files, and no pictures unless a rate or a window is given."""
+    meant = recipe.rate is not None or recipe.window is not None
+    return bool(sounds_below(path)) and (meant or not images_below(path))

@@ -1,7 +1,7 @@
 """The steps by which data were read, written into the run, and applied again to whatever a verb of that run reads.
 
-pairs -> resize -> levels -> target or domains, and of sequences the window; what is derived of x (`down:factor=2`)
-stands in the model's spec, with what the training data showed: the grid, and the names of the classes in their order.
+pairs -> resize or rate -> window -> levels -> target or domains; what is derived of x (`down:factor=2`) stands in the
+model's spec, with what the training data showed: the grid, and the names of the classes in their order.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simulacra.errors import DataError, UsageError, did_you_mean
+from simulacra.fields import MOST_RATE
 from simulacra.parts import convert
 
 MOST_PIXELS = 4096  # to a side
 MOST_GRID = 256  # levels
-MOST_STEPS = 1 << 16  # of a window
+LEAST_RATE = 100  # samples a second
+MOST_WINDOW = 1 << 26  # samples, or bytes
 PAIRS = ("by-name", "side-by-side", "none")
 
 
@@ -29,7 +31,8 @@ class Recipe:
     target: the field that is modelled, in the place of the usual x.
     pairs: how a folder holds pairs of pictures, one of `PAIRS`; None where it shows that itself.
     domains: fields of one kind that become one set without pairs, labelled by which of them an item is of.
-    window: steps of a sequence that make an item: frames of a clip.
+    rate: samples a second to which sound is brought.
+    window: steps of a sequence that make an item: samples of sound, bytes of text, frames of a clip.
     """
 
     resize: tuple[int, int] | None = None
@@ -37,15 +40,13 @@ class Recipe:
     target: str | None = None
     pairs: str | None = None
     domains: tuple[str, ...] | None = None
+    rate: int | None = None
     window: int | None = None
 
     def __post_init__(self) -> None:
         convert(tuple[int, int] | None, self.resize, "resize")
         convert(int | None, self.levels, "levels")
         convert(str | None, self.target, "target")
-        convert(int | None, self.window, "window")
-        if self.window is not None and not 1 <= self.window <= MOST_STEPS:
-            raise UsageError(f"a window must be 1 to {MOST_STEPS} steps, not {self.window}")
         if self.pairs is not None and self.pairs not in PAIRS:
             raise UsageError(f"there are no pairs {self.pairs!r}.{did_you_mean(str(self.pairs), PAIRS)}")
         convert(tuple[str, ...] | None, self.domains, "domains")
@@ -57,6 +58,12 @@ class Recipe:
             )
         if self.resize is not None and not all(1 <= side <= MOST_PIXELS for side in self.resize):
             raise UsageError(f"resize must be 1 to {MOST_PIXELS} pixels, not {self.resize}")
+        convert(int | None, self.rate, "rate")
+        convert(int | None, self.window, "window")
+        if self.rate is not None and not LEAST_RATE <= self.rate <= MOST_RATE:
+            raise UsageError(f"rate must be {LEAST_RATE} to {MOST_RATE:,} samples a second, not {self.rate}")
+        if self.window is not None and not 1 <= self.window <= MOST_WINDOW:
+            raise UsageError(f"a window must be 1 to {MOST_WINDOW:,} steps, not {self.window}")
         if self.levels is not None and not 2 <= self.levels <= MOST_GRID:
             raise UsageError(f"levels must be 2 to {MOST_GRID}, not {self.levels}")
 
@@ -78,26 +85,27 @@ class Recipe:
         steps = {"resize": self.resize and list(self.resize), "levels": self.levels, "target": self.target}
         steps |= {} if self.pairs is None else {"pairs": self.pairs}
         steps |= {} if self.domains is None else {"domains": list(self.domains)}
-        return steps | ({} if self.window is None else {"window": self.window})
+        return steps | {name: own for name in ("rate", "window") if (own := getattr(self, name)) is not None}
 
     @classmethod
     def from_json(cls, record: Any) -> Recipe:
         """Raises DataError for what is no recipe; a step that is not there is none."""
         if not isinstance(record, Mapping) or not record.keys() <= cls.__dataclass_fields__.keys():
             raise DataError(f"{record!r:.60} is no recipe of data")
-        resize, levels, target, pairs, domains, window = map(record.get, cls.__dataclass_fields__)
+        resize, levels, target, pairs, domains, rate, window = map(record.get, cls.__dataclass_fields__)
         sides = resize is None or (
             isinstance(resize, list) and len(resize) == 2 and all(type(n) is int for n in resize)
         )
         if not sides or not (levels is None or type(levels) is int) or not isinstance(target, str | None):
             raise DataError(f"{dict(record)!r:.60} is no recipe of data")
+        if not all(own is None or type(own) is int for own in (rate, window)):
+            raise DataError(f"{dict(record)!r:.60} is no recipe of data")
         if domains is not None and not (isinstance(domains, list) and all(isinstance(name, str) for name in domains)):
             raise DataError(f"{domains!r:.60} are no domains of data")
-        if not (window is None or type(window) is int):
-            raise DataError(f"{window!r:.60} is no window of data")
         try:
             own = None if domains is None else tuple(domains)
-            return cls(None if resize is None else (resize[0], resize[1]), levels, target, pairs, own, window)
+            size = None if resize is None else (resize[0], resize[1])
+            return cls(size, levels, target, pairs, own, rate, window)
         except UsageError as error:
             raise DataError(str(error)) from None
 

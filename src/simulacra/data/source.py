@@ -72,6 +72,7 @@ class Source:
     remarks: what was found before anything was read, beside those of the batches.
     learned: which of the fields have the words, or the names of classes, of all items and are to keep those of training
              items alone; see `vocabulary.refitted`.
+    x:       what x is, where neither its values nor `levels` say it: sound at a rate, say.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Source:
     kind: str = ""
     remarks: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
+    x: Field | None = None
 
     def state(self) -> list[list[str | int]]:
         """[path, size, time] of every file: as long as this is the same, so is the content."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from simulacra.derived import Derived
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import ClassLabel, Column, Field, LabelMap, Levels, Real, columns_of, describe_all
+from simulacra.fields import ClassLabel, Column, Field, LabelMap, Levels, Real, Sound, columns_of, describe_all
 from simulacra.parts import as_part, named, to_json
 
 
@@ -119,6 +119,8 @@ class DataSpec:
         if self.x != other.x:
             grids = isinstance(self.x, Levels) and isinstance(other.x, Levels) and self.x.shape == other.x.shape
             mend = " (give --levels)" if grids and other.levels == 256 else ""
+            if isinstance(self.x, Sound) and isinstance(other.x, Sound) and self.x.rate != other.x.rate:
+                mend = f" (--rate {self.x.rate} brings it to that rate)"
             if resizable and self.is_image and other.shape[:1] == self.shape[:1] and not grids:
                 mend = f" ({self.resizing()})"
             raise UsageError(f"the model is for {self.x.describe()}, but {name} is {other.describe()}{mend}")

@@ -22,7 +22,7 @@ from simulacra.condition import Condition
 from simulacra.data import Dataset, Split
 from simulacra.evaluation import fidelity, intervals, kernels
 from simulacra.evaluation.likelihood import has_likelihood, score_items
-from simulacra.feed import OTHERS, at_once, feed, in_order, slices
+from simulacra.feed import OTHERS, at_once, enough, feed, in_order, slices
 from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, mix, some_of
 from simulacra.training.judge import Judge, Verdict
@@ -46,8 +46,9 @@ def usual_judge(model: Model) -> Judge | None:
 
 
 def by_likelihood(model: Model, data: Dataset, seed: int) -> Verdict:
-    """Mean bits/dim of up to 1,000 validation items, exact or a bound; of real data nats of an item's density."""
-    nats = score_items(model, drawn_of(data.valid, SCORED, seed), seed=seed)
+    """Mean bits/dim of up to 1,000 validation items (of long sounds fewer), exact or a bound; of real data nats of an
+    item's density."""
+    nats = score_items(model, drawn_of(data.valid, enough(model.spec, SCORED), seed), seed=seed)
     if model.spec.levels is None:
         return Verdict("valid_nats", float(nats.mean()))
     return Verdict("valid_bits_per_dim", float(model.spec.bits_per_dim(nats.mean())))

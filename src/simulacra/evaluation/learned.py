@@ -5,7 +5,8 @@ r"""Features that are learnt on the spot: the last layer but one of a small clas
 It learns from two thirds of the training split, at most 20,000 items, and of the others nothing: on those its accuracy
 is counted, and they stand for real items where a floor is made. What it has learnt by heart looks to it unlike fresh
 items, so that a floor of its own training items would be too high. It takes at most 800 steps of 64 items, whatever the
-size of the set; images larger than 32 pixels are averaged down. Self-supervision by turns: Gidaris et al. 2018.
+size of the set; images larger than 32 pixels are averaged down, and sound is read as its spectrogram. Self-supervision
+by turns: Gidaris et al. 2018.
 
 It is made on the CPU from a constant seed, so that one machine makes the same features for every model; the figures of
 two machines compare within rounding, those of two data sets never.
@@ -26,11 +27,14 @@ from torch import Tensor, nn
 from simulacra.data import ClassLabel, Dataset, DataSpec, Split
 from simulacra.evaluation.on_the_spot import Kept, fitted
 from simulacra.feed import slices
+from simulacra.fields import Sound
+from simulacra.nn import Spectrum
 from simulacra.randomness import mix
 
 MOST = 20_000  # items that it learns from
 STEPS, EPOCHS, BATCH, RATE, DECAY = 800, 20, 64, 0.01, 0.02
 WIDTH, LARGEST = 64, 32
+MOMENTS = 32  # of a second of sound
 AT_ONCE, KEPT = 256, 4
 UNLABELLED = -1
 TURNS = "turns"  # the name of the field that is made where there is none
@@ -43,8 +47,9 @@ class Network(nn.Module):
     def __init__(self, spec: DataSpec, classes: Mapping[str, int]) -> None:
         super().__init__()
         self.spec = spec
-        self.body = _convolutions(spec) if spec.is_image else _dense(spec.dims)
-        self.last = nn.Linear(4 * WIDTH if spec.is_image else WIDTH, WIDTH)
+        convolved = spec.is_image or isinstance(spec.x, Sound)
+        self.body = _heard(spec.x) if isinstance(spec.x, Sound) else _seen(spec)
+        self.last = nn.Linear(4 * WIDTH if convolved else WIDTH, WIDTH)
         self.heads = nn.ModuleDict({f"of_{name}": nn.Linear(WIDTH, count) for name, count in classes.items()})
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,8 +61,18 @@ class Network(nn.Module):
         return {name.removeprefix("of_"): head(active) for name, head in self.heads.items()}
 
 
-def _convolutions(spec: DataSpec) -> nn.Sequential:
-    channels, *sides = spec.shape
+def _seen(spec: DataSpec) -> nn.Sequential:
+    return _convolutions(spec.shape[0], spec.shape[1:]) if spec.is_image else _dense(spec.dims)
+
+
+def _heard(of: Sound) -> nn.Sequential:
+    """Its spectrogram, standardised and brought to 32 pitches and at most 32 moments, as an image."""
+    sides = (LARGEST, min(LARGEST, max(4, round(of.seconds * MOMENTS))))
+    image = (Spectrum(of.rate), nn.BatchNorm2d(1), nn.AdaptiveAvgPool2d(sides))
+    return nn.Sequential(*image, _convolutions(1, sides))
+
+
+def _convolutions(channels: int, sides: tuple[int, ...]) -> nn.Sequential:
     factor = -(-max(sides) // LARGEST)
     height, width = (-(-side // factor) for side in sides)
     large, halves = min(height, width) >= 16, min(height, width) >= 4

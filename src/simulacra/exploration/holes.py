@@ -15,6 +15,7 @@ from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.derived import Derived, Mask
 from simulacra.errors import warn
+from simulacra.fields import Sound, Text
 from simulacra.model import Model
 from simulacra.nn.pictures import has_holes
 from simulacra.parts import spelled
@@ -36,11 +37,12 @@ def _in_place(field: Derived) -> bool:
 
 
 def usual_mask(spec: DataSpec) -> str:
-    """What a model of such a condition was fitted to fill in, as `mask_of` reads it; else the bottom."""
+    """What a model of such a condition was fitted to fill in, as `mask_of` reads it; else the bottom half, or of sound
+    and text the second half."""
     for field in holed(spec).values():
         if isinstance(field.by, Mask):
             return REGIONS.get(field.by.kind, f"random:{field.by.share:g}")
-    return "bottom"
+    return "right" if isinstance(spec.x, Sound | Text) else "bottom"
 
 
 def with_holes(spec: DataSpec, given: Condition, x: Tensor, unknown: Tensor) -> Condition:

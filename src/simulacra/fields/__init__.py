@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | `ClassLabel(count, names)` | one of `count` classes; -1: unlabelled | (N,) int64 |
 | `Levels(shape, levels)` | integers 0..levels-1 on a grid | (N, *shape) uint8 (int16 beyond 256) |
+| `Sound(shape, rate=...)`, `Text(shape)` | μ-law levels of sound, bytes of text | (N, T) uint8 |
 | `Real(shape)` | real numbers | (N, *shape) float32 |
 | `LabelMap(classes, shape)` | a class for each pixel | (N, *shape) uint8 (int16 beyond 256) |
 | `Tokens(vocabulary, most)` | at most `most` tokens, padded with -1 | (N, most) int64 |
@@ -17,6 +18,7 @@ it is a part, so that JSON and the command line know it too. Arrays are NumPy he
 
 from simulacra.fields.base import PADDING, Column, Field, Leaf, as_array, columns_of, describe_all
 from simulacra.fields.composed import Many, Record, each_leaf
+from simulacra.fields.heard import MOST_RATE, Sound, Text
 from simulacra.fields.leaves import (
     MOST_LEVELS,
     Classes,
@@ -33,6 +35,7 @@ from simulacra.fields.tokens import UNKNOWN, Tokens, words_of
 
 __all__ = [
     "MOST_LEVELS",
+    "MOST_RATE",
     "PADDING",
     "UNKNOWN",
     "ClassLabel",
@@ -46,6 +49,8 @@ __all__ = [
     "Many",
     "Real",
     "Record",
+    "Sound",
+    "Text",
     "Tokens",
     "as_array",
     "columns_of",

@@ -22,6 +22,7 @@ from simulacra.nn.self_attention import SelfAttention
 from simulacra.nn.singular import singular_values
 from simulacra.nn.spatial_norm import SpatialNorm
 from simulacra.nn.spectral import Spectral, spectral
+from simulacra.nn.spectrum import Spectrum
 from simulacra.nn.strided import Grow, ShrinkDown, ShrinkRight
 from simulacra.nn.text import Read, Text, refuse_without_text, texts_of
 from simulacra.nn.units import Units
@@ -60,6 +61,7 @@ __all__ = [
     "ShrinkRight",
     "SpatialNorm",
     "Spectral",
+    "Spectrum",
     "Text",
     "Units",
     "Vectors",

@@ -16,6 +16,7 @@ from simulacra.evaluation import intervals
 from simulacra.evaluation.likelihood import has_likelihood, score_items
 from simulacra.exploration.health.course import JUDGED, Course
 from simulacra.exploration.health.findings import Finding
+from simulacra.feed import enough
 from simulacra.model import Model
 from simulacra.randomness import some_of
 from simulacra.terminal import number_of
@@ -48,7 +49,7 @@ def overfit(model: Model, items: Split, index: np.ndarray, train: Split, seed: i
     """Of a model with a likelihood: of these held-out items, 500 at most, and as many training items."""
     if not has_likelihood(model) or min(len(index), len(train)) < 2:
         return
-    held = index[some_of(len(index), SCORED, seed, "overfit")]
+    held = index[some_of(len(index), enough(model.spec, SCORED), seed, "overfit")]
     seen = some_of(len(train), len(held), seed, "overfit", "train")
     own, others = (score_items(model, split.rows(rows), seed=seed) for split, rows in ((train, seen), (items, held)))
     unit = model.spec.dims * (1.0 if model.spec.levels is None else math.log(2))
