@@ -14,34 +14,35 @@ from simulacra.cli.arguments import Given, Json, OfTheRun, OnRun, Reading, Seed,
 from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.files import write_arrays
 
+CONCEPT = "A concept is a class by number or name, or FIELD:CLASS, or several of them joined by +"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arithmetic(Given, Reading, OnRun):
     """Add to one concept what distinguishes two others: 'smiling woman - woman + man', with a control.
 
-    A concept is the mean code of several items with its labels, or, without an encoder, of draws that a judge takes
-    for them. The control goes as far in a random direction; the judge counts how often either shows what is wanted.
+    A concept is the mean code of several items with its labels, or, without an encoder, of draws that look like it to
+    a linear classifier. The control goes as far in random directions. A judge, a small network that is fitted to the
+    labelled items, counts how often either shows what is wanted.
     """
 
     data: OfTheRun = None
-    start: Annotated[str, tyro.conf.arg(metavar="CLASS+CLASS", help="where the difference is added: man")] = (
+    start: Annotated[str, tyro.conf.arg(metavar="CONCEPT", help=f"what the difference is added to: man. {CONCEPT}")] = (
         tyro.MISSING
     )
     present: Annotated[
         str,
-        tyro.conf.arg(
-            name="with", metavar="CLASS+CLASS", help="classes by number or name, or FIELD:CLASS: woman+smiling"
-        ),
+        tyro.conf.arg(name="with", metavar="CONCEPT", help="what has that which is added: woman+smiling"),
     ] = tyro.MISSING
-    absent: Annotated[str, tyro.conf.arg(name="without", metavar="CLASS+CLASS", help="what is subtracted: woman")] = (
-        tyro.MISSING
-    )
+    absent: Annotated[
+        str, tyro.conf.arg(name="without", metavar="CONCEPT", help="what lacks it, and is subtracted: woman")
+    ] = tyro.MISSING
     source: Annotated[
         Literal["items", "draws"] | None,
         optional("items|draws", "whose codes; by default items where the model has an encoder, else draws"),
     ] = None
     each: Annotated[int, tyro.conf.arg(help="codes of a concept, at least 3")] = 8
-    split: Annotated[str, tyro.conf.arg(help="of the items: train, valid or test")] = "train"
+    split: Annotated[str, tyro.conf.arg(metavar="SPLIT", help="of the items: train, valid or test")] = "train"
     seed: Seed = 0
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/arithmetic.png")] = None
     json: Json = False
@@ -77,7 +78,7 @@ class Arithmetic(Given, Reading, OnRun):
             return
         print(f"{self.start} + {self.present} - {self.absent} in {path}")
         shares = f"{found.reached:.0%} of the moved codes and {found.by_chance:.0%} of the controls"
-        print(f"a judge takes {shares} for what is wanted; it is right of {found.ceiling:.0%} of held-out items")
+        print(f"a judge takes {shares} for what is wanted; it is right about {found.ceiling:.0%} of held-out items")
 
 
 def main(argv: Sequence[str]) -> None:

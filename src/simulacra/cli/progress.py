@@ -41,7 +41,11 @@ class Line:
         now = time.monotonic()
         if self.stage != (stage, total):
             self.stage, self.of_stage = (stage, total), now if self.stage is not None else self.began
-        if now - self.began < SILENT or now - self.last < (BETWEEN_CHANGES if self.terminal else BETWEEN_LINES):
+        if (
+            done >= total
+            or now - self.began < SILENT
+            or now - self.last < (BETWEEN_CHANGES if self.terminal else BETWEEN_LINES)
+        ):
             return
         self.last, self.written = now, True
         left = (now - self.of_stage) * (total - done) / max(done, 1)
