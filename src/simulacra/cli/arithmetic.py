@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import tyro
@@ -13,6 +13,10 @@ import tyro
 from simulacra.cli.arguments import Given, Json, OfTheRun, OnRun, Reading, Seed, as_json, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.files import write_arrays
+from simulacra.terminal import printable
+
+if TYPE_CHECKING:
+    from simulacra.data import Dataset
 
 CONCEPT = "A concept is a class by number or name, or FIELD:CLASS, or several of them joined by +"
 
@@ -78,7 +82,16 @@ class Arithmetic(Given, Reading, OnRun):
             return
         print(f"{self.start} + {self.present} - {self.absent} in {path}")
         shares = f"{found.reached:.0%} of the moved codes and {found.by_chance:.0%} of the controls"
-        print(f"a judge takes {shares} for what is wanted; it is right about {found.ceiling:.0%} of held-out items")
+        right = f"it is right about {found.ceiling:.0%} of held-out items"
+        print(f"a judge takes {shares} for {_named(found.wanted, data)}; {right}")
+
+
+def _named(wanted: Mapping[str, int], data: Dataset) -> str:
+    """`smiling yes, glasses no`"""
+    names = {field: getattr(data.spec.condition[field], "names", ()) for field in wanted}
+    return ", ".join(
+        f"{field} {printable(names[field][own]) if names[field] else own}" for field, own in wanted.items()
+    )
 
 
 def main(argv: Sequence[str]) -> None:

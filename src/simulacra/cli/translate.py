@@ -92,7 +92,7 @@ class Translate(Given, OnRun):
         print(as_json(record) if self.json else f"{_said(len(inputs), self.n)} in {path}")
 
     def _domain(self, model: Model) -> Any:
-        """`zebra`, or `smile=yes` by field."""
+        """`zebra`, or `smiling=yes` by field."""
         from simulacra.cli.given import values_of
 
         to = flat(self.to)
