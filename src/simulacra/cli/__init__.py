@@ -92,7 +92,7 @@ def overview() -> str:
     lines = [f"  {name:<12} {what}" for name, what in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: simulacra COMMAND ... [--import MODULE] [--debug]",
+            "usage: simulacra COMMAND ... [--import MODULE] [--debug] | --version",
             "",
             "Deep generative models under one vocabulary: learn p(x), draw from it, score with it, look inside it.",
             "",
