@@ -5,13 +5,15 @@ takes for it, and each of the eight codes of the first concept is moved by the d
 convolutional classifier, which did not choose the draws, counts
 
 reached   share of the moved codes whose items have all attributes that are wanted, over the seeds
+unmoved   the same of the codes as they were
 control   the same of steps as long in random directions, eight for each code
 ceiling   share of real held-out items whose attributes it says rightly
 
-with 95 % intervals of the first two. The codes of one seed share their difference, so that an interval is too small
-where one difference is good and another bad: `by_seed` has the share of each. An equation with a concept that fewer
-than three of 2,000 draws show has the reason in the place of figures. `position`, the Fréchet distance of samples
-between real items, 0, and independent pixels, 1, says how good the generator is.
+with 95 % intervals of the first three. The codes of one seed share their difference, so that an interval is too small
+where one difference is good and another bad: `by_seed` has the share of each, and `by_attribute` that of every attribute
+by itself. An equation with a concept that fewer than three of 2,000 draws show has the reason in the place of figures.
+`position`, the Fréchet distance of samples between real items, 0, and independent pixels, 1, says how good the generator
+is.
 
     python benchmarks/arithmetic.py [--models dcgan] [--minutes 5] [--picture FILE.png]
 """
@@ -31,7 +33,8 @@ from record import conclude, parser
 import simulacra as sim
 from simulacra.errors import UsageError
 from simulacra.evaluation import intervals
-from simulacra.exploration.arithmetic import CONTROLS
+from simulacra.evaluation.learned import learned
+from simulacra.exploration.arithmetic import CONTROLS, Arithmetic
 from simulacra.model import Model
 from simulacra.pictures import rows_picture, save_image
 
@@ -94,19 +97,30 @@ def of_equation(
         return {"refused": str(error)}
     codes = [len(each.moved) - 1 for each in found]
     moved, controls = np.array(codes), np.array(codes) * CONTROLS
-    reached, by_chance = (np.array([getattr(each, name) for each in found]) for name in ("reached", "by_chance"))
-    share = {
-        "reached": (float((reached * moved).sum() / moved.sum()), int(moved.sum())),
-        "control": (float((by_chance * controls).sum() / controls.sum()), int(controls.sum())),
-    }
+    reached = [each.reached for each in found]
     return {
-        **{
-            key: {"value": value, "interval": intervals.of_share(value, n), "n": n} for key, (value, n) in share.items()
-        },
+        "reached": over(reached, moved),
+        "unmoved": over([each.unmoved for each in found], moved),
+        "control": over([each.by_chance for each in found], controls),
         "ceiling": found[0].ceiling,
-        "by_seed": reached.tolist(),
+        "by_attribute": by_attribute(data, found),
+        "by_seed": reached,
         "wanted": dict(found[0].wanted),
     }
+
+
+def by_attribute(data: sim.data.Dataset, found: Sequence[Arithmetic]) -> dict[str, float]:
+    """The share of all moved codes that has each of the attributes wanted: what was added, and what was kept."""
+    judge, moved = learned(data), np.concatenate([each.moved[1:] for each in found])
+    assert judge is not None
+    return {field: float((judge.classes(moved, field) == own).mean()) for field, own in found[0].wanted.items()}
+
+
+def over(shares: Sequence[float], counts: np.ndarray) -> dict[str, Any]:
+    """One share of all items, with its interval, of shares of so many items each."""
+    n = int(counts.sum())
+    value = float(np.dot(shares, counts)) / n
+    return {"value": value, "interval": intervals.of_share(value, n), "n": n}
 
 
 def drawn(path: Path, model: Model, data: sim.data.Dataset, title: str) -> None:

@@ -248,7 +248,7 @@ def test_codes_of_a_gan_are_found_by_search_and_said_to_be(printed, refused, run
 def test_concepts_are_added_in_a_picture(printed, refused, runs, tmp_path):
     words = ["arithmetic", runs["vae"], "digits", "--start", "0", "--with", "9", "--without", "4"]
     found = json.loads(printed(*words, "--json", "--out", tmp_path / "a.npz"))
-    assert set(found) == {"out", "wanted", "reached", "control", "ceiling"}
+    assert set(found) == {"out", "wanted", "reached", "unmoved", "control", "ceiling"}
     assert found["wanted"] == {"label": 9}
     assert found["ceiling"] > 0.8
     arrays = np.load(tmp_path / "a.npz")

@@ -62,6 +62,7 @@ def test_the_difference_of_two_concepts_is_added_to_a_third(gan, data):
     assert found.ceiling > 0.85  # of a network that has learnt from 200 items
     assert found.reached > 0.9
     assert found.by_chance < 0.5
+    assert found.unmoved < 0.2
     assert {row.shape for row in found.rows().values()} == {(9, 1, 4, 4)}
     lit = found.moved[:, 0, :2, :2].mean((1, 2)) > found.start[:, 0, :2, :2].mean((1, 2))
     assert lit.all()

@@ -76,12 +76,14 @@ class Arithmetic(Given, Reading, OnRun):
             least = min(map(len, rows.values()))
             headings = ["mean", *map(str, range(1, least))]
             write_rows(path, np.stack([row[:least] for row in rows.values()]), model.spec, list(rows), headings)
-        record = {"reached": found.reached, "control": found.by_chance, "ceiling": found.ceiling}
+        record = {"reached": found.reached, "unmoved": found.unmoved, "control": found.by_chance}
+        record |= {"ceiling": found.ceiling}
         if self.json:
             print(as_json({"out": str(path), "wanted": dict(found.wanted), **record}))
             return
         print(f"{self.start} + {self.present} - {self.absent} in {path}")
-        shares = f"{found.reached:.0%} of the moved codes and {found.by_chance:.0%} of the controls"
+        shares = f"{found.reached:.0%} of the moved codes, {found.unmoved:.0%} of the unmoved"
+        shares += f" and {found.by_chance:.0%} of the controls"
         right = f"it is right about {found.ceiling:.0%} of held-out items"
         print(f"a judge takes {shares} for {_named(found.wanted, data)}; {right}")
 

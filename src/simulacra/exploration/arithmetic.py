@@ -54,6 +54,7 @@ class Arithmetic:
     control: the same codes moved as far in a random direction each.
     vector:  v, (*code).
     reached: share of `moved`, without the mean, that the judge takes for all classes wanted.
+    unmoved: that of the codes of `start` as they are.
     by_chance: that of CONTROLS controls for each code.
     ceiling: share of held-out items whose classes the judge says rightly.
     wanted:  the classes by field: those of `start`, but for what `present` has and `absent` has not.
@@ -66,6 +67,7 @@ class Arithmetic:
     control: np.ndarray
     vector: np.ndarray
     reached: float
+    unmoved: float
     by_chance: float
     ceiling: float
     wanted: Concept
@@ -230,12 +232,16 @@ def _added(model: Model, codes: list[Codes], judge: Learned, wanted: Concept, ce
 
     moved, all_controls = shown(z + v, given), (z + away).flatten(0, 1)
     by_chance = decoded(model, all_controls, given.repeat(CONTROLS)).cpu().numpy()
+    start, present, absent = (shown(*own) for own in codes)
     return Arithmetic(
-        *(shown(*own) for own in codes),
+        start,
+        present,
+        absent,
         moved=moved,
         control=shown(z + away[0], given),
         vector=v.cpu().numpy(),
         reached=_share(moved[1:], judge, wanted),
+        unmoved=_share(start[1:], judge, wanted),
         by_chance=_share(by_chance, judge, wanted),
         ceiling=ceiling,
         wanted=wanted,
