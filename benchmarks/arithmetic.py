@@ -12,8 +12,7 @@ ceiling   share of real held-out items whose attributes it says rightly
 with 95 % intervals of the first three. The codes of one seed share their difference, so that an interval is too small
 where one difference is good and another bad: `by_seed` has the share of each, and `by_attribute` that of each attribute
 by itself. An equation with a concept that fewer than three of 2,000 draws show has the reason in the place of figures.
-`position`, the Fréchet distance of samples between real items, 0, and independent pixels, 1, is the
-generator's.
+`position` says how good the generator is: its Fréchet distance between real items, 0, and independent pixels, 1.
 
     python benchmarks/arithmetic.py [--models dcgan] [--minutes 5] [--picture FILE.png]
 """
