@@ -60,7 +60,11 @@ OWN = {  # of one model alone
     },
     "cyclegan": {"generator": "resnet:width=4,halvings=1,blocks=1", "critic": "patch:width=4,halvings=1", "pool": 5},
     "stargan": {"generator": "resnet:width=4,halvings=1,blocks=1", "critic": "patch:width=4,halvings=1"},
-    "text2image": {"words": 6, "critic": "patch:width=4,halvings=1"},
+    "text2image": {
+        "generator": "word-layout:width=4,features=6,hidden=8,mask=3",
+        "critic": "patch:width=4,halvings=1,normalise=none",
+        "conditioning": "reading:words=6",
+    },
     "puzzle-gan": {"width": 4},
     "pix2pix": {"generator": "unet:width=4,halvings=1", "critic": "patch:width=4,halvings=1"},
     "sg2im": {

@@ -281,11 +281,13 @@ class Parts(_Holes):
         return super().field(x)
 
     def derive(self, x: np.ndarray, index: np.ndarray, of: Field) -> np.ndarray:
-        there = self._there(index)
-        rows, columns = (np.minimum(np.arange(side) * self.grid // side, self.grid - 1) for side in x.shape[2:])
-        cell = rows[:, None] * self.grid + columns
-        held = self._with_holes(x, there[:, cell], of)
+        held = self._with_holes(x, self._there(index)[:, self.cells(x.shape[2], x.shape[3])], of)
         return self._scattered(held, index) if self.loose else held
+
+    def cells(self, height: int, width: int) -> np.ndarray:
+        """The number of the part that each pixel belongs to, (H, W): 0 to grid² - 1, row by row."""
+        rows, columns = (np.minimum(np.arange(side) * self.grid // side, self.grid - 1) for side in (height, width))
+        return rows[:, None] * self.grid + columns
 
     def impose(self, x: Tensor, value: Tensor, known: Tensor | None) -> Tensor:
         """Known pixels are put in; of loose parts nothing is known of where they belong."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -42,3 +45,27 @@ def computes_in_bf16(device: torch.device) -> bool:
     AVX-512 BF16 and of GPUs."""
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return device.type == "cuda" or (device.type == "cpu" and native())
+
+
+def deterministic(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """Within the context a GPU adds up in the same order every time, as a CPU does anyway: resuming is bitwise, and a
+    seed draws the same items again."""
+    return _one_order() if device.type == "cuda" else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _one_order() -> Iterator[None]:
+    """What has no deterministic algorithm stays as it is. cuBLAS reads its variable when it is first used."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*deterministic", UserWarning)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        memory.fill_uninitialized_memory = False  # which guards against mistakes, and takes time
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            memory.fill_uninitialized_memory = filled

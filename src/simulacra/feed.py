@@ -91,11 +91,19 @@ def _stored(split: Split, indices: np.ndarray | slice, spec: DataSpec, unlabelle
     """The columns of the condition that the split has."""
     columns, made = {}, derived(split, spec)
     for name, field in ((name, field) for name, field in spec.condition.items() if name not in made):
+        if split.condition and (lacking := field.columns(name).keys() - split.condition.keys()):
+            own = ", ".join(dict.fromkeys(key.partition(".")[0] for key in split.condition))
+            what = repr(name) if name not in own.split(", ") else f"{min(lacking)!r}"
+            raise UsageError(
+                f"the model is conditioned on {what}, which these {split.name} items have not; they have {own}: name "
+                "data that have it"
+            )
         for key, column in field.columns(name).items():
             columns[key] = np.array(split.field(key)[indices])
             if columns[key].shape[1:] != column.shape:
                 raise UsageError(
-                    f"the model knows {key!r} of shape {column.shape}; these data have it of {columns[key].shape[1:]}"
+                    f"the model knows {key!r} of shape {column.shape}; these {split.name} items have it of "
+                    f"{columns[key].shape[1:]}: name data that have it as {field.describe()}"
                 )
         _check_values(name, field, columns, unlabelled)
     return columns

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from simulacra.data.spec import DataSpec
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import ClassLabel, Field, Many, Record
-from simulacra.fields.graphs import Graph
+from simulacra.fields.graphs import BOX, NO_BOX, SEGMENTATION, Graph
+from simulacra.fields.masks import IGNORED, WITHIN_BOX, OutOfSize
 
-OBJECTS, RELATIONS, BOX = "objects", "relations", "box"
+OBJECTS, RELATIONS = "objects", "relations"
 ARTICLES = ("a", "an", "the")
 GRAPH = "the graph"
 
@@ -25,7 +28,8 @@ def graph_values(record: Any, spec: DataSpec) -> dict[str, Any]:
     """The values of `objects` and `relations` for one item, as far as a model of this spec is conditioned on them.
 
     record: what the JSON says. An object without a box, where the model reads boxes, has the box (-1, -1, -1, -1), by
-    which a model knows that it is not known. Boxes that a model does not read are passed over.
+    which a model knows that it is not known, or what its mask lies within; one without a mask a mask of 2. Boxes and
+    masks that a model does not read are passed over.
 
     Raises UsageError for a model of no graphs, another form, a relation to an object that is not there, a class or a
     predicate that the model does not know, with the nearest one, and an object without one of its attributes.
@@ -40,7 +44,8 @@ def graph_values(record: Any, spec: DataSpec) -> dict[str, Any]:
         raise UsageError(str(error)) from None
     values: dict[str, Any] = {}
     if objects is not None:
-        values[OBJECTS] = [_object(place, graph, objects) for place in range(len(graph.objects))]
+        size = (spec.shape[-2], spec.shape[-1]) if spec.is_image else (1, 1)
+        values[OBJECTS] = [_object(place, graph, objects, size) for place in range(len(graph.objects))]
     if relations is not None:
         values[RELATIONS] = [
             {"subject": subject, "predicate": _predicate(by, relations), "object": other}
@@ -59,9 +64,9 @@ def _predicate(by: str, relations: Record) -> int:
     return _class(f"{GRAPH}: predicate", relations.fields["predicate"], by)
 
 
-def _object(place: int, graph: Graph, record: Record) -> dict[str, Any]:
-    """The table of an object."""
-    kinds = {name: own for name, own in record.fields.items() if name != BOX}
+def _object(place: int, graph: Graph, record: Record, size: tuple[int, int]) -> dict[str, Any]:
+    """The table of an object in pictures of this size (H, W)."""
+    kinds = {name: own for name, own in record.fields.items() if name != BOX and own != WITHIN_BOX}
     own, where = graph.objects[place], f"{GRAPH}: object {place}"
     table = own if isinstance(own, Mapping) else _attributes(own, kinds, where)
     if strange := [name for name in table if name not in kinds]:
@@ -70,7 +75,22 @@ def _object(place: int, graph: Graph, record: Record) -> dict[str, Any]:
         if name not in table:
             raise UsageError(f"{where}, {_said(own)}, has no {name!r}: {_choice(kind)}")
     values = {name: _class(f"{where}, {name}", kind, table[name]) for name, kind in kinds.items()}
-    return values | ({BOX: list(graph.boxes[place])} if BOX in record.fields else {})
+    try:
+        return values | _place(place, graph, record, size)
+    except OutOfSize as error:
+        raise UsageError(str(error)) from None
+
+
+def _place(place: int, graph: Graph, record: Record, size: tuple[int, int]) -> dict[str, Any]:
+    """Where an object is in pictures of this size (H, W): its box, and its mask within it, as far as they are read."""
+    box, mask, within = graph.boxes[place], graph.masks[place], np.full(WITHIN_BOX.shape, IGNORED, np.uint8)
+    reads_mask = record.fields.get(SEGMENTATION) == WITHIN_BOX
+    if mask is not None and (reads_mask or (BOX in record.fields and box == NO_BOX)):
+        mask.refuse_unless_of(size, f"{GRAPH}: object {place}")
+        box = (mask.box(size) or NO_BOX) if box == NO_BOX else box
+        within = mask.within(box, size) if box != NO_BOX else np.zeros(WITHIN_BOX.shape, np.uint8)
+    own = {BOX: list(box)} if BOX in record.fields else {}
+    return own | ({SEGMENTATION: within} if reads_mask else {})
 
 
 def _said(own: str | Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ from simulacra.capabilities import Encoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.recipe import Origin
 from simulacra.data.spec import DataSpec
-from simulacra.devices import choose_device
+from simulacra.devices import choose_device, deterministic
 from simulacra.errors import DataError, ModelFileError, SimulacraError, UsageError, cause, did_you_mean, warn
 from simulacra.fields import ClassLabel
 from simulacra.files import holds, write_atomically
@@ -358,7 +358,7 @@ def evaluating(model: Model) -> Iterator[None]:
     training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), deterministic(model.device):
             yield
     finally:
         model.train(training)

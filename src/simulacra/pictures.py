@@ -25,13 +25,15 @@ PAIRS = 5  # items and their maps to a row
 
 
 def has_picture(spec: DataSpec) -> bool:
-    return spec.is_image or spec.shape == (2,)
+    return spec.is_image or spec.is_video or spec.shape == (2,)
 
 
 def picture(items: np.ndarray, spec: DataSpec, columns: int | None = None) -> Image.Image:
-    """Items (N, *shape) as one picture: `columns` to a row, about a square by default."""
+    """Items (N, *shape) as one picture: `columns` to a row, about a square by default. A clip is a row of frames."""
     if not has_picture(spec):
         raise UsageError(f"data of shape {spec.shape} have no picture; write a .npz file instead")
+    if spec.is_video:
+        return sheet(pixels(items.reshape(-1, *spec.shape[1:]), spec), spec.shape[0])
     return _grid(items, spec, columns) if spec.is_image else _scatter(items)
 
 
@@ -218,6 +220,26 @@ def there_and_back(frames: Sequence[Image.Image], milliseconds: int = 80) -> byt
     """Pictures as a GIF that runs from the first to the last and back, without end."""
     loop, buffer = [*frames, *frames[-2:0:-1]], io.BytesIO()
     loop[0].save(buffer, "GIF", save_all=True, append_images=loop[1:], duration=milliseconds, loop=0)
+    return buffer.getvalue()
+
+
+def clips_gif(clips: np.ndarray, spec: DataSpec, milliseconds: int = 100) -> bytes:
+    """Clips (N, T, C, H, W) side by side, about a square of them, as a GIF without end.
+
+    One clip alone has its own size and no line around it. A GIF has 256 colours; frames that are equal become one that
+    is shown for longer. Where that matters, write a .npz file.
+    """
+    columns = math.ceil(math.sqrt(len(clips)))
+    if len(clips) == 1:
+        frames = [Image.fromarray(frame) for frame in pixels(clips[0], spec)]
+    else:
+        frames = [sheet(pixels(clips[:, t], spec), columns) for t in range(spec.shape[0])]
+    if spec.shape[1] == 1:
+        frames = [frame.convert("L") for frame in frames]
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, optimize=False
+    )
     return buffer.getvalue()
 
 

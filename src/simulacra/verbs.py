@@ -5,7 +5,7 @@
              that the run was fitted on
     items    an array, a tensor or a sequence, all of which is meant; or data, of which a split is
 
-Whatever a path holds is read by the recipe of the model: pairs, resize, levels, target, domains.
+Whatever a path holds is read by the recipe of the model: pairs, resize, levels, target, domains, window.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
 from simulacra.data.folder import MixedImages
 from simulacra.data.foreign import in_the_words_of
 from simulacra.data.images import SUFFIXES, read_pixels
-from simulacra.data.loading import names, read, resizable
+from simulacra.data.loading import names, read, resizable, windowed
 from simulacra.data.maps import map_of
 from simulacra.data.memory import from_arrays
 from simulacra.data.sequence import split_of
@@ -173,7 +173,7 @@ def _single(model: Model, path: Path, own: Recipe) -> Dataset:
     if own.resize is not None and own.resize != size:
         wanted = "×".join(map(str, own.resize))
         raise UsageError(f"a picture of {wanted} is none for this {model.name}, which is for {_size_of(model.spec)}")
-    side = f" {size[0]}" if size is not None and size[0] == size[1] else " in `simulacra edit`"
+    side = f" {size[0]}" if size is not None and size[0] == size[1] else None
     x = picture_of(model, path, own.resize is not None, side)[None]
     return from_arrays(x, levels=model.spec.levels, name=printable(path.name), whole=True)
 
@@ -221,7 +221,8 @@ def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe, whole: boo
     named = isinstance(source, str) and source in names()
     resize = steps.resize if _is_folder(source) or resizable(source) else own.resize
     pairs = steps.pairs if _is_folder(source) else own.pairs
-    return read(source, Recipe(resize, own.levels if named else steps.levels, None, pairs), whole)
+    window = steps.window if _is_folder(source) or windowed(source) else own.window
+    return read(source, Recipe(resize, own.levels if named else steps.levels, None, pairs, None, window), whole)
 
 
 def _is_folder(source: DataLike | None) -> bool:
@@ -230,7 +231,7 @@ def _is_folder(source: DataLike | None) -> bool:
     return not named and isinstance(source, str | os.PathLike) and os.path.isdir(os.path.expanduser(source))
 
 
-def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -> np.ndarray:
+def picture_of(model: Model, path: Path, resize: bool = False, side: str | None = "") -> np.ndarray:
     """A picture of one's own as an item (C, H, W) for a model, read by the recipe of the data that it was fitted on.
 
     Where these were resized so is it: shorter side to fit, centre crop. Where they were a folder of pictures its values
@@ -238,7 +239,7 @@ def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -
     brightness 0..255 is brought to the model's levels. A map of classes holds them, in grey or by a palette.
 
     resize: bring it to size and colours, whatever the recipe says.
-    side: what follows after --resize in a message.
+    side: what follows after --resize in a message; None where there is no such flag for the size of the model.
 
     Raises UsageError for a model of something else than pictures, for a file that is not there and, where it is not
     resized, for one of another size or colours; DataError for a file that cannot be read.
@@ -246,6 +247,8 @@ def picture_of(model: Model, path: Path, resize: bool = False, side: str = "") -
     recipe, spec = Recipe() if model.origin is None else model.origin.recipe, model.spec
     sized = recipe.resize is not None
     mend = f"add --resize{side} to {'bring it to the colours of the model' if sized else 'fit it'}"
+    if side is None:
+        mend = "save it in that form first"
     if isinstance(spec.x, Classes):
         return map_of(path, LabelMap(spec.grid_levels, spec.shape[1:]), resize or sized, mend)[None]
     pixels = read_pixels(path, spec, resize, mend, fit=sized)

@@ -184,7 +184,7 @@ def test_files_that_hold_something_else_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"'small' takes 4×4 grey pictures, and .*wide\.png is 5×4 grey; ") as refusal:
         columns("small", str(tmp_path / "wide.png"))
     assert (
-        'name DATA whose items have it, or save it in that form, by Pillow: Image.open(FILE).convert("L").resize'
+        "use `simulacra translate` with --resize, name DATA whose items have it, or save it in that form, by Pillow"
         in (str(refusal.value))
     )
     from PIL.Image import Resampling

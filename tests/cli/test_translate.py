@@ -55,6 +55,10 @@ def photos(tmp_path):
     return folder
 
 
+def model_of(spec: DataSpec) -> Model:
+    return small_model(registry.find("gated-pixelcnn"), spec)
+
+
 def bright(item: np.ndarray) -> np.ndarray:
     return np.rint(item * (255 / 16)).astype(np.uint8)
 
@@ -135,6 +139,8 @@ def test_a_map_is_read_of_a_palette_and_resized_by_nearest_pixels(printed, refus
     with np.load(tmp_path / "x.npz") as written:
         assert (written["input"] == classes).all()
     printed("sample", folder, "-n", "2", "--given", f"map={tmp_path / 'street.png'}")
+    spec = DataSpec(X, {"A": LabelMap(3, (8, 8))})
+    assert (values_of([f"map={tmp_path / 'street.png'}"], model_of(spec))["A"] == classes).all()
     street.resize((24, 24), Image.Resampling.NEAREST).save(tmp_path / "large.png")
     assert "--resize" in refused("translate", folder, tmp_path / "large.png")
     printed("translate", folder, tmp_path / "large.png", "--resize", "--out", tmp_path / "x.npz")

@@ -111,7 +111,7 @@ def test_captions_go_with_classes_and_with_splits_of_their_own(tmp_path, write_i
         ('{"file_name": "zz.png", "text": "a"}', "zz.png, and neither this picture is there nor any of the 1"),
         ('{"file_name": "000.png", "text": 3}', r"metadata\.jsonl, line 1: a line is"),
         ('{"file_name": "000.png", "text": "a"}\n{"text": "b"}', r"metadata\.jsonl, line 2: a line is"),
-        ('{"file_name": "000.png", "text": "a"', r"cannot read .*metadata\.jsonl"),
+        ('{"file_name": "000.png", "text": "a"', r"metadata\.jsonl, line 1 is no JSON"),
         ('{"file_name": "000.png", "text": " "}', "none of the 1 texts has a word"),
         ('{"file_name": "../../etc/000.png", "text": "a"}', "neither this picture is there"),
     ],
@@ -150,3 +150,73 @@ def test_from_the_command_line(folder, tmp_path, capsys):
     assert "'crimson' is not in the vocabulary" in capsys.readouterr().err
     assert main([*sample, "--out", str(tmp_path / "t.npz")]) == 2
     assert "--given caption='a red'" in capsys.readouterr().err
+
+
+# Pairs
+
+
+@pytest.fixture
+def pairs(tmp_path, write_images, pixels):
+    write_images(tmp_path / "p" / "A", 255 - pixels)
+    write_images(tmp_path / "p" / "B", pixels)
+    return tmp_path / "p"
+
+
+@pytest.mark.parametrize("form", ["beside B", "beside A", "above", "common", "B.txt", "A.txt", "common.txt"])
+def test_pairs_have_captions_wherever_they_are_written(pairs, pixels, form):
+    table = {"beside B": ("B", ""), "beside A": ("A", ""), "above": (".", "B/"), "common": (".", "")}
+    if form in table:
+        place, before = table[form]
+        lines(pairs / place, [{"file_name": before + name(i), "text": f"shape {i}"} for i in range(N)])
+    else:
+        place = {"common.txt": "."}.get(form, form[0])
+        for i in range(N):
+            (pairs / place / name(i)).with_suffix(".txt").write_text(f"shape {i}")
+    found = data.load(pairs)
+    assert set(found.spec.condition) == {"A", "caption"}
+    assert said(found) == {pixels[i].tobytes(): [f"shape {i}"] for i in range(N)}
+    for split in found.splits:
+        assert (np.asarray(split.field("A")) == 255 - np.asarray(split.x)).all()
+
+
+@pytest.mark.parametrize("layout", ["{}/train", "train/{}", "train{}"])
+def test_official_parts_of_pairs_have_captions_of_their_own(tmp_path, write_images, pixels, layout):
+    for part, own in (("train", pixels[:30]), ("test", pixels[30:])):
+        for side, images in (("A", 255 - own), ("B", own)):
+            folder = write_images(tmp_path / layout.replace("train", part).format(side), images)
+        lines(folder, [{"file_name": name(i), "text": f"shape {part} {i}"} for i in range(len(own))])
+    found = said(data.load(tmp_path))
+    assert found[pixels[3].tobytes()] == ["shape train 3"]
+    assert found[pixels[33].tobytes()] == ["shape test 3"]
+
+
+def test_captions_of_both_sides_of_a_pair_are_items_in_one_split(pairs, pixels):
+    for i in range(N):
+        for side in "AB":
+            (pairs / side / name(i)).with_suffix(".txt").write_text(f"shape {i} {side}")
+    found = data.load(pairs)
+    assert said(found) == {pixels[i].tobytes(): [f"shape {i} a", f"shape {i} b"] for i in range(N)}
+    sides = [{x.tobytes() for x in split.x} for split in found.splits]
+    assert not any(one & other for one, other in [sides[:2], sides[1:], sides[::2]])
+
+
+def test_what_matches_no_pair_is_named(pairs):
+    lines(pairs, [{"file_name": f"B/{name(i)}", "text": "a shape"} for i in range(1, N + 1)])
+    found = data.load(pairs)
+    assert [each.path for each in found.unreadable] == [str(pairs / "B" / "040.png")]
+    assert [(each.count, each.example) for each in found.altered] == [(1, str(pairs / "B" / name(0)))]
+
+
+def test_pairs_side_by_side_have_captions(tmp_path, write_images, pixels):
+    square = pixels[:, :5]
+    folder = write_images(tmp_path / "s", np.concatenate([255 - square, square], axis=2))
+    lines(folder, [{"file_name": name(i), "text": f"shape {i}"} for i in range(N)])
+    found = data.load(folder, pairs="side-by-side")
+    assert said(found) == {square[i].tobytes(): [f"shape {i}"] for i in range(N)}
+
+
+def test_a_column_of_the_name_of_captions_is_refused(folder):
+    (folder / "attributes.csv").write_text("name,caption\n" + "".join(f"{name(i)},{i % 2}\n" for i in range(N)))
+    lines(folder, [{"file_name": name(i), "text": f"shape {i}"} for i in range(N)])
+    with pytest.raises(DataError, match=r"metadata\.jsonl makes a field 'caption', and a column of the attributes"):
+        data.load(folder)

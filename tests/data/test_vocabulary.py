@@ -90,7 +90,8 @@ def test_other_data_are_expressed_in_the_words_of_the_model(model, loaded, tmp_p
         for i in range(20):
             (folder / f"{i:03}.txt").write_text(f"A {i % 5} {'green' if i == 3 else 'mauve'}")
         other = folder
-    found = data_of(model, other)
+    with pytest.warns(SimulacraWarning, match="of 'caption' that the model does not know, and reads as unknown ones: "):
+        found = data_of(model, other)
     assert found.spec.condition["caption"] == own
     said = [sentence for split in found.splits for sentence in sentences(split, own)]
     assert sorted(said) == sorted(f"a {i % 5} {'green' if i == 3 else UNKNOWN}" for i in range(20))

@@ -12,6 +12,7 @@ from simulacra.adversarial import (
     GAN,
     L1,
     Auxiliary,
+    CrossEntropy,
     DiffAugment,
     FeatureMatching,
     MatchedFeatures,
@@ -186,6 +187,43 @@ def test_distances_of_pairs_in_closed_form():
     seen = pair_of(real, fake, Squares())
     assert L1(10.0).loss(seen, nn.Module()).item() == pytest.approx(10 * (1 + 1) / 2)
     assert MatchedFeatures(4.0).loss(seen, nn.Module()).item() == pytest.approx(4 * (1 + 0) / 2)
+
+
+def test_the_cross_entropy_of_maps_is_that_of_the_channel_of_the_true_class():
+    classes = torch.tensor([[[0, 2], [1, 1]]])
+    real = 2.0 * F.one_hot(classes, 3).movedim(-1, 1) - 1
+    fake = torch.randn(1, 3, 2, 2).tanh()
+    each = [-torch.log_softmax(5 * fake[0, :, i, j], 0)[classes[0, i, j]] for i in (0, 1) for j in (0, 1)]
+    seen = pair_of(real, fake, nn.Identity())
+    assert CrossEntropy(3.0).loss(seen, nn.Module()).item() == pytest.approx(3 * torch.stack(each).mean().item())
+    assert CrossEntropy(1.0).loss(pair_of(real, real, nn.Identity()), nn.Module()) < 1e-3
+
+
+def test_of_maps_that_may_be_several_cross_entropy_keeps_the_likeliest_class_and_l1_none():
+    """Where p = (0.4, 0.3, 0.3) the one is least at 5 x = log p + constant, the other at no class."""
+    p = torch.tensor([0.4, 0.3, 0.3])
+    real = 2 * torch.eye(3)[:, :, None, None] - 1
+
+    def risk(penalty, x: torch.Tensor) -> torch.Tensor:
+        each = [penalty.loss(pair_of(own[None], x[None, :, None, None], nn.Identity()), nn.Module()) for own in real]
+        return (torch.stack(each) * p).sum()
+
+    x = (p.log() / 5 - p.log().mean() / 5).requires_grad_()
+    (slope,) = torch.autograd.grad(risk(CrossEntropy(1.0), x), x)
+    assert slope.abs().max() < 1e-6
+    none = -torch.ones(3)
+    assert all(risk(L1(1.0), none) < risk(L1(1.0), own[:, 0, 0]) for own in real)
+
+
+def test_pix2pix_of_maps_takes_the_cross_entropy_and_of_pictures_l1():
+    picture, small = Levels((3, 8, 8), 256), {"generator": UNetGenerator(4, 1), "critic": PatchCritic(4, 1)}
+    of_maps = pix2pix(DataSpec(Classes((1, 8, 8), 4), {"photo": picture}), **small)
+    of_pictures = pix2pix(DataSpec(picture, {"map": LabelMap(4, (8, 8))}), **small)
+    assert [type(model.penalties[0]) for model in (of_maps, of_pictures)] == [CrossEntropy, L1]
+    terms = of_maps.generator_loss(turn(of_maps.spec, 4))
+    assert terms.keys() == {"generator", "cross-entropy"}
+    with pytest.raises(UsageError, match="'cross-entropy' is for maps of classes"):
+        GAN(of_pictures.spec, penalties=(CrossEntropy(),))
 
 
 class Scaled(nn.Module):

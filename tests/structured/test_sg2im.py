@@ -74,7 +74,8 @@ def test_boxes_that_are_not_given_cost_nothing():
 
 def arrangement(true, found, known=(True, True, False)) -> Arrangement:
     mask = torch.tensor([known])
-    return Arrangement(mask, mask, torch.tensor([found]), torch.tensor([true]), torch.zeros(1, 3, 1))
+    places = torch.tensor([found]), torch.tensor([true])
+    return Arrangement(mask, mask, *places, torch.zeros(1, 3, 1), mask, torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4))
 
 
 LEFT, MIDDLE, RIGHT = [0.0, 0.0, 0.4, 0.4], [0.2, 0.0, 0.6, 0.4], [0.5, 0.0, 0.9, 0.4]

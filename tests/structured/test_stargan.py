@@ -92,7 +92,7 @@ def test_several_attributes_are_changed_one_by_one():
     [
         (SPECS["grey"], {}, "add --condition label"),
         (DataSpec(SPECS["vector"].x, labels()), {}, "image"),
-        (SPEC, {"penalties": ("auxiliary:every=2",)}, "in every step: leave out every=2 of 'auxiliary'"),
+        (SPEC, {"penalties": ("auxiliary:every=2",)}, "in every step: leave out `every` and `first` of 'auxiliary'"),
         (SPEC, {"critic_steps": 0}, "critic_steps >= 1"),
         (SPEC, {"code": 0}, "code"),
     ],

@@ -5,25 +5,39 @@ import torch
 import torch.nn.functional as F
 from small import items, randomise
 
-from simulacra.adversarial import GAN, R1, Described, Hinge, SentenceKL
+from simulacra.adversarial import GAN, R1, Described, Hinge, Matching, SentenceKL
 from simulacra.adversarial.sentences import kl
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel, Levels, Tokens
-from simulacra.networks import AttentionalGenerator, DenseCritic, PatchCritic, Reading
-from simulacra.structured import text2image
+from simulacra.networks import (
+    AttentionalGenerator,
+    DenseCritic,
+    Generator,
+    PatchCritic,
+    Reading,
+    WordLayoutGenerator,
+)
+from simulacra.networks.layout import within_image
+from simulacra.structured import StarGAN, text2image
 from simulacra.turns import Turn
 
 WORDS = ("a", "b", "c", "d")
 GREY = Levels((1, 8, 8), 17)
 SPEC = DataSpec(GREY, {"caption": Tokens(WORDS, 4)})
-SMALL = {"width": 4, "words": 6, "latent": 3, "critic": PatchCritic(4, halvings=1)}
+SMALL = {"latent": 3, "critic": PatchCritic(4, halvings=1), "conditioning": Reading(6), "game": Hinge()}
+TERMS = (Matching(), Described())
+PLACES = WordLayoutGenerator(4, features=6, hidden=8, mask=3)
 GIVEN = {"caption": ["a b", "c", "b a d c"]}
 
 
-def small(spec: DataSpec = SPEC, **given) -> GAN:
+def attends(**given) -> AttentionalGenerator:
+    return AttentionalGenerator(4, 16, words=6, **given)
+
+
+def small(spec: DataSpec = SPEC, generator: Generator | None = None, **given) -> GAN:
     torch.manual_seed(0)
-    return text2image(spec, **SMALL | given)
+    return text2image(spec, generator=generator or attends(), **SMALL | {"penalties": TERMS} | given)
 
 
 def turn(spec: DataSpec = SPEC) -> Turn:
@@ -33,11 +47,15 @@ def turn(spec: DataSpec = SPEC) -> Turn:
     )
 
 
-@pytest.mark.parametrize("given", [{}, {"stages": 2}, {"augmented": 2}], ids=["one", "two", "augmented"])
+@pytest.mark.parametrize(
+    "generator",
+    [attends(), attends(stages=2), attends(augmented=2), PLACES],
+    ids=["one", "two", "augmented", "word-layout"],
+)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 13, 10), (1, 24, 17)], ids=str)
-def test_items_follow_from_their_own_code_and_words_alone(given, shape):
+def test_items_follow_from_their_own_code_and_words_alone(generator, shape):
     spec = DataSpec(Levels(shape, 256), SPEC.condition)
-    model = randomise(small(spec, **given)).eval()
+    model = randomise(small(spec, generator)).eval()
     z, condition = torch.randn(3, 3), model.conditioned(GIVEN, 3)
     made = model.generator(z, condition)
     assert made.shape == (3, *shape)
@@ -47,10 +65,10 @@ def test_items_follow_from_their_own_code_and_words_alone(given, shape):
     assert (model.generator(z.flip(0), condition) - made).abs().amax((1, 2, 3))[0] > 1e-3
 
 
-@pytest.mark.parametrize("stages", [1, 2])
-def test_room_for_more_words_changes_neither_picture_nor_score(stages):
+@pytest.mark.parametrize("generator", [attends(), attends(stages=2), PLACES], ids=["one", "two", "word-layout"])
+def test_room_for_more_words_changes_neither_picture_nor_score(generator):
     roomy = DataSpec(GREY, {"caption": Tokens(WORDS, 7)})
-    model, other = randomise(small(stages=stages)).eval(), small(roomy, stages=stages).eval()
+    model, other = randomise(small(generator=generator)).eval(), small(roomy, generator).eval()
     other.load_state_dict(model.state_dict())
     z, x = torch.randn(3, 3), torch.rand(3, 1, 8, 8)
     made, scored = [], []
@@ -63,7 +81,7 @@ def test_room_for_more_words_changes_neither_picture_nor_score(stages):
 
 
 def test_the_second_stage_adds_to_what_the_first_one_made():
-    model = small(stages=2).generator
+    model = small(generator=attends(stages=2)).generator
     for parameter in model.second.last.parameters():
         parameter.data.zero_()
     made = model(torch.randn(3, 3), turn().condition)
@@ -94,7 +112,7 @@ def test_masses_of_the_next_word_and_of_the_end_sum_to_one():
 
 
 def test_the_critic_describes_real_items_and_the_generator_is_described():
-    model, own = small(described=0.5, matching=0.0), turn()
+    model, own = small(penalties=(Described(0.5),)), turn()
     describer = model.memories[0].each["caption"]
 
     def by_hand(side) -> float:
@@ -125,7 +143,7 @@ def test_augmentation_is_a_gaussian_whose_divergence_is_that_of_torch():
     own = torch.distributions.Normal(mean, log_sigma.exp())
     expected = torch.distributions.kl_divergence(own, torch.distributions.Normal(0.0, 1.0)).sum(1)
     torch.testing.assert_close(kl(mean, log_sigma), expected)
-    model, own = small(augmented=2), turn()
+    model, own = small(generator=attends(augmented=2)), turn()
     of_sentence = model.generator.of_sentence(model.generator.text(own.condition).sentence)
     assert model.generator_loss(own)["sentence-kl"].item() == pytest.approx(kl(*of_sentence).mean().item(), rel=1e-5)
     assert "sentence-kl" not in model.critic_loss(own)
@@ -151,9 +169,15 @@ def test_penalties_of_the_critics_slope_have_gradients_in_all_that_reads():
         (lambda: GAN(DataSpec(GREY), 3, conditioning=Reading()), "critic of conditioning 'reading' reads a condition"),
         (lambda: GAN(DataSpec(GREY), 3, penalties=(Described(),)), "penalty 'described' reads a condition of words"),
         (lambda: GAN(SPEC, 3, penalties=(SentenceKL(),)), "take --generator attentional:augmented=16"),
-        (lambda: small(augmented=4), "of 3 numbers of a code not 4 can be noise of the sentence"),
-        (lambda: small(stages=3), "stages of generator 'attentional' must be 1 to 2"),
+        (lambda: small(generator=attends(augmented=4)), "of 3 numbers of a code not 4 can be noise of the sentence"),
+        (lambda: small(generator=attends(stages=3)), "stages of generator 'attentional' must be 1 to 2"),
         (lambda: small(DataSpec(Levels((1, 5, 5), 4), SPEC.condition)), "attentional networks are for images from 8×8"),
+        (lambda: GAN(DataSpec(GREY), 3, PLACES), "word-layout reads a condition of words"),
+        (lambda: Described(first=1.0), "first of penalty 'described' must be at least 0 and below 1"),
+        (
+            lambda: StarGAN(DataSpec(GREY, {"label": ClassLabel(2)}), penalties=(Described(first=0.1),)),
+            "leave out `every` and `first`",
+        ),
     ],
 )
 def test_what_is_refused(call, message):
@@ -165,3 +189,31 @@ def test_features_of_items_as_a_whole_are_described_too():
     torch.manual_seed(0)
     model = GAN(SPEC, 3, AttentionalGenerator(4, words=6), DenseCritic(8), Hinge(), (Described(),), Reading(6))
     assert model.critic_loss(turn())["described"].isfinite()
+
+
+def test_words_cover_their_boxes_at_most_padding_nothing_and_the_ground_everything():
+    generator = randomise(small(generator=PLACES)).generator
+    given = small().conditioned(GIVEN, 3)
+    vectors, covered, _ = generator._laid_out(torch.randn(3, 64), given)
+    boxes = within_image(generator.boxes(vectors[:, :-1]))
+    areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    own = covered[:, :-1].mean((2, 3))
+    there = given["caption"] >= 0
+    assert not own[~there].any()
+    assert (own[there] > 0).all()
+    assert (own <= areas + 1e-5).all()
+    assert torch.equal(covered[:, -1], torch.ones(3, 8, 8))
+
+
+def test_what_is_learned_first_moves_the_critic_alone_until_the_game_begins():
+    model = small(penalties=(Matching(), Described(first=0.3), R1(every=4)))
+    phases = model.phases()
+    early, late = ([phase.name for phase in phases if phase.on(done)] for done in (0.0, 0.3))
+    assert early == ["described"]
+    assert late == ["critic", "r1", "generator"]
+    terms = phases[0].loss(turn())
+    assert terms.keys() == {"described"}
+    terms["described"].backward()
+    assert all(p.grad is None for p in model.generator.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in model.critic.body.parameters())
+    assert model.critic_loss(turn()).keys() == {"critic", "matching", "described"}

@@ -15,7 +15,7 @@ from simulacra.adversarial.infogan import Information, infogan
 from simulacra.adversarial.lengths import PathLength
 from simulacra.adversarial.lsgan import lsgan
 from simulacra.adversarial.matching import Matching
-from simulacra.adversarial.pairs import L1, MatchedFeatures
+from simulacra.adversarial.pairs import L1, CrossEntropy, MatchedFeatures
 from simulacra.adversarial.penalties import (
     R1,
     R2,
@@ -44,6 +44,7 @@ __all__ = [
     "Augment",
     "Auxiliary",
     "Clipping",
+    "CrossEntropy",
     "Described",
     "DiffAugment",
     "Drift",

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from simulacra.adversarial.augmentation import Shown
 from simulacra.adversarial.games import Game, Relativistic, Wasserstein
 from simulacra.adversarial.pairs import OfPairs
-from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty, ZeroCentred
+from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty, ZeroCentred, prepared
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.adversarial.standing import restate
 from simulacra.condition import Condition, ConditionLike
@@ -139,13 +139,17 @@ class GAN(Model):
 
     def phases(self) -> Sequence[Phase]:
         players = {name: self._player(name) for name in PLAYERS}
-        lazy = {name: [k for k in self._terms(name) if self.penalties[k].every > 1] for name in PLAYERS}
-        return [
-            Phase(players["critic"], self.critic_loss, repeat=self.critic_steps),
-            *(self._lazy(players["critic"], k, "critic") for k in lazy["critic"]),
-            Phase(players["generator"], self.generator_loss),
-            *(self._lazy(players["generator"], k, "generator") for k in lazy["generator"]),
-        ]
+        first = [k for k in self._terms("critic") if prepared(self.penalties[k])]
+        begin = max((prepared(self.penalties[k]) for k in first), default=0.0)
+        game: list[Phase] = []
+        for name, loss, repeat in (
+            ("critic", self.critic_loss, self.critic_steps),
+            ("generator", self.generator_loss, 1),
+        ):
+            game.append(Phase(players[name], loss, repeat=repeat, begin=begin))
+            lazy = [(k, self.penalties[k].every) for k in self._terms(name) if self.penalties[k].every > 1]
+            game += [Phase(players[name], _Alone(self, k, name), every, begin=begin) for k, every in lazy]
+        return [*(Phase(players["critic"], _Alone(self, k, "critic", 1), end=begin) for k in first), *game]
 
     def refuse_unless_trainable(self) -> None:
         """Raise UsageError for the Wasserstein game of a critic whose slope nothing bounds."""
@@ -182,9 +186,6 @@ class GAN(Model):
     def _names(self) -> list[str]:
         """A name for each penalty's term, which no other term has."""
         return numbered([*PLAYERS, *(called(penalty)[1] for penalty in self.penalties)])[len(PLAYERS) :]
-
-    def _lazy(self, player: Player, k: int, name: str) -> Phase:
-        return Phase(player, _Lazy(self, k, name), every=self.penalties[k].every)
 
     def averaged(self) -> Sequence[nn.Module]:
         return [self.generator]
@@ -427,15 +428,17 @@ def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:
     return of_items(real - (fake if game.boundary is None else game.boundary))
 
 
-class _Lazy:
-    """The loss of a penalty taken every so many steps: multiplied by their number, for the same mean gradient."""
+class _Alone:
+    """The loss of a penalty that is a phase of its own: taken every so many steps it is multiplied by their number, for
+    the same mean gradient."""
 
-    def __init__(self, model: GAN, k: int, player: str) -> None:
+    def __init__(self, model: GAN, k: int, player: str, every: int | None = None) -> None:
         self.model, self.k, self.player = model, k, player
+        self.every = model.penalties[k].every if every is None else every
         self.__name__ = model._names[k]  # pyright: ignore[reportPrivateUsage]
 
     def __call__(self, turn: Turn) -> dict[str, Tensor]:
         penalty, memory = self.model.penalties[self.k], self.model.memories[self.k]
         loss = penalty.loss(self.model.round(turn, self.player, later=True), memory)
-        assert loss is not None, f"a constraint is no term to be taken every {penalty.every} steps"
-        return {self.__name__: penalty.every * loss.float()}
+        assert loss is not None, "a constraint is no term that is taken by itself"
+        return {self.__name__: self.every * loss.float()}

@@ -1,7 +1,8 @@
 r"""Penalties on pairs: what the generator makes under the condition of an item is compared with the item.
 
-    l1         λ E |x - G(z, c)|               Isola et al. 2017, pix2pix, eq. 3
-    matched    λ E |f(x, c) - f(G(z, c), c)|   Wang et al. 2018, pix2pixHD, eq. 4
+    l1               λ E |x - G(z, c)|               Isola et al. 2017, pix2pix, eq. 3
+    cross-entropy    λ E -log P(x of G(z, c))        of maps of classes
+    matched          λ E |f(x, c) - f(G(z, c), c)|   Wang et al. 2018, pix2pixHD, eq. 4
 
 An augmentation would change both of a pair in ways of their own: a GAN refuses the two together.
 """
@@ -12,13 +13,17 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from simulacra.adversarial.penalties import Weighed
 from simulacra.adversarial.rounds import Round
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
+from simulacra.fields import Classes
 from simulacra.networks import CriticNetwork
 from simulacra.parts import called, part
+
+SHARPNESS = 5.0  # of logits in units of what is made: 10 nats lie between the ends of its range [-1, 1]
 
 
 class OfPairs(Weighed):
@@ -50,6 +55,33 @@ class L1(OfPairs):
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         return self.weight * (seen.real.x.float().detach() - seen.fake.x.float()).abs().mean()
+
+
+@part("penalty", "cross-entropy")
+class CrossEntropy(OfPairs):
+    r"""λ E -log P(x), P = softmax(5 G(z, c)) over the channels of the classes of each pixel, the mean over pixels.
+
+    Where several classes are possible it is least at their probabilities. The distance `l1` is least at the median of
+    each channel by itself, which is no class at all where none has more than half of the probability.
+
+    Attributes:
+        weight: λ.
+        every: steps from one to the next.
+    """
+
+    weight: float = 10.0
+    every: int = 1
+
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        if not isinstance(spec.x, Classes):
+            raise UsageError(
+                "penalty 'cross-entropy' is for maps of classes as x (--target map), not for "
+                f"{spec.x.describe()}: take --penalties l1"
+            )
+        return super().memory(spec, generator, critic)
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        return self.weight * cross_entropy(SHARPNESS * seen.fake.x.float(), seen.real.x.detach().argmax(1))
 
 
 @part("penalty", "matched")

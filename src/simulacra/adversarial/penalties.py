@@ -74,6 +74,23 @@ class OfCodes(Protocol):
         ...
 
 
+@runtime_checkable
+class Prepared(Protocol):
+    """A penalty that is learned before the game.
+
+    Attributes:
+        first: the share of a run, from its beginning, in which it is the critic's whole loss; the game begins then.
+    """
+
+    @property
+    def first(self) -> float: ...
+
+
+def prepared(penalty: Penalty) -> float:
+    """The share of a run in which the penalty alone is learned; 0 for most."""
+    return penalty.first if isinstance(penalty, Prepared) else 0.0
+
+
 class OfCritic:
     """What most penalties have in common: they are terms of the critic's loss, without a memory or a constraint."""
 

@@ -76,6 +76,7 @@ Domains = Annotated[
     tuple[str, ...] | None,
     optional("FIELD FIELD ...", "fields of one kind as one set without pairs, conditioned on its `domain`: x noto"),
 ]
+Window = Annotated[int | None, optional("INT", "of a folder of video, or of actions-video: the frames of a clip")]
 Limit = Annotated[
     int | None,
     optional("INT", "at most so many items; needed where codes are found by search, as of a GAN, which has no encoder"),
@@ -227,10 +228,12 @@ def load_data(
     target: str | None = None,
     pairs: str | None = None,
     domains: Sequence[str] | None = None,
+    window: int | None = None,
 ) -> Dataset:
     from simulacra import data
 
-    return data.load(source, resize=resize, levels=levels, target=target, pairs=pairs, domains=domains)
+    own = {"resize": resize, "levels": levels, "target": target}
+    return data.load(source, **own, pairs=pairs, domains=domains, window=window)  # pyright: ignore[reportArgumentType]
 
 
 def recipe_of(
@@ -239,11 +242,12 @@ def recipe_of(
     target: str | None,
     pairs: str | None = None,
     domains: tuple[str, ...] | None = None,
+    window: int | None = None,
 ) -> Recipe:
     """The steps that flags name."""
     from simulacra.data import Recipe
 
-    return Recipe(None if resize is None else (resize, resize), levels, target, pairs, domains)
+    return Recipe(None if resize is None else (resize, resize), levels, target, pairs, domains, window)
 
 
 def as_json(record: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from simulacra.cli.arguments import Domains, Flag, Json, Levels, Pairs, Resize, as_json, optional, parse
+from simulacra.cli.arguments import Domains, Flag, Json, Levels, Pairs, Resize, Window, as_json, optional, parse
 from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
 from simulacra.data.cache import cache_root, clean
@@ -36,6 +36,7 @@ class Data:
     target: Annotated[str | None, optional("FIELD", "describe the data with this field as what is modelled")] = None
     pairs: Pairs = None
     domains: Domains = None
+    window: Window = None
     clean: Annotated[Flag, tyro.conf.arg(help="remove all data sets from the cache; what was downloaded stays")] = False
     json: Json = False
 
@@ -59,14 +60,14 @@ class Data:
 
     def _loaded(self, source: str) -> Dataset:
         own = {"resize": self.resize, "levels": self.levels, "target": self.target}
-        return load(source, **own, pairs=self.pairs, domains=self.domains)
+        return load(source, **own, pairs=self.pairs, domains=self.domains, window=self.window)
 
     def _of_run(self) -> Dataset:
         from simulacra.cli.arguments import recipe_of
         from simulacra.model import load as load_model
         from simulacra.verbs import data_of
 
-        own = recipe_of(self.resize, self.levels, self.target, self.pairs, self.domains)
+        own = recipe_of(self.resize, self.levels, self.target, self.pairs, self.domains, self.window)
         return data_of(load_model(str(self.data)), None, own)
 
 

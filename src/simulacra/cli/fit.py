@@ -23,6 +23,7 @@ from simulacra.cli.arguments import (
     Resize,
     Several,
     Target,
+    Window,
     as_json,
     flat,
     load_data,
@@ -96,8 +97,10 @@ _OWN: list[Field] = [
     ("target", Target, None),
     ("pairs", Pairs, None),
     ("domains", Domains, None),
+    ("window", Window, None),
     ("json", Json, False),
 ]
+READING = ("resize", "levels", "target", "pairs", "domains", "window")  # how data are read
 
 _USAGE = """usage: simulacra fit MODEL DATA [--out DIR] [--steps N | --epochs N | --minutes M] [options of the model]
 
@@ -124,7 +127,7 @@ def main(argv: Sequence[str]) -> None:
         raise
     own = {name: parsed.pop(name) for name, _, _ in _OWN}
     source = parsed.pop("data")
-    dataset = load_data(source, *(own[name] for name in ("resize", "levels", "target", "pairs", "domains")))
+    dataset = load_data(source, **{name: own[name] for name in READING})
     chosen = _chosen(parsed)
     if not all(own["condition"]):
         raise UsageError(

@@ -35,7 +35,7 @@ from simulacra.derived import Derived
 from simulacra.errors import UsageError
 from simulacra.exploration.drawing import USUAL
 from simulacra.exploration.own_pictures import picture_value
-from simulacra.fields import UNKNOWN, Leaf
+from simulacra.fields import UNKNOWN, LabelMap, Leaf
 from simulacra.files import parse_json, read_regular
 from simulacra.graphs import graph_values
 from simulacra.model import Model
@@ -43,10 +43,10 @@ from simulacra.parts import convert
 from simulacra.schema import arguments
 
 ARRAYS = (".npy", ".npz")
-TEXT, GRAPH, OF_GRAPH = "text", "graph", ("objects", "relations")  # names beside those of the fields
+TEXT, MAP, GRAPH, OF_GRAPH = "text", "map", "graph", ("objects", "relations")  # names beside those of the fields
 MOST_BYTES = 1 << 24  # of a graph
 SHORT = 8  # numbers that are typed rather than put into a file
-OF_DATA = "name DATA whose items have it"  # in the place of a picture of another size
+OF_DATA = "use `simulacra translate` with --resize, name DATA whose items have it"  # for a picture of another size
 
 
 def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
@@ -71,9 +71,10 @@ def values_of(pairs: Sequence[str], model: Model) -> dict[str, Any]:
 
 
 def _own_name(name: str, spec: DataSpec) -> str:
-    """The field's own name of `text`, where the condition has one field of tokens."""
-    sentences = [each for each, field in spec.condition.items() if isinstance(field, Tokens)]
-    return sentences[0] if name == TEXT and name not in spec.condition and len(sentences) == 1 else name
+    """The field's own name of `text` or `map`, where the condition has one field of tokens, or one map of classes."""
+    kind = {TEXT: Tokens, MAP: LabelMap}.get(name)
+    alike = [each for each, field in spec.condition.items() if kind is not None and isinstance(field, kind)]
+    return alike[0] if name not in spec.condition and len(alike) == 1 else name
 
 
 def _graph(path: Path, spec: DataSpec) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from simulacra.data import DataSpec
 from simulacra.data.arrays import description
 from simulacra.errors import UsageError
 from simulacra.fields import Classes
-from simulacra.files import write_arrays, write_folder
+from simulacra.files import write_arrays, write_atomically, write_folder
 from simulacra.pictures import (
     class_colours,
+    clips_gif,
     conditioned_picture,
     has_picture,
     picture,
@@ -29,13 +30,17 @@ from simulacra.pictures import (
 
 
 def write_items(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray]) -> Path:
-    """Write items (N, *shape) to a .png, behind the pictures that they are conditioned on, a .npz (`x` and the fields)
-    or a folder; returns where they went.
+    """Write items (N, *shape) to a .png, behind the pictures that they are conditioned on, clips to a .gif, a .npz (`x`
+    and the fields) or a folder; returns where they went.
 
     Raises UsageError as `refuse_place` does.
     """
     if path.suffix == ".npz":
         _write_described(path, items, spec, fields)
+    elif path.suffix == ".gif":
+        refuse_place(path, spec)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, clips_gif(items, spec))
     elif path.suffix == ".png" and has_picture(spec):
         save_image(conditioned_picture(items, fields, spec) if fields else picture(items, spec), path)
     elif path.suffix == ".png":
@@ -43,7 +48,7 @@ def write_items(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[s
         _write_described(path, items, spec, fields)
     else:
         refuse_place(path, spec)
-        write_folder(path, ((f"{i:06d}.png", png(single)) for i, single in enumerate(_singles(items, spec))))
+        write_folder(path, _files(items, spec))
     return path
 
 
@@ -52,12 +57,20 @@ def refuse_place(path: Path, spec: DataSpec) -> None:
 
     A folder of items takes the place of another one; one that holds anything else stays as it is.
     """
-    if path.suffix in (".npz", ".png"):
+    if path.suffix in (".npz", ".png") or (path.suffix == ".gif" and spec.is_video):
         return
-    if path.suffix or not spec.is_image:
-        raise UsageError(f"cannot write {path}: use a .png, a .npz{' or a folder' if spec.is_image else ''}")
+    if path.suffix or not (spec.is_image or spec.is_video):
+        more = ", a .gif or a folder" if spec.is_video else " or a folder" if spec.is_image else ""
+        raise UsageError(f"cannot write {path}: use a .png, a .npz{more}")
     if path.exists() and not (path.is_dir() and all(_is_item(each) for each in path.iterdir())):
         raise UsageError(f"{path} is there already and holds other things than items: name another folder")
+
+
+def _files(items: np.ndarray, spec: DataSpec) -> Iterator[tuple[str, bytes]]:
+    """Each item as a file of its own: a clip as a GIF, an image as a PNG."""
+    if spec.is_video:
+        return ((f"{i:06d}.gif", clips_gif(clip[None], spec)) for i, clip in enumerate(items))
+    return ((f"{i:06d}.png", png(single)) for i, single in enumerate(_singles(items, spec)))
 
 
 def _singles(items: np.ndarray, spec: DataSpec) -> Iterator[Image.Image]:
@@ -119,7 +132,7 @@ def _written(folder: Path) -> list[str]:
 
 
 def _is_item(path: Path) -> bool:
-    return re.fullmatch(r"\d{6,}\.png", path.name) is not None and path.is_file()
+    return re.fullmatch(r"\d{6,}\.(png|gif)", path.name) is not None and path.is_file()
 
 
 def _write_described(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray]) -> None:

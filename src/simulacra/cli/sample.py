@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Sample(MaybeOnData):
     """Draw new items and write them: a picture (.png), an array (.npz), a folder of single pictures or, of a model of a
-    table, a table (.csv).
+    table, a table (.csv). Clips of video are written as a .gif too, and as a row of frames each in a picture.
 
     Without a condition, a model that is conditioned on classes draws all of them in turn. With DATA, one that is
     conditioned on more takes the conditions of the test items, in their order. A picture shows pictures that items are
@@ -42,7 +42,7 @@ class Sample(MaybeOnData):
     judge: Annotated[str | None, optional("DATA", "labelled data that the judge is fitted to, a name or a path")] = None
     seed: Seed = 0
     watch: Watch = False
-    out: Annotated[Path | None, optional("PATH", ".png, .npz, .csv or a folder; by default RUN/samples.png")] = None
+    out: Annotated[Path | None, optional("PATH", ".png, .gif, .npz, .csv, a folder; by default RUN/samples.png")] = None
     json: Json = False
 
     def __call__(self) -> None:

@@ -106,7 +106,7 @@ class Translate(Given, OnRun):
         """Where to write; raises UsageError, before anything is drawn, where that cannot be."""
         from simulacra.exploration.translation_inputs import files_of
 
-        pictured, files = model.spec.is_image and model.spec.levels is not None, files_of(self.input)
+        pictured, files = model.spec.is_image and model.spec.levels is not None, files_of(self.input, model)
         of_folder = bool(files) and self.input is not None and Path(self.input).expanduser().is_dir()
         usual = "translated" if pictured and of_folder else f"translation.{'png' if pictured else 'npz'}"
         path = self.out or self.run / usual

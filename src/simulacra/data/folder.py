@@ -1,6 +1,6 @@
 """A folder of images: flat, or one sub-folder a class (if there are two or more), or train/ valid/ test/ of either.
 
-Captions and scene graphs that lie beside the pictures are fields; see `captions` and `graphs`. Other files that are
+Captions and scene graphs that lie beside the pictures are fields; see `annotations`. Other files that are
 hidden or no images by their suffix are passed over. What claims to be an image and cannot be read, a
 pipe, a link to nothing and a folder of such a name too, is listed with the reason; when that is more than 5 % something
 is wrong with the folder, and reading stops. A name that is no UTF-8, or steers a terminal, is spelled out.
@@ -11,22 +11,20 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from simulacra.data.annotations import Annotations, annotations_of
 from simulacra.data.attributes import Attributes, attributes_of
-from simulacra.data.beside import Beside, in_the_crop, items_of
-from simulacra.data.captions import captions_beside
 from simulacra.data.dataset import Altered, Card, Unreadable
-from simulacra.data.graphs import graphs_beside
 from simulacra.data.images import SUFFIXES, Decoded, Header, Target, decode, read_header
 from simulacra.data.source import Batch, Source
 from simulacra.data.streams import CHUNK_BYTES
 from simulacra.errors import DataError
-from simulacra.fields import ClassLabel
+from simulacra.fields import ClassLabel, Field
 from simulacra.terminal import printable
 
 PART_OF_FOLDER = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
@@ -73,27 +71,28 @@ def entries_source(
     paths = [entry.path for entry in entries]
     regular = [path for path in paths if path.is_file()]
     others = [os.fsencode(path) for path in sorted(set(paths) - set(regular))]
-    tables = [table for read in (captions_beside, graphs_beside) if (table := read(root, paths)) is not None]
-    beside = {name: own for table in tables for name, own in table.fields.items()}
+    fields = with_label(root, classes, more)
+    beside = annotations_of(root, paths, fields)
     return Source(
         name=printable(root.name),
         card=card,
-        count=sum(math.prod(len(table.rows[path]) for table in tables) for path in paths),
-        batches=lambda: _batches(root, entries, classes, resize, more, tables),
-        files=(*regular, *more.files, *(path for table in tables for path in table.files)),
+        count=beside.count(paths),
+        batches=lambda: _batches(root, entries, classes, resize, more, beside),
+        files=(*regular, *more.files, *beside.files),
         options=(kind, f"resize={resize}", *map(repr, others)),
-        fields=with_label(root, classes, more) | beside,
+        fields=fields | beside.fields,
         kind=kind,
         remarks=(*remarks, *more.remarks),
-        learned=tuple(beside),
+        learned=tuple(beside.fields),
     )
 
 
-def with_label(root: Path, classes: tuple[str, ...], more: Attributes) -> dict[str, ClassLabel]:
+def with_label(root: Path, classes: tuple[str, ...], more: Attributes) -> dict[str, Field]:
     """The fields of pictures in class folders with attributes; raises DataError where both have a label."""
     if classes and "label" in more.fields:
         raise DataError(f"{root}: {more.files[0].name} has a column 'label', and so have the class folders; rename it")
-    return ({"label": ClassLabel(len(classes), tuple(map(printable, classes)))} if classes else {}) | dict(more.fields)
+    own: dict[str, Field] = {"label": ClassLabel(len(classes), tuple(map(printable, classes)))} if classes else {}
+    return own | dict(more.fields)
 
 
 def entries_of(root: Path) -> list[Entry]:
@@ -191,7 +190,7 @@ def _batches(
     classes: tuple[str, ...],
     resize: tuple[int, int] | None,
     more: Attributes,
-    tables: Sequence[Beside],
+    beside: Annotations,
 ) -> Iterator[Batch]:
     """Headers first, so that a mixture of sizes is refused in seconds; then the pixels, a few megabytes at a time."""
     headers = {entry.path: read_header(entry.path) for entry in entries}
@@ -202,12 +201,11 @@ def _batches(
     readable = {path: header for path, header in headers.items() if isinstance(header, Header)}
     target = common_target(root, readable, resize)
     sizes = {path: (header.height, header.width) for path, header in readable.items()}
-    remarks = stored_sizes("", readable) if resize else ()
+    remarks = (stored_sizes("", readable) if resize else ()) + _wide(readable, classes)
 
     entries = [entry for entry in entries if entry.path in readable]
     step = max(1, CHUNK_BYTES // math.prod(target.shape))
-    unreported = (*bad, *(each for table in tables for each in table.missing))
-    altered = tuple(each for table in tables for each in table.altered)
+    unreported, altered = (*bad, *beside.missing), beside.altered
     for part in dict.fromkeys(entry.part for entry in entries):
         members = [entry for entry in entries if entry.part == part]
         for start in range(0, len(members), step):
@@ -215,7 +213,7 @@ def _batches(
             bad += batch.unreadable[len(unreported) :]
             stop_if_many(bad, root, len(headers))
             whole = replace(batch, altered=batch.altered + altered, remarks=remarks)
-            yield _with_beside(whole, read, sizes, target, tables)
+            yield beside.joined(whole, read, sizes, target.shape[1:])
             unreported = altered = remarks = ()
 
 
@@ -239,24 +237,6 @@ def _decode_batch(
     return Batch(part, x, fields, unreadable + bad, altered, more.siblings(paths)), paths
 
 
-def _with_beside(
-    batch: Batch, paths: list[Path], sizes: Mapping[Path, tuple[int, int]], target: Target, tables: Sequence[Beside]
-) -> Batch:
-    """A batch of these pictures with what is written beside them: an item for each row of a picture."""
-    if not tables:
-        return batch
-    of_item, columns = items_of(tables, paths)
-    for key in (key for table in tables for key in table.boxes):
-        moved = [
-            in_the_crop(boxes, sizes[paths[picture]], (target.height, target.width))
-            for boxes, picture in zip(columns[key], of_item, strict=True)
-        ]
-        columns[key] = np.stack(moved) if moved else columns[key]
-    own = {name: values[of_item] for name, values in batch.fields.items()}
-    siblings = {name: key[of_item] for name, key in batch.siblings.items()}
-    return replace(batch, x=batch.x[of_item], fields=own | columns, siblings=siblings)
-
-
 def common_target(root: Path, headers: dict[Path, Header], resize: tuple[int, int] | None) -> Target:
     """What all images become; raises DataError with an example of each kind if they differ and must not be resized."""
     example = {header: path for path, header in reversed(headers.items())}
@@ -272,6 +252,12 @@ def common_target(root: Path, headers: dict[Path, Header], resize: tuple[int, in
         )
     header = next(iter(example))
     return Target(header.height, header.width, grey)
+
+
+def _wide(headers: Mapping[Path, Header], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A remark on pictures that may be pairs."""
+    wide = not classes and all(header.width == 2 * header.height for header in headers.values())
+    return ("all are twice as wide as high; --pairs side-by-side reads each as a pair",) if wide else ()
 
 
 def stored_sizes(what: str, headers: Mapping[Path, Header]) -> tuple[str, ...]:

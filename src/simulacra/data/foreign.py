@@ -15,11 +15,13 @@ from simulacra.data.dataset import Dataset, Split
 from simulacra.data.spec import DataSpec
 from simulacra.data.vocabulary import Renumbering, renumbering
 from simulacra.errors import UsageError, warn
+from simulacra.fields import UNKNOWN as UNKNOWN_WORD
 from simulacra.fields import ClassLabel, Field, LabelMap, Many, Tokens, each_leaf
-from simulacra.fields.graphs import NO_BOX
+from simulacra.fields.graphs import BOX, NO_BOX, SEGMENTATION
+from simulacra.fields.masks import IGNORED, WITHIN_BOX
 from simulacra.terminal import number_of
 
-BOX = "box"
+UNKNOWN = {BOX: np.array(NO_BOX, np.float32), SEGMENTATION: np.full(WITHIN_BOX.shape, IGNORED, np.uint8)}
 SHOWN = 8  # names in a message
 
 
@@ -39,8 +41,8 @@ def in_the_words_of(spec: DataSpec, data: Dataset) -> Dataset:
 def _changes(data: Dataset, name: str, own: Field, there: Field) -> dict[str, Renumbering]:
     """How each column of words or classes is numbered; {} where the fields are not alike but for these."""
     leaves, theirs = dict(each_leaf(name, own)), dict(each_leaf(name, there))
-    boxes = {f"{name}.{BOX}"}  # may be there or not
-    if leaves.keys() - boxes != theirs.keys() - boxes or isinstance(own, Many) != isinstance(there, Many):
+    places = {f"{name}.{key}" for key in UNKNOWN}  # may be there or not
+    if leaves.keys() - places != theirs.keys() - places or isinstance(own, Many) != isinstance(there, Many):
         return {}
     changes: dict[str, Renumbering] = {}
     for key, leaf in leaves.items():
@@ -62,6 +64,12 @@ def _of_words(whose: str, key: str, own: Tokens, there: Tokens) -> Renumbering:
     if own.unknown is None and strange:
         listed = ", ".join(map(repr, strange[:SHOWN]))
         raise UsageError(f"{whose} has words of {key!r} that are not in the vocabulary of the model: {listed}")
+    if strange := [word for word in strange if word != UNKNOWN_WORD]:
+        listed = ", ".join(map(repr, strange[:SHOWN])) + ", ..." * (len(strange) > SHOWN)
+        warn(
+            f"{whose} has {number_of(len(strange), 'word')} of {key!r} that the model does not know, and reads as "
+            f"unknown ones: {listed}"
+        )
     return renumbering(there.vocabulary, own.vocabulary, own.unknown or 0, own.most)
 
 
@@ -86,7 +94,8 @@ def _changed(data: Dataset, name: str, own: Field, changes: Mapping[str, Renumbe
         if isinstance(own, Many):
             length = columns[f"{name}.mask"].shape
             for key in own.columns(name).keys() - columns.keys():
-                columns[key] = np.tile(np.array(NO_BOX, np.float32), (*length, 1))
+                own_unknown = UNKNOWN[key.rpartition(".")[2]]
+                columns[key] = np.tile(own_unknown, (*length, *[1] * own_unknown.ndim))
             columns |= _of_length(data.name, name, own, {key: columns[key] for key in own.columns(name)})
         return replace(split, condition=columns)
 

@@ -5,7 +5,8 @@
 
 Names in `graphs.json` are relative to its folder. A graph becomes two fields:
 
-    objects    a list of records: the `class` of an object, or each of its attributes, and its `box` if any has one
+    objects    a list of records: the `class` of an object, or each of its attributes, its `box` if any has one, and its
+               `segmentation` if any has a mask
     relations  a list of records: the places of `subject` and `object` among the objects, and the `predicate`
 
 Classes and predicates are those of the training part; see `vocabulary`. The other keys of a graph are passed over.
@@ -20,12 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from simulacra.data.beside import Beside, folders_of, matched, partners
+from simulacra.data.beside import ROW, Beside, Drawn, folders_of, matched, partners
 from simulacra.data.dataset import Unreadable
 from simulacra.data.source import reading
 from simulacra.errors import DataError
 from simulacra.fields import ClassLabel, Field, Index, Many, Real, Record
-from simulacra.fields.graphs import Graph
+from simulacra.fields.graphs import BOX, SEGMENTATION, Graph
+from simulacra.fields.masks import WITHIN_BOX
 from simulacra.files import parse_json, read_regular
 
 TABLE = "graphs.json"
@@ -34,23 +36,32 @@ MOST = 256  # objects of a graph, and relations
 Columns = dict[str, np.ndarray]
 
 
-def graphs_beside(root: Path, paths: Sequence[Path]) -> Beside | None:
-    """The scene graphs of pictures; None where there are none.
+def graphs_beside(root: Path, paths: Sequence[Path], also: Mapping[Path, Path]) -> Beside | None:
+    """The scene graphs of pictures; None where there are none. also: other paths by which they are named.
 
     Raises DataError for what is no graph, for a relation to an object that is not there, and for names of which none is
     that of a picture.
     """
-    tables = [path for folder in folders_of(root, paths) if (path := folder / TABLE).is_file()]
+    tables = [path for folder in folders_of(root, [*paths, *also]) if (path := folder / TABLE).is_file()]
     if tables:
-        found = {table: _graphs_in(table) for table in tables}
-        where = {path: table for table, own in found.items() for path in own}
-        return _of(paths, {path: found[table][path] for path, table in where.items()}, where, ())
-    files, others = partners(root, paths, ".json")
-    if not files or not _is_graph(_read(next(iter(files.values())))):
+        graphs: dict[Path, Graph] = {}
+        where: dict[Path, Path] = {}
+        found = [(table, *each) for table in tables for each in _graphs_in(table).items()]
+        for table, named, graph in found:
+            path = also.get(named, named)
+            if path in graphs:
+                raise DataError(f"{table} has a second graph of {path.name!r}, which {where[path]} has; leave one out")
+            graphs[path], where[path] = graph, table
+        return _of(paths, graphs, where, ())
+    files, others = partners(root, paths, ".json", also)
+    if not files or not _is_graph(_read(next(iter(files.values()))[0])):
         return None
-    graphs = {path: Graph.from_json(_read(file), str(file)) for path, file in files.items()}
+    if twice := [own for own in files.values() if len(own) > 1]:
+        raise DataError(f"{twice[0][0]} and {twice[0][1]} are graphs of one item; leave one out")
+    where = {path: own[0] for path, own in files.items()}
+    graphs = {path: Graph.from_json(_read(file), str(file)) for path, file in where.items()}
     strays = tuple(Unreadable(str(path), "there is no picture of this name") for path in others)
-    return _of(paths, graphs, files, strays)
+    return _of(paths, graphs, where, strays)
 
 
 def _read(file: Path) -> Any:
@@ -92,8 +103,22 @@ def _of(
     rows, missing, altered = matched("graph", written, paths, where, empty=0)
     listed = [Graph((), (), ()), *(graphs[path] for path in known)]
     fields, columns = _columns(listed, [Path(), *(where[path] for path in known)])
-    boxes = tuple(key for key in columns if key == "objects.box")
-    return Beside(fields, columns, rows, tuple(sorted(set(where.values()))), missing + strays, altered, boxes)
+    drawn = _drawn(listed, ["", *(f"{where[path]}, {path.name}" for path in known)], columns)
+    return Beside(fields, columns, rows, tuple(sorted(set(where.values()))), missing + strays, altered, drawn)
+
+
+def _drawn(graphs: Sequence[Graph], where: Sequence[str], columns: Columns) -> dict[str, Drawn]:
+    """Where the objects of all rows are, and the numbers of the rows into their columns."""
+    if not any(graph.has_boxes for graph in graphs):
+        return {}
+    boxes = np.zeros((*columns["objects.mask"].shape, 4), np.float32)
+    for row, graph in enumerate(graphs):
+        boxes[row, : len(graph.boxes)] = np.array(graph.boxes).reshape(-1, 4)
+    masks = {
+        (i, place): mask for i, graph in enumerate(graphs) for place, mask in enumerate(graph.masks) if mask is not None
+    }
+    columns[f"objects.{ROW}"] = np.arange(len(graphs))
+    return {"objects": Drawn(boxes, masks, where)}
 
 
 def _columns(graphs: Sequence[Graph], where: Sequence[Path]) -> tuple[dict[str, Field], Columns]:
@@ -101,16 +126,15 @@ def _columns(graphs: Sequence[Graph], where: Sequence[Path]) -> tuple[dict[str, 
     most = max(len(graph.objects) for graph in graphs)
     if not 1 <= most <= MOST or max(len(graph.relations) for graph in graphs) > MOST:
         raise DataError(f"{where[1]}: graphs have 1 to {MOST} objects, and at most {MOST} relations")
-    words, boxes = _attributes(graphs, where), [graph.boxes for graph in graphs]
+    words = _attributes(graphs, where)
     kinds: dict[str, Field] = {}
     columns: Columns = {}
     for key in words[0]:
         kinds[key], columns[f"objects.{key}"] = _numbered([[each[key] for each in own] for own in words[1]], most)
     if any(graph.has_boxes for graph in graphs):
-        kinds["box"] = Real((4,))
-        columns["objects.box"] = np.zeros((len(graphs), most, 4), np.float32)
-        for row, own in zip(columns["objects.box"], boxes, strict=True):
-            row[: len(own)] = np.array(own).reshape(-1, 4)
+        kinds[BOX] = Real((4,))
+    if any(graph.has_masks for graph in graphs):
+        kinds[SEGMENTATION] = WITHIN_BOX
     fields: dict[str, Field] = {"objects": Many(Record(kinds), most)}
     columns["objects.mask"] = _mask([len(graph.objects) for graph in graphs], most)
     if longest := max(len(graph.relations) for graph in graphs):

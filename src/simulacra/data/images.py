@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # few, because each decoder is one more way in for a hostile file
+FILMS = ("GIF",)
+MAX_FRAMES = 20_000  # of a GIF
+MAX_FILM = 1 << 30  # pixels of all of its frames
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 1 << 29  # of a file: more than such an image takes without any compression
 MAX_EXIF = 1 << 16
@@ -193,6 +196,54 @@ def decode_bytes(content: bytes, height: int, width: int) -> np.ndarray:
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
+def gif_header(path: Path) -> tuple[Header, int] | Unreadable:
+    """Size, colours and number of frames of a GIF."""
+    try:
+        with opened(path, FILMS) as image:
+            frames = getattr(image, "n_frames", 1)
+            if frames > MAX_FRAMES:
+                raise UnreadableImage(f"{frames:,} frames are more than the {MAX_FRAMES:,} that are read")
+            if frames * image.width * image.height > MAX_FILM:
+                raise UnreadableImage(f"{frames:,} frames of {image.width}×{image.height} are more than a film has")
+            grey = True  # until a frame has a colour: the palette of each may be another one
+            for number in range(frames):
+                image.seek(number)
+                grey = grey and _is_grey(image)
+                if not grey:
+                    break
+            return Header(image.height, image.width, grey), frames
+    except UnreadableImage as error:
+        return Unreadable(str(path), str(error))
+
+
+def _is_grey(image: Image) -> bool:
+    if image.mode in GREY_MODES:
+        return True
+    red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")), 2, 0)
+    return bool((red == green).all() and (green == blue).all())
+
+
+def gif_frames(path: Path, target: Target, count: int) -> np.ndarray | Unreadable:
+    """The first `count` frames of a GIF, (count, C, H, W) uint8, or why there are none."""
+    from PIL import ImageOps
+
+    frames = np.empty((count, *target.shape), np.uint8)
+    try:
+        with opened(path, FILMS) as image:
+            for number in range(count):
+                image.seek(number)
+                frame = _on_white(image)[0].convert("L" if target.grey else "RGB")
+                if target.resize:
+                    frame = ImageOps.fit(frame, (target.width, target.height), RESAMPLING)
+                if frame.size != (target.width, target.height):
+                    raise UnreadableImage("its size changed while the folder was read")
+                pixels = np.asarray(frame)
+                frames[number] = pixels[None] if target.grey else pixels.transpose(2, 0, 1)
+    except UnreadableImage as error:
+        return Unreadable(str(path), str(error))
+    return frames
+
+
 def fit(pixels: np.ndarray, height: int, width: int, nearest: bool = False) -> np.ndarray:
     """Pixels (C, H, W) uint8, grey or in colour -> (C, height, width): shorter side to fit, centre crop.
 
@@ -219,17 +270,17 @@ def _alterations(image: Image) -> tuple[str, ...]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image]:
+def opened(path: Path, formats: tuple[str, ...] = FORMATS) -> Iterator[Image]:
     """The image with its header read; whatever goes wrong inside becomes an UnreadableImage with the reason."""
     from PIL import Image
 
-    with _understood(path), open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+    with _understood(path, formats), open_regular(path) as file, Image.open(file, formats=formats) as image:
         _check(image, size_of(file))
         yield image
 
 
 @contextmanager
-def _understood(path: Path | None = None) -> Iterator[None]:
+def _understood(path: Path | None = None, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
     """Turns whatever Pillow raises over a file, or over bytes, into an UnreadableImage with the reason."""
     from PIL import Image
 
@@ -242,7 +293,7 @@ def _understood(path: Path | None = None) -> Iterator[None]:
         raise
     except Image.UnidentifiedImageError as error:
         empty = path is not None and path.stat().st_size == 0
-        raise UnreadableImage("an empty file" if empty else f"not a {', '.join(FORMATS)} file") from error
+        raise UnreadableImage("an empty file" if empty else f"not a {', '.join(formats)} file") from error
     except MemoryError:
         raise
     except OSError as error:

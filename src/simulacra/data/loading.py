@@ -13,6 +13,7 @@ from simulacra.data.arrays import npy_source, npz_source
 from simulacra.data.binarized_mnist import binarized_mnist_source
 from simulacra.data.cache import cached
 from simulacra.data.cifar10 import cifar10_source
+from simulacra.data.collected.actions_video import actions_video_source
 from simulacra.data.collected.avatars import avatars_source
 from simulacra.data.collected.coco_layouts import coco_layouts_source
 from simulacra.data.collected.emoji import emoji_source
@@ -28,10 +29,13 @@ from simulacra.data.recipe import Recipe
 from simulacra.data.recognised import recognised
 from simulacra.data.sequence import from_array, from_sequence
 from simulacra.data.shipped import GRID, RING, digits_source, grid_source, ring_source
+from simulacra.data.shipped.bouncing import bouncing_source
+from simulacra.data.shipped.pendulum import pendulum_source
 from simulacra.data.shipped.scenes import scenes_source
 from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
 from simulacra.data.source import Source
+from simulacra.data.video import video_source
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import as_array
 from simulacra.terminal import printable
@@ -39,12 +43,14 @@ from simulacra.terminal import printable
 
 @dataclass(frozen=True)
 class NamedSet:
-    """modes: those that the set was made of, where they are known. resizable: whether `source` takes a size (H, W)."""
+    """modes: those that the set was made of, where they are known. resizable: whether `source` takes a size (H, W).
+    window: of sequences the steps of an item, which `source` takes, where no other number is given."""
 
     description: str
     source: Callable[..., Source]
     modes: Modes | None = None
     resizable: bool = False
+    window: int | None = None
 
 
 NAMED = {
@@ -61,6 +67,13 @@ NAMED = {
         "20,000 scenes of digits in colour with captions, graphs and maps, 3×32×32, 256 levels; ships with the package",
         scenes_source,
         resizable=True,
+    ),
+    "bouncing": NamedSet(
+        "4,000 clips of a digit that moves and bounces, 16×1×32×32, 256 levels; ships with the package", bouncing_source
+    ),
+    "pendulum": NamedSet(
+        "7,000 steps of random play with a pendulum: change given state and action; ships with the package",
+        pendulum_source,
     ),
     "mnist": NamedSet("70,000 handwritten digits, 1×28×28, 256 levels", mnist_source),
     "fashion-mnist": NamedSet("70,000 pictures of clothing, 1×28×28, 256 levels", fashion_mnist_source),
@@ -83,6 +96,9 @@ NAMED = {
     "horse2zebra": NamedSet(
         "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, resizable=True
     ),
+    "actions-video": NamedSet(
+        "36 films of four actions in clips, 16×3×64×64, 256 levels", actions_video_source, resizable=True, window=16
+    ),
 }
 
 
@@ -94,6 +110,11 @@ def names() -> list[str]:
 def resizable(source: Any) -> bool:
     """Whether it is the name of a set whose pictures can be brought to another size."""
     return isinstance(source, str) and source in NAMED and NAMED[source].resizable
+
+
+def windowed(source: Any) -> bool:
+    """Whether it is the name of a set of sequences, of which a window can be chosen."""
+    return isinstance(source, str) and source in NAMED and NAMED[source].window is not None
 
 
 def catalogue() -> dict[str, str]:
@@ -115,6 +136,7 @@ def load(
     target: str | None = None,
     pairs: str | None = None,
     domains: Sequence[str] | None = None,
+    window: int | None = None,
 ) -> Dataset:
     """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
 
@@ -127,13 +149,14 @@ def load(
     pairs: how a folder holds pairs of pictures: "by-name" in A/ and B/, "side-by-side" in one image, or "none", so that
         A/ and B/ are classes. By default A/ and B/ with names in common are pairs.
     domains: fields of one kind that become one set without pairs; see `Dataset.domains`.
+    window: frames of a clip. With it a folder is one of video; see `simulacra.data.video`.
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
     own = None if domains is None else tuple(domains)
-    return read(source, Recipe(_size(resize), levels, target, pairs, own))
+    return read(source, Recipe(_size(resize), levels, target, pairs, own, window))
 
 
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
@@ -141,7 +164,8 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
     if isinstance(source, str) and source in NAMED:
         if recipe.pairs is not None:
             raise UsageError(f"{source!r} is a named set; pairs says how a folder of pictures is read")
-        found, again = _named(NAMED[source], source, recipe.resize), source
+        recipe = replace(recipe, window=recipe.window or NAMED[source].window)
+        found, again = _named(NAMED[source], source, recipe), source
     else:
         path = Path(source).expanduser()
         found, again = _path_source(path, recipe), str(path.absolute())
@@ -155,7 +179,13 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
     return data if recipe.domains is None else data.domains(*recipe.domains)
 
 
-def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:
+def _named(own: NamedSet, name: str, recipe: Recipe) -> Source:
+    resize = recipe.resize
+    if recipe.window is not None and own.window is None:
+        able = ", ".join(each for each, named in NAMED.items() if named.window is not None)
+        raise UsageError(f"{name!r} has items of one length, or none; window is for folders of video, and for {able}")
+    if own.window is not None:
+        return own.source(recipe.window, resize)
     if resize is None:
         return own.source()
     if not own.resizable:
@@ -200,11 +230,21 @@ def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return None if size is None else (size[0], size[1])
 
 
+def _windowed(path: Path, card: Card, recipe: Recipe, window: int) -> Source:
+    if not path.is_dir():
+        raise UsageError(f"{path} is no folder of video, and only these are cut into windows")
+    if recipe.pairs is not None:
+        raise UsageError(f"pairs are of pictures, and a window of {window} frames is of video: leave one of them out")
+    return video_source(path.resolve(), card, window, recipe.resize)
+
+
 def _path_source(path: Path, recipe: Recipe) -> Source:
     if not os.path.exists(path):  # not Path.exists, which raises for a name that is too long
         raise UsageError(f"there is no data set and no file called {str(path)!r}.{did_you_mean(str(path), NAMED)}")
     path = path.absolute()
     card = Card(title=printable(path.name), source=printable(str(path)), licence="not stated")
+    if recipe.window is not None:
+        return _windowed(path, card, recipe, recipe.window)
     if path.is_dir():
         return recognised(path.resolve(), card, recipe.resize, recipe.pairs)
     if recipe.pairs is not None:

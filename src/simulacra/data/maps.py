@@ -225,7 +225,10 @@ def classes_in(path: Path, own: LabelMap) -> np.ndarray:
     if not strange and own.classes <= IGNORED and IGNORE not in names and (numbers == IGNORED).any():
         strange = f"the id {IGNORED}"
     if strange:
-        raise DataError(f"{path}: {strange} is none of {own.describe()}")
+        listed = ", ".join(names[:LISTED]) + ", ..." * (len(names) > LISTED)
+        raise DataError(
+            f"{path}: {strange} is none of {own.describe()} ({listed}); mend the map, whose numbers are theirs"
+        )
     ignore = names.index(IGNORE) if IGNORE in names else IGNORED
     return np.where(numbers == IGNORED, ignore, numbers).astype(own.dtype)
 

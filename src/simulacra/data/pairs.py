@@ -5,6 +5,7 @@
 
 A side whose files are maps of classes (`maps.py`) is a field of classes. Two pictures of a pair have one size, or are
 brought to one alike. Pairs of equal A are siblings: a test item whose source was seen in training would be no test.
+Captions and scene graphs may lie beside the pictures of either side, or name what both have in common; boxes are of B.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simulacra.data.annotations import Annotations, annotations_of
 from simulacra.data.attributes import Attributes, attributes_of
 from simulacra.data.dataset import Altered, Card, Unreadable
 from simulacra.data.folder import (
@@ -149,20 +151,37 @@ def pairs_source(root: Path, card: Card, resize: tuple[int, int] | None, found: 
         )
     more = attributes_of(root, [pair.b for pair in found.pairs])
     pairs = [pair for pair in found.pairs if pair.b not in more.without]
+    beside = annotations_of(root, [pair.b for pair in pairs], {"A", *more.fields}, _other_names(pairs))
     paths = [path for pair in pairs for path in (pair.a, pair.b)]
     regular = [path for path in paths if path.is_file()]
     declared = [path for path in _places(root) if path.is_file()]
     return Source(
         name=printable(root.name),
         card=card,
-        count=len(pairs),
-        batches=lambda: _batches(root, pairs, resize, more),
-        files=(*regular, *declared, *more.files),
+        count=beside.count([pair.b for pair in pairs]),
+        batches=lambda: _batches(root, pairs, resize, more, beside),
+        files=(*regular, *declared, *more.files, *beside.files),
         options=("pairs", f"resize={resize}", *(repr(path) for path in paths if not path.is_file())),
-        fields=more.fields,
+        fields={**more.fields, **beside.fields},
         kind=f"{number_of(len(pairs), 'pair')} of pictures by their names: A is the source, x is B",
         remarks=more.remarks,
+        learned=tuple(beside.fields),
     )
+
+
+def _other_names(pairs: Sequence[Pair]) -> dict[Path, Path]:
+    """Other paths by which a pair may be named than that of B: that of A, and what both have in common, root/1.png of
+    root/A/1.png and root/B/1.png, where no other pair has it."""
+    own = {pair.a: pair.b for pair in pairs}
+    common = Counter[Path]()
+    found: dict[Path, Path] = {}
+    for pair in pairs:
+        alike = [part for part, other in zip(pair.a.parent.parts, pair.b.parent.parts, strict=True) if part == other]
+        for name in dict.fromkeys((pair.a.name, pair.b.name)):
+            path = Path(*alike, name)
+            common[path] += 1
+            found[path] = pair.b
+    return {path: b for path, b in found.items() if common[path] == 1} | own
 
 
 def _places(root: Path) -> list[Path]:
@@ -185,7 +204,9 @@ class Side:
         return decode(path, self.target) if self.maps is None else decode_map(path, self.target, self.maps)
 
 
-def _batches(root: Path, pairs: Sequence[Pair], resize: tuple[int, int] | None, more: Attributes) -> Iterator[Batch]:
+def _batches(
+    root: Path, pairs: Sequence[Pair], resize: tuple[int, int] | None, more: Attributes, beside: Annotations
+) -> Iterator[Batch]:
     """Headers first, so that what does not fit together is refused in seconds; then the pixels."""
     headers = {path: read_header(path) for pair in pairs for path in (pair.a, pair.b)}
     bad = [header for header in headers.values() if isinstance(header, Unreadable)]
@@ -201,20 +222,24 @@ def _batches(root: Path, pairs: Sequence[Pair], resize: tuple[int, int] | None, 
     if resize:
         remarks += stored_sizes("A: ", {pair.a: readable[pair.a] for pair in pairs})
         remarks += stored_sizes("B: ", {pair.b: readable[pair.b] for pair in pairs})
-    unreported = tuple(bad)
+    unreported, altered = (*bad, *beside.missing), beside.altered
+    sizes = {path: (header.height, header.width) for path, header in readable.items()}
     step = max(1, CHUNK_BYTES // (math.prod(a.shape) + math.prod(b.shape)))
     for part in dict.fromkeys(pair.part for pair in pairs):
         members = [pair for pair in pairs if pair.part == part]
         for start in range(0, len(members), step):
-            batch = _decoded(part, members[start : start + step], a, b, more)
+            batch, paths = _decoded(part, members[start : start + step], a, b, more)
             bad += batch.unreadable
             stop_if_many(bad, root, total)
-            yield replace(batch, unreadable=unreported + batch.unreadable, remarks=remarks)
-            unreported = remarks = ()
+            whole = replace(
+                batch, unreadable=unreported + batch.unreadable, altered=batch.altered + altered, remarks=remarks
+            )
+            yield beside.joined(whole, paths, sizes, (b.target.height, b.target.width))
+            unreported = altered = remarks = ()
 
 
-def _decoded(part: str, pairs: Sequence[Pair], a: Side, b: Side, more: Attributes) -> Batch:
-    """The pairs of which both can be decoded."""
+def _decoded(part: str, pairs: Sequence[Pair], a: Side, b: Side, more: Attributes) -> tuple[Batch, list[Path]]:
+    """The pairs of which both can be decoded, and the paths of B of these."""
     decoded = [(pair, a.decode(pair.a), b.decode(pair.b)) for pair in pairs]
     bad = tuple(each for _, *both in decoded for each in both if isinstance(each, Unreadable))
     good = [
@@ -226,16 +251,18 @@ def _decoded(part: str, pairs: Sequence[Pair], a: Side, b: Side, more: Attribute
         for path, each in ((pair.a, one), (pair.b, other))
         for how in each.altered
     )
-    return pair_batch(
+    paths = [pair.b for pair, _, _ in good]
+    batch = pair_batch(
         part,
         np.stack([one.pixels for _, one, _ in good]) if good else np.empty((0, *a.shape), np.uint8),
         np.stack([other.pixels for _, _, other in good]) if good else np.empty((0, *b.shape), np.uint8),
         {name: side.maps for name, side in (("A", a), ("x", b))},
         more,
-        [pair.b for pair, _, _ in good],
+        paths,
         bad,
         altered,
     )
+    return batch, paths
 
 
 def pair_batch(

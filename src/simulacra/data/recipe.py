@@ -1,7 +1,7 @@
 """The steps by which data were read, written into the run, and applied again to whatever a verb of that run reads.
 
-pairs -> resize -> levels -> target or domains; what is derived of x (`down:factor=2`) stands in the model's spec, with
-what the training data showed: the grid, and the names of the classes in their order.
+pairs -> resize -> levels -> target or domains, and of sequences the window; what is derived of x (`down:factor=2`)
+stands in the model's spec, with what the training data showed: the grid, and the names of the classes in their order.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from simulacra.parts import convert
 
 MOST_PIXELS = 4096  # to a side
 MOST_GRID = 256  # levels
+MOST_STEPS = 1 << 16  # of a window
 PAIRS = ("by-name", "side-by-side", "none")
 
 
@@ -28,6 +29,7 @@ class Recipe:
     target: the field that is modelled, in the place of the usual x.
     pairs: how a folder holds pairs of pictures, one of `PAIRS`; None where it shows that itself.
     domains: fields of one kind that become one set without pairs, labelled by which of them an item is of.
+    window: steps of a sequence that make an item: frames of a clip.
     """
 
     resize: tuple[int, int] | None = None
@@ -35,11 +37,15 @@ class Recipe:
     target: str | None = None
     pairs: str | None = None
     domains: tuple[str, ...] | None = None
+    window: int | None = None
 
     def __post_init__(self) -> None:
         convert(tuple[int, int] | None, self.resize, "resize")
         convert(int | None, self.levels, "levels")
         convert(str | None, self.target, "target")
+        convert(int | None, self.window, "window")
+        if self.window is not None and not 1 <= self.window <= MOST_STEPS:
+            raise UsageError(f"a window must be 1 to {MOST_STEPS} steps, not {self.window}")
         if self.pairs is not None and self.pairs not in PAIRS:
             raise UsageError(f"there are no pairs {self.pairs!r}.{did_you_mean(str(self.pairs), PAIRS)}")
         convert(tuple[str, ...] | None, self.domains, "domains")
@@ -71,14 +77,15 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         steps = {"resize": self.resize and list(self.resize), "levels": self.levels, "target": self.target}
         steps |= {} if self.pairs is None else {"pairs": self.pairs}
-        return steps | ({} if self.domains is None else {"domains": list(self.domains)})
+        steps |= {} if self.domains is None else {"domains": list(self.domains)}
+        return steps | ({} if self.window is None else {"window": self.window})
 
     @classmethod
     def from_json(cls, record: Any) -> Recipe:
         """Raises DataError for what is no recipe; a step that is not there is none."""
         if not isinstance(record, Mapping) or not record.keys() <= cls.__dataclass_fields__.keys():
             raise DataError(f"{record!r:.60} is no recipe of data")
-        resize, levels, target, pairs, domains = (record.get(name) for name in cls.__dataclass_fields__)
+        resize, levels, target, pairs, domains, window = map(record.get, cls.__dataclass_fields__)
         sides = resize is None or (
             isinstance(resize, list) and len(resize) == 2 and all(type(n) is int for n in resize)
         )
@@ -86,9 +93,11 @@ class Recipe:
             raise DataError(f"{dict(record)!r:.60} is no recipe of data")
         if domains is not None and not (isinstance(domains, list) and all(isinstance(name, str) for name in domains)):
             raise DataError(f"{domains!r:.60} are no domains of data")
+        if not (window is None or type(window) is int):
+            raise DataError(f"{window!r:.60} is no window of data")
         try:
             own = None if domains is None else tuple(domains)
-            return cls(None if resize is None else (resize[0], resize[1]), levels, target, pairs, own)
+            return cls(None if resize is None else (resize[0], resize[1]), levels, target, pairs, own, window)
         except UsageError as error:
             raise DataError(str(error)) from None
 

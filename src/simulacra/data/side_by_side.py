@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simulacra.data.annotations import Annotations, annotations_of
 from simulacra.data.attributes import Attributes, attributes_of
 from simulacra.data.dataset import Altered, Card, Unreadable
 from simulacra.data.folder import (
@@ -43,21 +44,29 @@ def side_by_side_source(root: Path, card: Card, resize: Size) -> Source:
     entries = [entry for entry in entries if entry.path not in more.without]
     classes = tuple(sorted({entry.class_name for entry in entries if entry.class_name is not None}))
     paths = [entry.path for entry in entries]
+    fields = with_label(root, classes, more)
+    beside = annotations_of(root, paths, {"A", *fields})
     return Source(
         name=printable(root.name),
         card=card,
-        count=len(entries),
-        batches=lambda: _batches(root, entries, classes, resize, more),
-        files=(*(path for path in paths if path.is_file()), *more.files),
+        count=beside.count(paths),
+        batches=lambda: _batches(root, entries, classes, resize, more, beside),
+        files=(*(path for path in paths if path.is_file()), *more.files, *beside.files),
         options=("side by side", f"resize={resize}", *(repr(path) for path in paths if not path.is_file())),
-        fields=with_label(root, classes, more),
+        fields=fields | beside.fields,
         kind=f"{number_of(len(entries), 'pair')} side by side: A is the left half, x the right one",
         remarks=more.remarks,
+        learned=tuple(beside.fields),
     )
 
 
 def _batches(
-    root: Path, entries: Sequence[Entry], classes: tuple[str, ...], resize: Size, more: Attributes
+    root: Path,
+    entries: Sequence[Entry],
+    classes: tuple[str, ...],
+    resize: Size,
+    more: Attributes,
+    beside: Annotations,
 ) -> Iterator[Batch]:
     headers = {entry.path: read_header(entry.path) for entry in entries}
     bad = [header for header in headers.values() if isinstance(header, Unreadable)]
@@ -66,17 +75,22 @@ def _batches(
     _refuse_other_sides(root, readable)
     halves = {path: replace(header, width=header.height) for path, header in readable.items()}
     target = common_target(root, halves, resize)
-    unreported, remarks = tuple(bad), stored_sizes("halves ", halves) if resize else ()
+    unreported, altered = (*bad, *beside.missing), beside.altered
+    remarks = stored_sizes("halves ", halves) if resize else ()
+    sizes = {path: (half.height, half.width) for path, half in halves.items()}
     step = max(1, CHUNK_BYTES // (2 * math.prod(target.shape)))
     total, entries = len(entries), [entry for entry in entries if entry.path in readable]
     for part in dict.fromkeys(entry.part for entry in entries):
         members = [entry for entry in entries if entry.part == part]
         for start in range(0, len(members), step):
-            batch = _decoded(part, members[start : start + step], classes, target, readable, more)
+            batch, read = _decoded(part, members[start : start + step], classes, target, readable, more)
             bad += batch.unreadable
             stop_if_many(bad, root, total)
-            yield replace(batch, unreadable=unreported + batch.unreadable, remarks=remarks)
-            unreported = remarks = ()
+            whole = replace(
+                batch, unreadable=unreported + batch.unreadable, altered=batch.altered + altered, remarks=remarks
+            )
+            yield beside.joined(whole, read, sizes, (target.height, target.width))
+            unreported = altered = remarks = ()
 
 
 def _refuse_other_sides(root: Path, headers: dict[Path, Header]) -> None:
@@ -96,8 +110,8 @@ def _decoded(
     target: Target,
     headers: dict[Path, Header],
     more: Attributes,
-) -> Batch:
-    """Both halves of the images that can be decoded."""
+) -> tuple[Batch, list[Path]]:
+    """Both halves of the images that can be decoded, and the paths of these."""
     decoded = [(entry, decode(entry.path, _whole(headers[entry.path], target))) for entry in entries]
     bad = tuple(image for _, image in decoded if isinstance(image, Unreadable))
     good = [(entry, image) for entry, image in decoded if isinstance(image, Decoded)]
@@ -106,9 +120,10 @@ def _decoded(
         for side, half in enumerate(np.split(image.pixels, 2, axis=2)):
             both[side, number] = fit(half, target.height, target.width) if target.resize else half
     altered = tuple(Altered(how, 1, str(entry.path)) for entry, image in good for how in image.altered)
-    batch = pair_batch(part, both[0], both[1], {}, more, [entry.path for entry, _ in good], bad, altered)
+    paths = [entry.path for entry, _ in good]
+    batch = pair_batch(part, both[0], both[1], {}, more, paths, bad, altered)
     label = np.array([classes.index(entry.class_name) for entry, _ in good if entry.class_name], np.int64)
-    return replace(batch, fields={**batch.fields, **({"label": label} if classes else {})})
+    return replace(batch, fields={**batch.fields, **({"label": label} if classes else {})}), paths
 
 
 def _whole(header: Header, target: Target) -> Target:

@@ -63,6 +63,11 @@ class DataSpec:
         return len(self.shape) == 3
 
     @property
+    def is_video(self) -> bool:
+        """Whether x is a clip (T, C, H, W) of frames on a grid."""
+        return isinstance(self.x, Levels) and len(self.x.shape) == 4
+
+    @property
     def grid_levels(self) -> int:
         """The number of levels of discrete data; raises UsageError for continuous data."""
         if self.levels is None:

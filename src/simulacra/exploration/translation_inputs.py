@@ -135,6 +135,9 @@ def domain_of(model: Model, to: Domain | None, condition: ConditionLike) -> dict
         if not classes:
             raise UsageError(f"this {model.name} is conditioned on no domain: leave {to!r} out")
         having = [name for name, own in classes.items() if to in own.names] if len(classes) > 1 else list(classes)
+        if not having and isinstance(to, str) and not to.lstrip("-").isdigit():
+            every = [each for own in classes.values() for each in own.names]
+            raise UsageError(f"there is no class {to!r}.{did_you_mean(to, every)}")
         if len(having) != 1:
             raise UsageError(
                 f"{to!r} is no class of {' or '.join(map(repr, classes))} alone: say of which field, "
@@ -188,7 +191,7 @@ def _of_data(
 
 def _items(model: Model, source: DataLike, wanted: Mapping[str, Any], own: set[str], how: Reading) -> Inputs:
     """Items of x that are mapped to another domain."""
-    files, arrays = files_of(source), _arrays_of(source)
+    files, arrays = files_of(source, model), _arrays_of(source)
     if files is not None:
         array = np.stack([picture_of(model, path, how.resize) for path in files])
     elif arrays is not None and (found := _of_shape(arrays, "x", model.spec.shape)) is not None:
@@ -221,7 +224,7 @@ Values = tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]
 
 def _values(model: Model, source: DataLike, name: str, field: Field, how: Reading) -> Values | None:
     """What files or an array hold for a field that is a picture; None of data."""
-    if (files := files_of(source)) is not None:
+    if (files := files_of(source, model)) is not None:
         read = [_of_file(model, path, i, name, field, how) for i, path in enumerate(files)]
         items = [x for _, x in read if x is not None]
         truth = np.stack(items) if len(items) == len(read) else None
@@ -259,10 +262,11 @@ def _has_form(path: Path, field: Field) -> bool:
     return isinstance(header, Header) and (1 if header.grey else 3, header.height, header.width) == shape
 
 
-def files_of(source: DataLike) -> list[Path] | None:
+def files_of(source: DataLike, model: Model) -> list[Path] | None:
     """A picture file, or those of a flat folder of pictures in the order of their names; None of anything else.
 
-    A folder that holds folders or tables beside its pictures is a data set.
+    A folder that holds folders or tables beside its pictures is a data set, and so is one of pairs side by side where
+    the data of the model were such.
     """
     if not isinstance(source, str | os.PathLike) or source in names():
         return None
@@ -274,7 +278,15 @@ def files_of(source: DataLike) -> list[Path] | None:
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
     described = any(entry.is_dir() or entry.suffix.lower() in BESIDE for entry in entries)
-    return pictures if pictures and not described else None
+    return pictures if pictures and not described and not _side_by_side(model, pictures) else None
+
+
+def _side_by_side(model: Model, pictures: Sequence[Path]) -> bool:
+    """Whether the data of a model were pairs side by side, and these are all twice as wide as high."""
+    if model.origin is None or model.origin.recipe.pairs != "side-by-side":
+        return False
+    headers = [own for own in map(read_header, pictures) if isinstance(own, Header)]
+    return bool(headers) and all(own.width == 2 * own.height for own in headers)
 
 
 def _arrays_of(source: DataLike) -> dict[str, np.ndarray] | None:

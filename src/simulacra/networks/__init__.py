@@ -30,6 +30,7 @@ from simulacra.networks.stylegan import StyleGenerator
 from simulacra.networks.stylegan2 import Style2Critic, Style2Generator
 from simulacra.networks.unet import UNetGenerator
 from simulacra.networks.upscaling import UpscalingGenerator
+from simulacra.networks.word_layout import WordLayoutGenerator
 
 __all__ = [
     "AttentionalGenerator",
@@ -71,5 +72,6 @@ __all__ = [
     "UNetGenerator",
     "Unconditional",
     "UpscalingGenerator",
+    "WordLayoutGenerator",
     "of_items",
 ]

@@ -4,7 +4,8 @@ r"""From a scene graph to a picture: objects have vectors, boxes and masks, and 
     h_0 = conv(layout),   h_k+1 = ReLU(norm(conv(ReLU(norm(doubled(h_k) + W_k layout)))))
 
 A box that is given shapes the layout; one of which all four numbers are -1 is not given, and the network's own takes
-its place. W_k layout is made of the vectors W_k v at once, and coarser layouts are means over the pixels of finer ones.
+its place. A mask that is given, 1 within the object and 0 outside, takes that of the network's own in the same way.
+W_k layout is made of the vectors W_k v at once, and coarser layouts are means over the pixels of finer ones.
 Johnson et al. 2018, "Image Generation from Scene Graphs", 3; the cascade is that of Chen & Koltun 2017, "Photographic
 Image Synthesis with Cascaded Refinement Networks".
 """
@@ -22,13 +23,15 @@ from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.devices import without_autocast
 from simulacra.errors import UsageError
+from simulacra.fields.graphs import BOX, SEGMENTATION
+from simulacra.fields.masks import IGNORED
 from simulacra.networks.blocks import widths
 from simulacra.networks.generators import Generator
 from simulacra.networks.images import refuse_unless_images
 from simulacra.networks.translating import STYLE, Ending, Inputs
 from simulacra.nn import ConditionalGroupNorm, DoublingConv2d, halvings, padding
 from simulacra.nn.boxes import UNKNOWN, given, spread
-from simulacra.nn.graph import BOX, GraphEncoder, SceneGraph, scene_graph
+from simulacra.nn.graph import GraphEncoder, SceneGraph, scene_graph
 from simulacra.parts import part, within
 
 SMALLEST_SIDE = 0.02  # of a predicted box
@@ -42,6 +45,9 @@ class Arrangement(NamedTuple):
     predicted: (N, K, 4) boxes that follow from the graph alone; x0 < x1 and y0 < y1, within the image.
     boxes:     (N, K, 4) those of the layout: the given ones, and where none is given the predicted ones.
     vectors:   (N, K, features) what is known of each object.
+    outlined:  (N, K) whether there is, and its mask is given.
+    given:     (N, K, SIDE, SIDE) masks that are given, 0 or 1 within the box, and 0 where none is.
+    masks:     (N, K, m, m) logits of the masks that follow from the graph alone.
     """
 
     mask: Tensor
@@ -49,6 +55,16 @@ class Arrangement(NamedTuple):
     predicted: Tensor
     boxes: Tensor
     vectors: Tensor
+    outlined: Tensor
+    given: Tensor
+    masks: Tensor
+
+    def covered(self, size: tuple[int, int]) -> Tensor:
+        """How much of each pixel each object covers, (N, K, H, W); of one that is not there 0."""
+        own = spread(torch.sigmoid(self.masks).masked_fill(~self.mask[..., None, None], 0.0), self.boxes, size)
+        if not self.given.shape[2]:
+            return own
+        return torch.where(self.outlined[..., None, None], spread(self.given, self.boxes, size), own)
 
 
 @runtime_checkable
@@ -74,16 +90,16 @@ class Layout(nn.Module):
         rest = {name: own for name, own in spec.condition.items() if name not in graph.names}
         self.inputs = Inputs(DataSpec(spec.x, rest), latent, self.size)
         self.encoder = GraphEncoder(graph, STYLE, part.features, part.hidden, part.layers)
-        self.boxes = _perceptron(part.features, part.hidden, 4)
-        self.masks = _perceptron(part.features, part.hidden, part.mask**2)
-        self.refined = Cascade(spec.shape, part.features, self.inputs.count, part)
+        self.boxes = normed_perceptron(part.features, part.hidden, 4)
+        self.masks = normed_perceptron(part.features, part.hidden, part.mask**2)
+        self.refined = Cascade(spec.shape, part.features, self.inputs.count, part.width, part.widest)
         self.last = Ending(spec, part.width)
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
         pictures, s = self.inputs(z, condition)
         with without_autocast(z.device):  # places need more digits than bfloat16 has
             own = self._arranged(s.float() if s.dtype == torch.bfloat16 else s, condition)
-            covered = spread(self._masks(own), own.boxes, self.size)
+            covered = own.covered(self.size)
         return self.last(self.refined(own.vectors, covered, pictures, s), condition)
 
     def arranged(self, z: Tensor, condition: Condition) -> Arrangement:
@@ -95,25 +111,30 @@ class Layout(nn.Module):
         vectors = self.encoder(s, condition)
         predicted = within_image(self.boxes(vectors))
         known = mask & given(own)
-        return Arrangement(mask, known, predicted, torch.where(known[..., None], own.to(s.dtype), predicted), vectors)
-
-    def _masks(self, own: Arrangement) -> Tensor:
-        """(N, K, m, m) in 0 to 1; of objects that are not there they are 0."""
+        boxes = torch.where(known[..., None], own.to(s.dtype), predicted)
         side = round(cast(nn.Linear, self.masks[-1]).out_features ** 0.5)
-        masks = torch.sigmoid(self.masks(own.vectors)).unflatten(-1, (side, side))
-        return masks.masked_fill(~own.mask[..., None, None], 0.0)
+        masks = self.masks(vectors).unflatten(-1, (side, side))
+        return Arrangement(mask, known, predicted, boxes, vectors, *self._given(mask, condition, s.dtype), masks)
+
+    def _given(self, mask: Tensor, condition: Condition, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Which masks are given (N, K), and these (N, K, SIDE, SIDE)."""
+        if not self.graph.has_masks:
+            return torch.zeros_like(mask), torch.zeros(*mask.shape, 0, 0, dtype=dtype, device=mask.device)
+        own = condition[f"{self.graph.objects}.{SEGMENTATION}"]
+        outlined = mask & (own != IGNORED).flatten(2).all(-1)
+        return outlined, ((own == 1) & outlined[..., None, None]).to(dtype)
 
 
 class Cascade(nn.Module):
     """Vectors (N, K, features), how much of each pixel each covers (N, K, H, W), and pictures -> (N, width, H', W'), at
     least as large as H×W."""
 
-    def __init__(self, shape: tuple[int, ...], features: int, pictures: int, part: LayoutGenerator) -> None:
+    def __init__(self, shape: tuple[int, ...], features: int, pictures: int, width: int, widest: int | None) -> None:
         super().__init__()
         count, coarsest = halvings(shape)
         self.padding = padding(shape, count, coarsest)
-        own = widths(part.width, part.widest, count)
-        self.layouts = nn.ModuleList(_OfLayout(features, pictures, width) for width in own)
+        own = widths(width, widest, count)
+        self.layouts = nn.ModuleList(_OfLayout(features, pictures, size) for size in own)
         self.first = _Refined(own[count])
         self.doubled = nn.ModuleList(DoublingConv2d(own[k + 1], own[k], 3, bias=False) for k in range(count))
         self.steps = nn.ModuleList(_Refined(own[k]) for k in range(count))
@@ -171,12 +192,14 @@ def within_image(numbers: Tensor) -> Tensor:
 
 
 def without_boxes(condition: Mapping[str, Tensor], graph: SceneGraph) -> Condition:
-    """The same condition with no box given: what is made of it follows from the graph alone."""
-    name = f"{graph.objects}.{BOX}"
-    return Condition({**condition, name: torch.full_like(condition[name], UNKNOWN)})
+    """The same condition with no box and no mask given: what is made of it follows from the graph alone."""
+    unknown = {BOX: UNKNOWN, SEGMENTATION: IGNORED}
+    names = {f"{graph.objects}.{key}": number for key, number in unknown.items() if key == BOX or graph.has_masks}
+    return Condition({**condition, **{name: torch.full_like(condition[name], own) for name, own in names.items()}})
 
 
-def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def normed_perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """A norm, and a hidden layer."""
     return nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 

@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.fields import Field, Index, Many, Real, Record
+from simulacra.fields.graphs import BOX, SEGMENTATION
+from simulacra.fields.masks import WITHIN_BOX
 from simulacra.nn.embed import present, vector, vector_of
 
 ENDS = ("subject", "object")
-BOX = "box"
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,17 @@ class SceneGraph:
 
     @property
     def attributes(self) -> dict[str, Field]:
-        """What an object is, by name, but for its box."""
-        return {name: own for name, own in _record(self.fields[self.objects]).items() if name != BOX}
+        """What an object is, by name, but for where it is: its box and its mask."""
+        return {
+            name: own
+            for name, own in _record(self.fields[self.objects]).items()
+            if name != BOX and not (name == SEGMENTATION and self.has_masks)
+        }
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the objects have masks within their boxes."""
+        return _record(self.fields[self.objects]).get(SEGMENTATION) == WITHIN_BOX
 
     @property
     def predicates(self) -> dict[str, Field]:

@@ -4,7 +4,7 @@ Each preset is a record over the parts of the house: what reads the condition, w
 """
 
 from simulacra.structured.cyclegan import CycleGAN
-from simulacra.structured.objects import Boxes, Objects
+from simulacra.structured.objects import Boxes, Masks, Objects
 from simulacra.structured.pix2pix import pix2pix
 from simulacra.structured.puzzle_gan import puzzle_gan
 from simulacra.structured.sg2im import sg2im
@@ -16,6 +16,7 @@ from simulacra.structured.text2image import text2image
 __all__ = [
     "Boxes",
     "CycleGAN",
+    "Masks",
     "Objects",
     "Spade",
     "StarGAN",

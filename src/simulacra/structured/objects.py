@@ -1,6 +1,7 @@
 r"""Losses of single objects in their boxes.
 
     boxes     λ E |b̂_k - b_k| + μ E o(b̂)                          of the boxes that the generator predicts
+    masks     λ E H(m_k, m̂_k)                                     of the masks, a mean over the places of each
     objects   λ E [ζ(-D(x_k)) + ζ(D(G_k)) + log 1/P(a_k | x_k)]   of the critic, x_k what x has within the box of k
               λ E [ζ(-D(G_k)) + log 1/P(a_k | G_k)]               of the generator
 
@@ -102,6 +103,40 @@ def _reach(boxes: Tensor, sides: Tensor) -> Tensor:
     middles = (boxes[..., 2:] + boxes[..., :2]) / 2
     apart = (middles[:, :, None] - middles[:, None]).abs()
     return ((sides[:, :, None] + sides[:, None]) / 2 - apart).clamp(min=0).prod(-1)
+
+
+@part("penalty", "masks")
+class Masks(OfCritic):
+    r"""λ E H(m, m̂), H(m, m̂) = -m log m̂ - (1 - m) log(1 - m̂): a mean over the places of a mask within its box, over
+    the objects of an item whose masks are given, and over items. Without it a generator that is given the mask of each
+    object has nothing to learn its own from.
+
+    Attributes:
+        weight: λ.
+        every: steps from one to the next.
+    """
+
+    players: ClassVar[Sequence[str]] = ("generator",)
+    weight: float = 1.0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        above(0, weight=self.weight)
+        within(1, every=self.every)
+
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        if not refuse_unless_arranging(generator, called(self)[1]).graph.has_masks:
+            raise UsageError(
+                "penalty 'masks' compares masks, and the objects of the condition have none; leave it out, or give "
+                "each object a mask in its graph"
+            )
+        return nn.Module()
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        own = cast(Arranging, seen.generator).arranged(seen.z, seen.condition)
+        true = F.adaptive_avg_pool2d(own.given, (own.masks.shape[2], own.masks.shape[3]))
+        nats = F.binary_cross_entropy_with_logits(own.masks.float(), true.float(), reduction="none").mean((2, 3))
+        return self.weight * means(nats, own.outlined).mean()
 
 
 class ObjectCritic(nn.Module):

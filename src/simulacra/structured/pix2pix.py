@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from simulacra.adversarial.games import Game, NonSaturating
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.pairs import L1
+from simulacra.adversarial.pairs import L1, CrossEntropy
 from simulacra.data.spec import DataSpec
+from simulacra.fields import Classes
 from simulacra.networks import Concatenation, Critic, Generator, PatchCritic, UNetGenerator
 from simulacra.registry import register
 
@@ -46,6 +47,7 @@ def pix2pix(
         generator: unet, or resnet.
         critic: patch, at one or several scales.
         game: of the two.
-        weight: λ of the distance to the item of the pair.
+        weight: λ of the distance to the item of the pair; of maps of classes a tenth of it weighs the cross-entropy.
     """
-    return GAN(spec, latent, generator, critic, game, (L1(weight),), Concatenation())
+    pairs = CrossEntropy(weight / 10) if isinstance(spec.x, Classes) else L1(weight)
+    return GAN(spec, latent, generator, critic, game, (pairs,), Concatenation())

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from simulacra.adversarial.games import Game
-from simulacra.adversarial.penalties import PLAYERS, Penalty
+from simulacra.adversarial.penalties import PLAYERS, Penalty, prepared
 from simulacra.adversarial.rounds import Round, Side
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
@@ -95,9 +95,12 @@ class Unpaired(Model):
         if not (0 <= cycle < math.inf and 0 <= identity < math.inf) or critic_steps < 1:
             given = f"{cycle}, {identity} and {critic_steps}"
             raise UsageError(f"{self.name} needs cycle >= 0, identity >= 0 and critic_steps >= 1, not {given}")
-        for name, every in ((called(penalty)[1], penalty.every) for penalty in penalties):
-            if every > 1:
-                raise UsageError(f"{self.name} takes its penalties in every step: leave out every={every} of {name!r}")
+        for penalty in penalties:
+            if penalty.every > 1 or prepared(penalty):
+                raise UsageError(
+                    f"{self.name} takes its penalties in every step: leave out `every` and `first` of "
+                    f"{called(penalty)[1]!r}"
+                )
         self.game, self.penalties = game, tuple(penalties)
         self.cycle, self.identity, self.critic_steps = cycle, identity, critic_steps
 

@@ -1,5 +1,18 @@
-"""Protocols over many fits: classification from few labels, with the codes of a model and without."""
+"""Protocols over many fits, and what a fitted model is good for: classification from few labels, and planning."""
 
 from simulacra.studies.finetune import Finetuning, finetune
+from simulacra.studies.planning import CEM, Course, Nothing, Shooting, control, hanging, learned, linear, upright
 
-__all__ = ["Finetuning", "finetune"]
+__all__ = [
+    "CEM",
+    "Course",
+    "Finetuning",
+    "Nothing",
+    "Shooting",
+    "control",
+    "finetune",
+    "hanging",
+    "learned",
+    "linear",
+    "upright",
+]

@@ -167,7 +167,7 @@ def make_plan(
         chosen = _chosen(entry, given, dataset)
         wanted = _names(condition) or (() if dataset.recipe.domains is None else (DOMAIN,))
         seed_everything(chosen.seed, "weights")
-        built: Model = entry.build(dataset.spec.conditioned_on(wanted), **arguments)
+        built = _built(entry, dataset, wanted, arguments)
     else:
         if condition:
             raise UsageError(
@@ -195,6 +195,16 @@ def make_plan(
     deciding = {"seed": chosen.seed} if can(built, ClosedForm) else decisive(chosen)
     record = json.loads(json.dumps({"model": config, "data": source, "options": deciding}))
     return Plan(built, dataset, chosen, RunFolder(unused(folder) if fresh else folder), record, labels)
+
+
+def _built(entry: Entry, data: Dataset, wanted: tuple[str, ...], arguments: Mapping[str, Any]) -> Model:
+    """The model of x given these fields; a refusal of x without any says which ones the data have."""
+    try:
+        return entry.build(data.spec.conditioned_on(wanted), **arguments)
+    except UsageError as error:
+        if wanted or not data.spec.condition or "--condition" not in str(error):
+            raise
+        raise UsageError(f"{error}.\nThe fields of {data.name}: {', '.join(data.spec.condition)}") from None
 
 
 def _names(condition: Any) -> tuple[str, ...]:

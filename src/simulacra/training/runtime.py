@@ -9,17 +9,15 @@ import itertools
 import os
 import signal
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from simulacra.devices import choose_device, computes_in_bf16
+from simulacra.devices import choose_device, computes_in_bf16, deterministic
 from simulacra.errors import TrainingError
 
 
@@ -57,7 +55,7 @@ class Runtime:
 
     def deterministic(self) -> contextlib.AbstractContextManager[None]:
         """Within the context a GPU adds up in the same order every time, as a CPU does anyway: resuming is bitwise."""
-        return _deterministic() if self.device.type == "cuda" else contextlib.nullcontext()
+        return deterministic(self.device)
 
     def shares(self, batch: int) -> list[slice]:
         """The items of a batch that each rank has, which differ by one in number at most."""
@@ -100,24 +98,6 @@ class Runtime:
     def wait(self) -> None:
         """Until every rank has come to this point."""
         self.agree(False)
-
-
-@contextlib.contextmanager
-def _deterministic() -> Iterator[None]:
-    """What has no deterministic algorithm stays as it is. cuBLAS reads its variable when it is first used."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    memory: Any = torch.utils.deterministic
-    filled = memory.fill_uninitialized_memory
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*deterministic", UserWarning)
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        memory.fill_uninitialized_memory = False  # which guards against mistakes, and takes time
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-            memory.fill_uninitialized_memory = filled
 
 
 @contextlib.contextmanager
