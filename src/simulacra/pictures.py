@@ -148,7 +148,8 @@ def draws_each(spec: DataSpec, n: int) -> int:
 
 def conditioned_picture(items: np.ndarray, fields: Mapping[str, np.ndarray], spec: DataSpec) -> Image.Image:
     """Items (N, *shape), those of one condition (N, ...) after the other: a row for each condition, with its pictures
-    in front; more draws than fit go into further rows. Without pictures among the conditions, the items alone."""
+    in front; more draws than fit go into further rows, with the same in front. Without pictures among the conditions,
+    the items alone."""
     if not shows_conditions(spec):
         return picture(items, spec)
     height, width = spec.shape[1:]
@@ -163,7 +164,7 @@ def conditioned_picture(items: np.ndarray, fields: Mapping[str, np.ndarray], spe
     for start, stop in runs:
         for begin in range(start, stop, across):
             row = np.full((len(fronts) + across, height, width, 3), 255, np.uint8)
-            for i, front in enumerate(fronts if begin == start else ()):
+            for i, front in enumerate(fronts):
                 row[i] = front[start]
             row[len(fronts) :][: min(across, stop - begin)] = drawn[begin : min(begin + across, stop)]
             rows.append(row)

@@ -146,6 +146,7 @@ def test_an_item_and_its_picture_are_edited_alike(printed, run, tmp_path):
     folder = pictures_of_digits(tmp_path)
     moves = ["--dim", "1=+2", "0=-0.5", "--toward", "8=1.5"]
     printed("edit", run, "digits:1", *moves, "--out", tmp_path / "item.npz")
+    moves = ["--dim", "1=+2", "--dim", "0=-0.5", "--toward", "8=1.5"]  # each flag by itself
     printed("edit", run, folder / "1.png", *moves, "--data", "digits", "--out", tmp_path / "picture.npz")
     item, picture = (np.load(tmp_path / f"{name}.npz")["x"] for name in ("item", "picture"))
     assert item.shape == (1, 3, 1, 8, 8)
@@ -247,14 +248,14 @@ def test_codes_of_a_gan_are_found_by_search_and_said_to_be(printed, refused, run
 def test_concepts_are_added_in_a_picture(printed, refused, runs, tmp_path):
     words = ["arithmetic", runs["vae"], "digits", "--start", "0", "--with", "9", "--without", "4"]
     found = json.loads(printed(*words, "--json", "--out", tmp_path / "a.npz"))
-    assert set(found) == {"out", "wanted", "reached", "control", "ceiling"}
+    assert set(found) == {"out", "wanted", "reached", "unmoved", "control", "ceiling"}
     assert found["wanted"] == {"label": 9}
     assert found["ceiling"] > 0.8
     arrays = np.load(tmp_path / "a.npz")
     assert set(arrays) == {"vector", "with", "without", "start", "start+with-without", "control"}
     output = printed(*words, "--each", "3", "--out", tmp_path / "a.png")
     assert "0 + 9 - 4" in output
-    assert "of the controls" in output
+    assert "of the controls for label 9" in output
     assert size(tmp_path / "a.png")[1] == 32 + 12 * (5 * 9 + 1)
     assert "at least 3" in refused(*words, "--each", "2", "--out", tmp_path / "b.png")
     assert "--start" in refused("arithmetic", runs["vae"], "digits", "--with", "9", "--without", "4")

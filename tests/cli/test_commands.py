@@ -174,6 +174,22 @@ def test_fresh_leaves_the_old_run_alone(printed, runs):
     assert (runs["dcgan"] / "run.json").read_bytes() == before
 
 
+def test_a_flag_of_several_parts_may_be_repeated(printed, tmp_path):
+    words = ["fit", "gan", "digits", "--steps", "1", "--generator", "dense:hidden=4", "--critic", "dense:hidden=4"]
+    found = []
+    for name, penalties in (
+        ("once", ["--penalties", "r1:weight=2", "r2"]),
+        ("twice", ["--penalties", "r1:weight=2", "--penalties", "r2"]),
+    ):
+        printed(*words, *penalties, "--out", tmp_path / name)
+        found.append(json.loads((tmp_path / name / "model" / "config.json").read_text())["model"]["gan"]["penalties"])
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
+    printed(*words, "--game", "non-saturating", "--penalties", "--out", tmp_path / "none")
+    config = json.loads((tmp_path / "none" / "model" / "config.json").read_text())
+    assert config["model"]["gan"]["penalties"] == []
+
+
 def test_dry_run_writes_nothing(printed, tmp_path):
     output = printed("fit", "vae", "digits", "--dry-run", "--out", tmp_path / "run")
     assert "parameters" in output

@@ -88,8 +88,7 @@ def test_levels_say_what_values_are_on_and_change_none(capsys, tmp_path):
     with pytest.raises(SystemExit):
         main(["score", "--help"])
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "how many grey levels the values have" in shown
-    assert "changes none of them" in shown
+    assert "the values are levels 0 to INT - 1: none is rescaled" in shown
 
 
 def test_data_of_a_run_are_described_with_their_recipe(own, printed):

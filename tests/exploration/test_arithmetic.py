@@ -59,9 +59,10 @@ def test_the_difference_of_two_concepts_is_added_to_a_third(gan, data):
     assert found.wanted == {"top": 1, "left": 1}
     assert found.vector[0] > 1.5  # from the surest dark upper halves to the surest lit ones
     assert abs(found.vector[1]) < 0.3 * found.vector[0]
-    assert found.ceiling > 0.9
+    assert found.ceiling > 0.85  # of a network that has learnt from 200 items
     assert found.reached > 0.9
     assert found.by_chance < 0.5
+    assert found.unmoved < 0.2
     assert {row.shape for row in found.rows().values()} == {(9, 1, 4, 4)}
     lit = found.moved[:, 0, :2, :2].mean((1, 2)) > found.start[:, 0, :2, :2].mean((1, 2))
     assert lit.all()

@@ -27,7 +27,7 @@ COMMANDS = {
     "compress": "items as a lossless file, in -log2 p bits or those of a bound",
     "decompress": "the items of such a file",
     "complete": "items with their unknown part drawn",
-    "translate": "pictures and maps in another domain: draws given each, or each mapped to it",
+    "translate": "pictures and maps translated: items drawn given each, or each mapped to a domain",
     "encode": "codes of items",
     "reconstruct": "items beside their reconstructions",
     "interpolate": "walks from one code to another",
@@ -92,7 +92,7 @@ def overview() -> str:
     lines = [f"  {name:<12} {what}" for name, what in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: simulacra COMMAND ... [--import MODULE] [--debug]",
+            "usage: simulacra COMMAND ... [--import MODULE] [--debug] | --version",
             "",
             "Deep generative models under one vocabulary: learn p(x), draw from it, score with it, look inside it.",
             "",

@@ -28,7 +28,14 @@ def optional(metavar: str, help: str, **more: Any) -> Any:
     return tyro.conf.arg(metavar=metavar, help=help, help_behavior_hint="", **more)
 
 
+def flat(values: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """All values of a flag that may be repeated."""
+    return tuple(itertools.chain(*values))
+
+
 Flag = tyro.conf.FlagCreatePairsOff[bool]
+Several = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
+"""Several values, after one flag or each after its own: `flat` of it."""
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder that `fit` made")]
 OfTheRun = Annotated[
     str | None,
@@ -45,19 +52,19 @@ Options = Annotated[
     tyro.conf.UseAppendAction,
     tyro.conf.arg(
         metavar="NAME=VALUE ...",
-        help="what the model's own way to draw takes beside: truncation=0.5, say, of a GAN",
+        help="further arguments of the model's own `sample`, such as truncation=0.5 of a GAN",
         help_behavior_hint="",
     ),
 ]
 Watch = Annotated[Flag, tyro.conf.arg(help="show the items in the terminal while they are drawn")]
 Json = Annotated[Flag, tyro.conf.arg(help="print one JSON object on stdout and nothing else")]
-Resize = Annotated[int | None, optional("INT", "bring a folder of images to this side: shorter side, centre crop")]
+Resize = Annotated[int | None, optional("INT", "bring images to INT × INT: their shorter side, and a centre crop")]
 Levels = Annotated[
     int | None,
     optional(
         "INT",
-        "how many grey levels the values have, which are 0 to INT - 1: it says what they are on, changes none of them "
-        "and refuses larger ones; by default that of the run, or 2 for zeros and ones, else 256",
+        "the values are levels 0 to INT - 1: none is rescaled, and larger ones are refused; by default as those of the "
+        "run, or 2 for zeros and ones, else 256",
     ),
 ]
 Target = Annotated[str | None, optional("FIELD", "the field that is modelled, in the place of the usual x")]
@@ -80,12 +87,13 @@ Window = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    optional("INT", "at most so many items, which a search for codes needs, where the model has no encoder"),
+    optional("INT", "at most so many items; needed where codes are found by search, as of a GAN, which has no encoder"),
 ]
 Space = Annotated[
     Literal["z", "w", "w+"],
     tyro.conf.arg(
-        help="where a code is searched for: codes z, or, of a style network, styles, one for all layers or one for each"
+        help="where the codes of a GAN are searched for: z, or the styles of a style network: w, one for all layers, "
+        "or w+, one for each"
     ),
 ]
 Device = Annotated[str, tyro.conf.arg(metavar="NAME", help="auto takes a GPU where there is one; else cpu, cuda, mps")]
@@ -170,7 +178,7 @@ class OnData(Reading, OnRun):
     """The arguments of every command about a run and a split of some data."""
 
     data: OfTheRun = None
-    split: Annotated[str, tyro.conf.arg(help="train, valid, test or all")] = "test"
+    split: Annotated[str, tyro.conf.arg(metavar="SPLIT", help="train, valid, test or all")] = "test"
 
     def loaded(self) -> tuple[Model, Dataset]:
         model = self.load_model()

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Limit, OnData, Space, parse
+from simulacra.cli.arguments import Limit, OnData, Several, Space, flat, optional, parse
 from simulacra.cli.output import place
 from simulacra.files import write_arrays
 from simulacra.terminal import number_of
@@ -24,14 +24,18 @@ class Attribute(OnData):
     """
 
     present: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(name="with", metavar="CLASS ...", help="classes that have it, by number or name, or FIELD:CLASS"),
-    ] = tyro.MISSING
-    absent: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(name="without", metavar="CLASS ...", help="classes that lack it; by default all others"),
+        Several,
+        tyro.conf.arg(
+            name="with",
+            metavar="CLASS ...",
+            help="classes that have it, by number or name, or FIELD:CLASS",
+            help_behavior_hint="(required)",
+        ),
     ] = ()
-    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "train"
+    absent: Annotated[
+        Several, optional("CLASS ...", "classes that lack it; by default all others of the field", name="without")
+    ] = ()
+    split: Annotated[str, tyro.conf.arg(metavar="SPLIT", help="train, valid or test")] = "train"
     limit: Limit = None
     space: Space = "z"
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.npz", help="the file to write")] = tyro.MISSING
@@ -42,12 +46,13 @@ class Attribute(OnData):
 
         path = place(self.out, self.run, "attribute", (".npz",))
         model, data = self.loaded()
-        vector = attribute_of_classes(model, data, self.present, self.absent, self.split, self.limit, self.space)
+        present, absent = flat(self.present), flat(self.absent)
+        vector = attribute_of_classes(model, data, present, absent, self.split, self.limit, self.space)
         write_arrays(path, stored(vector, model))
-        others = " ".join(self.absent) or "all other classes"
+        others = " ".join(absent) or "all other classes"
         length = float(np.linalg.norm(vector))
         numbers = number_of(vector.size, "number")
-        print(f"from {others} to {' '.join(self.present)}: {numbers} of length {length:.3g} in {path}")
+        print(f"from {others} to {' '.join(present)}: {numbers} of length {length:.3g} in {path}")
         print(f"next: simulacra edit {self.run} {self.data or data.name}:0 --toward {path}=1")
 
 

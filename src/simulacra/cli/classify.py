@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Flag, Json, OnData, Seed, as_json, optional, parse
+from simulacra.cli.arguments import Flag, Json, OnData, Seed, Several, as_json, flat, optional, parse
 from simulacra.terminal import number_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Classify(OnData):
     two_sided: Annotated[Flag, tyro.conf.arg(help="refuse what is too probable as well, half of the share each")] = (
         False
     )
-    foreign: Annotated[tuple[str, ...], optional("DATA ...", "sets of other things: how many of them are refused")] = ()
+    foreign: Annotated[Several, optional("DATA ...", "sets of other things: how many of them are refused")] = ()
     limit: Annotated[int | None, optional("INT", "at most so many items, drawn by the seed")] = None
     per_item: Annotated[Path | None, optional("FILE.csv", "also write class, probability and log p(x) of each")] = None
     seed: Seed = 0
@@ -54,7 +54,7 @@ class Classify(OnData):
             prior=self.prior,
             reject=self.reject,
             two_sided=self.two_sided,
-            foreign=[_foreign(source, model) for source in self.foreign],
+            foreign=[_foreign(source, model) for source in flat(self.foreign)],
             limit=self.limit,
             seed=self.seed,
         )

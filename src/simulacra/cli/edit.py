@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Flag, Given, Levels, Limit, OnRun, Space, Target, optional, parse
+from simulacra.cli.arguments import Flag, Given, Levels, Limit, OnRun, Several, Space, Target, flat, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.errors import UsageError
 
@@ -37,24 +37,23 @@ class Edit(Given, OnRun):
         str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE", help="a picture, or DATA:INDEX, a test item")
     ]
     dim: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(metavar="D=SHIFT", help="move dimension D by so many standard deviations of the prior: 3=+2"),
+        Several, optional("D=SHIFT ...", "move dimension D by so many standard deviations of the prior: 3=+2")
     ] = ()
     toward: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(metavar="NAME=STRENGTH", help="go toward a class of --data, or along a file of `attribute`"),
+        Several,
+        optional(
+            "NAME=STRENGTH ...",
+            "add so many times an attribute vector: of a class of --data against all others, 8=1.5, or of a file of "
+            "`simulacra attribute`, smile.npz=1",
+        ),
     ] = ()
     change: Annotated[
-        tuple[str, ...],
-        tyro.conf.UseAppendAction,
-        tyro.conf.arg(
-            name="set", metavar="FIELD=VALUE", help="another value of the condition: smile=yes", help_behavior_hint=""
-        ),
+        Several, optional("FIELD=VALUE ...", "another value of the condition: smiling=yes", name="set")
     ] = ()
     data: Annotated[str | None, optional("DATA", "whose classes --toward names; else IMAGE's, or the run's")] = None
     resize: Annotated[
         Flag,
-        tyro.conf.arg(help="bring pictures to the size and colours of the model; to its size where the run did so"),
+        tyro.conf.arg(help="bring the picture to the size and colours of the model"),
     ] = False
     space: Space = "z"
     limit: Limit = None
@@ -68,10 +67,10 @@ class Edit(Given, OnRun):
 
         model = self.load_model()
         path = place(self.out, self.run, "edit", picture_or_array(model.spec.is_image))
-        dims = {_dimension(name): strength for name, strength in map(_pair, self.dim)}
+        dims = {_dimension(name): strength for name, strength in map(_pair, flat(self.dim))}
         x, condition, source = self._item(model)
-        toward = [(self._vector(model, name, source), strength) for name, strength in map(_pair, self.toward)]
-        to = values_of(self.change, model) or None
+        toward = [(self._vector(model, name, source), strength) for name, strength in map(_pair, flat(self.toward))]
+        to = values_of(flat(self.change), model) or None
         found = simulacra.edit(model, x, dims, toward, condition=condition, space=self.space, to=to)
         rows = np.stack([found.before, found.reconstructed, found.after], axis=1)
         write_rows(path, rows, model.spec, (), ["before", "reconstructed", "after"])

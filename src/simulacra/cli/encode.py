@@ -37,7 +37,7 @@ class Encode(OnItems):
         record = {"out": str(path), "shape": shape}
         if "error" in codes:
             record |= {"error": codes["error"].tolist(), "rejected": codes["rejected"].tolist()}
-        print(as_json(record) if self.json else f"codes of shape {shape} in {path}")
+        print(as_json(record) if self.json else f"codes of shape {'×'.join(map(str, shape))} in {path}")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from simulacra.cli.arguments import Json, OfTheRun, OnRun, Reading, Seed, as_json, optional, parse
+from simulacra.cli.arguments import Json, OfTheRun, OnRun, Reading, Seed, Several, as_json, flat, optional, parse
 from simulacra.cli.output import place
 from simulacra.cli.table import print_table
 from simulacra.files import write_bytes
@@ -27,7 +27,7 @@ class Finetune(Reading, OnRun):
     labels: Annotated[tuple[int, ...], tyro.conf.arg(help="numbers of labelled items: 100 600 1000 3000")] = (100,)
     draws: Annotated[int, tyro.conf.arg(help="how often they are drawn, in equal numbers from all classes")] = 10
     methods: Annotated[
-        tuple[str, ...], optional("NAME ...", "probe finetune scratch m2 m1+m2; without it all that the codes allow")
+        Several, optional("NAME ...", "probe finetune scratch m2 m1+m2; without it all that the codes allow")
     ] = ()
     field: Annotated[str, tyro.conf.arg(help="which field of the data is the label")] = "label"
     steps: Annotated[int | None, optional("INT", "of training, in place of each method's own number")] = None
@@ -42,7 +42,7 @@ class Finetune(Reading, OnRun):
         path = place(self.out, self.run, "finetune", (".json",))
         model = self.load_model()
         data = self.load_data(model, self.data)
-        methods = [name for text in self.methods for name in text.split(",") if name]
+        methods = [name for text in flat(self.methods) for name in text.split(",") if name]
         with terminal() as progress:
             found = finetune(
                 model,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +22,11 @@ from simulacra.cli.arguments import (
     Pairs,
     Rate,
     Resize,
+    Several,
+    Target,
     Window,
     as_json,
+    flat,
     load_data,
     optional,
     parse,
@@ -58,7 +61,8 @@ _OWN: list[Field] = [
             tyro.conf.UseAppendAction,
             tyro.conf.arg(
                 metavar="FIELD ...",
-                help="fields to condition on, as label; or made of x: down:factor=2, grey, edges, mask:kind=half",
+                help="fields to condition on: of the data, such as label, or derived from x: down:factor=2, grey, "
+                "edges, mask:kind=half, parts:kept=2",
                 help_behavior_hint="",
             ),
         ],
@@ -66,7 +70,9 @@ _OWN: list[Field] = [
     ),
     (
         "labels",
-        Annotated[int | None, optional("INT", "hide the labels of all but so many training items: fit m2 from few")],
+        Annotated[
+            int | None, optional("INT", "keep the labels of so many training items and hide the others, as for m2")
+        ],
         None,
     ),
     ("fresh", Annotated[Flag, tyro.conf.arg(help="begin anew in a new folder instead of continuing")], False),
@@ -81,13 +87,15 @@ _OWN: list[Field] = [
         "film",
         Annotated[
             Flag,
-            tyro.conf.arg(help="of points of the plane: RUN/film.gif shows training, with the critic's surface"),
+            tyro.conf.arg(
+                help="write RUN/film.gif, a film of training, for points of the plane; of a GAN with the critic's score"
+            ),
         ],
         False,
     ),
     ("resize", Resize, None),
     ("levels", Levels, None),
-    ("target", Annotated[str | None, optional("FIELD", "the field that is modelled, instead of x")], None),
+    ("target", Target, None),
     ("pairs", Pairs, None),
     ("domains", Domains, None),
     ("rate", Rate, None),
@@ -105,7 +113,8 @@ Train a model. The same command again continues where the last one stopped; Ctrl
 
 def main(argv: Sequence[str]) -> None:
     if not argv or argv[0] in ("-h", "--help"):
-        print(_USAGE + "\n".join(f"  {entry.name:<16} {entry.paper}" for entry in registry.models()))
+        wide = max(len(entry.name) for entry in registry.models())
+        print(_USAGE + "\n".join(f"  {entry.name:<{wide}} {entry.paper}" for entry in registry.models()))
         return
     if argv[0].startswith("-"):
         raise UsageError("the model comes first: `simulacra fit MODEL DATA [options]`. See `simulacra fit --help`.")
@@ -121,7 +130,7 @@ def main(argv: Sequence[str]) -> None:
     own = {name: parsed.pop(name) for name, _, _ in _OWN}
     source = parsed.pop("data")
     dataset = load_data(source, **{name: own[name] for name in READING})
-    chosen = {name: value for name, value in parsed.items() if value is not None}
+    chosen = _chosen(parsed)
     if not all(own["condition"]):
         raise UsageError(
             "--condition needs a field of the data, such as label, or one made of x, such as down:factor=2"
@@ -144,6 +153,13 @@ def main(argv: Sequence[str]) -> None:
     report(plan, model, " ".join([shlex.quote(same_data[0]), *same_data[1:]]), own["json"], health_log.found)
     if filmed and filmed[0].path.exists() and not own["json"]:
         print(f"film of its training: {filmed[0].path}")
+
+
+def _chosen(parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that have a value; a flag of several parts that was not given has none, and keeps its default."""
+    values = {name: value for name, value in parsed.items() if value is not None and value != ()}
+    several = {name for name, value in values.items() if isinstance(value, tuple) and isinstance(value[0], tuple)}
+    return {name: flat(value) if name in several else value for name, value in values.items()}
 
 
 def _refuse_unknown(entry: Entry, flags: Sequence[str]) -> None:
@@ -195,10 +211,8 @@ def _flag(argument: Argument, default: Any, text: str) -> Field:
         several = any(element(each) is not None for each in alternatives(argument.type))
         usual = "" if default is None or default == () else f"; by default {spelled(default)}"
         shown = optional("PART ..." if several else "PART", f"{text} [{choices}]{usual}")
-        if several and default is None:
-            return argument.name, Annotated[tuple[str, ...] | None, shown], None
         if several:
-            return argument.name, Annotated[tuple[str, ...], shown], tuple(map(spelled, default or ()))
+            return argument.name, Annotated[Several, shown], ()
         return argument.name, Annotated[str | None, shown], None if default is None else spelled(default)
     if default is None:
         return argument.name, Annotated[argument.type, optional("NUMBER", text)], default
@@ -223,7 +237,7 @@ def report(plan: Plan, model: Model, data: str, as_object: bool, found: Health |
         steps = f"{ended['steps']} steps in {ended['seconds']:.0f} s ({why})"
         which = "best" if ended["judge"] else "no judge, so the weights are those"
         print(f"done: {steps}; {which} at step {ended['best_step']}{figure}")
-        if ended["still_learning"]:
+        if ended["still_learning"] and found is None:  # whose verdict says so, too
             fell = f"the validation figure fell by {ended['gain_of_last_fifth']:.3g} in the last fifth of the run"
             print(f"still learning: {fell}; the same command with a larger budget goes on from here")
     if found is not None:
@@ -236,7 +250,5 @@ def report(plan: Plan, model: Model, data: str, as_object: bool, found: Health |
         by_class = all(isinstance(field, ClassLabel) for field in model.spec.condition.values())
         print(f"next: simulacra sample {run if by_class else f'{run} {data}'}{own}   ", end="")
         print(f"simulacra evaluate {run} {data}{own}")
-    elif can(model, Translator):
-        print(f"next: simulacra translate {run} PICTURE --to DOMAIN{own}   simulacra evaluate {run} {data}{own}")
     else:
         print(f"next: simulacra reconstruct {run} {data}{own}   simulacra encode {run} {data}{own}")

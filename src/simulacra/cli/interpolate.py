@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from simulacra.cli.arguments import MaybeOnData, Seed, Space, optional, parse
+from simulacra.cli.arguments import MaybeOnData, Seed, Several, Space, flat, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_items, write_rows
 from simulacra.files import write_bytes
 from simulacra.terminal import number_of
@@ -42,8 +42,7 @@ class Interpolate(MaybeOnData):
         ),
     ] = None
     to: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(metavar="FIELD=VALUE ...", help="the condition at the end of each walk, which then has one code"),
+        Several, optional("FIELD=VALUE ...", "the condition at the end of each walk, which then has one code")
     ] = ()
     space: Space = "z"
     seed: Seed = 0
@@ -59,7 +58,7 @@ class Interpolate(MaybeOnData):
         path = place(self.out, self.run, "interpolation", endings)
         usual = FRAMES if path.suffix == ".gif" else STEPS
         steps = usual if self.steps is None else self.steps
-        to = values_of(self.to, model) or None
+        to = values_of(flat(self.to), model) or None
         walks = simulacra.interpolate(
             model, steps, self.rows, data, self.seed, self.path, condition=condition, to=to, space=self.space
         )

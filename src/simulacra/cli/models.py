@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Models:
     """List the models: name, family, abilities, free parameters (with default arguments, on some data) and paper.
 
-    A preset is listed with the class of models that it returns.
+    A preset is listed with the class of models that it returns. A model that does not suit the data has no number of
+    parameters.
     """
 
     data: Annotated[str, tyro.conf.arg(metavar="DATA", help="count parameters for these data")] = "digits"

@@ -34,18 +34,21 @@ class Line:
 
     def __init__(self, verb: str, terminal: bool) -> None:
         self.verb, self.terminal, self.written = verb, terminal, False
-        self.began = self.last = self.of_stage = time.monotonic()
-        self.stage: tuple[str, int] | None = None
+        self.began = self.last = time.monotonic()
+        self.stages: dict[tuple[str, int], tuple[float, int]] = {}  # when each began, and how far it was
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if self.stage != (stage, total):
-            self.stage, self.of_stage = (stage, total), now if self.stage is not None else self.began
-        if now - self.began < SILENT or now - self.last < (BETWEEN_CHANGES if self.terminal else BETWEEN_LINES):
+        began, before = self.stages.get((stage, total), (now if self.stages else self.began, 0))
+        if done < before:  # the same stage once more
+            began = now
+        self.stages[stage, total] = began, done
+        too_soon = now - self.last < (BETWEEN_CHANGES if self.terminal else BETWEEN_LINES)
+        if done >= total or too_soon or now - self.began < SILENT:
             return
         self.last, self.written = now, True
-        left = (now - self.of_stage) * (total - done) / max(done, 1)
         name = f"{self.verb}, {stage}" if stage else self.verb
+        left = (now - began) * (total - done) / max(done, 1)
         text = f"{name}: {done:,} of {total:,}, about {left:.0f} s left"
         before, after = (CLEAR, "") if self.terminal else ("", "\n")
         print(f"{before}{text}", end=after, file=_steered(), flush=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from simulacra.cli.arguments import Given, Json, OnData, Seed, as_json, optional, parse
+from simulacra.cli.arguments import Given, Json, OnData, Seed, Several, as_json, flat, optional, parse
 from simulacra.cli.output import picture_or_array, place, write_rows
 from simulacra.terminal import number_of
 
@@ -29,10 +29,7 @@ class Restyle(Given, OnData):
 
     rows: Annotated[int, tyro.conf.arg(help="items whose condition is kept")] = 4
     columns: Annotated[int, tyro.conf.arg(help="items whose style is taken")] = 4
-    style: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(metavar="PICTURE", help="pictures whose styles are taken, at the size of the model"),
-    ] = ()
+    style: Annotated[Several, optional("PICTURE ...", "pictures whose styles are taken, at the size of the model")] = ()
     seed: Seed = 0
     out: Annotated[Path | None, optional("PATH", ".png or .npz; by default RUN/restyled.png")] = None
     json: Json = False
@@ -71,8 +68,8 @@ class Restyle(Given, OnData):
         values = self.values(model)
         if values:
             check_complete(model, values)
-        rows, columns = 0 if values else self.rows, 0 if self.style else self.columns
-        pictures = [picture_of(model, Path(each), resize=True) for each in self.style]
+        rows, columns = 0 if values else self.rows, 0 if flat(self.style) else self.columns
+        pictures = [picture_of(model, Path(each), resize=True) for each in flat(self.style)]
         if values and pictures:
             return None, values, np.stack(pictures), None
         split = self.load_data(model, self.data).split(self.split)

@@ -21,7 +21,7 @@ SHOWN = 40  # items on a map
 
 @dataclass(frozen=True)
 class Score(OnItems):
-    """Negative log-likelihood of held-out items: exact where the model has a density, else a bound, and which of both.
+    """Negative log-likelihood of held-out items: exact where the model has a density, else a bound; it says which.
 
     A bound is the ELBO, or with more than one sample the importance-weighted one.
     """

@@ -18,8 +18,10 @@ from simulacra.cli.arguments import (
     Options,
     Sampler,
     Seed,
+    Several,
     Watch,
     as_json,
+    flat,
     optional,
     parse,
 )
@@ -42,28 +44,26 @@ class Translate(Given, OnRun):
     """Translate pictures and maps: draw items given each of them or, by a model that maps items, map each to a domain.
 
     A picture (.png) shows inputs, answers and, where it is known, the truth side by side. A folder gets each answer
-    alone, under the name of its file; that is what a folder of pictures becomes. A condition that is made of x (down,
-    grey, edges, mask) is made of pictures that have another size or other colours than it; --derive: of all.
+    alone, under the name of its file; that is what a folder of pictures becomes. A condition that is derived from x
+    (down, grey, edges, mask) is derived from those pictures whose size or colours are not its own, or, with --derive,
+    from all of them.
     """
 
     input: Annotated[str | None, tyro.conf.Positional, optional("[INPUT]", INPUT)] = None
     to: Annotated[
-        tuple[str, ...],
-        tyro.conf.UseAppendAction,
-        tyro.conf.arg(
-            metavar="DOMAIN",
-            help="the class that items get, of its field; FIELD=CLASS, repeatable, where several fields have classes",
-            help_behavior_hint="",
+        Several,
+        optional(
+            "DOMAIN", "the class that items are mapped to; FIELD=CLASS ... where the model knows several fields of them"
         ),
     ] = ()
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="answers to each input")] = 1
-    field: Annotated[str | None, optional("FIELD", "which picture INPUT is, of a model that is given several")] = None
-    derive: Annotated[Flag, tyro.conf.arg(help="INPUT are pictures like those of the model, to derive from")] = False
+    field: Annotated[str | None, optional("FIELD", "which field INPUT is, of a model that is given several")] = None
+    derive: Annotated[Flag, tyro.conf.arg(help="derive the condition from INPUT, whatever its size")] = False
     resize: Annotated[Flag, tyro.conf.arg(help="bring pictures to the size and colours of the model")] = False
     temperature: Annotated[float, tyro.conf.arg(help="of draws; below 1: more typical and less varied")] = 1.0
     sampler: Sampler = None
     option: Options = ()
-    split: Annotated[str, tyro.conf.arg(help="of data: train, valid, test or all")] = "test"
+    split: Annotated[str, tyro.conf.arg(metavar="SPLIT", help="of data: train, valid, test or all")] = "test"
     limit: Annotated[int | None, optional("INT", f"at most so many items of data; {SHOWN} in a picture")] = None
     seed: Seed = 0
     watch: Watch = False
@@ -92,14 +92,15 @@ class Translate(Given, OnRun):
         print(as_json(record) if self.json else f"{_said(len(inputs), self.n)} in {path}")
 
     def _domain(self, model: Model) -> Any:
-        """`zebra`, or `smile=yes` by field."""
+        """`zebra`, or `smiling=yes` by field."""
         from simulacra.cli.given import values_of
 
-        if len(self.to) == 1 and "=" not in self.to[0]:
-            return self.to[0]
-        if single := [each for each in self.to if "=" not in each]:
+        to = flat(self.to)
+        if len(to) == 1 and "=" not in to[0]:
+            return to[0]
+        if single := [each for each in to if "=" not in each]:
             raise UsageError(f"--to takes one class, or FIELD=CLASS of several fields: {single[0]!r} is of no field")
-        return values_of(self.to, model) or None
+        return values_of(to, model) or None
 
     def _place(self, model: Model) -> Path:
         """Where to write; raises UsageError, before anything is drawn, where that cannot be."""

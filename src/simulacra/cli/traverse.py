@@ -33,7 +33,7 @@ class Traverse(MaybeOnData):
     """
 
     index: Annotated[int | None, optional("INT", "of the item in the split; 0 without it")] = None
-    split: Annotated[str, tyro.conf.arg(help="train, valid or test")] = "test"
+    split: Annotated[str, tyro.conf.arg(metavar="SPLIT", help="train, valid or test")] = "test"
     dims: Annotated[tuple[int, ...] | None, optional("INT ...", "the dimensions to move, in this order")] = None
     steps: Annotated[int, tyro.conf.arg(help="items in a row")] = 9
     top: Annotated[int, tyro.conf.arg(help="rows at most")] = 10

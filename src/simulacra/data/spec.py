@@ -123,7 +123,7 @@ class DataSpec:
                 mend = f" (--rate {self.x.rate} brings it to that rate)"
             if resizable and self.is_image and other.shape[:1] == self.shape[:1] and not grids:
                 mend = f" ({self.resizing()})"
-            raise UsageError(f"the model is for {self.x.describe()}, but {name} is {other.describe()}{mend}")
+            raise UsageError(f"the model is for {self.x.describe()}, but {name} is {other.x.describe()}{mend}")
 
     def resizing(self) -> str:
         """How a folder of pictures is brought to the size of these images, for advice."""

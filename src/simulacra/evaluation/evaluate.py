@@ -28,7 +28,7 @@ from simulacra.evaluation.memorisation import Neighbours
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.table import metrics
 from simulacra.model import ModelLike
-from simulacra.progress import stage
+from simulacra.progress import advance, stage
 from simulacra.randomness import some_of
 from simulacra.verbs import DataLike, verb
 from simulacra.verbs import subject as subject_of
@@ -110,17 +110,18 @@ def evaluate(
     subject = Subject(model, own, split, seed, samples, of, None if features is None else Path(features))
     measures: dict[str, Measure] = {}
     left_out: dict[str, str] = {}
-    for each in metrics():
-        if not each.suits(subject):
-            continue
+    suitable = [each for each in metrics() if each.suits(subject)]
+    for i, each in enumerate(suitable):
         if obstacle := each.obstacle(split, len(subject.items), quick):
             left_out[each.name] = obstacle
-            continue
-        with stage(each.name):
-            figures = each(subject)
-        if twice := sorted(figures.keys() & measures.keys()):
-            raise UsageError(f"metric {each.name!r} gives {twice[0]!r}, which another metric gives too: rename it")
-        measures |= figures
+        else:
+            with stage(each.name):
+                figures = each(subject)
+            if twice := sorted(figures.keys() & measures.keys()):
+                raise UsageError(f"metric {each.name!r} gives {twice[0]!r}, which another metric gives too: rename it")
+            measures |= figures
+        with stage("metrics"):
+            advance(i + 1, len(suitable))
     measures = {name: _stamped(name, measure, own) for name, measure in measures.items()}
     if not can(model, Sampler):
         return Evaluation(measures, None, None, left_out, quick)

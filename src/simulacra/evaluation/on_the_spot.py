@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from simulacra.progress import advance, stage
 from simulacra.randomness import mix
 
 N = TypeVar("N", bound=nn.Module)
@@ -30,7 +31,7 @@ def fitted(
     """What `build` makes after so many steps of AdamW at a rate of one cycle (Smith & Topin 2017), without gradients.
 
     Args:
-        purpose: the seed of the weights follows from it.
+        purpose: the seed of the weights follows from it; also the name of this stage of a verb.
         loss: a scalar of the network and the numbers of the items of a batch.
         batches: these numbers, of as many batches as there are steps.
         rate: the largest. decay: of the weights.
@@ -40,11 +41,13 @@ def fitted(
         network = build().train()
         adam = torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(adam, rate, total_steps=steps + 1)
-        for _, rows in zip(range(steps), batches, strict=False):
-            adam.zero_grad()
-            loss(network, rows).backward()
-            adam.step()
-            schedule.step()
+        with stage(purpose):
+            for step, rows in zip(range(steps), batches, strict=False):
+                adam.zero_grad()
+                loss(network, rows).backward()
+                adam.step()
+                schedule.step()
+                advance(step + 1, steps)
     return network.eval().requires_grad_(False)
 
 

@@ -5,11 +5,12 @@ r"""Vector arithmetic of concepts, 'smiling woman - woman + man':
 The code of one item is no concept: what else it shows would be carried along. So each concept is a mean of several
 codes, three at least, after Radford, Metz & Chintala 2016, "Unsupervised Representation Learning with Deep
 Convolutional Generative Adversarial Networks", section 6.3.2. Any step changes a picture somehow, so a *control* goes
-as far in random directions. A judge, p(y | x) fitted to labelled items, counts how many of either show the classes that
-are wanted; how many real held-out items it takes for what they are is the *ceiling* of both counts.
+as far in random directions. A judge, the classifier of `simulacra.evaluation.learned`, counts how many of either show
+the classes that are wanted; how many real held-out items it takes for what they are is the *ceiling* of both counts.
 
-Codes of a concept are those of items with its labels, encoded or found by search, or draws of the prior that the judge
-takes for its classes: such codes are exact, while their classes are the judge's opinion.
+Codes of a concept are those of items with its labels, encoded or found by search, or draws of the prior that look like
+its classes to a linear classifier of the pixels: such codes are exact, while their classes are its opinion. It is
+another than the judge, so that no draw is counted by whom it was chosen by.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from simulacra.capabilities import Decoder, Encoder, Prior, need
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data import Dataset
 from simulacra.errors import UsageError, did_you_mean
+from simulacra.evaluation.learned import Learned, learned
 from simulacra.exploration.attributes import class_called
 from simulacra.exploration.codes import code_of, condition_or_classes, decoded, refuse_condition
 from simulacra.exploration.inversion import need_codes
@@ -51,7 +53,8 @@ class Arithmetic:
     moved:   the codes of `start` moved by v.
     control: the same codes moved as far in a random direction each.
     vector:  v, (*code).
-    reached: share of `moved`, without the mean, that the judge takes for the classes wanted.
+    reached: share of `moved`, without the mean, that the judge takes for all classes wanted.
+    unmoved: that of the codes of `start` as they are.
     by_chance: that of CONTROLS controls for each code.
     ceiling: share of held-out items whose classes the judge says rightly.
     wanted:  the classes by field: those of `start`, but for what `present` has and `absent` has not.
@@ -64,6 +67,7 @@ class Arithmetic:
     control: np.ndarray
     vector: np.ndarray
     reached: float
+    unmoved: float
     by_chance: float
     ceiling: float
     wanted: Concept
@@ -106,7 +110,8 @@ def arithmetic(
 
     Raises:
         NotSupported: the model has no decoder, or for items no codes, or for draws no prior.
-        UsageError: a class that does not exist, fewer than 3 codes of a concept, or that many items or draws are none.
+        UsageError: a class that does not exist, fewer than 3 codes of a concept, or fewer than 3 items or draws that
+            show it; data of too few items for a judge.
     """
     model = as_model(model)
     need(model, Decoder)
@@ -120,14 +125,14 @@ def arithmetic(
     concepts = [concept_called(data, name) for name in names]
     changed = {field: own for field, own in concepts[1].items() if concepts[2].get(field) != own}
     wanted = {**concepts[0], **changed}
-    judges = {field: Judge(data, field) for field in {name for concept in concepts for name in concept}}
     if source == "items":
         refuse_condition(condition)
         need_codes(model)
         codes = _of_items(model, data, split, list(zip(names, concepts, strict=True)), each, seed)
     else:
-        codes = _of_draws(model, judges, list(zip(names, concepts, strict=True)), each, condition, seed)
-    return _added(model, codes, judges, wanted, _ceiling(data, judges, wanted), seed)
+        codes = _of_draws(model, data, list(zip(names, concepts, strict=True)), each, condition, seed)
+    judge = _counting(data)
+    return _added(model, codes, judge, wanted, _ceiling(data, judge, wanted), seed)
 
 
 def concept_called(data: Dataset, name: str) -> Concept:
@@ -159,18 +164,18 @@ def _of_items(
 
 def _of_draws(
     model: Model,
-    judges: Mapping[str, Judge],
+    data: Dataset,
     concepts: Sequence[tuple[str, Concept]],
     each: int,
     condition: ConditionLike | None,
     seed: int,
 ) -> list[Codes]:
-    """The codes among DRAWN draws that the judges take for each concept most surely."""
+    """The codes among DRAWN draws that linear classifiers take for each concept most surely."""
     given = condition_or_classes(model, condition, DRAWN)
     with evaluating(model):
         z = need(model, Prior).prior(DRAWN, given).sample(generator(model.device, seed, "arithmetic"))
     x, found = decoded(model, z, given).cpu().numpy(), []
-    masses = {field: judge.log_prob(x) for field, judge in judges.items()}
+    masses = {field: Judge(data, field).log_prob(x) for field in sorted({name for _, own in concepts for name in own})}
     for name, concept in concepts:
         sure = torch.stack([masses[field][:, own] for field, own in concept.items()]).sum(0)
         places = sure.masked_fill(~_shows(masses, concept), -torch.inf).argsort(descending=True, stable=True)
@@ -186,17 +191,26 @@ def _refuse_few(count: int, name: str, where: str) -> None:
 
 
 def _shows(masses: Mapping[str, Tensor], concept: Concept) -> Tensor:
-    """Which items (N,) the judges take for all classes of a concept."""
+    """Which items (N,) are most probably of all classes of a concept."""
     return torch.stack([masses[field].argmax(1) == own for field, own in concept.items()]).all(0)
 
 
-def _share(x: np.ndarray, judges: Mapping[str, Judge], wanted: Concept) -> float:
-    return float(_shows({field: judges[field].log_prob(x) for field in wanted}, wanted).float().mean())
+def _counting(data: Dataset) -> Learned:
+    """The judge; raises UsageError where there are too few items to learn from."""
+    judge = learned(data)
+    if judge is None:
+        raise UsageError(f"{data.name} has {len(data.train)} training items, too few to fit a judge of concepts to")
+    return judge
 
 
-def _ceiling(data: Dataset, judges: Mapping[str, Judge], wanted: Concept) -> float:
+def _share(x: np.ndarray, judge: Learned, wanted: Concept) -> float:
+    """Of items (N, *shape), those that the judge takes for all classes wanted."""
+    return float(np.logical_and.reduce([judge.classes(x, field) == own for field, own in wanted.items()]).mean())
+
+
+def _ceiling(data: Dataset, judge: Learned, wanted: Concept) -> float:
     x = np.asarray(data.test.x)
-    right = [judges[field].log_prob(x).argmax(1).numpy() == np.asarray(data.test.field(field)) for field in wanted]
+    right = [judge.classes(x, field) == np.asarray(data.test.field(field)) for field in wanted]
     return float(np.logical_and.reduce(right).mean())
 
 
@@ -206,9 +220,7 @@ def random_directions(z: Tensor, v: Tensor, seed: int) -> Tensor:
     return noise * (v.norm() / noise.flatten(2).norm(dim=2)).view(CONTROLS, len(z), *[1] * v.dim())
 
 
-def _added(
-    model: Model, codes: list[Codes], judges: Mapping[str, Judge], wanted: Concept, ceiling: float, seed: int
-) -> Arithmetic:
+def _added(model: Model, codes: list[Codes], judge: Learned, wanted: Concept, ceiling: float, seed: int) -> Arithmetic:
     (z, given), (ones, _), (others, _) = codes
     v = ones.mean(0) - others.mean(0)
     away = random_directions(z, v, seed)
@@ -220,13 +232,17 @@ def _added(
 
     moved, all_controls = shown(z + v, given), (z + away).flatten(0, 1)
     by_chance = decoded(model, all_controls, given.repeat(CONTROLS)).cpu().numpy()
+    start, present, absent = (shown(*own) for own in codes)
     return Arithmetic(
-        *(shown(*own) for own in codes),
+        start,
+        present,
+        absent,
         moved=moved,
         control=shown(z + away[0], given),
         vector=v.cpu().numpy(),
-        reached=_share(moved[1:], judges, wanted),
-        by_chance=_share(by_chance, judges, wanted),
+        reached=_share(moved[1:], judge, wanted),
+        unmoved=_share(start[1:], judge, wanted),
+        by_chance=_share(by_chance, judge, wanted),
         ceiling=ceiling,
         wanted=wanted,
     )

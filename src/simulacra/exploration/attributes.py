@@ -127,6 +127,8 @@ def _mean_code(model: Model, items: Split | np.ndarray, most: int, found: list[I
 
 def _classes(spec: DataSpec, names: Sequence[str]) -> tuple[str, list[int]]:
     """The field of some classes, and their numbers."""
+    if not names:
+        raise UsageError("an attribute needs the classes that have it, such as --with 3")
     found = [class_called(spec, name) for name in names]
     fields = {field for field, _ in found}
     if len(fields) > 1:

@@ -8,6 +8,7 @@ Razavi, van den Oord & Vinyals 2019, "Generating Diverse High-Fidelity Images wi
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 
@@ -34,12 +35,24 @@ class Judge:
         count = data.spec.conditioned_on((field,)).classes("a judge")[field].count
         some = some_of(len(data.train), FITTED_ON, "judge")
         x, labels = np.asarray(data.train.x[some]), np.array(data.train.field(field)[some])
-        self.features = PixelPCA.fit(x, data.spec.levels, components_for(len(x), data.spec.dims))
+        self.features = _components(x, data.spec.levels, components_for(len(x), data.spec.dims))
         self.log_class_probs = standardised_regression(self.features(x), labels, count)
 
     def log_prob(self, x: np.ndarray) -> Tensor:
         """log p(y | x) for every class, (N, classes); x (N, *shape) on the data grid."""
         return self.log_class_probs(self.features(x))
+
+
+_kept: dict[str, PixelPCA] = {}
+
+
+def _components(x: np.ndarray, levels: int | None, count: int) -> PixelPCA:
+    """The principal components of items; the last ones are kept, as the fields of a data set have a judge each."""
+    key = f"{levels} {count} {x.dtype} {hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()}"
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = PixelPCA.fit(x, levels, count)
+    return _kept[key]
 
 
 def best_of_draws(

@@ -112,7 +112,7 @@ def _judge(
     taken = how.steps and (steps or how.steps)
     for draw in range(draws):
         few = hide_labels(encoded.data, encoded.field, labels, seed + draw)
-        report = clock.next(f"{method}, {labels} labels")
+        report = clock.next(f"share of {method} with {labels} labels")
         errors.append(100 * float(how.learn(encoded, FewLabelTask(few, seed + draw, taken, report)).mean()))
     deviation = float(np.std(errors, ddof=1)) if draws > 1 else float("nan")
     seconds = (time.monotonic() - began) / draws

@@ -166,7 +166,12 @@ class _Run:
             raise UsageError(f"the run in {path} is finished, but its checkpoints are gone; use --fresh to train anew")
         left_out = f"; {number_of(len(data.unreadable), 'unreadable file')} left out" if data.unreadable else ""
         half = ", networks in bfloat16" if self.where.bf16 else ""
-        line = f"fitting {self.plan.model.spec.describe()} of {data.name} in {path}{left_out}: {self.plan.costs}{half}"
+        spec = self.plan.model.spec
+        line = f"fitting {self.plan.model.name} to {data.name} in {path}: {spec.x.describe()}"
+        if len(spec.condition):
+            fields = (f"{name} ({field.describe()})" for name, field in spec.condition.items())
+            line += f", given {', '.join(fields)}"
+        line += f"; {self.plan.costs}{left_out}{half}"
         if resumed:
             over = self.at.done >= 1 or self._out_of_patience()
             line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"

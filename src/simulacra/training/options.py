@@ -37,7 +37,7 @@ class Options:
         ema: decay per step of the averaged weights that are saved, sampled and scored; 0 keeps the raw ones.
         every: steps between validations, each with a picture and a checkpoint; by default about one epoch, and in a
             slow run every ten minutes too.
-        patience: validations without a better likelihood before training stops early; 0 never stops.
+        patience: validations without a better figure of the judge before training stops early; 0 never stops.
         augment: how images are changed anew in every epoch: flip, crop:padding=4, shift:pixels=2; not by default.
         seed: of the initial weights, the order of the items and all noise.
         device: auto takes a GPU where there is one; else cpu, cuda, mps.

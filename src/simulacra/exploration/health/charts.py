@@ -19,7 +19,7 @@ Series = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def curves(title: str, series: Series, log: bool = False) -> Image.Image:
-    """Lines over the steps of a run, the first six; the vertical axis spans the middle 98 % of all values.
+    """Lines over the steps of a run, the first six; the vertical axis spans the middle 98 % of all values, all of few.
 
     log: by powers of ten, where all values are positive.
     """
@@ -30,7 +30,7 @@ def curves(title: str, series: Series, log: bool = False) -> Image.Image:
     low, high = _span(np.concatenate([y for _, y in lines.values()]))
     first, last = _span(np.concatenate([x for x, _ in lines.values()]).astype(float), 0.0)
     ends = [f"{10**end:.3g}" if log else f"{end:.3g}" for end in (low, high)]
-    panel = _Panel(title, list(lines), ends, (f"{first:.0f}", f"step {last:.0f}"))
+    panel = _Panel(f"{title}, log scale" if log else title, list(lines), ends, (f"{first:.0f}", f"step {last:.0f}"))
     for colour, (x, y) in zip(COLOURS, lines.values(), strict=False):
         across, up = (x - first) / (last - first), (np.clip(y, low, high) - low) / (high - low)
         panel.line(list(zip(across, up, strict=True)), colour)
@@ -63,8 +63,11 @@ def bars(title: str, values: Sequence[float]) -> Image.Image:
 
 
 def _span(values: np.ndarray, tail: float = 1.0) -> tuple[float, float]:
-    """From one percentile to another, and never empty."""
-    low, high = (float(each) for each in np.percentile(values, (tail, 100 - tail)))
+    """From one percentile to another, which of few values are the least and the greatest; never empty."""
+    low, high = (
+        float(np.percentile(values, tail, method="lower")),
+        float(np.percentile(values, 100 - tail, method="higher")),
+    )
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 

@@ -21,7 +21,8 @@ from simulacra.terminal import printable
 
 COLUMNS = 3  # panels to a row
 FRAMES = 8  # pictures of the film strip
-FRAME, MARGIN, LETTERS = 150, 8, 16
+MARGIN, LETTERS = 8, 16
+FRAME = (COLUMNS * WIDTH - MARGIN) // FRAMES - MARGIN  # side of each
 LINE = 150  # characters
 BARS = ("active_units", "kl", "layers")
 
