@@ -125,7 +125,7 @@ def contents(source: DataLike | None, model: Model, split: str | None, limit: in
     if not is_path or split is not None:
         return _of_data_set(data_of(model, source), spec, split or "test", limit)
     path = Path(str(source)).expanduser()
-    if {"rate", "window"} & {*taken(path)} and not path.is_dir() or "rate" in taken(path):
+    if "rate" in (steps := taken(path)) or steps == ("window",):  # sound, or text
         raise UsageError(
             f"{path} is read as pieces of one length: --split all compresses what the recipe of the run makes of it"
         )
