@@ -29,7 +29,7 @@ from simulacra.data import Dataset, DataSpec, Origin, Recipe, Split, as_dataset
 from simulacra.data.folder import MixedImages
 from simulacra.data.foreign import in_the_words_of
 from simulacra.data.images import SUFFIXES, read_pixels
-from simulacra.data.loading import names, read, resizable
+from simulacra.data.loading import is_series, names, read, resizable
 from simulacra.data.maps import map_of
 from simulacra.data.memory import from_arrays
 from simulacra.data.sequence import split_of
@@ -221,7 +221,9 @@ def _read(source: str | os.PathLike[str], steps: Recipe, own: Recipe, whole: boo
     named = isinstance(source, str) and source in names()
     resize = steps.resize if _is_folder(source) or resizable(source) else own.resize
     pairs = steps.pairs if _is_folder(source) else own.pairs
-    return read(source, Recipe(resize, own.levels if named else steps.levels, None, pairs), whole)
+    series = own if named else steps if is_series(source) else Recipe()
+    again = Recipe(resize, own.levels if named else steps.levels, None, pairs, None, series.window, series.entity)
+    return read(source, again, whole)
 
 
 def _is_folder(source: DataLike | None) -> bool:

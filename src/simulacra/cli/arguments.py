@@ -69,6 +69,11 @@ Domains = Annotated[
     tuple[str, ...] | None,
     optional("FIELD FIELD ...", "fields of one kind as one set without pairs, conditioned on its `domain`: x noto"),
 ]
+Window = Annotated[
+    int | None,
+    optional("INT", "of a table with a row for each step, or an .npy of series: the steps of an item, cut everywhere"),
+]
+Entity = Annotated[str | None, optional("COLUMN", "of such a table: which column says of which series a row is")]
 Limit = Annotated[
     int | None,
     optional("INT", "at most so many items, which a search for codes needs, where the model has no encoder"),
@@ -219,10 +224,21 @@ def load_data(
     target: str | None = None,
     pairs: str | None = None,
     domains: Sequence[str] | None = None,
+    window: int | None = None,
+    entity: str | None = None,
 ) -> Dataset:
     from simulacra import data
 
-    return data.load(source, resize=resize, levels=levels, target=target, pairs=pairs, domains=domains)
+    return data.load(
+        source,
+        resize=resize,
+        levels=levels,
+        target=target,
+        pairs=pairs,
+        domains=domains,
+        window=window,
+        entity=entity,
+    )
 
 
 def recipe_of(
@@ -231,11 +247,13 @@ def recipe_of(
     target: str | None,
     pairs: str | None = None,
     domains: tuple[str, ...] | None = None,
+    window: int | None = None,
+    entity: str | None = None,
 ) -> Recipe:
     """The steps that flags name."""
     from simulacra.data import Recipe
 
-    return Recipe(None if resize is None else (resize, resize), levels, target, pairs, domains)
+    return Recipe(None if resize is None else (resize, resize), levels, target, pairs, domains, window, entity)
 
 
 def as_json(record: Any) -> str:

@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import tyro
 
-from simulacra.cli.arguments import Domains, Flag, Json, Levels, Pairs, Resize, as_json, optional, parse
+from simulacra.cli.arguments import (
+    Domains,
+    Entity,
+    Flag,
+    Json,
+    Levels,
+    Pairs,
+    Resize,
+    Window,
+    as_json,
+    optional,
+    parse,
+)
 from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
 from simulacra.data.cache import cache_root, clean
@@ -36,6 +48,8 @@ class Data:
     target: Annotated[str | None, optional("FIELD", "describe the data with this field as what is modelled")] = None
     pairs: Pairs = None
     domains: Domains = None
+    window: Window = None
+    entity: Entity = None
     clean: Annotated[Flag, tyro.conf.arg(help="remove all data sets from the cache; what was downloaded stays")] = False
     json: Json = False
 
@@ -59,14 +73,15 @@ class Data:
 
     def _loaded(self, source: str) -> Dataset:
         own = {"resize": self.resize, "levels": self.levels, "target": self.target}
-        return load(source, **own, pairs=self.pairs, domains=self.domains)
+        series = {"window": self.window, "entity": self.entity}
+        return load(source, **own, **series, pairs=self.pairs, domains=self.domains)
 
     def _of_run(self) -> Dataset:
         from simulacra.cli.arguments import recipe_of
         from simulacra.model import load as load_model
         from simulacra.verbs import data_of
 
-        own = recipe_of(self.resize, self.levels, self.target, self.pairs, self.domains)
+        own = recipe_of(self.resize, self.levels, self.target, self.pairs, self.domains, self.window, self.entity)
         return data_of(load_model(str(self.data)), None, own)
 
 
@@ -81,6 +96,7 @@ def _lines(dataset: Dataset) -> list[str]:
         *([("read as", dataset.kind)] if dataset.kind else []),
         ("items", dataset.spec.x.describe()),
         ("splits", ", ".join(f"{split.name} {len(split):,}" for split in dataset.splits)),
+        *([("columns", ", ".join(dataset.columns))] if dataset.columns else []),
         *_fields(dataset),
     ]
     if dataset.duplicates:

@@ -14,7 +14,20 @@ import tyro
 
 from simulacra import registry
 from simulacra.capabilities import Sampler, Translator, can
-from simulacra.cli.arguments import Domains, Flag, Json, Levels, Pairs, Resize, as_json, load_data, optional, parse
+from simulacra.cli.arguments import (
+    Domains,
+    Entity,
+    Flag,
+    Json,
+    Levels,
+    Pairs,
+    Resize,
+    Window,
+    as_json,
+    load_data,
+    optional,
+    parse,
+)
 from simulacra.cli.health import lines
 from simulacra.cli.imports import imports_for
 from simulacra.cli.parts_help import parts_of
@@ -77,9 +90,12 @@ _OWN: list[Field] = [
     ("target", Annotated[str | None, optional("FIELD", "the field that is modelled, instead of x")], None),
     ("pairs", Pairs, None),
     ("domains", Domains, None),
+    ("window", Window, None),
+    ("entity", Entity, None),
     ("json", Json, False),
 ]
 
+READING = ("resize", "levels", "target", "pairs", "domains", "window", "entity")  # how data are read
 _USAGE = """usage: simulacra fit MODEL DATA [--out DIR] [--steps N | --epochs N | --minutes M] [options of the model]
 
 Train a model. The same command again continues where the last one stopped; Ctrl-C saves first.
@@ -104,7 +120,7 @@ def main(argv: Sequence[str]) -> None:
         raise
     own = {name: parsed.pop(name) for name, _, _ in _OWN}
     source = parsed.pop("data")
-    dataset = load_data(source, *(own[name] for name in ("resize", "levels", "target", "pairs", "domains")))
+    dataset = load_data(source, **{name: own[name] for name in READING})
     chosen = {name: value for name, value in parsed.items() if value is not None}
     if not all(own["condition"]):
         raise UsageError(

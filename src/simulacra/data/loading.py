@@ -19,6 +19,7 @@ from simulacra.data.collected.emoji import emoji_source
 from simulacra.data.collected.facades import facades_source
 from simulacra.data.collected.horse2zebra import horse2zebra_source
 from simulacra.data.collected.quickdraw import quickdraw_source
+from simulacra.data.collected.series import energy_source, ett_source, etth1_source, etth2_source, stocks_source
 from simulacra.data.dataset import Card, Dataset
 from simulacra.data.idx import idx_source, is_idx
 from simulacra.data.images import SUFFIXES
@@ -27,9 +28,11 @@ from simulacra.data.modes import Modes
 from simulacra.data.recipe import Recipe
 from simulacra.data.recognised import recognised
 from simulacra.data.sequence import from_array, from_sequence
+from simulacra.data.series import path_series, series_source
 from simulacra.data.shipped import GRID, RING, digits_source, grid_source, ring_source
 from simulacra.data.shipped.scenes import scenes_source
 from simulacra.data.shipped.shapes import shapes_source
+from simulacra.data.shipped.sines import sines_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
 from simulacra.data.source import Source
 from simulacra.errors import DataError, UsageError, did_you_mean
@@ -39,12 +42,14 @@ from simulacra.terminal import printable
 
 @dataclass(frozen=True)
 class NamedSet:
-    """modes: those that the set was made of, where they are known. resizable: whether `source` takes a size (H, W)."""
+    """modes: those that the set was made of, where they are known. resizable: whether `source` takes a size (H, W).
+    window: of a series the steps of an item, which `source` takes, where no other number is given."""
 
     description: str
     source: Callable[..., Source]
     modes: Modes | None = None
     resizable: bool = False
+    window: int | None = None
 
 
 NAMED = {
@@ -83,6 +88,14 @@ NAMED = {
     "horse2zebra": NamedSet(
         "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, resizable=True
     ),
+    "sines": NamedSet(
+        "10,000 series of five sinusoids, 24×5, continuous; ships with the package", sines_source, window=24
+    ),
+    "stocks": NamedSet("3,685 days of a share in windows, 24×6, continuous", stocks_source, window=24),
+    "energy": NamedSet("19,735 steps of a house's sensors in windows, 24×28, continuous", energy_source, window=24),
+    "ett": NamedSet("17,420 hours of two transformers in windows, 96×7, continuous", ett_source, window=96),
+    "etth1": NamedSet("the first of the transformers of ett", etth1_source, window=96),
+    "etth2": NamedSet("the second of the transformers of ett", etth2_source, window=96),
 }
 
 
@@ -115,6 +128,8 @@ def load(
     target: str | None = None,
     pairs: str | None = None,
     domains: Sequence[str] | None = None,
+    window: int | None = None,
+    entity: str | None = None,
 ) -> Dataset:
     """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
 
@@ -127,13 +142,16 @@ def load(
     pairs: how a folder holds pairs of pictures: "by-name" in A/ and B/, "side-by-side" in one image, or "none", so that
         A/ and B/ are classes. By default A/ and B/ with names in common are pairs.
     domains: fields of one kind that become one set without pairs; see `Dataset.domains`.
+    window: of a table with a row for each step, or an `.npy` of series (L, D) or (N, L, D): the steps of an item. All
+        windows are items, split by blocks of time; see `simulacra.data.windows`. Named series have one of their own.
+    entity: the column of a table that says of which series a row is; it becomes a field.
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
     own = None if domains is None else tuple(domains)
-    return read(source, Recipe(_size(resize), levels, target, pairs, own))
+    return read(source, Recipe(_size(resize), levels, target, pairs, own, window, entity))
 
 
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
@@ -141,21 +159,38 @@ def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) ->
     if isinstance(source, str) and source in NAMED:
         if recipe.pairs is not None:
             raise UsageError(f"{source!r} is a named set; pairs says how a folder of pictures is read")
-        found, again = _named(NAMED[source], source, recipe.resize), source
+        own = NAMED[source]
+        recipe = replace(recipe, window=recipe.window or own.window)
+        found, again = _named(own, source, recipe), source
     else:
         path = Path(source).expanduser()
-        found, again = _path_source(path, recipe), str(path.absolute())
+        found, again = _path_source(path, recipe, whole), str(path.absolute())
     found = replace(found, whole=whole)
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
-    columns = _columns(Path(again), data)
+    columns = _columns(Path(again), data, recipe)
     own = replace(recipe, target=None, domains=None)
     data = replace(data, recipe=own, source=again, levels_found=found_levels, columns=columns)
     data = data.of_arrays() if recipe.target is None else data.target(recipe.target)
     return data if recipe.domains is None else data.domains(*recipe.domains)
 
 
-def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:
+def is_series(source: Any) -> bool:
+    """Whether it is the name of a set of series, or the path of a file that may hold one."""
+    if isinstance(source, str) and source in NAMED:
+        return NAMED[source].window is not None
+    return isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in (*table.SUFFIXES, ".npy")
+
+
+def _named(own: NamedSet, name: str, recipe: Recipe) -> Source:
+    resize = recipe.resize
+    if own.window is not None and resize is None:
+        if recipe.entity is not None:
+            raise UsageError(f"{name!r} has its series already; entity is for tables of your own")
+        return own.source(recipe.window)
+    if recipe.window is not None:
+        able = ", ".join(each for each, named in NAMED.items() if named.window is not None)
+        raise UsageError(f"{name!r} holds no series; window is for tables, .npy files, and for {able}")
     if resize is None:
         return own.source()
     if not own.resizable:
@@ -164,8 +199,10 @@ def _named(own: NamedSet, name: str, resize: tuple[int, int] | None) -> Source:
     return own.source(resize)
 
 
-def _columns(path: Path, data: Dataset) -> tuple[str, ...]:
-    """The names of the coordinates of x, of a table; its other columns are fields."""
+def _columns(path: Path, data: Dataset, recipe: Recipe) -> tuple[str, ...]:
+    """The names of the coordinates of x, or of a step of a series, of a table; its other columns are fields."""
+    if recipe.window is not None:
+        return data.columns
     if path.suffix.lower() not in table.SUFFIXES or not path.is_file():
         return ()
     return tuple(name for name in table.column_names(path) if name not in data.spec.condition)
@@ -200,7 +237,7 @@ def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return None if size is None else (size[0], size[1])
 
 
-def _path_source(path: Path, recipe: Recipe) -> Source:
+def _path_source(path: Path, recipe: Recipe, whole: bool) -> Source:
     if not os.path.exists(path):  # not Path.exists, which raises for a name that is too long
         raise UsageError(f"there is no data set and no file called {str(path)!r}.{did_you_mean(str(path), NAMED)}")
     path = path.absolute()
@@ -211,6 +248,8 @@ def _path_source(path: Path, recipe: Recipe) -> Source:
         raise UsageError(f"{path} is not a folder of images, and only these hold pairs")
     if recipe.resize is not None:
         raise UsageError(f"{path} is not a folder of images, and only these are resized")
+    if recipe.window is not None:
+        return _windowed(path, card, recipe.window, recipe.entity, whole)
     if path.suffix == ".npy":
         return npy_source(path, card)
     if path.suffix == ".npz":
@@ -222,3 +261,10 @@ def _path_source(path: Path, recipe: Recipe) -> Source:
     if path.is_file() and is_idx(path):
         return idx_source(path, card)
     raise DataError(f"{path} is neither idx, .npy, .npz nor .csv, nor a folder of images")
+
+
+def _windowed(path: Path, card: Card, window: int, entity: str | None, whole: bool) -> Source:
+    if not is_series(path):
+        raise UsageError(f"{path} is no table and no .npy file, and only these hold series that windows are cut from")
+    found = path_series(path, entity)
+    return series_source(printable(path.stem), card, (path,), found, window, whole=whole)

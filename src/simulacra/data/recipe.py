@@ -1,7 +1,7 @@
 """The steps by which data were read, written into the run, and applied again to whatever a verb of that run reads.
 
-pairs -> resize -> levels -> target or domains; what is derived of x (`down:factor=2`) stands in the model's spec, with
-what the training data showed: the grid, and the names of the classes in their order.
+pairs -> resize -> levels -> target or domains, and of series window and entity; what is derived of x (`down:factor=2`)
+stands in the model's spec, with what the training data showed: the grid, and the names of the classes in their order.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from simulacra.parts import convert
 
 MOST_PIXELS = 4096  # to a side
 MOST_GRID = 256  # levels
+MOST_STEPS = 1 << 16  # of a window
 PAIRS = ("by-name", "side-by-side", "none")
 
 
@@ -28,6 +29,8 @@ class Recipe:
     target: the field that is modelled, in the place of the usual x.
     pairs: how a folder holds pairs of pictures, one of `PAIRS`; None where it shows that itself.
     domains: fields of one kind that become one set without pairs, labelled by which of them an item is of.
+    window: steps of a series that make an item; without it each row of a table is one.
+    entity: the column of a table that says of which series a row is.
     """
 
     resize: tuple[int, int] | None = None
@@ -35,6 +38,8 @@ class Recipe:
     target: str | None = None
     pairs: str | None = None
     domains: tuple[str, ...] | None = None
+    window: int | None = None
+    entity: str | None = None
 
     def __post_init__(self) -> None:
         convert(tuple[int, int] | None, self.resize, "resize")
@@ -53,6 +58,12 @@ class Recipe:
             raise UsageError(f"resize must be 1 to {MOST_PIXELS} pixels, not {self.resize}")
         if self.levels is not None and not 2 <= self.levels <= MOST_GRID:
             raise UsageError(f"levels must be 2 to {MOST_GRID}, not {self.levels}")
+        convert(int | None, self.window, "window")
+        convert(str | None, self.entity, "entity")
+        if self.window is not None and not 1 <= self.window <= MOST_STEPS:
+            raise UsageError(f"a window must be 1 to {MOST_STEPS} steps, not {self.window}")
+        if self.entity is not None and self.window is None:
+            raise UsageError(f"the entity {self.entity!r} is of series: give their --window too")
 
     @property
     def digest(self) -> str:
@@ -71,24 +82,28 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         steps = {"resize": self.resize and list(self.resize), "levels": self.levels, "target": self.target}
         steps |= {} if self.pairs is None else {"pairs": self.pairs}
-        return steps | ({} if self.domains is None else {"domains": list(self.domains)})
+        steps |= {} if self.domains is None else {"domains": list(self.domains)}
+        later = {"window": self.window, "entity": self.entity}
+        return steps | {name: value for name, value in later.items() if value is not None}
 
     @classmethod
     def from_json(cls, record: Any) -> Recipe:
         """Raises DataError for what is no recipe; a step that is not there is none."""
         if not isinstance(record, Mapping) or not record.keys() <= cls.__dataclass_fields__.keys():
             raise DataError(f"{record!r:.60} is no recipe of data")
-        resize, levels, target, pairs, domains = (record.get(name) for name in cls.__dataclass_fields__)
+        resize, levels, target, pairs, domains, window, entity = map(record.get, cls.__dataclass_fields__)
         sides = resize is None or (
             isinstance(resize, list) and len(resize) == 2 and all(type(n) is int for n in resize)
         )
         if not sides or not (levels is None or type(levels) is int) or not isinstance(target, str | None):
             raise DataError(f"{dict(record)!r:.60} is no recipe of data")
+        if not (window is None or type(window) is int):
+            raise DataError(f"{window!r:.60} is no window of data")
         if domains is not None and not (isinstance(domains, list) and all(isinstance(name, str) for name in domains)):
             raise DataError(f"{domains!r:.60} are no domains of data")
         try:
             own = None if domains is None else tuple(domains)
-            return cls(None if resize is None else (resize[0], resize[1]), levels, target, pairs, own)
+            return cls(None if resize is None else (resize[0], resize[1]), levels, target, pairs, own, window, entity)
         except UsageError as error:
             raise DataError(str(error)) from None
 

@@ -72,6 +72,7 @@ class Source:
     remarks: what was found before anything was read, beside those of the batches.
     learned: which of the fields have the words, or the names of classes, of all items and are to keep those of training
              items alone; see `vocabulary.refitted`.
+    columns: names of the numbers of one step of a series.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Source:
     kind: str = ""
     remarks: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     def state(self) -> list[list[str | int]]:
         """[path, size, time] of every file: as long as this is the same, so is the content."""
