@@ -6,6 +6,7 @@ or y is a class as well if it holds integers. The coordinates are real numbers, 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import lzma
@@ -86,8 +87,9 @@ def read_rows(path: Path) -> tuple[list[str], Rows]:
     with reading(path), open_regular(path) as file:
         if size_of(file) > MOST_BYTES:
             raise DataError(f"{path} is larger than a gigabyte; save its numbers as .npy, which is read piece by piece")
-        plain = lzma.LZMAFile(file) if path.suffix == ".xz" else file
-        with io.TextIOWrapper(plain, newline="", encoding="utf-8-sig") as text:
+        with contextlib.ExitStack() as stack:
+            plain = stack.enter_context(lzma.LZMAFile(file)) if path.suffix == ".xz" else file
+            text = stack.enter_context(io.TextIOWrapper(plain, newline="", encoding="utf-8-sig"))
             rows = list(_rows(text, path))
     return _names(rows, path), rows
 

@@ -7,6 +7,7 @@ ett      17,420 hours, 7 columns, at two stations      12 months, then 4, then 4
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,9 @@ def energy_source(window: int) -> Source:
     return _spread("energy", ENERGY, held("energy", "energydata_complete.csv.xz")[0], window)
 
 
-def ett_source(window: int, stations: tuple[str, ...] = STATIONS) -> Source:
+def ett_source(window: int, stations: Sequence[str] = STATIONS) -> Source:
     """One station, or both as the classes of a field; raises DataError where a file is missing or damaged."""
-    files = tuple(held("ett", *(f"{station}.csv.xz" for station in stations)))
+    files = (*held("ett", *(f"{station}.csv.xz" for station in stations)),)
     each = [table_series(path) for path in files]
     runs = tuple(Run(own.runs[0].values, 0, station) for own, station in zip(each, stations, strict=True))
     several = len(stations) > 1
