@@ -195,3 +195,14 @@ def test_steps_on_a_grid_are_forecast_on_it():
     found = sim.forecast(Still(DataSpec(Levels((6, 1, 4, 4), 256))), frames, steps=3, n=2)
     assert found.dtype == np.uint8
     assert (found == frames[:, None, -1:]).all()
+
+
+def test_samples_are_a_table_that_is_read_back(run, tmp_path):
+    path = tmp_path / "new.csv"
+    assert main(["sample", str(run), "-n", "5", "--out", str(path)]) == 0
+    assert path.read_text().splitlines()[0] == "item,step,a,b"
+    found = sim.data.load(path, window=2, entity="item")
+    assert found.columns == ("a", "b")
+    assert len(found.spec.condition["item"].names) == 5
+    drawn = sim.sample(run, 5)
+    np.testing.assert_array_equal(found.train.x[0], drawn[0, :2])
