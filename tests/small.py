@@ -43,6 +43,7 @@ SMALL = {  # whichever of them a model has
     "generator": "dense:hidden=16",
     "critic": "dense:hidden=16",
     "critic_hidden": 16,
+    "head": 4,
 }
 OWN = {  # of one model alone
     "raster": {"network": "gated-pixelcnn:width=6,layers=3,kernel=3"},
@@ -106,7 +107,8 @@ def suited(entry: Entry, *names: str) -> DataSpec:
     for spec in STRUCTURED if entry.family == "structured" else ():
         with contextlib.suppress(UsageError):
             return small_model(entry, spec).spec
-    return SPECS["continuous-labelled"] if SPECS[names[0]].condition else SPECS["continuous"]
+    kind = "series" if entry.family == "sequences" else "continuous"
+    return SPECS[f"{kind}-labelled"] if SPECS[names[0]].condition else SPECS[kind]
 
 
 def small_arguments(entry: Entry) -> dict[str, Any]:

@@ -22,10 +22,17 @@ TWINS = (
 )  # of kinds that differ from these in their fields alone
 KINDS = {kind: spec for kind, spec in checks.SPECS.items() if kind not in TWINS}
 DOMAINS = {"grey-domains": checks.SPECS["grey-domains"]}
+SERIES = {kind: spec for kind, spec in KINDS.items() if kind.startswith("series")}
+OTHERS = {kind: spec for kind, spec in KINDS.items() if kind not in SERIES}
+
+
+def kinds_of(entry):
+    """To models that take any array of real numbers series are no kind of their own."""
+    return DOMAINS if entry.name == "cyclegan" else SERIES if entry.family == "sequences" else OTHERS
+
+
 CASES = [
-    case
-    for entry in registry.models()
-    for case in cases(entry.name, DOMAINS if entry.name == "cyclegan" else KINDS, **small_arguments(entry))[0]
+    case for entry in registry.models() for case in cases(entry.name, kinds_of(entry), **small_arguments(entry))[0]
 ]
 
 
@@ -49,7 +56,7 @@ def test_every_registered_model_is_tested_with_and_without_labels():
 
 
 def test_every_model_that_can_is_tested_with_all_kinds_of_fields():
-    mixed = {case.entry.name for case in CASES if case.kind == "grey-mixed"}
+    mixed = {case.entry.name for case in CASES if case.kind in ("grey-mixed", "series-mixed")}
     counted = {
         "independent",
         "markov",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         complete,
         edit,
         encode,
+        forecast,
         health,
         interpolate,
         manifold,
@@ -67,6 +68,7 @@ __all__ = [
     "evaluate",
     "finetune",
     "fit",
+    "forecast",
     "health",
     "interpolate",
     "kind",
@@ -88,7 +90,7 @@ __all__ = [
     "traverse",
 ]
 
-FAMILIES = ("autoregressive", "latent", "adversarial", "structured")
+FAMILIES = ("autoregressive", "latent", "adversarial", "sequences", "structured")
 _HOMES = {
     "Model": "model",
     "Phase": "turns",
@@ -106,6 +108,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "finetune": "studies",
     "fit": "fitting",
+    "forecast": "exploration",
     "health": "exploration",
     "interpolate": "exploration",
     "kind": "parts",

@@ -1,6 +1,7 @@
 """What a method of an ability is called with, checked once, where it enters the model.
 
     x: (N, *shape) on the grid      z: (N, *code)      unknown: (*shape) or (N, *shape), truths      n, samples >= 1
+    past: (N, P, ...), steps like those of x
 
 Every model gets the checks with its abilities (`Model.__init_subclass__`). Only the outermost call is checked: what a
 model calls of itself is its own affair. Shapes and types are looked at always, which costs microseconds; values where
@@ -143,6 +144,19 @@ def check_mask(model: Bordered, unknown: Any) -> None:
     _check_place(model, unknown=unknown)
 
 
+def check_past(model: Bordered, past: Any) -> None:
+    """Raise UsageError unless a past is a tensor (N, P, ...) of one step or more, of which each is like one of x."""
+    step = model.spec.shape[1:]
+    if not isinstance(past, Tensor) or past.dim() != len(step) + 2 or past.shape[2:] != step or not past.shape[1]:
+        what = tuple(past.shape) if isinstance(past, Tensor) else type(past).__name__
+        raise UsageError(f"a past of this {model.name} is a tensor {_batch_of(('P', *step))}, P >= 1, not {what}")
+    _check_place(model, past=past)
+    if isinstance(model.spec.x, Levels) == past.is_floating_point():
+        raise UsageError(f"this {model.name} is for {model.spec.x.describe()}, and a past of {past.dtype} is none")
+    if past.is_floating_point() and not bool(torch.isfinite(past).all()):
+        raise UsageError("this past has values that are not finite")
+
+
 def check_codes(model: Bordered, z: Any) -> None:
     """Raise UsageError unless z is a tensor (N, *code) of finite numbers, where a code's shape is that of the model's.
 
@@ -159,7 +173,7 @@ def check_codes(model: Bordered, z: Any) -> None:
         raise UsageError("these codes have values that are not finite")
 
 
-def _batch_of(shape: tuple[int, ...]) -> str:
+def _batch_of(shape: tuple[int | str, ...]) -> str:
     return f"({', '.join(['N', *map(str, shape)])})"
 
 
@@ -183,6 +197,7 @@ def _check_condition(model: Bordered, condition: Any) -> None:
 CHECKS: dict[str, Callable[[Bordered, Any], None]] = {
     "x": check_items,
     "z": check_codes,
+    "past": check_past,
     "unknown": check_mask,
     "n": functools.partial(_check_count, what="n is at least one item"),
     "samples": functools.partial(_check_count, what="a bound needs at least one sample"),

@@ -200,6 +200,18 @@ class Translator(Protocol):
 
 
 @runtime_checkable
+class Forecaster(Protocol):
+    """Draws what follows a past."""
+
+    def forecast(
+        self, past: Tensor, steps: int, condition: ConditionLike | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """Pasts (N, P, ...) of any length P >= 1, the oldest step first -> one future of each, (N, steps, ...), on the
+        grid."""
+        ...
+
+
+@runtime_checkable
 class ClosedForm(Protocol):
     """Fitted without steps, by one pass over the training items."""
 
@@ -306,6 +318,9 @@ ABILITIES: dict[str, Ability] = {
         Translator,
         "maps no item to another domain; fit cyclegan or stargan with --condition label, or a model that is "
         "conditioned on a picture",
+    ),
+    "Forecaster": Ability(
+        Forecaster, "draws no future of a past; fit mdn-rnn on series: windows of a table by --window"
     ),
     "ClosedForm": Ability(ClosedForm, "is trained in steps, not in closed form; fit independent or markov"),
 }

@@ -15,6 +15,7 @@ SPECS = (
     DataSpec(Levels((1, 4, 5), 2)),
     DataSpec(Levels((5,), 4)),
     DataSpec(Real((3,))),
+    DataSpec(Real((4, 2))),
 )
 
 

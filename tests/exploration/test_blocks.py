@@ -67,7 +67,8 @@ def test_codes_depend_on_neither_the_limit_nor_the_batch(name, monkeypatch):
     made = model(name).double()
     data = dataset(made.spec)
     whole = sim.encode(made, data, seed=2)
-    np.testing.assert_array_equal(sim.encode(made, data, limit=6, seed=2)["z"], whole["z"][:6])
+    some = sim.encode(made, data, limit=6, seed=2)["z"]
+    np.testing.assert_allclose(some, whole["z"][:6], rtol=1e-13, atol=1e-14)  # a recurrence rounds by the batch
     for size in (3, 6):
         monkeypatch.setattr(codes, "at_once", lambda model, size=size: size)
         np.testing.assert_allclose(sim.encode(made, data, seed=2)["z"], whole["z"], rtol=1e-9, atol=1e-9)

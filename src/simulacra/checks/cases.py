@@ -22,7 +22,7 @@ from simulacra.parts import convert
 from simulacra.registry import Entry
 
 GREY, BINARY, COLOUR = Levels((1, 8, 8), 17), Levels((1, 8, 8), 2), Levels((3, 8, 9), 4)
-VECTOR, CONTINUOUS = Levels((5,), 4), Real((2,))
+VECTOR, CONTINUOUS, SERIES = Levels((5,), 4), Real((2,)), Real((5, 2))
 LABEL = {"label": ClassLabel(3, ("a", "b", "c"))}
 MIXED: dict[str, Field] = {
     "small": Levels((1, 4, 4), 17),
@@ -40,11 +40,13 @@ SPECS: dict[str, DataSpec] = {
     "colour": DataSpec(COLOUR),
     "vector": DataSpec(VECTOR),
     "continuous": DataSpec(CONTINUOUS),
+    "series": DataSpec(SERIES),
 }
 SPECS |= {f"{name}-labelled": DataSpec(spec.x, LABEL) for name, spec in SPECS.items()}
 SPECS["grey-pictured"] = DataSpec(GREY, {name: MIXED[name] for name in ("small", "map")})
 SPECS["grey-domains"] = DataSpec(GREY, {"label": ClassLabel(2, ("a", "b"))})
 SPECS["grey-mixed"] = DataSpec(GREY, LABEL | MIXED)
+SPECS["series-mixed"] = DataSpec(SERIES, LABEL | MIXED)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from simulacra.capabilities import (
     Decoder,
     Density,
     Encoder,
+    Forecaster,
     Inverter,
     Prior,
     Sampler,
@@ -129,6 +130,30 @@ def translations_lie_on_the_grid_and_depend_on_the_domain(case: Case) -> None:
         assert made.dtype == x.dtype, f"translations are {made.dtype}, and items {x.dtype}"
         assert levels is None or int(made.max()) < levels, "translations lie beyond the grid"
     assert not _equal(*every), "a translation does not depend on its domain"
+
+
+@law
+def a_forecast_follows_from_its_own_past_and_its_noise(case: Case) -> None:
+    """Whole futures of any length, which neither the noise of another seed nor the past of another item enters."""
+    model = case.lively()
+    if not isinstance(model, Forecaster):
+        return
+    step, given = case.spec.shape[1:], condition_of(case.spec, 4)
+    past = torch.cat((case.items(4), case.items(4, seed=1)), dim=1)
+    for length, steps in ((1, 1), (3, case.spec.shape[0] + 2), (past.shape[1], 2)):
+        own = past[:, -length:]
+        one, again, other = (
+            model.forecast(own, steps, given, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+        )
+        assert one.shape == (4, steps, *step), f"{steps} steps have the shape {tuple(one.shape)}"
+        assert one.dtype == past.dtype, f"a past of {past.dtype} has a future of {one.dtype}"
+        assert torch.isfinite(one.float()).all(), "a future has values that are not finite"
+        assert torch.equal(one, again), "the same noise gives another future"
+        assert not torch.equal(one, other), "other noise gives the same future"
+        changed = own.clone()
+        changed[1:] = own[:-1]
+        mixed = model.forecast(changed, steps, given, torch.Generator().manual_seed(0))
+        assert torch.allclose(mixed[0].float(), one[0].float(), atol=1e-4), "the pasts of others change a future"
 
 
 @law

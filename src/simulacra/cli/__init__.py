@@ -28,6 +28,7 @@ COMMANDS = {
     "decompress": "the items of such a file",
     "complete": "items with their unknown part drawn",
     "translate": "pictures and maps translated: items drawn given each, or each mapped to a domain",
+    "forecast": "futures of a past, with bands: of the end of a file, or of held-out windows",
     "encode": "codes of items",
     "reconstruct": "items beside their reconstructions",
     "interpolate": "walks from one code to another",

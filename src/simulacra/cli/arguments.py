@@ -82,8 +82,11 @@ Window = Annotated[
     optional(
         "INT",
         "of sequences the steps of an item: samples of sound (by default a second at most), bytes of text (256), "
-        "frames of a folder of video",
+        "frames of a folder of video, rows of a table with a row for each step, steps of an .npy of series",
     ),
+]
+Entity = Annotated[
+    str | None, optional("COLUMN", "of a table with a row for each step: which column says of which series a row is")
 ]
 Limit = Annotated[
     int | None,
@@ -240,6 +243,7 @@ def load_data(
     domains: Sequence[str] | None = None,
     rate: int | None = None,
     window: int | None = None,
+    entity: str | None = None,
 ) -> Dataset:
     from simulacra import data
 
@@ -252,6 +256,7 @@ def load_data(
         domains=domains,
         rate=rate,
         window=window,
+        entity=entity,
     )
 
 
@@ -263,12 +268,13 @@ def recipe_of(
     domains: tuple[str, ...] | None = None,
     rate: int | None = None,
     window: int | None = None,
+    entity: str | None = None,
 ) -> Recipe:
     """The steps that flags name."""
     from simulacra.data import Recipe
 
     size = None if resize is None else (resize, resize)
-    return Recipe(size, levels, target, pairs, domains, rate, window)
+    return Recipe(size, levels, target, pairs, domains, rate, window, entity)
 
 
 def as_json(record: Any) -> str:

@@ -9,7 +9,20 @@ from typing import Annotated, Any
 
 import tyro
 
-from simulacra.cli.arguments import Domains, Flag, Json, Levels, Pairs, Rate, Resize, Window, as_json, optional, parse
+from simulacra.cli.arguments import (
+    Domains,
+    Entity,
+    Flag,
+    Json,
+    Levels,
+    Pairs,
+    Rate,
+    Resize,
+    Window,
+    as_json,
+    optional,
+    parse,
+)
 from simulacra.cli.table import print_table
 from simulacra.data import Dataset, catalogue, load
 from simulacra.data.cache import cache_root, clean
@@ -41,6 +54,7 @@ class Data:
     domains: Domains = None
     rate: Rate = None
     window: Window = None
+    entity: Entity = None
     clean: Annotated[Flag, tyro.conf.arg(help="remove all data sets from the cache; what was downloaded stays")] = False
     json: Json = False
 
@@ -64,7 +78,7 @@ class Data:
 
     def _loaded(self, source: str) -> Dataset:
         own = {"resize": self.resize, "levels": self.levels, "target": self.target}
-        own |= {"rate": self.rate, "window": self.window}
+        own |= {"rate": self.rate, "window": self.window, "entity": self.entity}
         return load(source, **own, pairs=self.pairs, domains=self.domains)
 
     def _of_run(self) -> Dataset:
@@ -72,7 +86,8 @@ class Data:
         from simulacra.model import load as load_model
         from simulacra.verbs import data_of
 
-        own = recipe_of(self.resize, self.levels, self.target, self.pairs, self.domains, self.rate, self.window)
+        sequences = self.rate, self.window, self.entity
+        own = recipe_of(self.resize, self.levels, self.target, self.pairs, self.domains, *sequences)
         return data_of(load_model(str(self.data)), None, own)
 
 
@@ -87,6 +102,7 @@ def _lines(dataset: Dataset) -> list[str]:
         *([("read as", dataset.kind)] if dataset.kind else []),
         ("items", dataset.spec.x.describe()),
         ("splits", ", ".join(f"{split.name} {len(split):,}" for split in dataset.splits)),
+        *([("columns", ", ".join(dataset.columns))] if dataset.columns else []),
         *_fields(dataset),
     ]
     if dataset.duplicates:

@@ -16,6 +16,7 @@ from simulacra import registry
 from simulacra.capabilities import Sampler, Translator, can
 from simulacra.cli.arguments import (
     Domains,
+    Entity,
     Flag,
     Json,
     Levels,
@@ -100,10 +101,12 @@ _OWN: list[Field] = [
     ("domains", Domains, None),
     ("rate", Rate, None),
     ("window", Window, None),
+    ("entity", Entity, None),
     ("json", Json, False),
 ]
-READING = ("resize", "levels", "target", "pairs", "domains", "window")  # how data are read
+READING = ("resize", "levels", "target", "pairs", "domains", "rate", "window", "entity")  # how data are read
 
+READING = ("resize", "levels", "target", "pairs", "domains", "window", "entity")  # how data are read
 _USAGE = """usage: simulacra fit MODEL DATA [--out DIR] [--steps N | --epochs N | --minutes M] [options of the model]
 
 Train a model. The same command again continues where the last one stopped; Ctrl-C saves first.

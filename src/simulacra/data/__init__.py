@@ -9,6 +9,7 @@ from simulacra.data.dataset import Card, Dataset, Split, Unreadable
 from simulacra.data.loading import as_dataset, catalogue, load, names
 from simulacra.data.memory import from_arrays
 from simulacra.data.recipe import Origin, Recipe
+from simulacra.data.series import from_series
 from simulacra.data.spec import DataSpec
 from simulacra.fields import (
     ClassLabel,
@@ -46,6 +47,7 @@ __all__ = [
     "as_dataset",
     "catalogue",
     "from_arrays",
+    "from_series",
     "load",
     "names",
 ]

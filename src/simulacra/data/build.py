@@ -73,6 +73,7 @@ def build(source: Source, folder: Path) -> dict[str, Any]:
         "altered": [asdict(entry) for entry in items.altered + refit.altered],
         "duplicates": len(items.digest) - len(np.unique(items.digest)),
         "kind": source.kind,
+        "columns": source.columns,
         "remarks": [*source.remarks, *items.remarks, *_crossing(items.siblings, order)],
     }
 

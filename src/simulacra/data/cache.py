@@ -34,7 +34,7 @@ from simulacra.fields import Tokens
 from simulacra.files import read_regular
 from simulacra.parts import as_part, to_json
 
-VERSION = 5  # of the layout and of what `build` computes; a change makes every cache anew
+VERSION = 6  # of the layout and of what `build` computes; a change makes every cache anew
 TEMPORARY = ".building-"
 KEY = r"[0-9a-f]{32}"  # the name of a folder in the cache
 MOST = 1 << 28  # bytes of meta.json, which lists every file that was left out
@@ -120,6 +120,7 @@ def _dataset(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
         altered=tuple(Altered(**entry) for entry in meta["altered"]),
         duplicates=meta["duplicates"],
         kind=meta["kind"],
+        columns=tuple(meta["columns"]),
         remarks=tuple(meta["remarks"]),
         all_words={key: own for key, own in all_words.items() if isinstance(own, Tokens)},
     )

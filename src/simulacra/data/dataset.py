@@ -98,7 +98,7 @@ class Dataset:
     recipe: the steps by which it was read (resize, levels, target, domains), so that they can be repeated; see `load`.
     source: a named set or an absolute path, from which it can be read again; "" for data in memory.
     levels_found: whether the levels of the grid were found from the values, which may then be on a finer one.
-    columns: of a table the names of the coordinates of x; () where they have none.
+    columns: of a table the names of the coordinates of x, or of a step of a series; () where they have none.
     kind:   of folder, in a few words; "" of what is none.
     remarks: what was found in reading and is worth a line: what did not match, and was left out.
     order:  (N,) of every item, train | valid | test, its number in the array or sequence that it is from; None where
@@ -261,6 +261,7 @@ class Dataset:
             "remarks": list(self.remarks),
             "shape": list(self.spec.shape),
             "levels": self.spec.levels,
+            "columns": list(self.columns),
             "fields": {name: own.describe() for name, own in self.spec.condition.items()},
             "classes": {
                 name: self._class_counts(name, own)

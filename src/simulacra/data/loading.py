@@ -21,6 +21,7 @@ from simulacra.data.collected.facades import facades_source
 from simulacra.data.collected.fsdd import fsdd_source
 from simulacra.data.collected.horse2zebra import horse2zebra_source
 from simulacra.data.collected.quickdraw import quickdraw_source
+from simulacra.data.collected.series import energy_source, ett_source, etth1_source, etth2_source, stocks_source
 from simulacra.data.dataset import Card, Dataset
 from simulacra.data.folder import images_below
 from simulacra.data.idx import idx_source, is_idx
@@ -30,11 +31,13 @@ from simulacra.data.modes import Modes
 from simulacra.data.recipe import Recipe
 from simulacra.data.recognised import recognised
 from simulacra.data.sequence import from_array, from_sequence
+from simulacra.data.series import path_series, series_source
 from simulacra.data.shipped import GRID, RING, digits_source, grid_source, ring_source
 from simulacra.data.shipped.bouncing import bouncing_source
 from simulacra.data.shipped.pendulum import pendulum_source
 from simulacra.data.shipped.scenes import scenes_source
 from simulacra.data.shipped.shapes import shapes_source
+from simulacra.data.shipped.sines import sines_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
 from simulacra.data.sound import is_sound, sound_source, sounds_below
 from simulacra.data.source import Source
@@ -43,14 +46,15 @@ from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import as_array
 from simulacra.terminal import printable
 
-
-STEPS = ("resize", "pairs", "rate", "window")  # of a recipe, that depend on how a source is read
+SERIES = (*table.SUFFIXES, ".npy")  # of files that may hold series
+STEPS = ("resize", "pairs", "rate", "window", "entity")  # of a recipe, that depend on how a source is read
 ARGUMENT = {"resize": "size"}  # of the functions below, where it is not called as the step is
 FOR = {  # what takes a step
     "resize": "resize is for folders of images",
     "pairs": "pairs says how a folder of images is read",
     "rate": "only sound has a rate; rate is for .wav files and folders of them",
-    "window": "window is for folders of video, sound and text",
+    "window": "window is for folders of video, sound, text, tables with a row for each step and .npy files of series",
+    "entity": "entity is the column of a table with a row for each step that says of which series a row is",
 }
 
 
@@ -118,6 +122,23 @@ NAMED = {
     "fsdd": NamedSet(
         "3,000 spoken digits by six speakers, 1 s at 8 kHz, 256 levels", fsdd_source, steps=("rate", "window")
     ),
+    "sines": NamedSet(
+        "10,000 series of five sinusoids, 24×5, continuous; ships with the package",
+        sines_source,
+        steps=("window",),
+        window=24,
+    ),
+    "stocks": NamedSet(
+        "3,685 days of a share in windows, 24×6, continuous", stocks_source, steps=("window",), window=24
+    ),
+    "energy": NamedSet(
+        "19,735 steps of a house's sensors in windows, 24×28, continuous", energy_source, steps=("window",), window=24
+    ),
+    "ett": NamedSet(
+        "17,420 hours of two transformers in windows, 96×7, continuous", ett_source, steps=("window",), window=96
+    ),
+    "etth1": NamedSet("the first of the transformers of ett", etth1_source, steps=("window",), window=96),
+    "etth2": NamedSet("the second of the transformers of ett", etth2_source, steps=("window",), window=96),
 }
 
 
@@ -135,7 +156,8 @@ def taken(source: Any, recipe: Recipe = Recipe()) -> tuple[str, ...]:  # noqa: B
         return ("rate", "window")
     if path.is_dir():
         return ("resize", "pairs", "window")
-    return ("window",) if path.suffix.lower() in text.SUFFIXES else ()
+    suffix = path.suffix.lower()
+    return ("window", "entity") if suffix in SERIES else ("window",) if suffix in text.SUFFIXES else ()
 
 
 def catalogue() -> dict[str, str]:
@@ -159,6 +181,7 @@ def load(
     domains: Sequence[str] | None = None,
     rate: int | None = None,
     window: int | None = None,
+    entity: str | None = None,
 ) -> Dataset:
     """A named set, a folder of images or of sound, or an idx, `.npy`, `.npz`, `.csv`, `.wav` or `.txt` file; read once,
     memory-mapped from then on.
@@ -174,32 +197,33 @@ def load(
     domains: fields of one kind that become one set without pairs; see `Dataset.domains`.
     rate: of sound, samples a second to which it is brought; by default that of the files.
     window: of sound the samples of a clip, by default those of the longest recording and one second at most; of text
-        the bytes of a piece, 256 by default; with it a folder is one of video, of so many frames a clip.
+        the bytes of a piece, 256 by default; with it a folder is one of video, of so many frames a clip; of a table
+        with a row for each step, or an `.npy` of series (L, D) or (N, L, D), the steps of an item: all windows are
+        items, split by blocks of time, see `simulacra.data.windows`. Named sequences have one of their own.
+    entity: the column of such a table that says of which series a row is; it becomes a field.
 
     Raises UsageError for a source that does not exist or an option that does not apply, DataError for bad content.
     """
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"the name or path of a data set is needed, not {type(source).__name__}; see as_dataset")
     own = None if domains is None else tuple(domains)
-    return read(source, Recipe(_size(resize), levels, target, pairs, own, rate, window))
+    return read(source, Recipe(_size(resize), levels, target, pairs, own, rate, window, entity))
 
 
 def read(source: str | os.PathLike[str], recipe: Recipe, whole: bool = False) -> Dataset:
     """`load` with all of its options in one; `whole`: nothing is drawn for a split, so that a single item will do."""
     if isinstance(source, str) and source in NAMED:
-        if recipe.pairs is not None:
-            raise UsageError(f"{source!r} is a named set; pairs says how a folder of pictures is read")
         recipe = replace(recipe, window=recipe.window or NAMED[source].window)
         found, again = _named(NAMED[source], source, recipe), source
     else:
         path = Path(source).expanduser()
-        found, again = _path_source(path, recipe), str(path.absolute())
+        found, again = _path_source(path, recipe, whole), str(path.absolute())
     found = replace(found, whole=whole)
     if recipe.levels is not None and found.x is not None:
         raise UsageError(f"{source} is read as {found.x.describe()}, whose levels are fixed: leave out levels")
     data = cached(found if recipe.levels is None else replace(found, levels=recipe.levels))
     found_levels = found.levels is None and recipe.levels is None
-    columns = _columns(Path(again), data)
+    columns = _columns(Path(again), data, recipe)
     own = replace(recipe, target=None, domains=None)
     data = replace(data, recipe=own, source=again, levels_found=found_levels, columns=columns)
     data = data.of_arrays() if recipe.target is None else data.target(recipe.target)
@@ -220,8 +244,10 @@ def _refuse_others(what: str, recipe: Recipe, steps: Collection[str]) -> None:
             raise UsageError(f"{what} takes no {step}: {FOR[step]}{', and for ' if able else ''}{', '.join(able)}")
 
 
-def _columns(path: Path, data: Dataset) -> tuple[str, ...]:
-    """The names of the coordinates of x, of a table; its other columns are fields."""
+def _columns(path: Path, data: Dataset, recipe: Recipe) -> tuple[str, ...]:
+    """The names of the coordinates of x, or of a step of a series, of a table; its other columns are fields."""
+    if recipe.window is not None:
+        return data.columns
     if path.suffix.lower() not in table.SUFFIXES or not path.is_file():
         return ()
     return tuple(name for name in table.column_names(path) if name not in data.spec.condition)
@@ -256,7 +282,7 @@ def _size(resize: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return None if size is None else (size[0], size[1])
 
 
-def _path_source(path: Path, recipe: Recipe) -> Source:
+def _path_source(path: Path, recipe: Recipe, whole: bool) -> Source:
     if not os.path.exists(path):  # not Path.exists, which raises for a name that is too long
         raise UsageError(f"there is no data set and no file called {str(path)!r}.{did_you_mean(str(path), NAMED)}")
     path = path.absolute()
@@ -269,6 +295,9 @@ def _path_source(path: Path, recipe: Recipe) -> Source:
         return _folder(path.resolve(), card, recipe)
     if suffix in text.SUFFIXES:
         return text.text_source(path, card, recipe.window)
+    if recipe.window is not None:
+        found = path_series(path, recipe.entity)
+        return series_source(printable(path.stem), card, (path,), found, recipe.window, whole=whole)
     if suffix == ".npy":
         return npy_source(path, card)
     if suffix == ".npz":

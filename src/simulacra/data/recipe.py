@@ -1,7 +1,7 @@
 """The steps by which data were read, written into the run, and applied again to whatever a verb of that run reads.
 
-pairs -> resize or rate -> window -> levels -> target or domains; what is derived of x (`down:factor=2`) stands in the
-model's spec, with what the training data showed: the grid, and the names of the classes in their order.
+pairs -> resize or rate -> window and entity -> levels -> target or domains; what is derived of x (`down:factor=2`)
+stands in the model's spec, with what the training data showed: the grid, and the names of the classes in their order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class Recipe:
     pairs: how a folder holds pairs of pictures, one of `PAIRS`; None where it shows that itself.
     domains: fields of one kind that become one set without pairs, labelled by which of them an item is of.
     rate: samples a second to which sound is brought.
-    window: steps of a sequence that make an item: samples of sound, bytes of text, frames of a clip.
+    window: steps of a sequence that make an item: samples of sound, bytes of text, frames of a clip, rows of a table,
+        of which without it each is an item.
+    entity: the column of a table that says of which series a row is.
     """
 
     resize: tuple[int, int] | None = None
@@ -42,6 +44,7 @@ class Recipe:
     domains: tuple[str, ...] | None = None
     rate: int | None = None
     window: int | None = None
+    entity: str | None = None
 
     def __post_init__(self) -> None:
         convert(tuple[int, int] | None, self.resize, "resize")
@@ -66,6 +69,9 @@ class Recipe:
             raise UsageError(f"a window must be 1 to {MOST_WINDOW:,} steps, not {self.window}")
         if self.levels is not None and not 2 <= self.levels <= MOST_GRID:
             raise UsageError(f"levels must be 2 to {MOST_GRID}, not {self.levels}")
+        convert(str | None, self.entity, "entity")
+        if self.entity is not None and self.window is None:
+            raise UsageError(f"the entity {self.entity!r} is of series: give their --window too")
 
     @property
     def digest(self) -> str:
@@ -85,14 +91,16 @@ class Recipe:
         steps = {"resize": self.resize and list(self.resize), "levels": self.levels, "target": self.target}
         steps |= {} if self.pairs is None else {"pairs": self.pairs}
         steps |= {} if self.domains is None else {"domains": list(self.domains)}
-        return steps | {name: own for name in ("rate", "window") if (own := getattr(self, name)) is not None}
+        later = {name: getattr(self, name) for name in ("rate", "window", "entity")}
+        return steps | {name: value for name, value in later.items() if value is not None}
 
     @classmethod
     def from_json(cls, record: Any) -> Recipe:
         """Raises DataError for what is no recipe; a step that is not there is none."""
         if not isinstance(record, Mapping) or not record.keys() <= cls.__dataclass_fields__.keys():
             raise DataError(f"{record!r:.60} is no recipe of data")
-        resize, levels, target, pairs, domains, rate, window = map(record.get, cls.__dataclass_fields__)
+        fields = map(record.get, cls.__dataclass_fields__)
+        resize, levels, target, pairs, domains, rate, window, entity = fields
         sides = resize is None or (
             isinstance(resize, list) and len(resize) == 2 and all(type(n) is int for n in resize)
         )
@@ -105,7 +113,7 @@ class Recipe:
         try:
             own = None if domains is None else tuple(domains)
             size = None if resize is None else (resize[0], resize[1])
-            return cls(size, levels, target, pairs, own, rate, window)
+            return cls(size, levels, target, pairs, own, rate, window, entity)
         except UsageError as error:
             raise DataError(str(error)) from None
 

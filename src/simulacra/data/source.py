@@ -73,6 +73,7 @@ class Source:
     learned: which of the fields have the words, or the names of classes, of all items and are to keep those of training
              items alone; see `vocabulary.refitted`.
     x:       what x is, where neither its values nor `levels` say it: sound at a rate, say.
+    columns: names of the numbers of one step of a series.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Source:
     remarks: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
     x: Field | None = None
+    columns: tuple[str, ...] = ()
 
     def state(self) -> list[list[str | int]]:
         """[path, size, time] of every file: as long as this is the same, so is the content."""

@@ -6,8 +6,10 @@ or y is a class as well if it holds integers. The coordinates are real numbers, 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import lzma
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ CLASS_NAMES = ("label", "class", "target", "y")
 MOST_WORDS = 1000  # different words in a column of classes
 MOST_BYTES = 1 << 30
 SEPARATORS = ",;\t"
+Rows = list[tuple[int, list[str]]]
+"""(line, cells) of each row."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def column_names(path: Path) -> list[str]:
 
 def _names_in(first: list[str]) -> list[str]:
     """Those in the first row; x0, x1, ... where it holds numbers alone."""
-    numbers = all(_number(cell) is not None for cell in first)
+    numbers = all(number_in(cell) is not None for cell in first)
     return [f"x{number}" for number in range(len(first))] if numbers else first
 
 
@@ -75,12 +79,17 @@ def read_table(path: Path) -> Table:
     return Table(np.stack(numbers, 1).astype(np.float32), classes, fields)
 
 
-def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The names of the columns, and (line, cells) of every row; raises DataError for rows of different lengths."""
+def read_rows(path: Path) -> tuple[list[str], Rows]:
+    """The names of the columns, and (line, cells) of every row, of a table that may be packed as .xz.
+
+    Raises DataError for rows of different lengths.
+    """
     with reading(path), open_regular(path) as file:
         if size_of(file) > MOST_BYTES:
             raise DataError(f"{path} is larger than a gigabyte; save its numbers as .npy, which is read piece by piece")
-        with io.TextIOWrapper(file, newline="", encoding="utf-8-sig") as text:
+        with contextlib.ExitStack() as stack:
+            plain = stack.enter_context(lzma.LZMAFile(file)) if path.suffix == ".xz" else file
+            text = stack.enter_context(io.TextIOWrapper(plain, newline="", encoding="utf-8-sig"))
             rows = list(_rows(text, path))
     return _names(rows, path), rows
 
@@ -99,7 +108,7 @@ def _rows(file: Iterable[str], path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{path}, line {reader.line_num}: {cause(error)}") from error
 
 
-def _names(rows: list[tuple[int, list[str]]], path: Path) -> list[str]:
+def _names(rows: Rows, path: Path) -> list[str]:
     """The names of the columns, whose row is taken away; raises DataError for rows of different lengths."""
     if not rows:
         raise DataError(f"{path} is empty")
@@ -118,13 +127,13 @@ def _names(rows: list[tuple[int, list[str]]], path: Path) -> list[str]:
     return first
 
 
-def _column(name: str, number: int, rows: list[tuple[int, list[str]]], path: Path) -> np.ndarray:
+def _column(name: str, number: int, rows: Rows, path: Path) -> np.ndarray:
     """(N,) float64, or int64 or strings where it is a class."""
     cells = [cells[number] for _, cells in rows]
     if "" in cells:
         line = rows[cells.index("")][0]
         raise DataError(f"{path}, line {line}: column {name!r} is empty; drop such rows or fill in a value")
-    values = [_number(cell) for cell in cells]
+    values = [number_in(cell) for cell in cells]
     found = [value for value in values if value is not None]
     if len(found) == len(cells):
         classes = name.lower() in CLASS_NAMES and all(value.is_integer() for value in found)
@@ -139,7 +148,8 @@ def _column(name: str, number: int, rows: list[tuple[int, list[str]]], path: Pat
     return np.array(cells)
 
 
-def _number(cell: str) -> float | None:
+def number_in(cell: str) -> float | None:
+    """The finite number in a cell; None of anything else."""
     try:
         value = float(cell)
     except ValueError:

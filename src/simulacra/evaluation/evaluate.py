@@ -16,12 +16,15 @@ from simulacra.capabilities import Sampler, can
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
 from simulacra.evaluation import conditional as _conditional  # noqa: F401
+from simulacra.evaluation import forecasts as _forecasts  # noqa: F401
 from simulacra.evaluation import maps as _of_maps  # noqa: F401
 from simulacra.evaluation import metrics as _usual  # noqa: F401 (its metrics are registered)
 from simulacra.evaluation import recurrence as _of_parts  # noqa: F401
 from simulacra.evaluation import samples as _of_samples  # noqa: F401
 from simulacra.evaluation import scenes as _of_scenes  # noqa: F401
 from simulacra.evaluation import seams as _of_seams  # noqa: F401
+from simulacra.evaluation import temporal as _temporal  # noqa: F401
+from simulacra.evaluation import timegan_scores as _timegan_scores  # noqa: F401
 from simulacra.evaluation import translated as _translated  # noqa: F401
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import Neighbours

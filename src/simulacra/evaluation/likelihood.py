@@ -15,6 +15,7 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.data import DataSpec, Split
 from simulacra.errors import NotSupported, UsageError
 from simulacra.evaluation.estimators import Estimate, Estimator, choose, joined
+from simulacra.evaluation.overlap import independent
 from simulacra.feed import BLOCK, feed, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.progress import counted
@@ -31,7 +32,7 @@ class Score:
 
     `measure` is "mass" for data on a grid, and "density" for real ones, whose nats depend on their unit and may be
     negative. nats are per item, bits_per_dim = nats / (dims · ln 2), None of a density, and standard_error is that of
-    the mean in nats over items.
+    the mean in nats over items; overlapping windows of a series count as fewer, see `simulacra.evaluation.overlap`.
     A bound was made by an `estimator` (see `simulacra.evaluation.estimators`) from so many `samples`;
     monte_carlo_error is what these draws add to the error of the mean, nats (None for a single draw), and
     effective_sample_size the median over the items (None for the ELBO). All four are None where nats are exact.
@@ -97,7 +98,7 @@ def score(
     index = some_of(len(items), limit, seed, "score")
     found = _estimate(model, items, how, index, seed)
     nats, kind = -found.log_prob.numpy(), kind_of_likelihood(model)
-    exact = kind == "exact"
+    exact, count = kind == "exact", min(len(nats), independent(items.x))
     return Score(
         model=model.name,
         data=name,
@@ -107,7 +108,7 @@ def score(
         measure="density" if model.spec.levels is None else "mass",
         nats=float(nats.mean()),
         bits_per_dim=None if model.spec.levels is None else float(model.spec.bits_per_dim(nats.mean())),
-        standard_error=float(nats.std(ddof=1) / math.sqrt(len(nats))) if len(nats) > 1 else math.nan,
+        standard_error=float(nats.std(ddof=1) / math.sqrt(count)) if len(nats) > 1 else math.nan,
         samples=None if exact else how.samples,
         estimator=None if exact else how.method,
         monte_carlo_error=None if exact else _number(found.standard_error.square().sum().sqrt() / len(nats)),

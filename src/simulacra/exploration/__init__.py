@@ -5,6 +5,7 @@ from simulacra.exploration.attributes import attribute, attribute_of_classes
 from simulacra.exploration.codes import encode, reconstruct
 from simulacra.exploration.complete import Completion, complete, completion_nats
 from simulacra.exploration.edit import Edit, edit
+from simulacra.exploration.forecast import Forecasts, forecast
 from simulacra.exploration.health import Diagnosis, Finding, Health, health, health_picture
 from simulacra.exploration.interpolate import interpolate
 from simulacra.exploration.inversion import Inversion, invert
@@ -25,6 +26,7 @@ __all__ = [
     "Diagnosis",
     "Edit",
     "Finding",
+    "Forecasts",
     "Health",
     "Inputs",
     "Inversion",
@@ -39,6 +41,7 @@ __all__ = [
     "completion_nats",
     "edit",
     "encode",
+    "forecast",
     "health",
     "health_picture",
     "inputs_of",
