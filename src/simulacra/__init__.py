@@ -88,7 +88,7 @@ __all__ = [
     "traverse",
 ]
 
-FAMILIES = ("autoregressive", "latent", "adversarial", "structured")
+FAMILIES = ("autoregressive", "latent", "adversarial", "sequences", "structured")
 _HOMES = {
     "Model": "model",
     "Phase": "turns",

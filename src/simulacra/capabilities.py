@@ -261,6 +261,16 @@ class Adversarial(Protocol):
         ...
 
 
+@runtime_checkable
+class SingleForecast(Protocol):
+    """Knows one future that errs least, beside those that it draws: no ability of its own, but what k = 1 is measured
+    with."""
+
+    def single(self, condition: ConditionLike) -> Tensor:
+        """One forecast for each item of the condition without noise, (N, *shape)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ability:
     """A protocol, and the refusal where a model lacks it: the model's name goes before, a remedy is at its end."""

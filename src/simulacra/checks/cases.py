@@ -16,7 +16,7 @@ from simulacra.capabilities import ClosedForm, abilities
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
-from simulacra.fields import ClassLabel, Field, Index, LabelMap, Levels, Many, Real, Record, Tokens
+from simulacra.fields import ClassLabel, Field, Index, LabelMap, Levels, Many, Paths, Real, Record, Tokens
 from simulacra.model import Model
 from simulacra.parts import convert
 from simulacra.registry import Entry
@@ -45,6 +45,7 @@ SPECS |= {f"{name}-labelled": DataSpec(spec.x, LABEL) for name, spec in SPECS.it
 SPECS["grey-pictured"] = DataSpec(GREY, {name: MIXED[name] for name in ("small", "map")})
 SPECS["grey-domains"] = DataSpec(GREY, {"label": ClassLabel(2, ("a", "b"))})
 SPECS["grey-mixed"] = DataSpec(GREY, LABEL | MIXED)
+SPECS["paths"] = DataSpec(Paths((3, 4, 2)), {"past": Many(Real((3, 2)), 3)})
 
 
 @dataclass(frozen=True)

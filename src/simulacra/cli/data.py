@@ -29,7 +29,10 @@ class Data:
     data: Annotated[
         str | None,
         tyro.conf.Positional,
-        optional("[DATA]", "a named set, a folder of images, an idx, .npy, .npz or .csv file, or a run folder"),
+        optional(
+            "[DATA]",
+            "a named set, a folder of images, an idx, .npy, .npz or .csv file, tracks of people, or a run folder",
+        ),
     ] = None
     resize: Resize = None
     levels: Levels = None

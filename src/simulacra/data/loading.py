@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from simulacra.data.cifar10 import cifar10_source
 from simulacra.data.collected.avatars import avatars_source
 from simulacra.data.collected.coco_layouts import coco_layouts_source
 from simulacra.data.collected.emoji import emoji_source
+from simulacra.data.collected.eth_ucy import TEST as SCENES
+from simulacra.data.collected.eth_ucy import eth_ucy_source
 from simulacra.data.collected.facades import facades_source
 from simulacra.data.collected.horse2zebra import horse2zebra_source
 from simulacra.data.collected.quickdraw import quickdraw_source
@@ -32,6 +35,8 @@ from simulacra.data.shipped.scenes import scenes_source
 from simulacra.data.shipped.shapes import shapes_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
 from simulacra.data.source import Source
+from simulacra.data.tracks import holds_tracks
+from simulacra.data.walks import file_of_tracks
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import as_array
 from simulacra.terminal import printable
@@ -83,7 +88,14 @@ NAMED = {
     "horse2zebra": NamedSet(
         "1,260 photographs of horses and zebras, without pairs, 3×128×128", horse2zebra_source, resizable=True
     ),
+    "eth-ucy": NamedSet(
+        "people who walk, at five places, 8 + 12 steps; tests on zara1, `eth-ucy:test=SCENE` on another: "
+        + " ".join(SCENES),
+        eth_ucy_source,
+    ),
 }
+VARIANTS = {f"eth-ucy:test={scene}": NamedSet("", partial(eth_ucy_source, scene)) for scene in SCENES}
+NAMED |= VARIANTS
 
 
 def names() -> list[str]:
@@ -98,7 +110,7 @@ def resizable(source: Any) -> bool:
 
 def catalogue() -> dict[str, str]:
     """Name -> one line on each named set."""
-    return {name: named.description for name, named in NAMED.items()}
+    return {name: named.description for name, named in NAMED.items() if name not in VARIANTS}
 
 
 def modes_of(data: Dataset) -> Modes | None:
@@ -116,7 +128,8 @@ def load(
     pairs: str | None = None,
     domains: Sequence[str] | None = None,
 ) -> Dataset:
-    """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file; read once, memory-mapped from then on.
+    """A named set, a folder of images, or an idx, `.npy`, `.npz` or `.csv` file, or one of tracks of people or a folder
+    of these (`frame id x y`, see `simulacra.data.walks`); read once, memory-mapped from then on.
 
     source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
     resize: of a folder of images, and of some named sets; a side or (H, W): shorter side resized to fit (antialiased),
@@ -219,6 +232,8 @@ def _path_source(path: Path, recipe: Recipe) -> Source:
         raise DataError(f"{path} is a single image; give the folder that holds the images")
     if path.suffix.lower() in table.SUFFIXES:
         return table.table_source(path, card)
+    if holds_tracks(path):
+        return file_of_tracks(path, card)
     if path.is_file() and is_idx(path):
         return idx_source(path, card)
-    raise DataError(f"{path} is neither idx, .npy, .npz nor .csv, nor a folder of images")
+    raise DataError(f"{path} is neither idx, .npy, .npz nor .csv, nor a folder of images, nor tracks of people")

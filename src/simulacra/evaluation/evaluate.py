@@ -20,6 +20,7 @@ from simulacra.evaluation import maps as _of_maps  # noqa: F401
 from simulacra.evaluation import metrics as _usual  # noqa: F401 (its metrics are registered)
 from simulacra.evaluation import samples as _of_samples  # noqa: F401
 from simulacra.evaluation import scenes as _of_scenes  # noqa: F401
+from simulacra.evaluation import trajectories as _of_paths  # noqa: F401
 from simulacra.evaluation import translated as _translated  # noqa: F401
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import Neighbours
