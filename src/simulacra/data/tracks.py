@@ -86,10 +86,10 @@ def holds_tracks(path: Path) -> bool:
 
 def _rows(path: Path, width: int) -> Iterator[tuple[int, list[float]]]:
     """(line, numbers) of every row that is not empty."""
-    with reading(path), open_regular(path) as file:
+    with reading(path), open_regular(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig") as lines:
         if size_of(file) > MOST_BYTES:
             raise DataError(f"{path} is larger than {MOST_BYTES >> 20} MiB; cut it into scenes")
-        for line, text in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
+        for line, text in enumerate(lines, 1):
             cells = text.replace(",", " ").split()
             numbers = [_number(cell) for cell in cells]
             found = [number for number in numbers if number is not None]
