@@ -68,7 +68,7 @@ def row(name: str, scene: str, seed: int, minutes: float, given: Mapping[str, An
     with tempfile.TemporaryDirectory() as folder:
         begin = time.process_time()
         out = Path(folder) / "run"
-        model = sim.fit(name, data, out, condition="past", minutes=minutes, steps=None, seed=seed, **given)
+        model = sim.fit(name, data, out, condition="past", minutes=minutes, seed=seed, **given)
         seconds = time.process_time() - begin
     steps = model.trained_steps
     return {"seconds of one thread": seconds, "steps": steps, "figures": figures_of(model, data, seed)}
@@ -93,7 +93,7 @@ def main() -> None:
     arguments.add_argument("--scenes", nargs="+", default=list(TEST), choices=list(TEST))
     arguments.add_argument("--seeds", nargs="+", type=int, default=[0])
     arguments.add_argument("--minutes", type=float, default=5.0, help="of each fit")
-    arguments.add_argument("--given", type=json.loads, default={}, help='arguments of the model: \'{"hidden": 32}\'')
+    arguments.add_argument("--given", type=json.loads, default={}, help="arguments of the model: '{\"hidden\": 32}'")
     arguments.add_argument("--record", default="trajectories")
     own = arguments.parse_args()
     torch.set_num_threads(1)

@@ -218,7 +218,7 @@ def test_nats_are_the_sum_over_people_and_steps():
 def test_columns_of_a_list_of_numbers_are_a_condition():
     """The mask counts where it is given beside the numbers, which have the name of the list."""
     own, given = model("social-gan").float(), scenes()
-    named = {name: value.float() for name, value in given.items()}
+    named = {"past": given["past"].float(), "past.mask": given["past.mask"]}
     assert torch.equal(own.single(dict(named)), own.single(Condition(named)))
     listed = [
         [path.numpy() for path in item[there]] for item, there in zip(named["past"], named["past.mask"], strict=True)

@@ -111,11 +111,8 @@ class Forecasts:
             found.append(_some(subject, name, numbers[start : start + AT_ONCE]))
         one = [each.one for each in found if each.one is not None]
         merged = {key: np.concatenate([each.collisions[key] for each in found]) for key in found[0].collisions}
-        return cls(
-            _joined(one) if one else None,
-            *(_joined([getattr(each, own) for each in found]) for own in ("many", "line", "turned")),
-            merged,
-        )
+        many, line, noisy = (_joined([getattr(each, own) for each in found]) for own in ("many", "line", "turned"))
+        return cls(_joined(one) if one else None, many, line, noisy, merged)
 
 
 def _some(subject: Subject, name: str, rows: np.ndarray) -> Forecasts:
