@@ -262,9 +262,13 @@ class Adversarial(Protocol):
 
 
 @runtime_checkable
-class SingleForecast(Protocol):
-    """Knows one future that errs least, beside those that it draws: no ability of its own, but what k = 1 is measured
-    with."""
+class Futures(Protocol):
+    """Draws many futures of one past at once, and knows the one that errs least: no ability of its own, but what rules
+    such as best of k and k = 1 are measured with."""
+
+    def futures(self, condition: ConditionLike, k: int, generator: Generator | None = None) -> Tensor:
+        """k draws for each item of the condition, (k, N, *shape)."""
+        ...
 
     def single(self, condition: ConditionLike) -> Tensor:
         """One forecast for each item of the condition without noise, (N, *shape)."""

@@ -80,6 +80,15 @@ def test_permuted_people_have_permuted_forecasts(kind):
         torch.testing.assert_close(own.log_prob(x[:, order], permuted), own.log_prob(x, given))
 
 
+def test_many_futures_are_as_many_draws():
+    own, given = model("social-gan"), scenes()
+    noise = torch.Generator().manual_seed(3)
+    found = own.futures(given, 5, noise)
+    torch.testing.assert_close(found[0], draw(own, given))
+    assert found.shape == (5, 3, 4, STEPS, 2)
+    assert not torch.equal(found[0], found[1])
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_permuted_scenes_have_permuted_forecasts(kind):
     own, given = model(kind), scenes()

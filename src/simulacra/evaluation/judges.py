@@ -34,6 +34,7 @@ from simulacra.training.judge import Judge, Verdict
 
 SCORED = 1000  # validation items by which a likelihood, a reconstruction or an energy distance is judged
 COMPARED = 2000  # validation items that samples are compared with
+WALKED = 250  # validation scenes of people, of whom there are many
 TRANSLATED = 256  # validation items of each domain, and those that are translated to it
 PAIRS = 10  # of halves behind a standard error
 
@@ -74,8 +75,8 @@ def by_squared_error(model: Model, data: Dataset, seed: int) -> Verdict:
 
 
 def by_displacement(model: Model, data: Dataset, seed: int) -> Verdict:
-    """Metres, of up to 1,000 validation scenes."""
-    subject = Subject(model, replace(data, valid=drawn_of(data.valid, SCORED, seed), order=None), "valid", seed)
+    """Metres, of up to 250 validation scenes."""
+    subject = Subject(model, replace(data, valid=drawn_of(data.valid, WALKED, seed), order=None), "valid", seed)
     many = Forecasts.of(subject).many
     return Verdict("valid_ade_best_of_20", float(many.best(many.ade, by_scene=True).mean()))
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulacra.capabilities import Sampler, SingleForecast
+from simulacra.capabilities import Futures, Sampler
 from simulacra.evaluation import intervals
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.subject import Subject
@@ -121,9 +121,13 @@ def _some(subject: Subject, name: str, rows: np.ndarray) -> Forecasts:
     x, condition = feed(subject.items, rows, model.spec, model.device)
     true, past = x.cpu().numpy(), condition[name].cpu().numpy()
     mask, noise = condition[f"{name}.mask"].cpu().numpy(), generator(model.device, subject.seed, "paths", int(rows[0]))
+    one = None
     with evaluating(model):
-        many = np.stack([model.sample(len(rows), condition, generator=noise).cpu().numpy() for _ in range(DRAWS)])
-        one = model.single(condition).cpu().numpy()[None] if isinstance(model, SingleForecast) else None
+        if isinstance(model, Futures):
+            one = model.single(condition).cpu().numpy()[None]
+            many = model.futures(condition, DRAWS, noise).cpu().numpy()
+        else:
+            many = np.stack([model.sample(len(rows), condition, generator=noise).cpu().numpy() for _ in range(DRAWS)])
     steps, seed = true.shape[2], mix(subject.seed, int(rows[0]))
     near = {"model": collided(many[0], mask), "people": collided(true, mask)}
     near["constant velocity"] = collided(straight(past, steps), mask)

@@ -24,7 +24,7 @@ from simulacra.devices import without_autocast
 from simulacra.parts import within
 from simulacra.registry import register
 from simulacra.sequences.crowd import Crowd
-from simulacra.sequences.walker import EMBEDDED, Reader, Walker
+from simulacra.sequences.walker import EMBEDDED, TRAINING, Reader, Walker
 from simulacra.turns import Phase, Turn
 
 FINEST = 0.01  # ε, metres
@@ -70,7 +70,7 @@ class Mixture(NamedTuple):
 @register(
     "recurrent-mixture",
     paper="Graves 2013, Generating Sequences With Recurrent Neural Networks; Alahi et al. 2016, Social LSTM",
-    defaults={"batch": 32, "learning_rate": 2e-3, "steps": 6000},
+    defaults=TRAINING,
 )
 class RecurrentMixture(Walker):
     """Args:

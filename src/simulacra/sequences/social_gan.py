@@ -24,7 +24,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.parts import within
 from simulacra.registry import register
 from simulacra.sequences.crowd import Crowd, Pooling
-from simulacra.sequences.walker import Reader, Walker
+from simulacra.sequences.walker import TRAINING, Reader, Walker
 from simulacra.turns import Phase, Player, Turn
 
 TEMPERED = 0.1  # how much smaller the weights of the last layer begin: at first all is the line
@@ -71,7 +71,7 @@ WIDTH = 64  # of the hidden layers behind the reader
 @register(
     "social-gan",
     paper="Gupta et al. 2018, Social GAN: Socially Acceptable Trajectories with Generative Adversarial Networks",
-    defaults={"batch": 32, "learning_rate": 2e-3, "steps": 8000},
+    defaults=TRAINING,
 )
 class SocialGAN(Walker):
     """Args:
@@ -116,6 +116,9 @@ class SocialGAN(Walker):
 
     def drawn(self, crowd: Crowd, temperature: float, generator: Generator | None) -> Tensor:
         return self.paths(crowd, temperature * self.codes(crowd, 1, generator))[0]
+
+    def drawn_often(self, crowd: Crowd, k: int, generator: Generator | None) -> Tensor:
+        return self.paths(crowd, self.codes(crowd, k, generator))
 
     def likeliest(self, crowd: Crowd) -> Tensor:
         return self.paths(crowd, crowd.past.new_zeros(1, len(crowd.mask), self.latent))[0]

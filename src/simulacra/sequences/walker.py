@@ -19,6 +19,15 @@ from simulacra.model import Model, evaluating
 from simulacra.sequences.crowd import Crowd, Pooling
 
 MASK = "mask"
+TRAINING = {
+    "batch": 32,
+    "learning_rate": 2e-3,
+    "schedule": "cosine",
+    "clip": 1.0,
+    "steps": 6000,
+    "every": 500,
+    "patience": 0,
+}  # patience 0: the rate falls to zero over the whole budget
 
 
 class Walker(Model):
@@ -50,6 +59,10 @@ class Walker(Model):
     def drawn(self, crowd: Crowd, temperature: float, generator: Generator | None) -> Tensor:
         """One draw of where everybody goes, (M, steps, 2), a path for each row of a crowd."""
 
+    def drawn_often(self, crowd: Crowd, k: int, generator: Generator | None) -> Tensor:
+        """k draws, (k, M, steps, 2); overridden where they have work in common."""
+        return torch.stack([self.drawn(crowd, 1.0, generator) for _ in range(k)])
+
     @abstractmethod
     def likeliest(self, crowd: Crowd) -> Tensor:
         """The one path of each, (M, steps, 2), that errs least; no noise."""
@@ -65,6 +78,12 @@ class Walker(Model):
         crowd = self.crowd(self.conditioned(condition, n))
         with evaluating(self):
             return crowd.padded(self.drawn(crowd, temperature, generator).float())
+
+    def futures(self, condition: ConditionLike, k: int, generator: Generator | None = None) -> Tensor:
+        """k draws of where people go, (k, N, P, steps, 2)."""
+        crowd = self.crowd(self.conditioned(condition, None))
+        with evaluating(self):
+            return torch.stack([crowd.padded(own.float()) for own in self.drawn_often(crowd, k, generator)])
 
     def single(self, condition: ConditionLike) -> Tensor:
         """One forecast without noise, (N, P, steps, 2): what k = 1 is measured with."""
