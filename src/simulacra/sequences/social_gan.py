@@ -5,7 +5,8 @@ r"""Social GAN: min_G max_D of a game about whole scenes, with variety among k f
 
 The line is that of constant velocity, which is hard to beat: the generator learns what to change of it. The least of
 k distances leaves a code free to be wrong where others are right, so that codes spread over what may come (the variety
-loss). ŷ(0) is the one forecast that errs least, for who wants one. |·| is the mean distance over steps: what is
+loss). In training the past is blurred a little (`jitter`): some recordings are noisy, and the last velocity of these is
+a bad line. ŷ(0) is the one forecast that errs least, for who wants one. |·| is the mean distance over steps: what is
 measured, and not its square, which a few runners would rule.
 Gupta et al. 2018, "Social GAN: Socially Acceptable Trajectories with Generative Adversarial Networks". There positions
 come one by one out of an LSTM, with no line and no frames; here the steps come all at once, which is faster.
@@ -27,6 +28,7 @@ from simulacra.sequences.crowd import Crowd, Pooling
 from simulacra.sequences.walker import TRAINING, Reader, Walker
 from simulacra.turns import Phase, Player, Turn
 
+WIDTH = 64  # of the hidden layers behind the reader
 TEMPERED = 0.1  # how much smaller the weights of the last layer begin: at first all is the line
 
 
@@ -65,9 +67,6 @@ class PathCritic(nn.Module):
         return crowd.means(self.score(torch.cat([own, self.pool(crowd, own)], 1)).squeeze(1).float())
 
 
-WIDTH = 64  # of the hidden layers behind the reader
-
-
 @register(
     "social-gan",
     paper="Gupta et al. 2018, Social GAN: Socially Acceptable Trajectories with Generative Adversarial Networks",
@@ -82,6 +81,8 @@ class SocialGAN(Walker):
     middle: b, the weight of the one forecast with z = 0.
     adversarial: a, the weight of the game; 0 leaves out the critic.
     game: of the two.
+    jitter: metres; in training the places seen of each scene are blurred by noise of a deviation between 0 and this, so
+        that velocities of badly measured places are not taken at their word.
     residual: whether constant velocity is the line; else everybody stands still, and the generator does it all.
     """
 
@@ -94,13 +95,14 @@ class SocialGAN(Walker):
         middle: float = 1.0,
         adversarial: float = 0.01,
         game: Game = NonSaturating(),  # noqa: B008 (parts are immutable)
+        jitter: float = 0.05,
         residual: bool = True,
     ) -> None:
         super().__init__(spec)
         within(1, latent=latent, hidden=hidden, draws=draws)
-        within(0, middle=middle, adversarial=adversarial)
+        within(0, middle=middle, adversarial=adversarial, jitter=jitter)
         self.latent, self.draws, self.middle, self.adversarial = latent, draws, middle, adversarial
-        self.game, self.residual = game, residual
+        self.game, self.jitter, self.residual = game, jitter, residual
         self.generator = PathGenerator(self.steps, hidden, latent)
         self.critic = PathCritic(self.seen - 1 + self.steps, hidden)
 
@@ -130,8 +132,16 @@ class SocialGAN(Walker):
     def averaged(self) -> Sequence[nn.Module]:
         return [self.generator]
 
+    def blurred(self, turn: Turn) -> Crowd:
+        """Those of a turn, at places as badly measured as some are."""
+        past, mask = turn.condition[self.past], turn.condition[f"{self.past}.mask"]
+        if self.jitter:
+            deviation = self.jitter * whole.uniform((len(past), 1, 1, 1), past)
+            past = past + deviation * whole.normal(past.shape, past)
+        return self._crowd(past, mask)
+
     def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
-        crowd = self.crowd(turn.condition)
+        crowd = self.blurred(turn)
         z = torch.cat([self.codes(crowd, self.draws), crowd.past.new_zeros(1, len(crowd.mask), self.latent)])
         made, true = self.paths(crowd, z), turn.x[crowd.mask]
         people = whole.mean(crowd.mask.float().sum(1).mean()).clamp(min=1)
@@ -144,7 +154,7 @@ class SocialGAN(Walker):
         return terms | {"game": self.adversarial * game.float()}
 
     def critic_loss(self, turn: Turn) -> dict[str, Tensor]:
-        crowd = self.crowd(turn.condition)
+        crowd = self.blurred(turn)
         with torch.no_grad():
             made = self.paths(crowd, self.codes(crowd, 1))[0]
         real, fake = self.critic(crowd, turn.x[crowd.mask]), self.critic(crowd, made)

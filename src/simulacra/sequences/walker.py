@@ -19,6 +19,7 @@ from simulacra.model import Model, evaluating
 from simulacra.sequences.crowd import Crowd, Pooling
 
 MASK = "mask"
+EMBEDDED = 16  # features of a displacement
 TRAINING = {
     "batch": 32,
     "learning_rate": 2e-3,
@@ -144,6 +145,3 @@ class Reader(nn.Module):
         steps = crowd.inward(crowd.past.diff(dim=1))
         own = self.lstm(torch.relu(self.embed(steps)))[0][:, -1]
         return torch.cat([own, self.pool(crowd, own), crowd.unit.log()[:, None].to(own.dtype)], 1)
-
-
-EMBEDDED = 16  # features of a displacement
