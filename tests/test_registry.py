@@ -33,7 +33,7 @@ def test_every_entry_is_complete():
     for entry in registry.models():
         assert registry.find(entry.name) is entry
         assert registry.find(registry.name_of(entry.model)).build is entry.model
-        assert entry.family in ("autoregressive", "latent", "adversarial", "structured")
+        assert entry.family in ("autoregressive", "latent", "adversarial", "sequences", "structured")
         assert entry.paper
         assert entry.build.__doc__
         assert all(argument.help for argument in entry.arguments.values()), entry.name
