@@ -81,11 +81,13 @@ def test_permuted_people_have_permuted_forecasts(kind):
 
 
 def test_many_futures_are_as_many_draws():
+    """Each of its own code, one for all people of a scene."""
     own, given = model("social-gan"), scenes()
-    noise = torch.Generator().manual_seed(3)
-    found = own.futures(given, 5, noise)
-    torch.testing.assert_close(found[0], draw(own, given))
-    assert found.shape == (5, 3, 4, STEPS, 2)
+    found = own.futures(given, 5, torch.Generator().manual_seed(3))
+    z = torch.randn(15, own.latent, generator=torch.Generator().manual_seed(3), dtype=torch.double).view(5, 3, -1)
+    crowd = own.crowd(given)
+    for k in range(5):
+        torch.testing.assert_close(found[k], crowd.padded(own.paths(crowd, z[k : k + 1])[0]).float())
     assert not torch.equal(found[0], found[1])
 
 

@@ -14,13 +14,14 @@ import io
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from simulacra.data.source import reading
-from simulacra.errors import DataError
+from simulacra.errors import DataError, SimulacraError
 from simulacra.files import open_regular, size_of
 
 SUFFIX, HOMOGRAPHY = ".txt", "H.txt"
@@ -79,7 +80,8 @@ def holds_tracks(path: Path) -> bool:
     """Whether a file is one of tracks by its first row: four numbers."""
     if path.suffix.lower() != SUFFIX or path.name.endswith(HOMOGRAPHY) or not path.is_file():
         return False
-    with open_regular(path) as file:
+    cells: list[str] = []
+    with suppress(OSError, SimulacraError), open_regular(path) as file:  # the reader of whatever else it is reports
         cells = file.read(1 << 10).decode(errors="replace").partition("\n")[0].replace(",", " ").split()
     return len(cells) == 4 and all(_number(cell) is not None for cell in cells)
 

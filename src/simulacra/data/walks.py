@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ import numpy as np
 from simulacra.data.dataset import Card
 from simulacra.data.source import Batch, Encode, Source
 from simulacra.data.splits import SPLITS
-from simulacra.data.tracks import Tracks, holds_tracks, homography_of, read_tracks
+from simulacra.data.tracks import SUFFIX, Tracks, holds_tracks, homography_of, read_tracks
 from simulacra.errors import DataError
 from simulacra.fields import Field, Many, Paths, Real
 from simulacra.terminal import number_of, printable
@@ -134,8 +135,6 @@ def _batch(part: str, some: list[Window], room: int, scene: str | None) -> Batch
 
 
 def _key(scene: str) -> int:
-    from hashlib import blake2b
-
     return int.from_bytes(blake2b(scene.encode(), digest_size=8).digest(), "little")
 
 
@@ -148,9 +147,9 @@ def tracks_in(root: Path) -> dict[str, list[Path]]:
     inside = {folder: part for folder, part in PARTS.items() if (root / folder).is_dir()}
     parts: dict[str, list[Path]] = defaultdict(list)
     for folder, part in inside.items():
-        parts[part] += [path for path in sorted((root / folder).iterdir()) if holds_tracks(path)]
+        parts[part] += [path for path in sorted((root / folder).glob(f"*{SUFFIX}")) if holds_tracks(path)]
     found = {part: own for part, own in parts.items() if own}
-    here = [path for path in sorted(root.iterdir()) if holds_tracks(path)]
+    here = [path for path in sorted(root.glob(f"*{SUFFIX}")) if holds_tracks(path)]
     return found or ({"train": here} if here else {})
 
 
