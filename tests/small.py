@@ -91,6 +91,7 @@ def labels(count: int = 3, *names: str) -> dict[str, ClassLabel]:
 SPECS = {name: spec for name, spec in checks.SPECS.items() if not name.endswith("mixed")}
 MIXED = checks.SPECS["grey-mixed"]
 WORDED = DataSpec(MIXED.x, {"words": MIXED.condition["words"]})
+PATHS = checks.OTHERS["paths"]
 STRUCTURED = (SPECS["grey-pictured"], SPECS["grey-domains"], WORDED, MIXED)  # the first that such a model takes
 
 
@@ -104,7 +105,7 @@ def suited(entry: Entry, *names: str) -> DataSpec:
     for name in (*names, *(f"{name}-labelled" for name in names if f"{name}-labelled" in SPECS)):
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
-    for spec in STRUCTURED if entry.family == "structured" else ():
+    for spec in {"structured": STRUCTURED, "sequences": (PATHS,)}.get(entry.family, ()):
         with contextlib.suppress(UsageError):
             return small_model(entry, spec).spec
     kind = "series" if entry.family == "sequences" else "continuous"

@@ -273,6 +273,20 @@ class Adversarial(Protocol):
         ...
 
 
+@runtime_checkable
+class Futures(Protocol):
+    """Draws many futures of one past at once, and knows the one that errs least: no ability of its own, but what rules
+    such as best of k and k = 1 are measured with."""
+
+    def futures(self, condition: ConditionLike, k: int, generator: Generator | None = None) -> Tensor:
+        """k draws for each item of the condition, (k, N, *shape)."""
+        ...
+
+    def single(self, condition: ConditionLike) -> Tensor:
+        """One forecast for each item of the condition without noise, (N, *shape)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ability:
     """A protocol, and the refusal where a model lacks it: the model's name goes before, a remedy is at its end."""

@@ -187,11 +187,11 @@ class Model(nn.Module, metaclass=_RecordedCall):
         arrays = {}
         for name, field in self.spec.condition.items():
             columns = field.columns(name)
-            if name in condition:
+            if len(columns) > 1 and columns.keys() <= condition.keys():  # of which one may have the field's own name
+                arrays |= field.convert(name, {key[len(name) + 1 :]: condition[key] for key in columns}, single=False)
+            elif name in condition:
                 values = condition[name]
                 arrays |= field.convert(name, values, single=field.is_single(values))
-            elif columns.keys() <= condition.keys():
-                arrays |= field.convert(name, {key[len(name) + 1 :]: condition[key] for key in columns}, single=False)
             else:
                 raise UsageError(f"this {self.name} is conditioned on {name!r}; give condition={{{name!r}: ...}}")
         return Condition({name: torch.from_numpy(array) for name, array in arrays.items()})

@@ -6,13 +6,14 @@ of any model, that it keeps the contract by which every verb can use it.
     print(sim.checks.contract("my-model", width=8))
 """
 
-from simulacra.checks.cases import SPECS, Case, cases
+from simulacra.checks.cases import OTHERS, SPECS, Case, cases
 from simulacra.checks.chains import Causality, Leak, Normalisation, causality, normalisation
 from simulacra.checks.contract import Contract, contract
 from simulacra.checks.law import LAWS
 
 __all__ = [
     "LAWS",
+    "OTHERS",
     "SPECS",
     "Case",
     "Causality",

@@ -16,7 +16,7 @@ from simulacra.capabilities import ClosedForm, abilities
 from simulacra.condition import Condition
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
-from simulacra.fields import ClassLabel, Field, Index, LabelMap, Levels, Many, Real, Record, Tokens
+from simulacra.fields import ClassLabel, Field, Index, LabelMap, Levels, Many, Paths, Real, Record, Tokens
 from simulacra.model import Model
 from simulacra.parts import convert
 from simulacra.registry import Entry
@@ -47,6 +47,7 @@ SPECS["grey-pictured"] = DataSpec(GREY, {name: MIXED[name] for name in ("small",
 SPECS["grey-domains"] = DataSpec(GREY, {"label": ClassLabel(2, ("a", "b"))})
 SPECS["grey-mixed"] = DataSpec(GREY, LABEL | MIXED)
 SPECS["series-mixed"] = DataSpec(SERIES, LABEL | MIXED)
+OTHERS = {"paths": DataSpec(Paths((3, 4, 2)), {"past": Many(Real((3, 2)), 3)})}  # for models that take none of these
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,16 @@ def cases(name: str, /, specs: Mapping[str, DataSpec] | None = None, **given: An
         if argument not in own:
             raise UsageError(f"{name} has no argument {argument!r}; it has {', '.join(own) or 'none'}")
     small = {key: convert(own[key].type, value, key) for key, value in given.items()}
+    taken, refused = _taken(entry, specs or SPECS, small)
+    if specs is None and not taken:
+        taken, others = _taken(entry, OTHERS, small)
+        refused |= others
+    return taken, refused
+
+
+def _taken(entry: Entry, specs: Mapping[str, DataSpec], small: Mapping[str, Any]) -> tuple[list[Case], dict[str, str]]:
     taken, refused = [], {}
-    for kind, spec in (specs or SPECS).items():
+    for kind, spec in specs.items():
         try:
             entry.build(spec, **small)
             taken.append(Case(entry, kind, spec, small))
@@ -166,7 +175,7 @@ def cases(name: str, /, specs: Mapping[str, DataSpec] | None = None, **given: An
             refused[kind] = str(error)
         except Exception as error:
             raise UsageError(
-                f"{name} cannot be constructed for {kind} data: {type(error).__name__}: {error}. What it is not for it "
-                "refuses: raise UsageError"
+                f"{entry.name} cannot be constructed for {kind} data: {type(error).__name__}: {error}. What it is not "
+                "for it refuses: raise UsageError"
             ) from error
     return taken, refused

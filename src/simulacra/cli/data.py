@@ -44,7 +44,8 @@ class Data:
         tyro.conf.Positional,
         optional(
             "[DATA]",
-            "a named set, a folder of images or sound, an idx, .npy, .npz, .csv, .wav or .txt file, or a run folder",
+            "a named set, a folder of images or sound, an idx, .npy, .npz, .csv, .wav or .txt file, tracks of people, "
+            "or a run folder",
         ),
     ] = None
     resize: Resize = None

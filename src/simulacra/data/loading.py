@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from simulacra.data.collected.actions_video import actions_video_source
 from simulacra.data.collected.avatars import avatars_source
 from simulacra.data.collected.coco_layouts import coco_layouts_source
 from simulacra.data.collected.emoji import emoji_source
+from simulacra.data.collected.eth_ucy import TEST as SCENES
+from simulacra.data.collected.eth_ucy import eth_ucy_source
 from simulacra.data.collected.facades import facades_source
 from simulacra.data.collected.fsdd import fsdd_source
 from simulacra.data.collected.horse2zebra import horse2zebra_source
@@ -41,7 +44,9 @@ from simulacra.data.shipped.sines import sines_source
 from simulacra.data.shipped.stacked import MODES, stacked_digits_source, stacked_mnist_source
 from simulacra.data.sound import is_sound, sound_source, sounds_below
 from simulacra.data.source import Source
+from simulacra.data.tracks import holds_tracks
 from simulacra.data.video import video_source
+from simulacra.data.walks import file_of_tracks
 from simulacra.errors import DataError, UsageError, did_you_mean
 from simulacra.fields import as_array
 from simulacra.terminal import printable
@@ -139,7 +144,14 @@ NAMED = {
     ),
     "etth1": NamedSet("the first of the transformers of ett", etth1_source, steps=("window",), window=96),
     "etth2": NamedSet("the second of the transformers of ett", etth2_source, steps=("window",), window=96),
+    "eth-ucy": NamedSet(
+        "people who walk, at five places, 8 + 12 steps; tests on zara1, `eth-ucy:test=SCENE` on another: "
+        + " ".join(SCENES),
+        eth_ucy_source,
+    ),
 }
+VARIANTS = {f"eth-ucy:test={scene}": NamedSet("", partial(eth_ucy_source, scene)) for scene in SCENES}
+NAMED |= VARIANTS
 
 
 def names() -> list[str]:
@@ -157,12 +169,14 @@ def taken(source: Any, recipe: Recipe = Recipe()) -> tuple[str, ...]:  # noqa: B
     if path.is_dir():
         return ("resize", "pairs", "window")
     suffix = path.suffix.lower()
+    if holds_tracks(path):
+        return ()
     return ("window", "entity") if suffix in SERIES else ("window",) if suffix in text.SUFFIXES else ()
 
 
 def catalogue() -> dict[str, str]:
     """Name -> one line on each named set."""
-    return {name: named.description for name, named in NAMED.items()}
+    return {name: named.description for name, named in NAMED.items() if name not in VARIANTS}
 
 
 def modes_of(data: Dataset) -> Modes | None:
@@ -183,8 +197,9 @@ def load(
     window: int | None = None,
     entity: str | None = None,
 ) -> Dataset:
-    """A named set, a folder of images or of sound, or an idx, `.npy`, `.npz`, `.csv`, `.wav` or `.txt` file; read once,
-    memory-mapped from then on.
+    """A named set, a folder of images or of sound, an idx, `.npy`, `.npz`, `.csv`, `.wav` or `.txt` file, or one of
+    tracks of people or a folder of these (`frame id x y`, see `simulacra.data.walks`); read once, memory-mapped from
+    then on.
 
     source: a name wins over a file that is called the same: `./digits` or a `Path` is the file.
     resize: of a folder of images, and of some named sets; a side or (H, W): shorter side resized to fit (antialiased),
@@ -293,6 +308,8 @@ def _path_source(path: Path, recipe: Recipe, whole: bool) -> Source:
         return sound_source(path.resolve(), card, recipe.rate, recipe.window)
     if path.is_dir():
         return _folder(path.resolve(), card, recipe)
+    if holds_tracks(path):
+        return file_of_tracks(path, card)
     if suffix in text.SUFFIXES:
         return text.text_source(path, card, recipe.window)
     if recipe.window is not None:
@@ -308,7 +325,9 @@ def _path_source(path: Path, recipe: Recipe, whole: bool) -> Source:
         return table.table_source(path, card)
     if path.is_file() and is_idx(path):
         return idx_source(path, card)
-    raise DataError(f"{path} is neither idx, .npy, .npz, .csv, .wav nor .txt, nor a folder of images or .wav files")
+    raise DataError(
+        f"{path} is neither idx, .npy, .npz, .csv, .wav nor .txt, nor a folder of images, .wav files or tracks"
+    )
 
 
 def _folder(path: Path, card: Card, recipe: Recipe) -> Source:

@@ -1,4 +1,4 @@
-"""What a folder of pictures holds: the one place that recognises it, before the reader of that kind is called.
+"""What a folder holds: the one place that recognises it, before the reader of that kind is called.
 
 | what lies there                                      | `pairs`          | read as                             |
 | ---------------------------------------------------- | ---------------- | ----------------------------------- |
@@ -7,6 +7,7 @@
 | the same folders without such names                  | None             | two classes, A and B, without pairs |
 | A/ B/, trainA/ trainB/ ...                           | none             | the same                            |
 | images twice as wide as high                         | side-by-side     | pairs: left half `A`, right half x  |
+| tracks of people, or parts with them                 | None             | scenes of people (`walks`)          |
 | anything else                                        | None or none     | pictures, or pictures in classes    |
 """
 
@@ -19,6 +20,7 @@ from simulacra.data.folder import entries_source, folder_source
 from simulacra.data.pairs import Halves, Matching, domain_entries, halves_of, matching, pairs_source
 from simulacra.data.side_by_side import side_by_side_source
 from simulacra.data.source import Source
+from simulacra.data.walks import folder_of_tracks, tracks_in
 from simulacra.errors import DataError
 
 
@@ -27,6 +29,8 @@ def recognised(root: Path, card: Card, resize: tuple[int, int] | None, pairs: st
 
     Raises DataError for a folder that holds no pictures, or not those that `pairs` says.
     """
+    if pairs is None and resize is None and (tracks := tracks_in(root)):
+        return folder_of_tracks(root, tracks, card)
     if pairs == "side-by-side":
         return side_by_side_source(root, card, resize)
     halves = halves_of(root)

@@ -13,7 +13,7 @@ from typing import Any
 
 from simulacra.derived import Derived
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import ClassLabel, Column, Field, LabelMap, Levels, Real, Sound, columns_of, describe_all
+from simulacra.fields import ClassLabel, Column, Field, LabelMap, Levels, Paths, Real, Sound, columns_of, describe_all
 from simulacra.parts import as_part, named, to_json
 
 
@@ -60,7 +60,7 @@ class DataSpec:
 
     @property
     def is_image(self) -> bool:
-        return len(self.shape) == 3
+        return len(self.shape) == 3 and not isinstance(self.x, Paths)
 
     @property
     def is_video(self) -> bool:

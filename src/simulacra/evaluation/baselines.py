@@ -21,7 +21,20 @@ import torch
 from simulacra.data.images import resized
 from simulacra.data.spec import DataSpec
 from simulacra.derived import Derived
-from simulacra.fields import Classes, ClassLabel, Field, LabelMap, Leaf, Levels, Many, Real, Record, Tokens, each_leaf
+from simulacra.fields import (
+    Classes,
+    ClassLabel,
+    Field,
+    LabelMap,
+    Leaf,
+    Levels,
+    Many,
+    Paths,
+    Real,
+    Record,
+    Tokens,
+    each_leaf,
+)
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 DIFFERENT = 0.5**0.5  # an indicator, so that two classes are at the distance 1
@@ -41,7 +54,7 @@ def is_structured(spec: DataSpec) -> bool:
 
 def is_picture(field: Field) -> bool:
     """Whether a field is images (C, H, W) of numbers."""
-    return isinstance(of := plain(field), Levels | Real) and len(of.shape) == 3 and not isinstance(of, Classes)
+    return isinstance(of := plain(field), Levels | Real) and len(of.shape) == 3 and not isinstance(of, Classes | Paths)
 
 
 def pictures(spec: DataSpec) -> dict[str, Field]:

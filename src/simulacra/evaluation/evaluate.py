@@ -25,6 +25,7 @@ from simulacra.evaluation import scenes as _of_scenes  # noqa: F401
 from simulacra.evaluation import seams as _of_seams  # noqa: F401
 from simulacra.evaluation import temporal as _temporal  # noqa: F401
 from simulacra.evaluation import timegan_scores as _timegan_scores  # noqa: F401
+from simulacra.evaluation import trajectories as _of_paths  # noqa: F401
 from simulacra.evaluation import translated as _translated  # noqa: F401
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.memorisation import Neighbours

@@ -5,6 +5,7 @@ Fréchet         FD between validation items and as many samples from fixed nois
 energy          2 E|x - y| - E|x - x'| - E|y - y'| of samples x and items y, for vectors of real numbers, whose modes
                 FD, a distance of two moments, does not see: Székely and Rizzo 2013, "Energy Statistics"
 squared error   of reconstructions, for an autoencoder, which does neither
+displacement    ADE of the best of 20 draws of where people go, for each scene; see `trajectories`
 translation     FD between items of a domain and those of others that are translated to it, the mean over all domains
 
 A distance between samples is itself random; its error is that of `simulacra.evaluation.intervals`.
@@ -13,6 +14,7 @@ A distance between samples is itself random; its error is that of `simulacra.eva
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,13 +24,17 @@ from simulacra.condition import Condition
 from simulacra.data import Dataset, Split
 from simulacra.evaluation import fidelity, intervals, kernels
 from simulacra.evaluation.likelihood import has_likelihood, score_items
+from simulacra.evaluation.subject import Subject
+from simulacra.evaluation.trajectories import Forecasts
 from simulacra.feed import OTHERS, at_once, enough, feed, in_order, slices
+from simulacra.fields import Paths
 from simulacra.model import Model, evaluating
 from simulacra.randomness import generator, mix, some_of
 from simulacra.training.judge import Judge, Verdict
 
 SCORED = 1000  # validation items by which a likelihood, a reconstruction or an energy distance is judged
 COMPARED = 2000  # validation items that samples are compared with
+WALKED = 250  # validation scenes of people, of whom there are many
 TRANSLATED = 256  # validation items of each domain, and those that are translated to it
 PAIRS = 10  # of halves behind a standard error
 
@@ -38,6 +44,8 @@ def usual_judge(model: Model) -> Judge | None:
     translations."""
     if has_likelihood(model):
         return by_likelihood
+    if isinstance(model.spec.x, Paths) and can(model, Sampler):
+        return by_displacement
     if can(model, Sampler):
         return by_energy_distance if model.spec.levels is None and not model.spec.is_image else ByFrechetDistance()
     if can(model, Translator):
@@ -65,6 +73,13 @@ def by_squared_error(model: Model, data: Dataset, seed: int) -> Verdict:
             gap = model.spec.centred(made.float()) - model.spec.centred(x)
             total += float(gap.double().square().flatten(1).mean(1).sum())
     return Verdict("valid_squared_error", total / len(items))
+
+
+def by_displacement(model: Model, data: Dataset, seed: int) -> Verdict:
+    """Metres, of up to 250 validation scenes."""
+    subject = Subject(model, replace(data, valid=drawn_of(data.valid, WALKED, seed), order=None), "valid", seed)
+    many = Forecasts.of(subject).many
+    return Verdict("valid_ade_best_of_20", float(many.best(many.ade, by_scene=True).mean()))
 
 
 def by_energy_distance(model: Model, data: Dataset, seed: int) -> Verdict | None:

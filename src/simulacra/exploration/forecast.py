@@ -20,7 +20,7 @@ from torch import Tensor
 
 from simulacra.capabilities import Forecaster, need
 from simulacra.condition import Condition, ConditionLike
-from simulacra.data.loading import is_series, names
+from simulacra.data.loading import names, taken
 from simulacra.data.series import Series, path_series
 from simulacra.errors import UsageError
 from simulacra.feed import feed, slices
@@ -148,7 +148,7 @@ def pasts_of(
     need(model, Forecaster)
     if isinstance(data, np.ndarray | Tensor):
         return _of_arrays(model, data, condition)
-    if split is None and isinstance(data, str | os.PathLike) and data not in names() and is_series(data):
+    if split is None and isinstance(data, str | os.PathLike) and data not in names() and "entity" in taken(data):
         return _of_file(model, Path(data).expanduser(), condition)
     return _of_windows(model, data, steps, condition, split, limit)
 

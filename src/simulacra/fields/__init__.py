@@ -6,6 +6,7 @@
 | `Levels(shape, levels)` | integers 0..levels-1 on a grid | (N, *shape) uint8 (int16 beyond 256) |
 | `Sound(shape, rate=...)`, `Text(shape)` | μ-law levels of sound, bytes of text | (N, T) uint8 |
 | `Real(shape)` | real numbers | (N, *shape) float32 |
+| `Paths(shape)` | positions (people, steps, 2) in metres | (N, *shape) float32 |
 | `LabelMap(classes, shape)` | a class for each pixel | (N, *shape) uint8 (int16 beyond 256) |
 | `Tokens(vocabulary, most)` | at most `most` tokens, padded with -1 | (N, most) int64 |
 | `Index(of, count)` | the place of an element of the field `of` | (N,) int64; -1: none |
@@ -26,6 +27,7 @@ from simulacra.fields.leaves import (
     Index,
     LabelMap,
     Levels,
+    Paths,
     Real,
     numeric,
     smallest,
@@ -47,6 +49,7 @@ __all__ = [
     "Leaf",
     "Levels",
     "Many",
+    "Paths",
     "Real",
     "Record",
     "Sound",

@@ -150,6 +150,21 @@ class Real(Leaf):
         return f"{times(self.shape)}, continuous"
 
 
+@part("field", "paths")
+class Paths(Real):
+    """Positions in metres of at most P people in a plane at T steps of time, (P, T, 2). Zeros stand for people who are
+    not there; who is there, a field of the condition says."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.shape) != 3 or self.shape[2] != 2:
+            raise DataError(f"paths have the shape (people, steps, 2), not {self.shape}")
+
+    def describe(self) -> str:
+        people, steps, _ = self.shape
+        return f"paths of at most {people} people over {steps} steps"
+
+
 @part("field", "map")
 class LabelMap(Leaf):
     """A class 0..classes-1 for each pixel, (H, W), of which each may have a name.

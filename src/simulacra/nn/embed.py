@@ -20,7 +20,7 @@ from simulacra.condition import Condition
 from simulacra.data.spec import centred
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
-from simulacra.fields import ClassLabel, Field, Index, LabelMap, Leaf, Levels, Many, Real, Record, Tokens
+from simulacra.fields import ClassLabel, Field, Index, LabelMap, Leaf, Levels, Many, Paths, Real, Record, Tokens
 from simulacra.nn.causal import Memory
 from simulacra.nn.pyramid import Halve
 from simulacra.nn.residual import ResidualStack
@@ -37,7 +37,9 @@ def plain(field: Field) -> Field:
 def is_map(field: Field) -> bool:
     """Whether its values are an image or a label map."""
     own = plain(field)
-    return isinstance(own, LabelMap) or (isinstance(own, Levels | Real) and len(own.shape) == 3)
+    return isinstance(own, LabelMap) or (
+        isinstance(own, Levels | Real) and len(own.shape) == 3 and not isinstance(own, Paths)
+    )
 
 
 class Vectors(nn.ModuleDict):

@@ -1,6 +1,15 @@
-"""Sequences: models of series in time, one idea per file."""
+"""Sequences: series in time, and where people go, given where they come from.
+
+mdn-rnn             an exact density of every next step of a series, given all those before it
+series-vae          a series as a code, by a recurrent encoder and decoder
+social-gan          a game with one code for each scene, and variety among several forecasts
+recurrent-mixture   an exact density of every next step of people who walk, given all those before it
+"""
 
 from simulacra.sequences.mdn_rnn import MDNRNN
+from simulacra.sequences.recurrent_mixture import RecurrentMixture
 from simulacra.sequences.series_vae import SeriesVAE
+from simulacra.sequences.social_gan import SocialGAN
+from simulacra.sequences.walker import Walker
 
-__all__ = ["MDNRNN", "SeriesVAE"]
+__all__ = ["MDNRNN", "RecurrentMixture", "SeriesVAE", "SocialGAN", "Walker"]

@@ -18,7 +18,7 @@ from simulacra.data import Dataset
 from simulacra.data.domains import DOMAIN
 from simulacra.data.hidden import HIDDEN, hide_labels
 from simulacra.errors import UsageError, did_you_mean
-from simulacra.fields import ClassLabel
+from simulacra.fields import ClassLabel, Paths
 from simulacra.model import Model, refuse_if_changed_by_hand, warn_of_script
 from simulacra.nn import Comparing
 from simulacra.parts import convert
@@ -94,7 +94,7 @@ class Plan:
         train, found = self.dataset.train, []
         if self.options.batch > len(train) and not self.closed_form:
             found.append(f"a batch of {self.options.batch} holds some of the {len(train):,} training items twice")
-        if self.model.spec.levels is None:
+        if self.model.spec.levels is None and not isinstance(self.model.spec.x, Paths):  # which is in metres
             largest = np.abs(np.asarray(train.x[some_of(len(train), SCALED, 0, "scale")])).max()
             if largest > LARGE:
                 found.append(
