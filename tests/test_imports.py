@@ -66,6 +66,7 @@ LEAVES = [
     "condition",
     "derived",
     "parts",
+    "schema",
     "whole",
 ]  # that blocks and distributions may know, and data.spec
 
