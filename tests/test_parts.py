@@ -26,6 +26,7 @@ from simulacra.parts import (
     part,
     share,
     spelled,
+    table,
     to_json,
     within,
 )
@@ -117,8 +118,8 @@ class Tool(Protocol):
 
 
 OURS = (
-    {name: parts._kinds.pop(name) for name in ("animal", "food", "tool")},
-    {name: parts._parts.pop(name) for name in ("animal", "food", "tool")},
+    {name: table._kinds.pop(name) for name in ("animal", "food", "tool")},
+    {name: table._parts.pop(name) for name in ("animal", "food", "tool")},
 )
 
 
@@ -126,8 +127,8 @@ OURS = (
 def own(monkeypatch):
     """The kinds of this file exist in its tests alone, and what a test registers is gone after it."""
     kinds, known = OURS
-    monkeypatch.setattr(parts, "_kinds", {**parts.kinds(), **kinds})
-    monkeypatch.setattr(parts, "_parts", {name: dict(own) for name, own in {**parts._parts, **known}.items()})
+    monkeypatch.setattr(table, "_kinds", {**parts.kinds(), **kinds})
+    monkeypatch.setattr(table, "_parts", {name: dict(own) for name, own in {**table._parts, **known}.items()})
 
 
 # Three forms
@@ -572,7 +573,7 @@ def numbers_of_parts() -> list[tuple[str, str, str]]:
     """Every argument of a part of the package that is a number, but for the fields', which data are checked by."""
     return [
         (of, name, argument.name)
-        for of, known in parts._parts.items()
+        for of, known in table._parts.items()
         if of not in (*OURS[0], "field")
         for name, cls in known.items()
         for argument in parts.arguments(cls).values()
@@ -591,7 +592,7 @@ def test_a_number_out_of_range_names_its_part():
 def test_every_part_of_the_package_is_read_back_and_documented():
     """Those with defaults; the others are made of them."""
     found = 0
-    for of, own in parts._parts.items():
+    for of, own in table._parts.items():
         if of in OURS[0]:
             continue
         for name, cls in own.items():
