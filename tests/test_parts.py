@@ -30,7 +30,7 @@ from simulacra.parts import (
     to_json,
     within,
 )
-from simulacra.schema import alternatives
+from simulacra.schema import alternatives, arguments
 
 
 @kind("animal")
@@ -576,7 +576,7 @@ def numbers_of_parts() -> list[tuple[str, str, str]]:
         for of, known in table._parts.items()
         if of not in (*OURS[0], "field")
         for name, cls in known.items()
-        for argument in parts.arguments(cls).values()
+        for argument in arguments(cls).values()
         if {int, float} & set(alternatives(argument.type))
     ]
 
@@ -598,7 +598,7 @@ def test_every_part_of_the_package_is_read_back_and_documented():
         for name, cls in own.items():
             assert cls.__doc__
             assert not cls.__doc__.startswith(f"{cls.__name__}("), f"{of} {name} has no docstring"
-            needed = [argument for argument in parts.arguments(cls).values() if argument.required]
+            needed = [argument for argument in arguments(cls).values() if argument.required]
             if not needed:
                 assert as_part(of, spelled(cls())) == as_part(of, to_json(cls())) == cls()
                 found += 1
