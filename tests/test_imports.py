@@ -67,6 +67,7 @@ LEAVES = [
     "condition",
     "derived",
     "parts",
+    "schema",
     "whole",
 ]  # that blocks and distributions may know, and data.spec
 

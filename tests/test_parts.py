@@ -26,10 +26,11 @@ from simulacra.parts import (
     part,
     share,
     spelled,
+    table,
     to_json,
     within,
 )
-from simulacra.schema import alternatives
+from simulacra.schema import alternatives, arguments
 
 
 @kind("animal")
@@ -117,8 +118,8 @@ class Tool(Protocol):
 
 
 OURS = (
-    {name: parts._kinds.pop(name) for name in ("animal", "food", "tool")},
-    {name: parts._parts.pop(name) for name in ("animal", "food", "tool")},
+    {name: table._kinds.pop(name) for name in ("animal", "food", "tool")},
+    {name: table._parts.pop(name) for name in ("animal", "food", "tool")},
 )
 
 
@@ -126,8 +127,8 @@ OURS = (
 def own(monkeypatch):
     """The kinds of this file exist in its tests alone, and what a test registers is gone after it."""
     kinds, known = OURS
-    monkeypatch.setattr(parts, "_kinds", {**parts.kinds(), **kinds})
-    monkeypatch.setattr(parts, "_parts", {name: dict(own) for name, own in {**parts._parts, **known}.items()})
+    monkeypatch.setattr(table, "_kinds", {**parts.kinds(), **kinds})
+    monkeypatch.setattr(table, "_parts", {name: dict(own) for name, own in {**table._parts, **known}.items()})
 
 
 # Three forms
@@ -572,10 +573,10 @@ def numbers_of_parts() -> list[tuple[str, str, str]]:
     """Every argument of a part of the package that is a number, but for the fields', which data are checked by."""
     return [
         (of, name, argument.name)
-        for of, known in parts._parts.items()
+        for of, known in table._parts.items()
         if of not in (*OURS[0], "field")
         for name, cls in known.items()
-        for argument in parts.arguments(cls).values()
+        for argument in arguments(cls).values()
         if {int, float} & set(alternatives(argument.type))
     ]
 
@@ -591,13 +592,13 @@ def test_a_number_out_of_range_names_its_part():
 def test_every_part_of_the_package_is_read_back_and_documented():
     """Those with defaults; the others are made of them."""
     found = 0
-    for of, own in parts._parts.items():
+    for of, own in table._parts.items():
         if of in OURS[0]:
             continue
         for name, cls in own.items():
             assert cls.__doc__
             assert not cls.__doc__.startswith(f"{cls.__name__}("), f"{of} {name} has no docstring"
-            needed = [argument for argument in parts.arguments(cls).values() if argument.required]
+            needed = [argument for argument in arguments(cls).values() if argument.required]
             if not needed:
                 assert as_part(of, spelled(cls())) == as_part(of, to_json(cls())) == cls()
                 found += 1

@@ -35,7 +35,8 @@ class Argument:
 
 
 def arguments(call: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Argument]:
-    """The parameters of a function or of a class' constructor by name, but for `self` and those named in `without`."""
+    """The parameters of a function or of a class' constructor by name, but for `self`, those named in `without`, and
+    `**others`, which stand for parameters of another call."""
     listed = _arguments(call)
     return {name: argument for name, argument in listed.items() if name not in without}
 
@@ -50,7 +51,7 @@ def _arguments(call: Callable[..., Any]) -> dict[str, Argument]:
     return {
         name: Argument(name, types_of.get(name, Any), parameter.default, said.get(name, ""))
         for name, parameter in parameters.items()
-        if name != "self"
+        if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
     }
 
 

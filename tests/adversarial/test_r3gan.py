@@ -5,7 +5,7 @@ import torch
 from small import condition_of, items, labels
 
 from simulacra.adversarial import GAN, R1, R2, Relativistic, r3gan
-from simulacra.adversarial.gan import gamma_of
+from simulacra.adversarial.zero_centred import gamma_of
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real

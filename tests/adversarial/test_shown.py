@@ -9,7 +9,7 @@ from small import items
 from simulacra.adversarial import GAN, Adaptive, DiffAugment, Hinge, LeastSquares, NonSaturating, Relativistic
 from simulacra.adversarial.adaptive import scaled
 from simulacra.adversarial.diffaugment import coloured, translated, without_square
-from simulacra.adversarial.gan import margins
+from simulacra.adversarial.games import margins
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Levels, Real

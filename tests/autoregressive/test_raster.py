@@ -16,6 +16,7 @@ from simulacra.errors import UsageError
 from simulacra.fields import Levels
 from simulacra.model import load, save
 from simulacra.nn import AddCondition, Memory, RightConv2d
+from simulacra.parts import table
 
 SPEC = DataSpec(Levels((2, 4, 3), 4), labels(3))
 
@@ -42,7 +43,7 @@ class Window(PixelNetwork):
 def window(monkeypatch):
     """A network from outside as a part, gone after the test."""
     monkeypatch.setattr(registry, "_entries", {entry.name: entry for entry in registry.models()})
-    monkeypatch.setitem(parts._parts, "pixel-network", parts.named("pixel-network"))
+    monkeypatch.setitem(table._parts, "pixel-network", parts.named("pixel-network"))
 
     @parts.part("pixel-network", "window")
     class OneWindow:

@@ -9,7 +9,7 @@ import pytest
 from simulacra import parts, registry
 from simulacra.cli import main
 from simulacra.cli.parts_help import USAGE
-from simulacra.parts import kind_of, spelled
+from simulacra.parts import kind_of, spelled, table
 from simulacra.schema import arguments
 
 
@@ -46,7 +46,7 @@ def test_the_help_is_readable(shown):
 
 
 def test_an_argument_without_a_text_or_a_docstring_is_shown_all_the_same(shown, monkeypatch):
-    monkeypatch.setattr(parts, "_parts", {kind: dict(own) for kind, own in parts._parts.items()})
+    monkeypatch.setattr(table, "_parts", {kind: dict(own) for kind, own in table._parts.items()})
 
     @parts.part("prior", "bare")
     class Bare:

@@ -15,7 +15,7 @@ from simulacra.fields import Levels
 from simulacra.latent import WAEMMD, Draws, Modes
 from simulacra.model import load, save
 from simulacra.networks import Dense
-from simulacra.parts import as_part, part
+from simulacra.parts import as_part, part, table
 from simulacra.turns import Turn
 
 N = 4000
@@ -128,7 +128,7 @@ class Flat(Draws):
 @pytest.fixture
 def own(monkeypatch):
     """What a test adds to the table is gone after it."""
-    monkeypatch.setitem(parts._parts, "sampled-prior", dict(parts.named("sampled-prior")))
+    monkeypatch.setitem(table._parts, "sampled-prior", dict(parts.named("sampled-prior")))
 
 
 SMALL = Dense(hidden=8, layers=2)
@@ -193,7 +193,7 @@ def test_codes_of_another_shape_are_refused():
 
 def test_a_saved_model_whose_prior_is_not_imported_says_so(monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
-        patch.setitem(parts._parts, "sampled-prior", dict(parts.named("sampled-prior")))
+        patch.setitem(table._parts, "sampled-prior", dict(parts.named("sampled-prior")))
         part("sampled-prior", "square")(Square)
         save(WAEMMD(SPECS["grey"], latent=3, network=SMALL, prior=Square(half=2.0)), tmp_path)
         assert load(tmp_path).codes == Square(half=2.0)

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from small import SPECS, items, labels, small_arguments
+from small import SPECS, items, labels, randomise, small_arguments
 from torch import nn
 
 from simulacra import registry, whole
 from simulacra.condition import Condition
 from simulacra.data import DataSpec, Levels
 from simulacra.errors import UsageError
+from simulacra.fields import Classes
 from simulacra.structured.pool import Pool
 from simulacra.turns import Turn
 
@@ -189,3 +190,31 @@ def test_a_batch_in_parts_has_the_history_of_the_whole():
     assert seen == again
     assert torch.equal(one.items, other.items)
     assert seen[6:] != seen[:6] * 2
+
+
+SWAPPED = torch.tensor([4, 2, 0, 1, 3])  # what each class becomes
+
+
+class Swapped(nn.Module):
+    """Maps of classes -> other classes in the same places."""
+
+    def forward(self, x, condition):
+        return x[:, SWAPPED.argsort()]
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "stargan"])
+def test_maps_of_classes_are_translated_by_channels_whose_order_means_nothing(name):
+    spec = DataSpec(Classes((1, 8, 8), 5), labels(2))
+    entry = registry.find(name)
+    torch.manual_seed(0)
+    own = randomise(entry.build(spec, **small_arguments(entry)), 0.5)
+    x, label = items(spec, 6), {"label": torch.arange(6) % 2}
+    for loss in (own.critic_loss, own.generator_loss):
+        assert sum(loss(Turn(x, Condition(label))).values()).isfinite()
+    found = own.eval().translate(x, label)
+    assert found.shape == x.shape
+    assert 2 < len(found.unique()) <= 5
+    own.generator, own.cycle, own.identity = Swapped(), 0.0, 10.0
+    expected = 10 * 2 * 2 / 5 * (SWAPPED[x.long()] != x).float().mean()  # two channels of five are 2 away
+    terms = own.generator_loss(Turn(x, Condition(label)))
+    assert terms["identity"].item() == pytest.approx(float(expected), rel=1e-5)

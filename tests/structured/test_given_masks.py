@@ -14,7 +14,6 @@ from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel, Many, Real, Record
 from simulacra.fields.masks import SIDE, WITHIN_BOX
 from simulacra.networks import LayoutGenerator, PatchCritic
-from simulacra.networks.layout import without_boxes
 from simulacra.structured import Masks, Objects, sg2im
 from simulacra.turns import Turn
 
@@ -83,7 +82,7 @@ def test_a_picture_of_given_masks_has_no_gradient_in_the_networks_own(generator)
 
 def test_what_follows_from_the_graph_alone_reads_neither_boxes_nor_masks(generator):
     ones, others = condition(LEFT, INSIDE, LEFT), condition(INSIDE, LEFT, OUTSIDE)
-    free = [generator(codes(1), without_boxes(own, generator.graph)) for own in (ones, others)]
+    free = [generator(codes(1), generator.under_options(own, boxes="predicted")) for own in (ones, others)]
     assert torch.equal(*free)
     assert not torch.allclose(generator(codes(1), ones), generator(codes(1), others))
     found = [generator.arranged(codes(1), own) for own in (ones, others)]

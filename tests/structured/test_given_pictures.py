@@ -304,7 +304,7 @@ def test_a_gan_of_classes_makes_a_channel_for_each_and_takes_the_largest():
     assert len(drawn.unique()) > 2
     x = items(spec, 3)
     model.critic_scores(x, condition)  # sees real maps in the same form
-    assert torch.equal(model._items(model._as_made(x)), x)
+    assert torch.equal(model.form.items(model.form(x)), x)
     with pytest.raises(UsageError, match="x is 1×8×8, 5 classes"):
         model.invert(x, condition)
 

@@ -8,7 +8,7 @@ from simulacra.data import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel, Index, LabelMap, Levels, Many, Real, Record
 from simulacra.networks import LayoutGenerator
-from simulacra.networks.layout import laid_out, within_image, without_boxes
+from simulacra.networks.layout import laid_out, within_image
 from simulacra.nn.boxes import spread
 
 MOST = 4
@@ -99,7 +99,7 @@ def test_an_item_depends_neither_on_its_mates_nor_on_padding(generator):
 
 def test_boxes_that_are_given_shape_the_layout_and_others_are_predicted(generator):
     z = codes(1)
-    hidden = without_boxes(condition(), generator.graph)
+    hidden = generator.under_options(condition(), boxes="predicted")
     free = generator.arranged(z, hidden)
     assert not free.known.any()
     assert torch.equal(free.boxes, free.predicted)
@@ -132,7 +132,7 @@ def test_a_picture_has_gradients_in_predicted_boxes_alone(generator):
         gradients = [parameter.grad for parameter in generator.boxes.parameters()]
         return any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
-    assert slope(without_boxes(condition(), generator.graph))
+    assert slope(generator.under_options(condition(), boxes="predicted"))
     assert not slope(condition())
 
 

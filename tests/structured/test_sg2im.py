@@ -2,11 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from test_layout import FIELDS, LINKS, SMALL, SPEC, THREE, UNKNOWN, condition
 
+import simulacra as sim
 from simulacra.adversarial import GAN
+from simulacra.cli.given import options_of
 from simulacra.condition import Condition
 from simulacra.data import DataSpec
 from simulacra.errors import UsageError
@@ -118,6 +121,18 @@ def test_boxes_that_are_given_may_be_left_out_of_what_is_drawn():
     assert torch.equal(drawn(TWO, boxes="predicted"), drawn(hidden))
 
 
+def test_the_command_line_and_the_verb_reach_the_option_of_the_generator():
+    own = model().eval()
+    given = options_of([["boxes=predicted", "standing=0"]], own)
+    assert given == {"boxes": "predicted", "standing": 0}
+    free = TWO | {"objects.box": torch.full((2, 4, 4), -1.0)}
+    found = sim.sample(own, 2, condition=TWO, options=given)
+    assert np.array_equal(found, sim.sample(own, 2, condition=free))
+    assert not np.array_equal(found, sim.sample(own, 2, condition=TWO))
+    with pytest.raises(UsageError, match="--option boxes cannot be 'none': it is given or predicted"):
+        options_of([["boxes=none"]], own)
+
+
 # Objects
 
 
@@ -191,10 +206,14 @@ def test_a_generator_without_boxes_is_refused(penalty):
 
 def test_boxes_are_predicted_by_a_generator_that_places_objects_alone():
     gan = GAN(DataSpec(SPEC.x), 3, DCGenerator(4), PatchCritic(4))
-    with pytest.raises(UsageError, match="only --generator layout predicts them"):
+    with pytest.raises(UsageError, match=r"no sampling option 'boxes'\. It is one of --generator layout alone"):
         gan.sample(1, boxes="predicted")
-    with pytest.raises(UsageError, match="boxes are given or predicted"):
-        model().sample(2, TWO, boxes="none")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match=r"gan has no sampling option 'boxes'\. It is one of --generator layout alone"):
+        sim.sample(gan, 1, options={"boxes": "predicted"})
+    with pytest.raises(UsageError, match="boxes cannot be 'none': it is given or predicted"):
+        model().sample(2, TWO, boxes="none")
+    with pytest.raises(UsageError, match="Did you mean 'boxes'"):
+        sim.sample(model(), 2, condition=TWO, options={"box": "predicted"})
 
 
 @pytest.mark.parametrize("side", [6, 10])

@@ -21,6 +21,7 @@ from simulacra.cli import main
 from simulacra.data import DataSpec
 from simulacra.errors import ModelFileError, SimulacraWarning, UsageError
 from simulacra.networks import DCCritic, DCGenerator, Dense
+from simulacra.parts import table
 from simulacra.registry import register
 from simulacra.training import Interrupted
 
@@ -61,7 +62,7 @@ class OfTheMean(Dense):
 def own(monkeypatch):
     """What a test registers is gone after it."""
     monkeypatch.setattr(registry, "_entries", {entry.name: entry for entry in registry.models()})
-    monkeypatch.setattr(parts, "_parts", {kind: dict(named) for kind, named in parts._parts.items()})
+    monkeypatch.setattr(table, "_parts", {kind: dict(named) for kind, named in table._parts.items()})
 
 
 @pytest.fixture
@@ -339,7 +340,7 @@ def test_a_plug_in_that_takes_a_name_of_ours_only_warns(module, monkeypatch):
 def test_a_model_of_a_part_that_nobody_registered_says_what_to_import(tmp_path, module):
     mine = importlib.import_module(module("mine", MINE))
     sim.fit("vae", DATA, tmp_path / "run", latent=2, network=mine.OfTheMean(), **RUN)
-    parts._parts["network"].pop("mean")
+    table._parts["network"].pop("mean")
     with pytest.raises(
         ModelFileError, match=r"no network 'mean'.*parts of mine: import these first, or add --import mine"
     ):
@@ -389,7 +390,7 @@ def test_the_commands_that_come_next_import_what_the_run_needs(module, tmp_path,
     (line,) = [each for each in capsys.readouterr().out.splitlines() if each.startswith("next: ")]
     assert line.count(" --import mine") == 2
     words = line.removeprefix("next: ").split("   ")[0].split()[1:]
-    parts._parts["network"].pop("mean")
+    table._parts["network"].pop("mean")
     sys.modules.pop("mine")
     assert main([*words, "-n", "2", "--device", "cpu"]) == 0
     assert main(["fit", "vae", "digits", "--steps", "1", "--out", str(tmp_path / "plain")]) == 0
@@ -406,6 +407,6 @@ def test_what_a_script_defines_is_warned_of_since_nobody_else_can_load_it(tmp_pa
         sim.fit("vae", DATA, tmp_path / "run", **here, **RUN)
     with pytest.warns(SimulacraWarning, match="__main__"):
         sim.save(registry.build("vae", SPECS["grey"], **here), tmp_path / "saved")
-    parts._parts["network"].pop("of-a-script")
+    table._parts["network"].pop("of-a-script")
     with pytest.raises(ModelFileError, match=r"no network 'of-a-script'.*made by a script, in __main__: put what that"):
         sim.load(tmp_path / "run")

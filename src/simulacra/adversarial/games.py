@@ -17,6 +17,7 @@ from typing import ClassVar, Protocol
 import torch.nn.functional as F
 from torch import Tensor
 
+from simulacra.networks import of_items
 from simulacra.parts import kind, part, share
 
 
@@ -153,3 +154,9 @@ class Relativistic:
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         assert real is not None, "the generator of a paired game needs the scores of real items"
         return F.softplus(real - fake).mean()
+
+
+def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:
+    """How far the critic is on the right side for each real item, (N,): its score from the boundary of the game, or,
+    where a score by itself means nothing, from the score of a generated item."""
+    return of_items(real - (fake if game.boundary is None else game.boundary))

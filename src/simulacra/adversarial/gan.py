@@ -9,24 +9,24 @@ import copy
 import functools
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.adversarial.augmentation import Shown
-from simulacra.adversarial.games import Game, Relativistic, Wasserstein
+from simulacra.adversarial.games import Game, Relativistic, Wasserstein, margins
 from simulacra.adversarial.pairs import OfPairs
-from simulacra.adversarial.penalties import PLAYERS, R1, R2, OfCodes, Penalty, ZeroCentred, prepared
+from simulacra.adversarial.penalties import PLAYERS, OfCodes, Penalty, ZeroCentred
 from simulacra.adversarial.rounds import Round, Side
-from simulacra.adversarial.standing import restate
+from simulacra.adversarial.standing import restated
+from simulacra.adversarial.terms import Terms
+from simulacra.adversarial.zero_centred import usual_penalties
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.devices import in_autocast
 from simulacra.distributions import Distribution, PointMass, TruncatedGaussian
 from simulacra.errors import UsageError
-from simulacra.fields import Classes, Levels
 from simulacra.inverse import by_search
 from simulacra.latent.sampled_priors import Gaussian, SampledPrior
 from simulacra.model import Model
@@ -37,24 +37,20 @@ from simulacra.networks import (
     DenseCritic,
     DenseGenerator,
     Generator,
-    Growing,
+    InStep,
     Projection,
     Styled,
+    form_of,
     of_items,
 )
-from simulacra.networks.layout import Arranging, without_boxes
-from simulacra.nn import Spectral, Units
+from simulacra.networks.options import under_options
+from simulacra.nn import Spectral
 from simulacra.parts import above, called, within
 from simulacra.registry import register
-from simulacra.turns import Phase, Player, Turn, numbered
+from simulacra.turns import Phase, Player, Turn
 
 STANDING = 128  # codes in a batch of which statistics are taken
 CODE = 64  # numbers in a code
-PIXELS, NUMBERS = 2048, 30  # of an image, and of a vector, at which γ of r1 and r2 is 1
-RARELY = (
-    8  # steps from one r1 and r2 of a vector to the next: beside its small networks they would take most of the time
-)
-LEAST = 0.5  # γ of an image
 
 
 @register(
@@ -113,13 +109,11 @@ class GAN(Model):
         penalties = usual_penalties(game, spec) if penalties is None else penalties
         self.latent, self.game, self.penalties, self.codes = latent, game, penalties, prior
         self.critic_steps, self.critic_rate = critic_steps, critic_rate
-        self.units = Units(spec.dims) if spec.levels is None and not spec.is_image else None
-        made = self._made
-        self.generator = generator.build(made, latent)
-        self.critic = CriticNetwork(made, critic, conditioning, bias=game.boundary is not None)
-        if len({network.grown for network in self._growing}) > 1:
-            shares = " and ".join(str(network.grown) for network in self._growing)
-            raise UsageError(f"generator and critic grow together: give both the same share `grown`, not {shares}")
+        self.form = form_of(spec)
+        self.units = self.form.units  # a module: what it has learnt is saved and resumed with the model
+        self.generator = generator.build(self.form.made, latent)
+        self.critic = CriticNetwork(self.form.made, critic, conditioning, bias=game.boundary is not None)
+        self.growth = InStep(self.generator, self.critic)
         if augmentation is not None and any(isinstance(penalty, OfPairs) for penalty in penalties):
             own = next(called(penalty)[1] for penalty in penalties if isinstance(penalty, OfPairs))
             raise UsageError(
@@ -127,29 +121,28 @@ class GAN(Model):
                 "own: leave out one of the two"
             )
         self.prior(1)  # which refuses a number of dimensions that it does not have
-        self.memories = nn.ModuleList(map(self._memory, penalties))
+        self.terms = Terms(penalties, self._memory)
+        self.memories = self.terms.memories
         self.shown = None if augmentation is None else augmentation.build(spec)
 
     def _memory(self, penalty: Penalty) -> nn.Module:
         if isinstance(penalty, OfCodes):
             return penalty.memory_of_codes(self.prior(1), self.critic)
-        return penalty.memory(self.spec, self.generator, self.critic)
+        return penalty.memory(self.form.made, self.generator, self.critic)
 
     # Turns
 
     def phases(self) -> Sequence[Phase]:
-        players = {name: self._player(name) for name in PLAYERS}
-        first = [k for k in self._terms("critic") if prepared(self.penalties[k])]
-        begin = max((prepared(self.penalties[k]) for k in first), default=0.0)
-        game: list[Phase] = []
-        for name, loss, repeat in (
-            ("critic", self.critic_loss, self.critic_steps),
-            ("generator", self.generator_loss, 1),
-        ):
-            game.append(Phase(players[name], loss, repeat=repeat, begin=begin))
-            lazy = [(k, self.penalties[k].every) for k in self._terms(name) if self.penalties[k].every > 1]
-            game += [Phase(players[name], _Alone(self, k, name), every, begin=begin) for k, every in lazy]
-        return [*(Phase(players["critic"], _Alone(self, k, "critic", 1), end=begin) for k in first), *game]
+        critic, generator = self._player("critic"), self._player("generator")
+        look = {name: functools.partial(self.round, player=name, later=True) for name in PLAYERS}
+        begin, first = self.terms.before_the_game(critic, look["critic"])
+        return [
+            *first,
+            Phase(critic, self.critic_loss, repeat=self.critic_steps, begin=begin),
+            *self.terms.in_some_steps(critic, "critic", look["critic"], begin),
+            Phase(generator, self.generator_loss, begin=begin),
+            *self.terms.in_some_steps(generator, "generator", look["generator"], begin),
+        ]
 
     def refuse_unless_trainable(self) -> None:
         """Raise UsageError for the Wasserstein game of a critic whose slope nothing bounds."""
@@ -162,30 +155,9 @@ class GAN(Model):
             )
 
     def _player(self, name: str) -> Player:
-        network = self.critic if name == "critic" else self.generator
-        own = self._terms(name)
-        constraints = [functools.partial(self.penalties[k].constrain, network) for k in own]
-        memories = [self.memories[k] for k in own if name in self.penalties[k].owners]
-        rate = self.critic_rate if name == "critic" else 1.0
-        return Player([network, *memories], rate, after=constraints)
-
-    def _terms(self, player: str) -> list[int]:
-        """The numbers of the penalties that are terms of a player's loss."""
-        return [k for k, penalty in enumerate(self.penalties) if player in penalty.players]
-
-    @functools.cached_property
-    def _growing(self) -> list[Growing]:
-        """The networks that grow, of both players."""
-        return [*self._growing_generators, *growing(self.critic)]
-
-    @functools.cached_property
-    def _growing_generators(self) -> list[Growing]:
-        return growing(self.generator)
-
-    @functools.cached_property
-    def _names(self) -> list[str]:
-        """A name for each penalty's term, which no other term has."""
-        return numbered([*PLAYERS, *(called(penalty)[1] for penalty in self.penalties)])[len(PLAYERS) :]
+        if name == "critic":
+            return self.terms.player(name, self.critic, self.critic_rate)
+        return self.terms.player(name, self.generator)
 
     def averaged(self) -> Sequence[nn.Module]:
         return [self.generator]
@@ -193,8 +165,8 @@ class GAN(Model):
     # Losses
 
     def critic_loss(self, turn: Turn) -> dict[str, Tensor]:
-        if self.units is not None and self.training:
-            self.units.learn(turn.x.flatten(1))
+        if self.training:
+            self.form.learn(turn.x)
         seen = self.round(turn, "critic")
         terms = {"critic": self.game.critic(seen.real.scores, seen.fake.scores)}
         if self.shown is not None:
@@ -207,19 +179,16 @@ class GAN(Model):
         return {"generator": self.game.generator(seen.fake.scores, real)} | self._penalised(seen, "generator")
 
     def _penalised(self, seen: Round, player: str) -> dict[str, Tensor]:
-        always = [k for k in self._terms(player) if self.penalties[k].every == 1]
-        found = {self._names[k]: self.penalties[k].loss(seen, self.memories[k]) for k in always}
-        return {name: term.float() for name, term in found.items() if term is not None}
+        return self.terms.in_every_step(seen, player)
 
     def round(self, turn: Turn, player: str, later: bool = False) -> Round:
-        """Real items and fresh generated ones, vectors of real numbers in units of their own; the latter have gradients
-        in the generator's turn alone.
+        """Real items in the form in which networks see them, and fresh generated ones; the latter have gradients in the
+        generator's turn alone.
 
         later: whether they are generated when something looks at them, as not every penalty does.
         """
         if self.training:
-            for network in self._growing:
-                network.grow(turn.share)
+            self.growth.grow(turn.share)
         condition, learns = turn.condition, player == "generator" and torch.is_grad_enabled()
         with torch.set_grad_enabled(learns):
             codes = self._codes_in(turn)
@@ -250,6 +219,10 @@ class GAN(Model):
         mine = any(isinstance(own, ZeroCentred) and own.side == side and own.every == 1 for own in self.penalties)
         return x.requires_grad_() if mine and not in_autocast(x.device) else x
 
+    def _as_made(self, x: Tensor) -> Tensor:
+        """Items as the generator makes them: in their form, and as coarse as it has grown."""
+        return self.growth.coarse(self.form(x))
+
     def _shown(self, x: Tensor) -> Tensor:
         return x if self.shown is None else self.shown(x)
 
@@ -264,7 +237,7 @@ class GAN(Model):
         generator: torch.Generator | None = None,
         truncation: float | None = None,
         standing: int = 0,
-        boxes: Literal["given", "predicted"] = "given",
+        **own: Any,
     ) -> Tensor:
         """True draws, (n, *shape) on the grid; temperature narrows p(z).
 
@@ -277,33 +250,23 @@ class GAN(Model):
                 a generator with styles it is ψ, by which these are drawn towards their mean: 1 leaves them as they are.
             standing: codes from which the statistics of the generator's batch norms are estimated anew, of classes in
                 turn; 0 keeps those of training. It is for codes that differ from those of training.
-            boxes: of a generator that places objects: given, where the condition gives them, or all of them predicted.
+            own: options of the generator, where it has any of its own; see `simulacra.networks.options`.
 
         Raises UsageError for a truncation of a prior that is not Gaussian, for standing statistics of a condition that
-        is not of classes, whose distribution is not known, and for predicted boxes of a generator that predicts none.
+        is not of classes, whose distribution is not known, and for an option that the generator does not have.
         """
-        given = self._placed(self.conditioned(condition, n), boxes)
+        given = under_options(self.generator, self.conditioned(condition, n), own)
         within(0, standing=standing)
         if truncation is not None and isinstance(self.generator, Styled):
             if not math.isfinite(truncation):
                 raise UsageError(f"truncation is a finite number, not {truncation}")
             z = self.prior(n, given).sample(generator, temperature)
-            return self._items(self.generator.truncated(z, given, truncation))
+            return self.form.items(self.generator.truncated(z, given, truncation))
         z = self._codes(n, given, truncation).sample(generator, temperature)
         if not standing:
             return self.decode(z, given).value
         painter = self._with_standing_statistics(standing, truncation, temperature)
-        return self._items(painter(z, given))
-
-    def _placed(self, condition: Condition, boxes: str) -> Condition:
-        """The condition with its boxes, or without them."""
-        if boxes == "given":
-            return condition
-        if boxes != "predicted" or not isinstance(self.generator, Arranging):
-            raise UsageError(
-                f"boxes={boxes!r}: boxes are given or predicted, and only --generator layout predicts them"
-            )
-        return without_boxes(condition, self.generator.graph)
+        return self.form.items(painter(z, given))
 
     def _codes(self, n: int, condition: ConditionLike | None, truncation: float | None) -> Distribution:
         p = self.prior(n, condition)
@@ -316,12 +279,9 @@ class GAN(Model):
 
     def _with_standing_statistics(self, codes: int, truncation: float | None, temperature: float) -> nn.Module:
         """A copy of the generator; its statistics are the same in every call."""
-        painter, noise = copy.deepcopy(self.generator), torch.Generator(self.device).manual_seed(0)
-        batches = -(-codes // STANDING)
-        given = self.every_class(STANDING)
-        z = (self._codes(STANDING, given, truncation).sample(noise, temperature) for _ in range(batches))
-        restate(painter, ((each, given) for each in z))
-        return painter
+        noise, given = torch.Generator(self.device).manual_seed(0), self.every_class(STANDING)
+        z = (self._codes(STANDING, given, truncation).sample(noise, temperature) for _ in range(-(-codes // STANDING)))
+        return restated(self.generator, ((each, given) for each in z))
 
     def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
         """p(z), codes (n, latent)."""
@@ -331,41 +291,12 @@ class GAN(Model):
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """G(z) on the data grid: the point to which the generator maps each code."""
-        return PointMass(self._items(self.generator(z, self.conditioned(condition, len(z)))))
+        return PointMass(self.form.items(self.generator(z, self.conditioned(condition, len(z)))))
 
     def rendered(self, z: Tensor, condition: Condition) -> Tensor:
         """G(z) before it is rounded, (N, *shape): in [-1, 1] where x lies on a grid; differentiable in z. Of a map of
         classes (1, H, W) there is a channel for each class."""
-        return self._in_units_of_x(self.generator(z, condition))
-
-    def _items(self, made: Tensor) -> Tensor:
-        """What the generator made, on the grid of the data; of classes that of the largest channel."""
-        if isinstance(self.spec.x, Classes):
-            return made.argmax(1, keepdim=True).to(torch.uint8)
-        return self.spec.on_grid(self._in_units_of_x(made))
-
-    @property
-    def _made(self) -> DataSpec:
-        """What the networks make and see: of classes a channel for each."""
-        if not isinstance(self.spec.x, Classes):
-            return self.spec
-        if self.spec.shape[0] != 1 or not self.spec.is_image:
-            raise UsageError(f"a GAN of classes is for maps (1, H, W), not {self.spec.x.describe()}")
-        return DataSpec(Levels((self.spec.grid_levels, *self.spec.shape[1:]), 2), self.spec.condition)
-
-    def _as_made(self, x: Tensor) -> Tensor:
-        """Items as the generator makes them: in its units, and as coarse as it has grown."""
-        if isinstance(self.spec.x, Classes):
-            centred = 2.0 * F.one_hot(x[:, 0].long(), self.spec.grid_levels).movedim(-1, 1) - 1.0
-        else:
-            centred = self.spec.centred(x)
-        real = centred if self.units is None else self.units(centred)
-        for network in self._growing_generators:
-            real = network.coarse(real)
-        return real
-
-    def _in_units_of_x(self, made: Tensor) -> Tensor:
-        return made.float() if self.units is None else self.units.back(made.float())
+        return self.form.rendered(self.generator(z, condition))
 
     # The critic, for whoever looks at the game
 
@@ -389,56 +320,3 @@ class GAN(Model):
     def _scores(self, x: Tensor, condition: Condition) -> Tensor:
         critic = copy.deepcopy(self.critic).train()  # moments of the batch, as in training, which change no statistics
         return of_items(critic(x, condition).float())
-
-
-def growing(network: nn.Module) -> list[Growing]:
-    """What grows of a network."""
-    return [module for module in network.modules() if isinstance(module, Growing)]
-
-
-def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
-    """Those without which a game does not converge: Huang et al. 2024, "The GAN is dead; long live the GAN!", 2."""
-    if not isinstance(game, Relativistic):
-        return ()
-    return zero_centred(gamma_of(spec), 1 if spec.is_image else RARELY)
-
-
-def zero_centred(gamma: float, every: int = 1) -> tuple[Penalty, ...]:
-    """r1 and r2 of weight γ, which falls to a tenth in training."""
-    return R1(gamma, every, end=0.1), R2(gamma, every, end=0.1)
-
-
-def gamma_of(spec: DataSpec) -> float:
-    """The weight γ of r1 and r2 that follows from what x is: of an image its pixels over 2048 and at least ½, of a
-    vector its numbers over 30.
-
-    Let a critic D' read an image of twice the size by the mean of each 2×2 pixels, and apply D to these. Each of four
-    times as many pixels then has a quarter of the gradient, so that |∇D'|² = |∇D|²/4, although D' tells the same images
-    apart: only a γ in proportion to the number of pixels weighs both alike. Over 2048 it is 2 at 64×64, that of Huang
-    et al. 2024 for FFHQ; others of theirs are 0.05 at 32×32 (CIFAR-10) and 150 at 256×256 (FFHQ). Below
-    32×32 images are no larger ones made small: each pixel holds more, and with less than ½ the critic of `digits` wins.
-    A vector has units of its own: its numbers count in standard deviations.
-    """
-    return max(LEAST, math.prod(spec.shape[1:]) / PIXELS) if spec.is_image else math.prod(spec.shape) / NUMBERS
-
-
-def margins(game: Game, real: Tensor, fake: Tensor) -> Tensor:
-    """How far the critic is on the right side for each real item, (N,): its score from the boundary of the game, or,
-    where a score by itself means nothing, from the score of a generated item."""
-    return of_items(real - (fake if game.boundary is None else game.boundary))
-
-
-class _Alone:
-    """The loss of a penalty that is a phase of its own: taken every so many steps it is multiplied by their number, for
-    the same mean gradient."""
-
-    def __init__(self, model: GAN, k: int, player: str, every: int | None = None) -> None:
-        self.model, self.k, self.player = model, k, player
-        self.every = model.penalties[k].every if every is None else every
-        self.__name__ = model._names[k]  # pyright: ignore[reportPrivateUsage]
-
-    def __call__(self, turn: Turn) -> dict[str, Tensor]:
-        penalty, memory = self.model.penalties[self.k], self.model.memories[self.k]
-        loss = penalty.loss(self.model.round(turn, self.player, later=True), memory)
-        assert loss is not None, "a constraint is no term that is taken by itself"
-        return {self.__name__: self.every * loss.float()}

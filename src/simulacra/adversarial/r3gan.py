@@ -11,7 +11,8 @@ Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern GAN Baseline", 
 from __future__ import annotations
 
 from simulacra.adversarial.games import Relativistic
-from simulacra.adversarial.gan import GAN, gamma_of, zero_centred
+from simulacra.adversarial.gan import GAN
+from simulacra.adversarial.zero_centred import gamma_of, zero_centred
 from simulacra.data.spec import DataSpec
 from simulacra.networks import R3Critic, R3Generator
 from simulacra.registry import register

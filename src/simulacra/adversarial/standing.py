@@ -11,12 +11,20 @@ Brock et al. 2019, "Large Scale GAN Training for High Fidelity Natural Image Syn
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+
+def restated(generator: nn.Module, batches: Iterable[tuple[Tensor, Any]]) -> nn.Module:
+    """A copy of the generator whose batch norms have the statistics of these batches of codes and conditions."""
+    other = copy.deepcopy(generator)
+    restate(other, batches)
+    return other
 
 
 @torch.no_grad()

@@ -33,14 +33,13 @@ from simulacra.data.npy import npy_array, npz_array, npz_keys
 from simulacra.data.source import reading
 from simulacra.derived import Derived
 from simulacra.errors import UsageError
-from simulacra.exploration.drawing import USUAL
+from simulacra.exploration.drawing import known_options
 from simulacra.exploration.own_pictures import picture_value
 from simulacra.fields import UNKNOWN, LabelMap, Leaf
 from simulacra.files import parse_json, read_regular
 from simulacra.graphs import graph_values
 from simulacra.model import Model
 from simulacra.parts import convert
-from simulacra.schema import arguments
 
 ARRAYS = (".npy", ".npz")
 TEXT, MAP, GRAPH, OF_GRAPH = "text", "map", "graph", ("objects", "relations")  # names beside those of the fields
@@ -93,7 +92,7 @@ def options_of(words: Sequence[Sequence[str]], model: Model, draw: Callable[...,
     Raises UsageError for another form, an option that is given twice, and text that is no value of its type.
     """
     draw = type(model).sample if draw is None else draw  # pyright: ignore[reportAttributeAccessIssue]
-    known, values = arguments(draw, without=USUAL), dict[str, Any]()
+    known, values = known_options(model, draw), dict[str, Any]()
     for pair in itertools.chain(*words):
         name, equals, text = pair.partition("=")
         if not equals or not name or not text:

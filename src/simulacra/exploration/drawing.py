@@ -15,10 +15,11 @@ from torch import Tensor
 from simulacra.errors import NotSupported, UsageError, did_you_mean
 from simulacra.feed import slices
 from simulacra.model import Model, evaluating
+from simulacra.networks.options import elsewhere, options_of
 from simulacra.parts import convert
 from simulacra.progress import counted
 from simulacra.randomness import generator
-from simulacra.schema import arguments
+from simulacra.schema import Argument, arguments
 
 BLOCK = 256  # items that are drawn together
 USUAL = ("n", "x", "unknown", "condition", "temperature", "generator", "progress")  # what every model takes
@@ -32,23 +33,32 @@ def blank(model: Model, *counts: int) -> np.ndarray:
     return np.zeros((*counts, *model.spec.shape), np.float32 if model.spec.levels is None else np.uint8)
 
 
+def known_options(model: Model, draw: Callable[..., Any]) -> dict[str, Argument]:
+    """The options of a way to draw from a model beyond those that every model takes, by name: those in the signature of
+    `draw` and, where that is the model's `sample`, those of its generator."""
+    known = arguments(draw, without=USUAL)
+    if draw is getattr(type(model), "sample", None):
+        known |= options_of(getattr(model, "generator", None))
+    return known
+
+
 def own_options(
     model: Model, draw: Callable[..., Tensor], sampler: str | None, options: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """The options of a draw beyond those that every model takes, each as its type in the signature of `draw` wants it.
+    """The options of a draw beyond those that every model takes, each as its type wants it; see `known_options`.
 
     Raises NotSupported for a sampler where the model has no choice of them, UsageError for any other option that it
     does not have, with the nearest name, and for a value of another type.
     """
     given = dict(options or {}) | ({} if sampler is None else {"sampler": sampler})
-    known = arguments(draw, without=USUAL) if given else {}
+    known = known_options(model, draw) if given else {}
     if sampler is not None and "sampler" not in known:
         raise NotSupported(
             f"{model.name} draws all of an item at once and has no choice of samplers: leave {sampler!r} out"
         )
     for name in given:
         if name not in known:
-            listed = did_you_mean(name, known) if known else " It has none."
+            listed = elsewhere(name) or (did_you_mean(name, known) if known else " It has none.")
             raise UsageError(f"{model.name} has no sampling option {name!r}.{listed}")
     return {name: convert(known[name].type, value, f"{name} of {model.name}") for name, value in given.items()}
 

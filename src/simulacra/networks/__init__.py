@@ -16,7 +16,9 @@ from simulacra.networks.critics import (
 )
 from simulacra.networks.dcgan import DCCritic, DCGenerator
 from simulacra.networks.dense import Dense, Perceptron
+from simulacra.networks.form import Form, form_of
 from simulacra.networks.generators import DenseGenerator, Generator, Growing, Styled
+from simulacra.networks.growth import InStep
 from simulacra.networks.layout import LayoutGenerator
 from simulacra.networks.pair import Decoder, Encoder, Network, Pair
 from simulacra.networks.patch import PatchCritic
@@ -48,8 +50,10 @@ __all__ = [
     "DenseCritic",
     "DenseGenerator",
     "Encoder",
+    "Form",
     "Generator",
     "Growing",
+    "InStep",
     "LayoutGenerator",
     "Network",
     "Pair",
@@ -73,5 +77,6 @@ __all__ = [
     "Unconditional",
     "UpscalingGenerator",
     "WordLayoutGenerator",
+    "form_of",
     "of_items",
 ]

@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simulacra.errors import UsageError
+from simulacra.networks.generators import Growing
 from simulacra.networks.images import SMALLEST
 
 UNIT = 1 << 20  # of the buffer of the reach
@@ -109,6 +111,29 @@ class Grown(nn.Module):
         factor = 2 ** (self.finest - level)
         large = x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="nearest")
         return large[..., : self.size[0], : self.size[1]]
+
+
+class InStep:
+    """What grows of a generator and its critic, neither ahead of the other. Raises UsageError where their shares of
+    training differ."""
+
+    def __init__(self, generator: nn.Module, critic: nn.Module) -> None:
+        self.makers = [module for module in generator.modules() if isinstance(module, Growing)]
+        self.every = [*self.makers, *(module for module in critic.modules() if isinstance(module, Growing))]
+        if len({network.grown for network in self.every}) > 1:
+            shares = " and ".join(str(network.grown) for network in self.every)
+            raise UsageError(f"generator and critic grow together: give both the same share `grown`, not {shares}")
+
+    def grow(self, share: float) -> None:
+        """Take the form that both have once this share of training is done."""
+        for network in self.every:
+            network.grow(share)
+
+    def coarse(self, x: Tensor) -> Tensor:
+        """Items (N, *shape) with no finer detail than the generator makes now."""
+        for network in self.makers:
+            x = network.coarse(x)
+        return x
 
 
 def faded(coarse: Tensor, fine: Tensor, alpha: float) -> Tensor:

@@ -12,8 +12,8 @@ Image Synthesis with Cascaded Refinement Networks".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ from simulacra.fields.masks import IGNORED
 from simulacra.networks.blocks import widths
 from simulacra.networks.generators import Generator
 from simulacra.networks.images import refuse_unless_images
+from simulacra.networks.options import options_in
 from simulacra.networks.translating import STYLE, Ending, Inputs
 from simulacra.nn import ConditionalGroupNorm, DoublingConv2d, halvings, padding
 from simulacra.nn.boxes import UNKNOWN, given, spread
@@ -105,6 +106,17 @@ class Layout(nn.Module):
     def arranged(self, z: Tensor, condition: Condition) -> Arrangement:
         with without_autocast(z.device):
             return self._arranged(self.inputs(z, condition)[1], condition)
+
+    def under_options(self, condition: Condition, boxes: Literal["given", "predicted"] = "given") -> Condition:
+        """The condition with the boxes and masks that it gives, or without: all of them then follow from the graph
+        alone."""
+        if boxes == "given":
+            return condition
+        hidden = {BOX: UNKNOWN} | ({SEGMENTATION: IGNORED} if self.graph.has_masks else {})
+        columns = {f"{self.graph.objects}.{key}": value for key, value in hidden.items()}
+        return Condition(
+            {**condition, **{name: torch.full_like(condition[name], own) for name, own in columns.items()}}
+        )
 
     def _arranged(self, s: Tensor, condition: Condition) -> Arrangement:
         mask, own = condition[f"{self.graph.objects}.mask"], condition[f"{self.graph.objects}.{BOX}"]
@@ -191,13 +203,6 @@ def within_image(numbers: Tensor) -> Tensor:
     return torch.cat([begin, begin + size], dim=-1)
 
 
-def without_boxes(condition: Mapping[str, Tensor], graph: SceneGraph) -> Condition:
-    """The same condition with no box and no mask given: what is made of it follows from the graph alone."""
-    unknown = {BOX: UNKNOWN, SEGMENTATION: IGNORED}
-    names = {f"{graph.objects}.{key}": number for key, number in unknown.items() if key == BOX or graph.has_masks}
-    return Condition({**condition, **{name: torch.full_like(condition[name], own) for name, own in names.items()}})
-
-
 def normed_perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """A norm, and a hidden layer."""
     return nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
@@ -216,6 +221,7 @@ class LayoutGenerator(Generator):
         mask: numbers along the side of a mask.
     """
 
+    options: ClassVar[Sequence[str]] = tuple(options_in(Layout))
     width: int = 32
     widest: int | None = 128
     features: int = 64

@@ -62,8 +62,8 @@ class CycleGAN(Unpaired):
                 f"game {called(game)[1]!r} compares items by one critic, and cyclegan has one of each domain: take "
                 "least-squares"
             )
-        self.generator = Generators(spec, self.field, generator)
-        critics = Critics(spec, self.field, critic, bias=game.boundary is not None)
+        self.generator = Generators(self.form.made, self.field, generator)
+        critics = Critics(self.form.made, self.field, critic, bias=game.boundary is not None)
         self.critic = cast(CriticNetwork, critics)  # it scores as one does
         self.pool = Pool(spec, 2, pool) if pool else None
         self.remember_penalties()
@@ -77,7 +77,7 @@ class CycleGAN(Unpaired):
 
 
 class Generators(nn.Module):
-    """x (N, *shape) in [-1, 1] and the domains that are wanted -> x' (N, *shape), by the generator into each domain."""
+    """x (N, *shape) and the domains that are wanted -> x' (N, *shape), by the generator into each domain."""
 
     def __init__(self, spec: DataSpec, field: str, part: Generator) -> None:
         super().__init__()

@@ -10,17 +10,16 @@ own, at random, so that no item depends on another one and processes may share t
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
 from simulacra import whole
 from simulacra.data.spec import DataSpec
+from simulacra.networks import form_of
 
 
 class Pool(nn.Module):
-    """Items (N, *shape) in [-1, 1] of domains (N,) -> what the critic sees of them; the history is saved with a model.
+    """Items as a generator makes them, of domains (N,) -> what the critic sees; the history is saved with a model.
 
     items:  (domains, size, *shape), on the grid.
     filled: (domains, size), whether an item lies there.
@@ -31,7 +30,7 @@ class Pool(nn.Module):
 
     def __init__(self, spec: DataSpec, domains: int, size: int) -> None:
         super().__init__()
-        self.spec, self.size = spec, size
+        self.form, self.size = form_of(spec), size
         self.register_buffer("items", torch.zeros(domains, size, *spec.shape, dtype=torch.uint8))
         self.register_buffer("filled", torch.zeros(domains, size, dtype=torch.bool))
 
@@ -43,7 +42,7 @@ class Pool(nn.Module):
         common = whole.common(made.device)
         places = torch.randperm(self.size, generator=common, device=made.device)
         older = torch.rand(total, generator=common, device=made.device) < 0.5
-        new, of, number = (whole.gathered(own.float()) for own in (self.spec.on_grid(made), domain, numbers))
+        new, of, number = (whole.gathered(own.float()) for own in (self.form.items(made), domain, numbers))
         new, seen, of, number = new.byte(), new.byte(), of.long(), number.long()
         some = (number < self.size).nonzero().flatten()
         at = of[some], places[number[some]]
@@ -53,4 +52,4 @@ class Pool(nn.Module):
         if self.training:
             self.items[at] = torch.where(wide | ~self.filled[at].view_as(wide), new[some], old)
             self.filled[at] = True
-        return cast(Tensor, self.spec.centred(whole.own(seen)))
+        return self.form(whole.own(seen))

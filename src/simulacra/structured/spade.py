@@ -72,7 +72,7 @@ class Spade(GAN):
         above(0, kl=kl)
         super().__init__(spec, latent, generator, critic, game, penalties, Concatenation(), critic_rate=critic_rate)
         self.kl = kl
-        self.encoder = Encoder(DataSpec(self._made.x), 2 * latent, encoder)
+        self.encoder = Encoder(DataSpec(self.form.made.x), 2 * latent, encoder)
 
     def encode(self, x: Tensor, condition: ConditionLike | None = None) -> DiagonalGaussian:
         """q(z | x), codes (N, latent): that of x alone, whose condition may be left out."""

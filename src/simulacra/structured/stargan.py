@@ -73,8 +73,8 @@ class StarGAN(Unpaired):
     ) -> None:
         super().__init__(spec, game, penalties, cycle, identity, critic_steps)
         within(1, code=code)
-        self.generator = OfItem(spec, self.domains, generator, code)
-        self.critic = CriticNetwork(spec, critic, conditioning, bias=game.boundary is not None)
+        self.generator = OfItem(self.form.made, self.domains, generator, code)
+        self.critic = CriticNetwork(self.form.made, critic, conditioning, bias=game.boundary is not None)
         self.remember_penalties()
 
     def targets(self, own: Condition) -> Condition:

@@ -19,17 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from simulacra.adversarial.games import Game
-from simulacra.adversarial.penalties import PLAYERS, Penalty, prepared
+from simulacra.adversarial.penalties import Penalty, prepared
 from simulacra.adversarial.rounds import Round, Side
+from simulacra.adversarial.terms import Terms
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel, Real
 from simulacra.model import Model
-from simulacra.networks import CriticNetwork, Generator
+from simulacra.networks import CriticNetwork, Generator, form_of
 from simulacra.networks.images import refuse_unless_images
 from simulacra.parts import called
-from simulacra.turns import Phase, Player, Turn, numbered
+from simulacra.turns import Phase, Turn
 
 PICTURE = "x"  # the field of the generator's condition that is the item itself
 
@@ -44,8 +45,8 @@ TRAINING = {  # the papers' 1e-4 and 2e-4 for runs a hundred times as long
 
 
 class OfItem(nn.Module):
-    """x (N, *shape) in [-1, 1] and a condition -> x' (N, *shape): a generator that reads x as the picture of its
-    condition, beside the `fields`.
+    """x (N, *shape) in the form that networks see and a condition -> x' (N, *shape): a generator that reads x as the
+    picture of its condition, beside the `fields`.
 
     Its code is a constant, of as many numbers as a class has beside it: nothing of a translation is random.
     """
@@ -64,15 +65,18 @@ class OfItem(nn.Module):
 class Unpaired(Model):
     """Abstract: the losses of a generator and a critic of items of several domains, which are classes.
 
-    A subclass builds `generator`, a module (x, condition) -> x in [-1, 1], `critic`, and what `targets` are.
+    A subclass builds `generator`, a module (x, condition) -> x, and `critic`, both of items in their form, and says
+    what the `targets` are.
 
     Attributes:
+        form: how items look to the networks.
         cycle: λ. identity: μ. critic_steps: updates of the critic for one of the generator, on fresh items.
     """
 
     stratified: ClassVar[bool] = True
     generator: nn.Module
     critic: CriticNetwork
+    terms: Terms
     memories: nn.ModuleList
 
     def __init__(
@@ -101,13 +105,16 @@ class Unpaired(Model):
                     f"{self.name} takes its penalties in every step: leave out `every` and `first` of "
                     f"{called(penalty)[1]!r}"
                 )
-        self.game, self.penalties = game, tuple(penalties)
+        self.form, self.game, self.penalties = form_of(spec), game, tuple(penalties)
         self.cycle, self.identity, self.critic_steps = cycle, identity, critic_steps
 
     def remember_penalties(self) -> None:
         """Build the memories of the penalties, once both networks stand."""
-        own = [penalty.memory(self.spec, self.generator, self.critic) for penalty in self.penalties]
-        self.memories = nn.ModuleList(own)
+        self.terms = Terms(self.penalties, self._memory, besides=("cycle", "identity"))
+        self.memories = self.terms.memories
+
+    def _memory(self, penalty: Penalty) -> nn.Module:
+        return penalty.memory(self.form.made, self.generator, self.critic)
 
     @abstractmethod
     def targets(self, own: Condition) -> Condition:
@@ -121,15 +128,9 @@ class Unpaired(Model):
 
     def phases(self) -> Sequence[Phase]:
         return [
-            Phase(self._player("critic", self.critic), self.critic_loss, repeat=self.critic_steps),
-            Phase(self._player("generator", self.generator), self.generator_loss),
+            Phase(self.terms.player("critic", self.critic), self.critic_loss, repeat=self.critic_steps),
+            Phase(self.terms.player("generator", self.generator), self.generator_loss),
         ]
-
-    def _player(self, name: str, network: nn.Module) -> Player:
-        own = [k for k, penalty in enumerate(self.penalties) if name in penalty.players]
-        memories = [self.memories[k] for k in own if name in self.penalties[k].owners]
-        after = [lambda k=k: self.penalties[k].constrain(network) for k in own]
-        return Player([network, *memories], after=after)
 
     def averaged(self) -> Sequence[nn.Module]:
         return [self.generator]
@@ -137,14 +138,15 @@ class Unpaired(Model):
     # Losses
 
     def critic_loss(self, turn: Turn) -> dict[str, Tensor]:
-        x, target = self.spec.centred(turn.x), self.targets(turn.condition)
+        x, target = self.form(turn.x), self.targets(turn.condition)
         with torch.no_grad():
             made = self.shown(self.generator(x, target), target)
         seen = self._round(turn, x, made, target, "critic")
-        return {"critic": self.game.critic(seen.real.scores, seen.fake.scores)} | self._penalised(seen, "critic")
+        terms = {"critic": self.game.critic(seen.real.scores, seen.fake.scores)}
+        return terms | self.terms.in_every_step(seen, "critic")
 
     def generator_loss(self, turn: Turn) -> dict[str, Tensor]:
-        x, own = self.spec.centred(turn.x), turn.condition
+        x, own = self.form(turn.x), turn.condition
         target = self.targets(own)
         if self.identity:
             both = Condition({name: torch.cat([target[name], own[name]]) for name in own})
@@ -158,21 +160,12 @@ class Unpaired(Model):
             terms["cycle"] = self.cycle * distance(self.generator(made, own), x)
         if self.identity:
             terms["identity"] = self.identity * distance(same, x)
-        return terms | self._penalised(seen, "generator")
+        return terms | self.terms.in_every_step(seen, "generator")
 
     def _round(self, turn: Turn, x: Tensor, made: Tensor, target: Condition, player: str) -> Round:
         """Real items in their domains and generated ones in theirs; what stands for codes are the items themselves."""
         real, fake = Side(self.critic, x, turn.condition), Side(self.critic, made, target)
         return Round(real, fake, x, self.generator, self.game, turn.share, player == "generator")
-
-    def _penalised(self, seen: Round, player: str) -> dict[str, Tensor]:
-        names = numbered([*PLAYERS, "cycle", "identity", *(called(penalty)[1] for penalty in self.penalties)])[4:]
-        found = {
-            name: penalty.loss(seen, memory)
-            for name, penalty, memory in zip(names, self.penalties, self.memories, strict=True)
-            if player in penalty.players
-        }
-        return {name: term.float() for name, term in found.items() if term is not None}
 
     # The ability
 
@@ -185,8 +178,8 @@ class Unpaired(Model):
         Nothing of it is random. Raises UsageError for a domain that does not exist, or that is not given.
         """
         given = self.conditioned(condition, len(x))
-        centred = self.spec.centred(x).to(next(self.generator.parameters()).dtype)
-        return self.spec.on_grid(self.generator(centred, given).float())
+        seen = self.form(x).to(next(self.generator.parameters()).dtype)
+        return self.form.items(self.generator(seen, given))
 
 
 def distance(made: Tensor, x: Tensor) -> Tensor:

@@ -1,167 +1,20 @@
-"""Parts: small records of which models are composed. A part is plain data that *builds* a module or a function.
+"""The three forms of a part, from each to the others: Python `R1(5)`, JSON `{"r1": {"weight": 5}}`, and the text
+`r1:weight=5` of a command line.
 
-A *kind* of parts (priors, networks, games, penalties, fields, ...) is a class that states the signature of all of them;
-a part is a frozen dataclass with a name of its own within its kind:
-
-    @kind("penalty")
-    class Penalty(Protocol):
-        def loss(self, turn: Turn) -> Tensor: ...
-
-    @part("penalty", "r1")
-    class R1:
-        weight: float = 10.0
-        every: int = 16
-
-It has three forms that say the same: Python `R1(5)`, JSON `{"r1": {"weight": 5, "every": 16}}`, and on the command line
-`r1:weight=5`. Wherever a signature asks for a kind, any of the three is taken. Arguments of parts are numbers, words,
-other parts (`outer:inner=(r1:weight=5)`), and tuples of these (`sizes=(1,2,3)`).
+Numbers, words and tuples of them are converted by the same rules.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any
 
-from simulacra.declarations import lacking, refuse_untyped
 from simulacra.errors import UsageError, did_you_mean
+from simulacra.parts.table import a, called, find, is_part, kind_of, named, parts_with
 from simulacra.schema import NONE, alternatives, arguments, choices, element
-
-C = TypeVar("C", bound=type)
-OUTSIDE = " (One from outside Simulacra is known once its module is imported: --import MODULE on the command line.)"
-
-_kinds: dict[str, type] = {}
-_parts: dict[str, dict[str, type]] = {}
-_to_import: list[Callable[[], None]] = []
-
-
-def filled_by(import_modules: Callable[[], None]) -> None:
-    """Call `import_modules` before parts or models are looked up for the first time: it registers them."""
-    _to_import.append(import_modules)
-
-
-def fill() -> None:
-    """Import whatever registers parts and models, once."""
-    while _to_import:
-        import_modules = _to_import.pop(0)
-        try:
-            import_modules()
-        except BaseException:
-            _to_import.insert(0, import_modules)  # the next call fails with the same reason, not with half a table
-            raise
-
-
-def kind(name: str) -> Callable[[C], C]:
-    """Class decorator: parts of the kind `name` have the methods of this class (a Protocol, or a base class)."""
-
-    def enter(signature: C) -> C:
-        _kinds[name] = signature
-        _parts.setdefault(name, {})
-        return signature
-
-    return enter
-
-
-@typing.dataclass_transform(frozen_default=True)
-def part(of: str, name: str) -> Callable[[C], C]:
-    """Class decorator: make a record of typed fields, known as the part `name` of the kind `of`.
-
-    A value that is given to the record is brought to its field's type, in any of its forms, before `__post_init__`,
-    which bounds it by `within`, `above` and `share`; their messages name the part.
-    Raises ValueError for a kind that does not exist, a name that is taken, a value that would silently be no argument,
-    and a class without the kind's methods and attributes.
-    """
-
-    def enter(cls: C) -> C:
-        refuse_untyped(cls)
-        made = cls if "__dataclass_params__" in vars(cls) else _record(cls, of, name)
-        if of not in _kinds:
-            fill()
-        if of not in _kinds:
-            raise ValueError(f"there is no kind of parts {of!r}.{did_you_mean(of, _kinds)}")
-        known = _parts[of].get(name)
-        if known is not None and (known.__module__, known.__qualname__) != (made.__module__, made.__qualname__):
-            raise ValueError(f"two parts of the kind {of!r} are called {name!r}: {known} and {made}")
-        if missing := lacking(made, _kinds[of]):
-            raise ValueError(f"{made.__qualname__} is no {of}: it lacks {', '.join(missing)}")
-        made.__part__ = (of, name)
-        _parts[of][name] = made
-        return made  # pyright: ignore[reportReturnType]
-
-    return enter
-
-
-def _record(cls: type, of: str, name: str) -> type:
-    """A frozen dataclass whose values are converted to the types of its fields."""
-    check = getattr(cls, "__post_init__", None)
-
-    def post_init(self: Any) -> None:
-        for key, argument in arguments(type(self)).items():
-            object.__setattr__(self, key, convert(argument.type, getattr(self, key), f"{key} of {of} {name!r}"))
-        if check is not None:
-            try:
-                check(self)
-            except OutOfRange as error:
-                raise OutOfRange(error.argument, error.bound, f" of {of} {name!r}") from None
-
-    cls.__post_init__ = post_init  # pyright: ignore[reportAttributeAccessIssue]
-    return dataclasses.dataclass(frozen=True)(cls)
-
-
-def kinds() -> dict[str, type]:
-    """Every kind of part by its name, with the protocol or base class that its parts keep."""
-    fill()
-    return dict(_kinds)
-
-
-def named(of: str) -> dict[str, type]:
-    """All parts of a kind by name, in the order of their registration."""
-    fill()
-    return dict(_parts[of])
-
-
-def is_part(value: object) -> bool:
-    return "__part__" in vars(type(value))
-
-
-def kind_of(annotation: Any) -> str | None:
-    """The kind that a type stands for in a signature, also as `Kind | None` or `tuple[Kind, ...]`; else None."""
-    for each in alternatives(annotation):
-        inner = element(each) or each
-        for name, signature in _kinds.items():
-            if inner is signature:
-                return name
-    return None
-
-
-def called(value: object) -> tuple[str, str]:
-    """The kind and the name of a part; raises UsageError for what is none, with the remedy."""
-    if not is_part(value):
-        raise UsageError(f"{type(value).__name__} is no registered part: put @part(kind, name) above its class")
-    return type(value).__part__  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def modules_of(value: Any) -> set[str]:
-    """The modules, outside this package, that parts within a value come from: who loads it imports them first."""
-    if is_part(value):
-        own = {type(value).__module__} if is_outside(type(value).__module__) else set()
-        return own.union(*(modules_of(getattr(value, field.name)) for field in dataclasses.fields(value)))
-    if isinstance(value, Mapping):
-        return set().union(*map(modules_of, value.values()))
-    return set().union(*map(modules_of, value)) if isinstance(value, tuple | list) else set()
-
-
-def outside() -> set[str]:
-    """The modules, outside this package, of all parts that are registered now."""
-    return {cls.__module__ for own in _parts.values() for cls in own.values() if is_outside(cls.__module__)}
-
-
-def is_outside(module: str) -> bool:
-    """Whether a module is not one of this package."""
-    return not module.startswith("simulacra.")
 
 
 def to_json(value: Any) -> Any:
@@ -327,17 +180,12 @@ def as_part(of: str, value: Any, where: str = "") -> Any:
     )
 
 
-def a(noun: str) -> str:
-    """The noun with its article."""
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
 def make(of: str, name: str, given: Mapping[str, Any], text: bool = False) -> Any:
     """The part `name` of a kind with these arguments, each converted as its type wants it; `text` as in `convert`.
 
     Raises UsageError for a part or an argument that does not exist, with the nearest name.
     """
-    known = _find(of, name)
+    known = find(of, name)
     own = arguments(known)
     for argument in given:
         if argument not in own:
@@ -348,25 +196,6 @@ def make(of: str, name: str, given: Mapping[str, Any], text: bool = False) -> An
     if missing := [key for key, argument in own.items() if argument.required and key not in given]:
         raise UsageError(f"{of} {name!r} needs {', '.join(missing)}, as in {name}:{missing[0]}=...")
     return known(**values)
-
-
-def _find(of: str, name: str) -> type:
-    """The class of a part; raises UnknownPart with the nearest name, or with what else is called so."""
-    known = _parts[of] if name in _parts[of] else named(of)  # what is here already needs no family: data need no torch
-    if name not in known:
-        others = [a(kind) for kind, parts in _parts.items() if name in parts]
-        listed = " and ".join(filter(None, [", ".join(others[:-1]), *others[-1:]]))
-        reason = f": {name} is {listed}. Known: {', '.join(sorted(known))}." if others else ""
-        raise UnknownPart(of, name, f"there is no {of} {name!r}{reason or '.' + did_you_mean(name, known)}")
-    return known[name]
-
-
-class UnknownPart(UsageError):
-    """Nobody registered a part of this name; `reason` is the message without the hint at modules from outside."""
-
-    def __init__(self, of: str, name: str, reason: str) -> None:
-        super().__init__(reason + OUTSIDE)
-        self.kind, self.name, self.reason = of, name, reason
 
 
 def _pairs(text: str, of: str, name: str) -> list[tuple[str, str]]:
@@ -381,12 +210,12 @@ def _pairs(text: str, of: str, name: str) -> list[tuple[str, str]]:
 
 def _as_in(of: str, name: str) -> str:
     """How an argument of a part is given on the command line."""
-    return f", as in {example(of, name)}" if arguments(_find(of, name)) else f"; {name} takes no argument"
+    return f", as in {example(of, name)}" if arguments(find(of, name)) else f"; {name} takes no argument"
 
 
 def example(of: str, name: str) -> str:
     """A part as it is given on the command line, with its first argument where it has any: `mixture:components=10`."""
-    for argument in arguments(_find(of, name)).values():
+    for argument in arguments(find(of, name)).values():
         return f"{name}:{argument.name}={'...' if argument.required else _enclosed(argument.default)}"
     return name
 
@@ -418,47 +247,3 @@ def _unwrapped(text: str) -> str:
         if depth == 0:
             return text[1:-1] if i == len(text) - 1 else text
     return text
-
-
-def parts_with(of: str, argument: str) -> list[str]:
-    """The names of those parts of a kind that have an argument of this name."""
-    return [name for name, cls in named(of).items() if argument in arguments(cls)]
-
-
-class OutOfRange(UsageError):
-    """A number lies outside its bounds; `where` names the part that it is an argument of."""
-
-    def __init__(self, argument: str, bound: str, where: str = "") -> None:
-        super().__init__(f"{argument}{where} must be {bound}")
-        self.argument, self.bound = argument, bound
-
-
-def within(least: float, most: float = math.inf, **values: float | None) -> None:
-    """Raise OutOfRange unless all these arguments are finite numbers from `least` to `most`; None is left out."""
-    bound = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
-    _bounded(bound, lambda value: least <= value <= most, values)
-
-
-def above(least: float, most: float = math.inf, **values: float | None) -> None:
-    """Raise OutOfRange unless all these arguments are finite numbers above `least`, to `most`; None is left out."""
-    bound = "positive" if least == 0 else f"above {least:g}"
-    bound += "" if most == math.inf else f" and at most {most:g}"
-    _bounded(bound, lambda value: least < value <= most, values)
-
-
-def share(**values: float | None) -> None:
-    """Raise OutOfRange unless all these arguments are at least 0 and below 1, so that some of the whole is left."""
-    _bounded("at least 0 and below 1", lambda value: 0 <= value < 1, values)
-
-
-def odd(**values: int) -> None:
-    """Raise OutOfRange unless all these arguments are positive and odd, as the side of a window with a centre is."""
-    _bounded("a positive odd number", lambda value: value >= 1 and value % 2 == 1, values)
-
-
-def _bounded(bound: str, fits: Callable[[float], bool], values: Mapping[str, float | None]) -> None:
-    for name, value in values.items():
-        if value is not None and fits(value) and not math.isfinite(value):
-            raise OutOfRange(name, f"finite, not {value}")
-        if value is not None and not fits(value):
-            raise OutOfRange(name, f"{bound}, not {value}")

@@ -1,0 +1,55 @@
+"""Options that a generator has of its own when items are drawn, beside those of the model around it.
+
+They are the arguments of its method `under_options`, by which it reads the condition in another way; the part that
+builds it lists their names. A model passes to it the options that it does not know itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from simulacra.condition import Condition
+from simulacra.errors import UsageError, did_you_mean
+from simulacra.parts import convert, named
+from simulacra.schema import Argument, arguments
+
+
+@runtime_checkable
+class Optioned(Protocol):
+    """A generator with options of its own."""
+
+    @property
+    def under_options(self) -> Callable[..., Condition]:
+        """(condition, **options) -> the condition as it is to be read; every option has a default."""
+        ...
+
+
+def options_of(generator: object) -> dict[str, Argument]:
+    """A generator's own options of drawing, by name."""
+    return options_in(type(generator)) if isinstance(generator, Optioned) else {}
+
+
+def options_in(generator: type) -> dict[str, Argument]:
+    """The options of a class of generators."""
+    return arguments(generator.under_options, without=("condition",))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def under_options(generator: object, condition: Condition, options: Mapping[str, Any]) -> Condition:
+    """A condition as a generator reads it under these options.
+
+    Raises UsageError for an option that it does not have, with the generators that have it, and for a wrong value.
+    """
+    known = options_of(generator)
+    for name in options:
+        if name not in known:
+            listed = did_you_mean(name, known) if known else " It has none of its own."
+            raise UsageError(f"this generator has no sampling option {name!r}.{elsewhere(name) or listed}")
+    own = {name: convert(known[name].type, value, name) for name, value in options.items()}
+    return generator.under_options(condition, **own) if isinstance(generator, Optioned) else condition
+
+
+def elsewhere(option: str) -> str:
+    """Which generators have an option, as the end of a refusal; "" where none has it."""
+    having = [name for name, part in named("generator").items() if option in getattr(part, "options", ())]
+    return f" It is one of --generator {' or '.join(having)} alone." if having else ""
