@@ -61,7 +61,7 @@ class Entry:
         of its own from elsewhere is a family by itself, "plug-in (module)"."""
         for base in (self.build, *self.model.__mro__):
             house, *room = base.__module__.split(".")
-            if house == "simulacra" and len(room) == 2:  # a file of a room, and no base module
+            if house == "simulacra" and len(room) == 2 and room[0] != "model":  # a file of a room, and no base module
                 return room[0]
         return f"plug-in ({self.build.__module__.partition('.')[0]})"
 

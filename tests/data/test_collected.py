@@ -290,5 +290,5 @@ def test_a_set_is_read_again_at_the_size_that_a_model_was_fitted_at(files, tmp_p
 
 
 def test_a_set_of_one_size_says_which_can_be_resized():
-    with pytest.raises(UsageError, match=r"'digits' has one size already.*folders of images.*emoji"):
+    with pytest.raises(UsageError, match=r"'digits' takes no resize.*folders of images.*emoji"):
         data.load("digits", resize=16)

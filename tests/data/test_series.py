@@ -152,7 +152,7 @@ def test_a_value_that_is_missing_in_an_array_is_named():
     [
         ({"entity": "store"}, "of series: give their --window too"),
         ({"window": 4, "entity": "shop"}, "no column 'shop'"),
-        ({"window": 0}, "1 to 65536 steps"),
+        ({"window": 0}, "1 to 67,108,864 steps"),
         ({"window": 41}, "fewer than a window of 41"),
     ],
 )
@@ -162,7 +162,7 @@ def test_wrong_calls(tmp_path, call, message):
 
 
 def test_a_window_is_for_series():
-    with pytest.raises(UsageError, match="'digits' holds no series"):
+    with pytest.raises(UsageError, match="'digits' takes no window"):
         data.load("digits", window=4)
 
 

@@ -107,7 +107,7 @@ def test_a_wrong_name_gets_a_suggestion():
 
 
 def test_every_named_set_has_a_line_in_the_catalogue():
-    assert list(data.catalogue()) == data.names()
+    assert list(data.catalogue()) == [name for name in data.names() if ":" not in name]
     assert all(data.catalogue().values())
 
 

@@ -213,15 +213,15 @@ def test_silent_clips_are_left_out_and_counted(tmp_path):
 def test_steps_without_a_meaning_are_refused(spoken, tmp_path):
     for given, message in (
         ({"levels": 16}, "whose levels are fixed"),
-        ({"resize": 8}, "is not a folder of images"),
+        ({"resize": 8}, "takes no resize: resize is for folders of images"),
         ({"rate": 3}, "rate must be 100 to"),
-        ({"window": 0}, "window must be 1 to"),
+        ({"window": 0}, "a window must be 1 to"),
     ):
         with pytest.raises(UsageError, match=message):
             sim.data.load(spoken, **given)
-    with pytest.raises(UsageError, match="'digits' is no sound, and only sound has a rate"):
+    with pytest.raises(UsageError, match="'digits' takes no rate: rate is for sound"):
         sim.data.load("digits", rate=8000)
-    with pytest.raises(UsageError, match="neither sound nor text"):
+    with pytest.raises(UsageError, match="'digits' takes no window"):
         sim.data.load("digits", window=8)
 
 

@@ -42,6 +42,6 @@ def test_what_is_empty_or_too_short_is_refused(tmp_path):
     path.write_text("x" * 100)
     with pytest.raises(DataError, match=r"has 100 bytes: too few for three pieces of 256 \(give a smaller --window\)"):
         sim.data.load(path)
-    with pytest.raises(UsageError, match="no sound, and only sound has a rate"):
+    with pytest.raises(UsageError, match="takes no rate: rate is for sound"):
         sim.data.load(path, rate=100)
     assert len(np.concatenate([split.x for split in sim.data.load(path, window=10).splits])) == 10

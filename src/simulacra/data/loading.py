@@ -57,7 +57,7 @@ ARGUMENT = {"resize": "size"}  # of the functions below, where it is not called 
 FOR = {  # what takes a step
     "resize": "resize is for folders of images",
     "pairs": "pairs says how a folder of images is read",
-    "rate": "only sound has a rate; rate is for .wav files and folders of them",
+    "rate": "rate is for sound, .wav files and folders of them",
     "window": "window is for folders of video, sound, text, tables with a row for each step and .npy files of series",
     "entity": "entity is the column of a table with a row for each step that says of which series a row is",
 }
