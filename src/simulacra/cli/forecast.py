@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -15,6 +15,10 @@ from simulacra.cli.arguments import Given, Json, OnRun, Seed, as_json, optional,
 from simulacra.errors import UsageError
 from simulacra.files import write_arrays, write_atomically
 from simulacra.terminal import number_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
 
 ENDINGS = (".csv", ".png", ".npz")
 DATA = "a table or an .npy, whose end is the past, or data, whose test windows are forecast; by default the run's"
@@ -25,6 +29,7 @@ class Forecast(Given, OnRun):
     """Draw futures of a past: what follows the end of a file, or the last steps of held-out windows beside what came.
 
     Writes a table with the mean and the quantiles of each step, and a picture of them as bands; a .npz has all draws.
+    Of people who walk the table has every draw, and the picture shows scenes from above.
     """
 
     data: Annotated[str | None, tyro.conf.Positional, optional("[DATA]", DATA)] = None
@@ -41,46 +46,61 @@ class Forecast(Given, OnRun):
     json: Json = False
 
     def __call__(self) -> None:
-        from simulacra.exploration.forecast import futures_of, pasts_of
-        from simulacra.exploration.forecast_picture import forecast_picture
-        from simulacra.pictures import save_image
+        from simulacra.exploration.forecast import as_rows, futures_of, pasts_of
+        from simulacra.exploration.forecast_people import as_rows as of_people_rows
+        from simulacra.exploration.forecast_people import of_people, people_picture, scenes_of, walks_of
+        from simulacra.exploration.forecast_picture import SHARES, forecast_picture
 
         model = self.load_model()
-        path = self.out or self.run / ("forecast.csv" if len(model.spec.shape) == 2 else "forecast.npz")
-        self._refuse(path, model.spec.shape)
-        given = pasts_of(model, self.data, self.steps, self.condition(model, elsewhere=True), self.split, self.limit)
-        found = futures_of(model, given, self.steps, self.n, self.seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = [path]
-        if path.suffix == ".npz":
-            truth = {} if given.truth is None else {"truth": given.truth}
-            write_arrays(path, {"x": found.futures, **truth})
-        elif path.suffix == ".csv":
-            write_atomically(path, _table(found))
-            written.append(path.with_suffix(".png"))
-        if path.suffix != ".npz":
-            save_image(forecast_picture(found), written[-1])
-        record = {"n": self.n, "items": len(given), "steps": self.steps, "seed": self.seed, "out": str(path)}
-        said = f"{number_of(self.n, 'future')} of {number_of(self.steps, 'step')} of {number_of(len(given), 'past')}"
+        people = of_people(model)
+        shown = people or len(model.spec.shape) == 2
+        path = self.out or self.run / ("forecast.csv" if shown else "forecast.npz")
+        self._refuse(path, shown)
+        if people:
+            scenes = scenes_of(model, self.data, None, self.split, self.limit)
+            walks = walks_of(model, scenes, self.steps, self.n, self.seed)
+            arrays = {"x": walks.futures, "past": walks.past, "mask": walks.mask, "truth": walks.truth}
+            written = _write(path, arrays, lambda: of_people_rows(walks), lambda: people_picture(walks))
+        else:
+            condition = self.condition(model, elsewhere=True)
+            scenes = pasts_of(model, self.data, self.steps, condition, self.split, self.limit)
+            found = futures_of(model, scenes, self.steps, self.n, self.seed)
+            arrays = {"x": found.futures, "truth": scenes.truth}
+            written = _write(path, arrays, lambda: as_rows(found, SHARES), lambda: forecast_picture(found))
+        record = {"n": self.n, "items": len(scenes), "steps": self.steps, "seed": self.seed, "out": str(path)}
+        past = "scene" if people else "past"
+        said = f"{number_of(self.n, 'future')} of {number_of(self.steps, 'step')} of {number_of(len(scenes), past)}"
         print(as_json(record) if self.json else f"{said} in {' and '.join(map(str, written))}")
 
-    def _refuse(self, path: Path, shape: tuple[int, ...]) -> None:
+    def _refuse(self, path: Path, shown: bool) -> None:
         """Raise UsageError, before anything is drawn, for a path that is not written to."""
-        endings = ENDINGS if len(shape) == 2 else (".npz",)
+        endings = ENDINGS if shown else (".npz",)
         if path.suffix not in endings:
             raise UsageError(f"cannot write {path}: use a {' or a '.join(endings)} file")
         if self.data is not None and path.exists() and path.resolve() == Path(self.data).expanduser().resolve():
             raise UsageError(f"{path} is the past itself: name another file")
 
 
-def _table(found: object) -> bytes:
-    from simulacra.exploration.forecast import Forecasts, as_rows
-    from simulacra.exploration.forecast_picture import SHARES
+def _write(
+    path: Path,
+    arrays: Mapping[str, np.ndarray | None],
+    rows: Callable[[], Iterable[Sequence[str]]],
+    picture: Callable[[], Image.Image],
+) -> list[Path]:
+    """A table with a picture beside it, a picture, or the arrays that there are; returns where they went."""
+    from simulacra.pictures import save_image
 
-    assert isinstance(found, Forecasts)
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(as_rows(found, SHARES))
-    return text.getvalue().encode(errors="backslashreplace")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npz":
+        write_arrays(path, {name: own for name, own in arrays.items() if own is not None})
+        return [path]
+    if path.suffix == ".csv":
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(rows())
+        write_atomically(path, text.getvalue().encode(errors="backslashreplace"))
+    drawn = path.with_suffix(".png")
+    save_image(picture(), drawn)
+    return [path] if path == drawn else [path, drawn]
 
 
 def main(argv: Sequence[str]) -> None:

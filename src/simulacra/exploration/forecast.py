@@ -23,6 +23,7 @@ from simulacra.condition import Condition, ConditionLike
 from simulacra.data.loading import names, taken
 from simulacra.data.series import Series, path_series
 from simulacra.errors import UsageError
+from simulacra.exploration.forecast_people import of_people, scenes_of, walks_of
 from simulacra.feed import feed, slices
 from simulacra.model import Model, ModelLike, as_model, evaluating
 from simulacra.progress import counted
@@ -83,16 +84,18 @@ def forecast(
     split: str | None = None,
     limit: int | None = None,
 ) -> np.ndarray:
-    """n futures of each of N pasts, (N, n, steps, ...) on the data grid, in the units of the data.
+    """n futures of each of N pasts, (N, n, steps, ...) on the data grid, in the units of the data; of people who walk
+    (N, n, steps, P, 2), zeros where nobody is.
 
     Args:
         model: a model that draws futures (`Forecaster`), or its run folder.
         data: an array or tensor of pasts (P, ...) or (N, P, ...); the path of a table or `.npy` of one's own, with a
             row for each step, of which the end is the past; or data whose windows are known: of each the last `steps`
-            are forecast from those before. By default the data of the run.
+            are forecast from those before. By default the data of the run. Of people the data, whose scenes have
+            their past beside them.
         steps: K, of each future.
         n: futures of each past.
-        condition: what the model is conditioned on, where the data do not have it.
+        condition: what the model is conditioned on, where the data do not have it; of people the scenes of one's own.
         seed: of the noise: the same seed gives the same futures.
         split: of data, by default test; of a path: forecast its windows of this split, and not what follows its end.
         limit: at most so many items of data, drawn by seed 0.
@@ -103,6 +106,8 @@ def forecast(
         DataError: a file with a gap, a missing cell, or rows out of order.
     """
     model = as_model(model)
+    if of_people(model):
+        return walks_of(model, scenes_of(model, data, condition, split, limit), steps, n, seed).futures
     return futures_of(model, pasts_of(model, data, steps, condition, split, limit), steps, n, seed).futures
 
 
