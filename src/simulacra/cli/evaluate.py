@@ -90,7 +90,8 @@ def _print_beside(found: Evaluation) -> None:
     ]
     print()
     print_table(["beside", "value", *columns], rows)
-    print("control: samples under the conditions of other items; ceiling: real items; others: trivial predictions")
+    print("control: samples under the conditions of other items, of seams two real items joined; ceiling: real items;")
+    print("others: trivial predictions")
     print()
 
 

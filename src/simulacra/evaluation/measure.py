@@ -22,7 +22,8 @@ class Measure:
         warning: why the interval is not to be relied on; None where it is.
         note: what else was found, such as a p-value; None where that is nothing.
         baseline: of a conditional model: what trivial predictions score, by name, such as a copy of the condition.
-        control: what samples score under the conditions of other items, that is, without the condition's help.
+        control: what samples score under the conditions of other items, that is, without the condition's help; where a
+            metric has another one, its protocol says so.
         ceiling: what real items score: the most that the judge allows.
     """
 
