@@ -25,7 +25,7 @@ from torch import Tensor
 from simulacra.capabilities import ABILITIES
 from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
-from simulacra.fields import Levels
+from simulacra.fields import Levels, Paths
 
 METHODS = {
     "log_prob_completion",
@@ -145,7 +145,12 @@ def check_mask(model: Bordered, unknown: Any) -> None:
 
 
 def check_past(model: Bordered, past: Any) -> None:
-    """Raise UsageError unless a past is a tensor (N, P, ...) of one step or more, of which each is like one of x."""
+    """Raise UsageError unless a past is a tensor (N, P, ...) of one step or more, of which each is like one of x.
+
+    People are another number in every scene: their models look at it themselves.
+    """
+    if isinstance(model.spec.x, Paths):
+        return
     step = model.spec.shape[1:]
     if not isinstance(past, Tensor) or past.dim() != len(step) + 2 or past.shape[2:] != step or not past.shape[1]:
         what = tuple(past.shape) if isinstance(past, Tensor) else type(past).__name__

@@ -175,7 +175,7 @@ def test_one_attribute_is_changed_and_all_others_are_kept():
     assert (found.after == moved).all()
     with pytest.raises(UsageError, match=r"also conditioned on 'style'"):
         sim.translate(made, x, "yes")
-    with pytest.raises(UsageError, match=r"no class of 'style' or 'smile' alone: say of which field, style="):
+    with pytest.raises(UsageError, match=r"there is no class 'maybe'. Did you mean 'yes'"):
         sim.translate(made, x, "maybe")
     with pytest.raises(UsageError, match=r"no 'smil' to change.*smile"):
         sim.edit(made, x, condition=own, to={"smil": "yes"})

@@ -128,7 +128,8 @@ class GAN(Model):
     def _memory(self, penalty: Penalty) -> nn.Module:
         if isinstance(penalty, OfCodes):
             return penalty.memory_of_codes(self.prior(1), self.critic)
-        return penalty.memory(self.form.made, self.generator, self.critic)
+        spec = self.spec if isinstance(penalty, OfPairs) else self.form.made  # what items are, or what networks see
+        return penalty.memory(spec, self.generator, self.critic)
 
     # Turns
 

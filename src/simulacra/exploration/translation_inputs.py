@@ -135,8 +135,8 @@ def domain_of(model: Model, to: Domain | None, condition: ConditionLike) -> dict
         if not classes:
             raise UsageError(f"this {model.name} is conditioned on no domain: leave {to!r} out")
         having = [name for name, own in classes.items() if to in own.names] if len(classes) > 1 else list(classes)
-        if not having and isinstance(to, str) and not to.lstrip("-").isdigit():
-            every = [each for own in classes.values() for each in own.names]
+        every = {each for own in classes.values() for each in own.names}
+        if not having and every and isinstance(to, str) and not to.lstrip("-").isdigit():
             raise UsageError(f"there is no class {to!r}.{did_you_mean(to, every)}")
         if len(having) != 1:
             raise UsageError(

@@ -146,9 +146,9 @@ def _batches(index: np.ndarray) -> list[np.ndarray]:
 
 
 def players_of(model: Model) -> dict[str, Player]:
-    """The players of a model by the name of the first phase of each."""
+    """The players of a model by the name of the first phase of each that lasts to the end of a run."""
     phases, found = model.phases(), {}
-    for name, phase in zip(names(phases), phases, strict=True):
+    for name, phase in sorted(zip(names(phases), phases, strict=True), key=lambda own: own[1].end < 1):
         if all(phase.player is not player for player in found.values()):
             found[name] = phase.player
     return found
