@@ -2,6 +2,7 @@
 
 import math
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import simulacra as sim
 from simulacra.condition import Condition
 from simulacra.data import ClassLabel, DataSpec, Levels, Real
 from simulacra.errors import NotSupported, UsageError
+from simulacra.evaluation.judges import by_energy_distance, usual_judge
 from simulacra.sequences import TimeGAN
 from simulacra.sequences.timegan import _moments_apart
 from simulacra.training import Interrupted
@@ -126,6 +128,18 @@ def test_the_units_of_a_column_are_those_of_draws_and_change_no_code():
         codes.append(model.encode(values).value)
     torch.testing.assert_close(drawn[1], drawn[0] * scale + shift)
     torch.testing.assert_close(codes[1], codes[0])
+
+
+def test_the_units_of_a_column_do_not_change_what_is_picked():
+    found, data = [], dataset(SPEC, (40, 20, 20))
+    for scale in (torch.ones(2), torch.tensor([1e6, 1e-3])):
+        splits = [replace(split, x=split.x * scale.numpy()) for split in (data.train, data.valid, data.test)]
+        own = replace(data, train=splits[0], valid=splits[1], test=splits[2])
+        model = lively().float()
+        model.units.learn(torch.from_numpy(splits[0].x))
+        assert usual_judge(model) is by_energy_distance
+        found.append(by_energy_distance(model, own, 0).value)
+    assert found[1] == pytest.approx(found[0], rel=1e-3)
 
 
 def test_draws_come_to_have_the_moments_of_the_data_at_each_step():

@@ -176,7 +176,7 @@ class TimeGAN(Model):
     def autoencoder_loss(self, turn: Turn) -> dict[str, Tensor]:
         """R, in squared deviations; in training mode the units of the columns are learnt too."""
         if self.training:
-            self.units.learn(turn.x.flatten(0, 1))
+            self.units.learn(turn.x)
         u = self.standard(turn.x)
         return {"reconstruction": self._left(u, self.embedded(u, turn.condition), turn.condition)}
 
