@@ -110,11 +110,23 @@ def test_no_step_depends_on_a_later_one(network):
 def test_a_sample_depends_on_its_own_noise_alone():
     model = lively()
     codes = model.prior(5)
-    z = torch.randn(5, 6, 3).double()
-    other = torch.cat([z[:2], torch.randn(3, 6, 3).double()])
+    z = torch.randn(5, 7, 3).double()
+    other = torch.cat([z[:2], torch.randn(3, 7, 3).double()])
     one, two = (model.generated(noise, codes.starts)[1] for noise in (z, other))
     torch.testing.assert_close(one[:2], two[:2], rtol=0, atol=0)
     assert (one[2:] != two[2:]).any((1, 2)).all()
+
+
+@torch.no_grad()
+def test_one_code_reaches_every_step_and_the_others_no_earlier_one():
+    model = lively()
+    starts, z = model.prior(1).starts, torch.randn(1, 7, 3).double()
+    whole = model.generated(z, starts)[1]
+    for place in range(7):
+        other = z.clone()
+        other[:, place] += 1
+        moved = (model.generated(other, starts)[1] != whole).any(2)[0]
+        assert moved.tolist() == [step >= place - 1 for step in range(6)]
 
 
 @torch.no_grad()

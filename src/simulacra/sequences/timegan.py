@@ -1,6 +1,6 @@
 r"""TimeGAN: a game in the latent space of an autoencoder of series, whose steps a supervisor learns to foresee,
 
-    h = e(x),  x̃ = r(h),   h_t ≈ s(h_1 ... h_{t-1}),   ĥ = s(g(z)),  x̂ = r(ĥ),   z_t ~ N(0, I)
+    h = e(x),  x̃ = r(h),   h_t ≈ s(h_1 ... h_{t-1}),   ĥ = s(g(z)),  x̂ = r(ĥ),   z_0, z_t ~ N(0, I)
     R = E (x - x̃)²,   S = E (h_t - s(h_<t))²,   M = E |mean x̂ - mean x| + |deviation x̂ - deviation x|
 
 in three stages: autoencoding min_{e,r} R; next steps in latents min_s S; and the joint game,
@@ -9,8 +9,10 @@ in three stages: autoencoding min_{e,r} R; next steps in latents min_s S; and th
     autoencoder     min_{e,r}  R + λ S
     critic          max_d      the same game, of h against ĥ and, γ times, against g(z)
 
-where e, r, s and g are recurrent and causal, d reads both ways, and means and deviations of M are those of each number
-of each step over a batch. s gives what is generated the dynamics of real latents, which a critic alone teaches badly.
+where e, r, s and g are recurrent and causal, g reads z_0 and z_t at step t, d reads both ways, and means and deviations
+of M are those of each number of each step over a batch. s gives what is generated the dynamics of real latents, which a
+critic alone teaches badly. z_0, the paper's noise of static features, is one for a series: it holds what stays, such as
+the level, which noise of single steps hardly can.
 Yoon, Jarrett & van der Schaar 2019, "Time-series Generative Adversarial Networks", section 4, where the weight of the
 supervised loss is η on S itself; its root, M and the game of g(z) are from the authors' training.
 
@@ -78,7 +80,7 @@ class TimeGAN(Model):
 
     Args:
         spec: what x is: series (T, D) of real numbers, with any condition.
-        latent: numbers in a step of h, all between 0 and 1, and of z.
+        latent: numbers in a step of h, all between 0 and 1, and of z, and in z_0.
         hidden: units of each recurrent network.
         layers: of each recurrent network.
         game: of the critic with the generator.
@@ -108,14 +110,14 @@ class TimeGAN(Model):
             raise UsageError("timegan learns from one step to the next: a series of one step has none; use gan")
         within(1, latent=latent, hidden=hidden, layers=layers)
         within(0, raw=raw, supervised=supervised, moments=moments, smooth=smooth)
-        self.latents = (length, latent)
+        self.latents, self.noise = (length, latent), (1 + length, latent)
         self.game, self.raw, self.supervised, self.moments, self.smooth = game, raw, supervised, moments, smooth
         self.units = Units(columns)
         fields = spec.condition
         self.embedder = Recurrent(columns, hidden, layers, latent, fields)
         self.recovery = Recurrent(latent, hidden, layers, columns, fields)
         self.supervisor = Recurrent(latent, hidden, layers, latent, fields)
-        self.generator = Recurrent(latent, hidden, layers, latent, fields)
+        self.generator = Recurrent(2 * latent, hidden, layers, latent, fields)
         self.critic = Recurrent(latent, hidden, layers, 1, fields, both=True)
 
     # Abilities
@@ -154,8 +156,12 @@ class TimeGAN(Model):
         return torch.sigmoid(self.supervisor(h, start))
 
     def generated(self, z: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-        """g(z) and s(g(z)), latents (N, T, latent); `starts` (N, 2, hidden) are those of g and s."""
-        raw = torch.sigmoid(self.generator(z, starts[:, 0]))
+        """g(z) and s(g(z)), latents (N, T, latent).
+
+        z (N, 1 + T, latent) begins with z_0; `starts` (N, 2, hidden) are the states in which g and s begin.
+        """
+        stays, steps = z[:, :1], z[:, 1:]
+        raw = torch.sigmoid(self.generator(torch.cat((steps, stays.expand_as(steps)), 2), starts[:, 0]))
         return raw, self.foreseen(raw, starts[:, 1])
 
     # Training
@@ -250,8 +256,8 @@ class GeneratedLatents(Distribution):
         self.model, self.starts = model, starts
 
     def noise(self, generator: Generator | None) -> Tensor:
-        """z (N, T, latent)"""
-        return whole.normal((len(self.starts), *self.model.latents), self.starts, generator)
+        """z (N, 1 + T, latent)"""
+        return whole.normal((len(self.starts), *self.model.noise), self.starts, generator)
 
     def sample(self, generator: Generator | None = None, temperature: float = 1.0) -> Tensor:
         """One draw for each item, from z that `temperature` multiplies."""
@@ -260,7 +266,7 @@ class GeneratedLatents(Distribution):
     @property
     def mean(self) -> Tensor:
         """What z = 0 gives: not the mean of draws, but one typical code."""
-        zeros = self.starts.new_zeros(len(self.starts), *self.model.latents)
+        zeros = self.starts.new_zeros(len(self.starts), *self.model.noise)
         return self.model.generated(zeros, self.starts)[1].flatten(1)
 
     def log_prob(self, x: Tensor) -> Tensor:
