@@ -74,6 +74,7 @@ OWN = {  # of one model alone
         "objects": "objects:side=4,width=4",
     },
     "wavenet": {"layers": 5, "components": None, "head": 8},
+    "timegan": {"hidden": 5, "layers": 1},
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},
 }

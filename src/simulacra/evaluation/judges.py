@@ -3,7 +3,8 @@ r"""The usual judges of training: what a model is picked by, on validation items
 likelihood      -log p(x), or a bound of it, bits/dim (of a density nats); the same items and draws at every validation
 Fréchet         FD between validation items and as many samples from fixed noise, for what only samples; see `fidelity`
 energy          2 E|x - y| - E|x - x'| - E|y - y'| of samples x and items y, for vectors of real numbers, whose modes
-                FD, a distance of two moments, does not see: Székely and Rizzo 2013, "Energy Statistics"
+                FD, a distance of two moments, does not see: Székely and Rizzo 2013, "Energy Statistics"; of series in
+                deviations of each column, whose units differ
 squared error   of reconstructions, for an autoencoder, which does neither
 displacement    ADE of the best of 20 draws of where people go, for each scene; see `trajectories`
 translation     FD between items of a domain and those of others that are translated to it, the mean over all domains
@@ -23,6 +24,7 @@ from simulacra.capabilities import Decoder, Encoder, Sampler, Translator, can
 from simulacra.condition import Condition
 from simulacra.data import Dataset, Split
 from simulacra.evaluation import fidelity, intervals, kernels
+from simulacra.evaluation.forecasts import deviations
 from simulacra.evaluation.likelihood import has_likelihood, score_items
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.trajectories import Forecasts
@@ -88,7 +90,10 @@ def by_energy_distance(model: Model, data: Dataset, seed: int) -> Verdict | None
     items = drawn_of(data.valid, SCORED, seed)
     if len(items) < 4:
         return None
-    real, fake = (np.asarray(x, float).reshape(len(items), -1) for x in (items.x, _samples(model, items, seed)))
+    series = len(model.spec.shape) == 2
+    scale = deviations(np.asarray(drawn_of(data.train, COMPARED, seed).x)) if series else 1.0
+    both = items.x, _samples(model, items, seed)
+    real, fake = ((np.asarray(x, float) / scale).reshape(len(items), -1) for x in both)
     spread = kernels.mmd_spread(fake, real, kernels.energy)
     n = len(items)
     return Verdict("valid_energy_distance", spread.distance * n / (n - 1) - spread.bias, spread.error, stops=False)

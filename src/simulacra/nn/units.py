@@ -29,11 +29,11 @@ class Units(nn.Module):
 
     @torch.no_grad()
     def learn(self, x: Tensor) -> None:
-        """Pool x (N, dims), that of all processes, with all that was seen before.
+        """Pool x (N, ..., dims), that of all processes, with all that was seen before; an item may be several vectors.
 
         Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance".
         """
-        x = whole.gathered(x)
+        x = whole.gathered(x).flatten(0, -2)
         self.seen += len(x)
         share = len(x) / self.seen
         change = x.mean(0) - self.mean

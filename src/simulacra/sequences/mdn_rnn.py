@@ -93,7 +93,7 @@ class MDNRNN(Autoregressive):
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         if self.training:
-            self.units.learn(turn.x.flatten(0, 1))
+            self.units.learn(turn.x)
         return super().loss(turn)
 
     def conditionals(

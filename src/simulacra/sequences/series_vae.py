@@ -88,6 +88,6 @@ class SeriesVAE(LatentVariable):
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         if self.training:
-            self.units.learn(turn.x.flatten(0, 1))
+            self.units.learn(turn.x)
         reconstruction, kl = self.elbo_terms(turn.x, turn.condition, relaxed=True)
         return {"reconstruction": -reconstruction.mean(), "kl": kl.flatten(1).sum(1).mean()}
