@@ -73,6 +73,11 @@ OWN = {  # of one model alone
         "critic": "patch:width=4,halvings=1",
         "objects": "objects:side=4,width=4",
     },
+    "videogan": {
+        "content": 3,
+        "generator": "mocogan:motion=2,hidden=6,image=(dcgan:width=4)",
+        "critic": "clips:frames=(residual:width=3),clips=(space-time:width=3),seen=2",
+    },
     "wavenet": {"layers": 5, "components": None, "head": 8},
     "stylegan": {"mapping": 2},
     "stylegan2": {"mapping": 2},

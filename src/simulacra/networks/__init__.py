@@ -27,6 +27,8 @@ from simulacra.networks.r3gan import R3Critic, R3Generator
 from simulacra.networks.reading import Reading
 from simulacra.networks.residual import ResidualCritic, ResidualGenerator
 from simulacra.networks.resnet import ResNetGenerator
+from simulacra.networks.shared_frames import MoCoGenerator, Moving, TGenerator
+from simulacra.networks.space_time import ClipsCritic, SpaceTimeCritic
 from simulacra.networks.spade import SpadeGenerator
 from simulacra.networks.stylegan import StyleGenerator
 from simulacra.networks.stylegan2 import Style2Critic, Style2Generator
@@ -38,6 +40,7 @@ __all__ = [
     "AttentionalGenerator",
     "Auto",
     "BigGANGenerator",
+    "ClipsCritic",
     "Concatenation",
     "Conditioning",
     "Conv",
@@ -55,6 +58,8 @@ __all__ = [
     "Growing",
     "InStep",
     "LayoutGenerator",
+    "MoCoGenerator",
+    "Moving",
     "Network",
     "Pair",
     "PatchCritic",
@@ -68,11 +73,13 @@ __all__ = [
     "ResNetGenerator",
     "ResidualCritic",
     "ResidualGenerator",
+    "SpaceTimeCritic",
     "SpadeGenerator",
     "Style2Critic",
     "Style2Generator",
     "StyleGenerator",
     "Styled",
+    "TGenerator",
     "UNetGenerator",
     "Unconditional",
     "UpscalingGenerator",

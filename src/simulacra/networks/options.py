@@ -1,7 +1,7 @@
 """Options that a generator has of its own when items are drawn, beside those of the model around it.
 
-They are the arguments of its method `under_options`, by which it reads the condition in another way; the part that
-builds it lists their names. A model passes to it the options that it does not know itself.
+They are the arguments of its method `under_options`, by which it reads the condition in another way, and of `numbers`,
+where the length of a code depends on them; the part that builds it lists their names. A model passes to it the options that it does not know itself.
 """
 
 from __future__ import annotations
@@ -23,6 +23,21 @@ class Optioned(Protocol):
     def under_options(self) -> Callable[..., Condition]:
         """(condition, **options) -> the condition as it is to be read; every option has a default."""
         ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A generator of sequences of any length: the longer the code, the longer what is made of it."""
+
+    @property
+    def numbers(self) -> Callable[..., int | None]:
+        """(**options) -> how many numbers a code has under these options; None as in training."""
+        ...
+
+
+def numbers_under(generator: object, latent: int, options: Mapping[str, Any]) -> int:
+    """Numbers in a code of a generator under its own options; `latent` is those in training."""
+    return (generator.numbers(**options) if isinstance(generator, Lasting) else None) or latent
 
 
 def options_of(generator: object) -> dict[str, Argument]:
