@@ -1,7 +1,7 @@
 """Options that a generator has of its own when items are drawn, beside those of the model around it.
 
-They are the arguments of its method `under_options`, by which it reads the condition in another way, and of `numbers`,
-where the length of a code depends on them; the part that builds it lists their names. A model passes to it the options that it does not know itself.
+They are the arguments of its method `under_options`, by which it reads the condition in another way; the part that
+builds it lists their names. A model passes to it the options that it does not know itself.
 """
 
 from __future__ import annotations
@@ -27,17 +27,28 @@ class Optioned(Protocol):
 
 @runtime_checkable
 class Lasting(Protocol):
-    """A generator of sequences of any length: the longer the code, the longer what is made of it."""
+    """A generator of sequences of any length: its option `frames` says how many frames they have."""
 
-    @property
-    def numbers(self) -> Callable[..., int | None]:
-        """(**options) -> how many numbers a code has under these options; None as in training."""
+    def numbers(self, frames: int) -> int:
+        """Numbers in the code of a sequence of so many frames; those of a shorter one are its first."""
         ...
 
 
 def numbers_under(generator: object, latent: int, options: Mapping[str, Any]) -> int:
     """Numbers in a code of a generator under its own options; `latent` is those in training."""
-    return (generator.numbers(**options) if isinstance(generator, Lasting) else None) or latent
+    frames = _frames(generator, options)
+    return generator.numbers(frames) if isinstance(generator, Lasting) and frames else latent
+
+
+def shape_under(generator: object, shape: tuple[int, ...], options: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of what a generator makes under its own options; `shape` is that of the data."""
+    frames = _frames(generator, options)
+    return (frames, *shape[1:]) if frames else shape
+
+
+def _frames(generator: object, options: Mapping[str, Any]) -> int | None:
+    own = options.get("frames") if isinstance(generator, Lasting) else None
+    return None if own is None else convert(int, own, "frames")
 
 
 def options_of(generator: object) -> dict[str, Argument]:

@@ -67,9 +67,8 @@ class RecurrentFrames(nn.Module):
         within(1, frames=frames)
         return condition
 
-    def numbers(self, frames: int | None = None) -> int | None:
-        """Numbers in the code of a clip of so many frames."""
-        return None if frames is None else self.content + frames * self.motion
+    def numbers(self, frames: int) -> int:
+        return self.content + frames * self.motion
 
 
 class ConvolvedFrames(nn.Module):
@@ -106,7 +105,7 @@ class MoCoGenerator(Generator):
     options: ClassVar[Sequence[str]] = tuple(options_in(RecurrentFrames))
     motion: int = 10
     hidden: int = 64
-    image: Generator = DCGenerator(16)  # noqa: RUF009 (parts are immutable)
+    image: Generator = DCGenerator(16)
 
     def __post_init__(self) -> None:
         within(1, motion=self.motion, hidden=self.hidden)
@@ -129,7 +128,7 @@ class TGenerator(Generator):
     """
 
     hidden: int = 64
-    image: Generator = DCGenerator(16)  # noqa: RUF009
+    image: Generator = DCGenerator(16)
 
     def __post_init__(self) -> None:
         within(1, hidden=self.hidden)

@@ -3,16 +3,17 @@ r"""Critics of clips: convolutions over space and time, and two critics, one of 
     space-time   3-D convolutions in two steps, 4×4 over a frame, which halve it, and then along time, halved as well
     clips        D(x) = D_S of k frames that are drawn anew each time, at full size, and D_T of the clip
 
-D_S judges content, each frame by itself, and D_T what moves, on frames that may be coarser. The two are like two patches
-of a clip: the game scores each by itself, and each has weights of its own in the head, since their features stand side
-by side with zeros in the other's place. The score of D_S is the mean over its frames.
-Tulyakov et al. 2018, "MoCoGAN", 3.2 (one frame, and the clip); Clark et al. 2019, "Adversarial Video Generation on Complex
-Datasets", 3 (eight frames, and the clip at half the size). Convolutions in two steps: Tran et al. 2018, "A Closer Look at
-Spatiotemporal Convolutions for Action Recognition".
+D_S judges content, each frame by itself, and D_T what moves, on frames that may be coarser. The two are like two
+patches of a clip: the game scores each by itself, and each has weights of its own in the head, since their features
+stand side by side with zeros in the other's place. The score of D_S is the mean over its frames.
+Tulyakov et al. 2018, "MoCoGAN", 3.2 (one frame, and the clip); Clark et al. 2019, "Adversarial Video Generation on
+Complex Datasets", 3 (eight frames, and the clip at half the size). Convolutions in two steps: Tran et al. 2018, "A
+Closer Look at Spatiotemporal Convolutions for Action Recognition".
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -45,7 +46,7 @@ class SpaceTime(nn.Module):
         self.padding = padding(size, count, coarsest)
         own = [channels, *(part.width << i for i in range(max(1, count)))]
         self.frames, self.along, self.steps = nn.ModuleList(), nn.ModuleList(), [steps]
-        for number, (before, after) in enumerate(zip(own, own[1:], strict=False)):
+        for number, (before, after) in enumerate(itertools.pairwise(own)):
             halve = number < count  # of frames that are coarse already none is
             self.frames.append(self._begun(nn.Conv2d(before, after, 4 if halve else 3, 2 if halve else 1, 1)))
             kernel, stride = (4, 2) if steps > 2 else (3, 1)
@@ -63,7 +64,7 @@ class SpaceTime(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = F.pad(x.flatten(0, 1), self.whole)
         h = F.pad(F.avg_pool2d(h, self.coarse), self.padding)
-        for frame, along, before, after in zip(self.frames, self.along, self.steps, self.steps[1:], strict=False):
+        for frame, along, (before, after) in zip(self.frames, self.along, itertools.pairwise(self.steps), strict=True):
             h = F.leaky_relu(frame(h), SLOPE)
             size = h.shape[2:]
             h = along(h.unflatten(0, (len(x), before)).transpose(1, 2).flatten(3))[:, :, :after]
@@ -136,8 +137,8 @@ class ClipsCritic(Critic):
         seen: frames of a clip that the first looks at, drawn anew each time.
     """
 
-    frames: Critic = ResidualCritic(16, 64)  # noqa: RUF009 (parts are immutable)
-    clips: Critic = SpaceTimeCritic(16)  # noqa: RUF009
+    frames: Critic = ResidualCritic(16, 64)
+    clips: Critic = SpaceTimeCritic(16)
     seen: int = 2
 
     def __post_init__(self) -> None:

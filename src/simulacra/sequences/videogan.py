@@ -1,12 +1,12 @@
-r"""Video by the parts of a GAN: frames of one image generator along a path of motion, and critics of frames and of clips.
+"""Video by the parts of a GAN: frames of one image generator along a path of motion, critics of frames and of clips.
 
     MoCoGAN    --generator mocogan    content and a recurrent motion (by default)
     TGAN       --generator tgan       codes of frames by convolutions along time
     DVD-GAN    --critic clips         the hinge game, spectral norm, some frames at full size, and the clip
 
 Its game, penalties and conditioning are those of any `gan`, of which it is a composition.
-Tulyakov et al. 2018, "MoCoGAN: Decomposing Motion and Content for Video Generation"; Clark et al. 2019, "Adversarial Video
-Generation on Complex Datasets".
+Tulyakov et al. 2018, "MoCoGAN: Decomposing Motion and Content for Video Generation"; Clark et al. 2019, "Adversarial
+Video Generation on Complex Datasets".
 """
 
 from __future__ import annotations
