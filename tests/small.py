@@ -110,7 +110,8 @@ def suited(entry: Entry, *names: str) -> DataSpec:
     for name in (*names, *(f"{name}-labelled" for name in names if f"{name}-labelled" in SPECS)):
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
-    for spec in {"structured": STRUCTURED, "sequences": (PATHS,)}.get(entry.family, ()):
+    clips = checks.OTHERS["clips-labelled" if SPECS[names[0]].condition else "clips"]
+    for spec in {"structured": STRUCTURED, "sequences": (PATHS, clips)}.get(entry.family, ()):
         with contextlib.suppress(UsageError):
             return small_model(entry, spec).spec
     kind = "series" if entry.family == "sequences" else "continuous"

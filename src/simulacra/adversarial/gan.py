@@ -263,9 +263,9 @@ class GAN(Model):
             z = self.prior(n, given).sample(generator, temperature)
             return self.form.items(self.generator.truncated(z, given, truncation))
         z = self._codes(n, given, truncation).sample(generator, temperature)
-        if (more := numbers_under(self.generator, self.latent, own) - self.latent) > 0:  # after those of training
-            z = torch.cat([z, self._codes(n, given, truncation, more).sample(generator, temperature)], dim=1)
-        z = z[:, : self.latent + more]
+        numbers, further = numbers_under(self.generator, self.latent, own)
+        more = [self._codes(n, given, truncation, each).sample(generator, temperature) for each in further]
+        z = torch.cat([z, *more], dim=1)[:, :numbers]
         painter = self._with_standing_statistics(standing, truncation, temperature) if standing else self.generator
         return self.form.items(painter(z, given))
 

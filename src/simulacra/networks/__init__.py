@@ -32,6 +32,7 @@ from simulacra.networks.space_time import ClipsCritic, SpaceTimeCritic
 from simulacra.networks.spade import SpadeGenerator
 from simulacra.networks.stylegan import StyleGenerator
 from simulacra.networks.stylegan2 import Style2Critic, Style2Generator
+from simulacra.networks.two_streams import TwoStreamGenerator
 from simulacra.networks.unet import UNetGenerator
 from simulacra.networks.upscaling import UpscalingGenerator
 from simulacra.networks.word_layout import WordLayoutGenerator
@@ -80,6 +81,7 @@ __all__ = [
     "StyleGenerator",
     "Styled",
     "TGenerator",
+    "TwoStreamGenerator",
     "UNetGenerator",
     "Unconditional",
     "UpscalingGenerator",

@@ -34,10 +34,14 @@ class Lasting(Protocol):
         ...
 
 
-def numbers_under(generator: object, latent: int, options: Mapping[str, Any]) -> int:
-    """Numbers in a code of a generator under its own options; `latent` is those in training."""
+def numbers_under(generator: object, latent: int, options: Mapping[str, Any]) -> tuple[int, list[int]]:
+    """How many numbers a code of a generator has under its own options, and how many of each further frame are to be
+    drawn after the `latent` ones of training, frame by frame, so that those of a shorter sequence stay the same."""
     frames = _frames(generator, options)
-    return generator.numbers(frames) if isinstance(generator, Lasting) and frames else latent
+    if not isinstance(generator, Lasting) or not frames:
+        return latent, []
+    numbers, each = generator.numbers(frames), generator.numbers(2) - generator.numbers(1)
+    return numbers, [each] * ((numbers - latent) // each)
 
 
 def shape_under(generator: object, shape: tuple[int, ...], options: Mapping[str, Any]) -> tuple[int, ...]:

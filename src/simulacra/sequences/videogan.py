@@ -2,6 +2,7 @@
 
     MoCoGAN    --generator mocogan    content and a recurrent motion (by default)
     TGAN       --generator tgan       codes of frames by convolutions along time
+    VGAN       --generator vgan       what moves, before a background that does not
     DVD-GAN    --critic clips         the hinge game, spectral norm, some frames at full size, and the clip
 
 Its game, penalties and conditioning are those of any `gan`, of which it is a composition.
