@@ -57,9 +57,17 @@ def test_a_frame_depends_on_its_own_motion_and_on_that_before(t):
     model = small()
     z = codes(model)
     other = z.clone()
-    place = CONTENT + t * MOTION
+    place = CONTENT + (1 + t) * MOTION
     other[:, place : place + MOTION] += 1
     assert changed(model, z, other) == [frame >= t for frame in range(FRAMES)]
+
+
+def test_where_the_motion_begins_enters_every_frame():
+    model = small()
+    z = codes(model)
+    other = z.clone()
+    other[:, CONTENT : CONTENT + MOTION] += 1
+    assert changed(model, z, other) == [True] * FRAMES
 
 
 def test_the_content_enters_every_frame_and_no_motion():
@@ -165,7 +173,7 @@ def test_a_longer_clip_begins_as_the_shorter_one():
 def test_what_it_is_not_for_is_refused():
     with pytest.raises(UsageError, match=r"for clips .T, C, H, W.*--window T"):
         videogan(DataSpec(Levels((1, 8, 8), 17)))
-    with pytest.raises(UsageError, match="needs latent > 10, not 10"):
-        GAN(SPEC, 10, GENERATORS["mocogan"])
+    with pytest.raises(UsageError, match="needs latent > 12, not 12"):
+        GAN(SPEC, 12, GENERATORS["mocogan"])
     with pytest.raises(UsageError, match="projection, not by concatenation"):
-        GAN(SPEC, 13, GENERATORS["mocogan"], CRITIC, conditioning=sim.networks.Concatenation())
+        GAN(SPEC, 15, GENERATORS["mocogan"], CRITIC, conditioning=sim.networks.Concatenation())

@@ -2,11 +2,11 @@ r"""Generators of clips whose frames are made one by one, by one image generator
 
     x_t = G([z, m_t], c)       z the content, the same in all frames, m_1 .. m_T a path that says where and how
 
-    mocogan   m_t = GRU([ε_t, E c], m_{t-1}),   m_0 = 0,   ε_t ~ N(0, I): any number of frames, each of the path so far
+    mocogan   m_t = GRU([ε_t, E c], m_{t-1}),   m_0 = tanh(W [ε_0, E c]),   ε_t ~ N(0, I): any number of frames
     tgan      m = transposed convolutions along time of z, which double it: as many frames as in training
 
-The code of a clip is z with ε_1 .. ε_T after it, or z alone. What moves is known to the content through G only, and
-nothing but m_t distinguishes a frame from another.
+The code of a clip is z with ε_0 .. ε_T after it, or z alone: where a clip begins is as varied as where it goes on. G is
+one image generator, and nothing but m_t distinguishes a frame from another.
 Tulyakov et al. 2018, "MoCoGAN: Decomposing Motion and Content for Video Generation", 3; Saito et al. 2017, "Temporal
 Generative Adversarial Nets with Singular Value Clipping", 3. The state of the recurrent network is wider than its noise
 here, and is itself the code of the motion; in MoCoGAN both have 10 numbers.
@@ -15,7 +15,7 @@ here, and is itself the code of the motion; in MoCoGAN both have 10 numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -40,25 +40,28 @@ class Moving(Protocol):
 
 
 class RecurrentFrames(nn.Module):
-    """z (N, content + T·motion) -> x (N, T, C, H, W), for any T >= 1."""
+    """z (N, content + (1 + T)·motion) -> x (N, T, C, H, W), for any T >= 1."""
 
     def __init__(self, spec: DataSpec, latent: int, part: MoCoGenerator) -> None:
         super().__init__()
         self.content, self.motion = latent - part.moving(spec), part.motion
         if self.content < 1:
             raise UsageError(
-                f"mocogan networks read {part.motion} numbers for each of {spec.shape[0]} frames: a code that has "
-                f"content too needs latent > {part.moving(spec)}, not {latent}"
+                f"mocogan networks read {part.motion} numbers for each of {spec.shape[0]} frames and as many before "
+                f"them: a code that has content too needs latent > {part.moving(spec)}, not {latent}"
             )
         self.beside = BesideCode(spec.condition, part.motion)
+        self.begin = nn.Sequential(nn.Linear(self.beside.outputs, part.hidden), nn.Tanh())
         self.path = nn.GRU(self.beside.outputs, part.hidden, batch_first=True)
+        nn.init.normal_(cast(Tensor, self.path.weight_ih_l0), 0.0, part.motion**-0.5)  # noise moves it at once
         self.image = part.image.build(frame_of(spec), self.content + part.hidden)
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
         content, noise = z[:, : self.content], z[:, self.content :].unflatten(1, (-1, self.motion))
-        n, steps = noise.shape[:2]
+        n, steps = len(z), noise.shape[1] - 1
+        inputs = self.beside(noise.flatten(0, 1), Condition(condition).repeat_each(1 + steps)).unflatten(0, (n, -1))
+        motion, _ = self.path(inputs[:, 1:], self.begin(inputs[:, 0]).unsqueeze(0))
         of_frames = Condition(condition).repeat_each(steps)
-        motion, _ = self.path(self.beside(noise.flatten(0, 1), of_frames).unflatten(0, (n, steps)))
         codes = torch.cat([content.unsqueeze(1).expand(-1, steps, -1), motion.to(z.dtype)], dim=2)
         return self.image(codes.flatten(0, 1), of_frames).unflatten(0, (n, steps))
 
@@ -68,7 +71,7 @@ class RecurrentFrames(nn.Module):
         return condition
 
     def numbers(self, frames: int) -> int:
-        return self.content + frames * self.motion
+        return self.content + (1 + frames) * self.motion
 
 
 class ConvolvedFrames(nn.Module):
@@ -111,7 +114,7 @@ class MoCoGenerator(Generator):
         within(1, motion=self.motion, hidden=self.hidden)
 
     def moving(self, spec: DataSpec) -> int:
-        return spec.shape[0] * self.motion
+        return (1 + spec.shape[0]) * self.motion
 
     def build(self, spec: DataSpec, latent: int) -> nn.Module:
         refuse_unless_clips(spec, "mocogan")
