@@ -73,6 +73,11 @@ OWN = {  # of one model alone
         "critic": "patch:width=4,halvings=1",
         "objects": "objects:side=4,width=4",
     },
+    "videogan": {
+        "content": 3,
+        "generator": "mocogan:motion=2,hidden=6,image=(dcgan:width=4)",
+        "critic": "clips:frames=(residual:width=3),clips=(space-time:width=3),seen=2",
+    },
     "wavenet": {"layers": 5, "components": None, "head": 8},
     "timegan": {"hidden": 5, "layers": 1},
     "stylegan": {"mapping": 2},
@@ -106,7 +111,8 @@ def suited(entry: Entry, *names: str) -> DataSpec:
     for name in (*names, *(f"{name}-labelled" for name in names if f"{name}-labelled" in SPECS)):
         with contextlib.suppress(UsageError):
             return small_model(entry, SPECS[name]).spec
-    for spec in {"structured": STRUCTURED, "sequences": (PATHS,)}.get(entry.family, ()):
+    clips = checks.OTHERS["clips-labelled" if SPECS[names[0]].condition else "clips"]
+    for spec in {"structured": STRUCTURED, "sequences": (PATHS, clips)}.get(entry.family, ()):
         with contextlib.suppress(UsageError):
             return small_model(entry, spec).spec
     kind = "series" if entry.family == "sequences" else "continuous"

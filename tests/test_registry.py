@@ -20,6 +20,7 @@ GREY = SPECS["grey"]
 PIXELS = {"gated-pixelcnn", "pixelcnn", "pixelcnn++", "pixelrnn-diagonal", "pixelrnn-row", "pixelsnail"}
 PRESETS = {"vqvae2", "independent", "dcgan", "lsgan", "wgan", "wgan-gp", "sngan", "sagan", "cgan", "biggan"} | PIXELS
 PRESETS |= {"infogan", "acgan", "r3gan", "progan", "stylegan", "stylegan2"}
+PRESETS |= {"videogan"}
 PRESETS |= {"pix2pix", "srgan", "puzzle-gan", "text2image", "sg2im"}
 
 

@@ -33,7 +33,7 @@ def picture(items: np.ndarray, spec: DataSpec, columns: int | None = None) -> Im
     if not has_picture(spec):
         raise UsageError(f"data of shape {spec.shape} have no picture; write a .npz file instead")
     if spec.is_video:
-        return sheet(pixels(items.reshape(-1, *spec.shape[1:]), spec), spec.shape[0])
+        return sheet(pixels(items.reshape(-1, *spec.shape[1:]), spec), items.shape[1])
     return _grid(items, spec, columns) if spec.is_image else _scatter(items)
 
 
@@ -233,7 +233,7 @@ def clips_gif(clips: np.ndarray, spec: DataSpec, milliseconds: int = 100) -> byt
     if len(clips) == 1:
         frames = [Image.fromarray(frame) for frame in pixels(clips[0], spec)]
     else:
-        frames = [sheet(pixels(clips[:, t], spec), columns) for t in range(spec.shape[0])]
+        frames = [sheet(pixels(clips[:, t], spec), columns) for t in range(clips.shape[1])]
     if spec.shape[1] == 1:
         frames = [frame.convert("L") for frame in frames]
     buffer = io.BytesIO()

@@ -43,7 +43,7 @@ from simulacra.networks import (
     form_of,
     of_items,
 )
-from simulacra.networks.options import under_options
+from simulacra.networks.options import numbers_under, under_options
 from simulacra.nn import Spectral
 from simulacra.parts import above, called, within
 from simulacra.registry import register
@@ -264,13 +264,16 @@ class GAN(Model):
             z = self.prior(n, given).sample(generator, temperature)
             return self.form.items(self.generator.truncated(z, given, truncation))
         z = self._codes(n, given, truncation).sample(generator, temperature)
-        if not standing:
-            return self.decode(z, given).value
-        painter = self._with_standing_statistics(standing, truncation, temperature)
+        numbers, further = numbers_under(self.generator, self.latent, own)
+        more = [self._codes(n, given, truncation, each).sample(generator, temperature) for each in further]
+        z = torch.cat([z, *more], dim=1)[:, :numbers]
+        painter = self._with_standing_statistics(standing, truncation, temperature) if standing else self.generator
         return self.form.items(painter(z, given))
 
-    def _codes(self, n: int, condition: ConditionLike | None, truncation: float | None) -> Distribution:
-        p = self.prior(n, condition)
+    def _codes(
+        self, n: int, condition: ConditionLike | None, truncation: float | None, numbers: int | None = None
+    ) -> Distribution:
+        p = self.prior(n, condition) if numbers is None else self._prior(n, numbers)
         if truncation is None:
             return p
         above(0, truncation=truncation)
@@ -286,9 +289,12 @@ class GAN(Model):
 
     def prior(self, n: int, condition: ConditionLike | None = None) -> Distribution:
         """p(z), codes (n, latent)."""
+        return self._prior(n, self.latent)
+
+    def _prior(self, n: int, numbers: int) -> Distribution:
         like = next(self.generator.parameters()).detach()
         modes = torch.full((n,), -1, device=like.device)
-        return self.codes.codes(modes, 1, self.latent, like)
+        return self.codes.codes(modes, 1, numbers, like)
 
     def decode(self, z: Tensor, condition: ConditionLike | None = None) -> PointMass:
         """G(z) on the data grid: the point to which the generator maps each code."""

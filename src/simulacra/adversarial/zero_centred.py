@@ -1,6 +1,6 @@
 r"""The zero-centred penalties r1 and r2, without which the relativistic game does not converge, and their weight γ.
 
-    γ = H·W / 2048, at least ½, of an image        γ = D / 30 of a vector
+    γ = H·W / 2048, at least ½, of an image, T·H·W / 2048 of a clip        γ = D / 30 of a vector
 
 Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern GAN Baseline", section 2.
 """
@@ -22,7 +22,7 @@ def usual_penalties(game: Game, spec: DataSpec) -> tuple[Penalty, ...]:
     """Those without which a game does not converge: both for the relativistic one, none for another."""
     if not isinstance(game, Relativistic):
         return ()
-    return zero_centred(gamma_of(spec), 1 if spec.is_image else RARELY)
+    return zero_centred(gamma_of(spec), 1 if spec.is_image or spec.is_video else RARELY)
 
 
 def zero_centred(gamma: float, every: int = 1) -> tuple[Penalty, ...]:
@@ -31,8 +31,8 @@ def zero_centred(gamma: float, every: int = 1) -> tuple[Penalty, ...]:
 
 
 def gamma_of(spec: DataSpec) -> float:
-    """The weight γ of r1 and r2 that follows from what x is: of an image its pixels over 2048 and at least ½, of a
-    vector its numbers over 30.
+    """The weight γ of r1 and r2 that follows from what x is: of an image or a clip its pixels over 2048 and at least
+    ½, of a vector its numbers over 30.
 
     Let a critic D' read an image of twice the size by the mean of each 2×2 pixels, and apply D to these. Each of four
     times as many pixels then has a quarter of the gradient, so that |∇D'|² = |∇D|²/4, although D' tells the same images
@@ -41,4 +41,6 @@ def gamma_of(spec: DataSpec) -> float:
     32×32 images are no larger ones made small: each pixel holds more, and with less than ½ the critic of `digits` wins.
     A vector has units of its own: its numbers count in standard deviations.
     """
-    return max(LEAST, math.prod(spec.shape[1:]) / PIXELS) if spec.is_image else math.prod(spec.shape) / NUMBERS
+    if not (spec.is_image or spec.is_video):
+        return math.prod(spec.shape) / NUMBERS
+    return max(LEAST, math.prod(spec.shape) / spec.shape[-3] / PIXELS)

@@ -22,7 +22,7 @@ from simulacra.parts import convert
 from simulacra.registry import Entry
 
 GREY, BINARY, COLOUR = Levels((1, 8, 8), 17), Levels((1, 8, 8), 2), Levels((3, 8, 9), 4)
-VECTOR, CONTINUOUS, SERIES = Levels((5,), 4), Real((2,)), Real((5, 2))
+VECTOR, CONTINUOUS, SERIES, CLIP = Levels((5,), 4), Real((2,)), Real((5, 2)), Levels((3, 1, 8, 8), 5)
 LABEL = {"label": ClassLabel(3, ("a", "b", "c"))}
 MIXED: dict[str, Field] = {
     "small": Levels((1, 4, 4), 17),
@@ -47,7 +47,12 @@ SPECS["grey-pictured"] = DataSpec(GREY, {name: MIXED[name] for name in ("small",
 SPECS["grey-domains"] = DataSpec(GREY, {"label": ClassLabel(2, ("a", "b"))})
 SPECS["grey-mixed"] = DataSpec(GREY, LABEL | MIXED)
 SPECS["series-mixed"] = DataSpec(SERIES, LABEL | MIXED)
-OTHERS = {"paths": DataSpec(Paths((3, 4, 2)), {"past": Many(Real((3, 2)), 3)})}  # for models that take none of these
+OTHERS = {  # for models that take none of these
+    "paths": DataSpec(Paths((3, 4, 2)), {"past": Many(Real((3, 2)), 3)}),
+    "clips": DataSpec(CLIP),
+    "clips-labelled": DataSpec(CLIP, LABEL),
+    "clips-mixed": DataSpec(CLIP, LABEL | MIXED),
+}
 
 
 @dataclass(frozen=True)

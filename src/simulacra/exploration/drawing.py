@@ -15,7 +15,7 @@ from torch import Tensor
 from simulacra.errors import NotSupported, UsageError, did_you_mean
 from simulacra.feed import slices
 from simulacra.model import Model, evaluating
-from simulacra.networks.options import elsewhere, options_of
+from simulacra.networks.options import elsewhere, options_of, shape_under
 from simulacra.parts import convert
 from simulacra.progress import counted
 from simulacra.randomness import generator
@@ -28,9 +28,10 @@ Progress = Callable[[np.ndarray, int, int], None]
 """Called with all items (n, *shape), final or not, the number of coordinates that are final, and of all."""
 
 
-def blank(model: Model, *counts: int) -> np.ndarray:
-    """Room for items on the model's grid, (*counts, *shape)."""
-    return np.zeros((*counts, *model.spec.shape), np.float32 if model.spec.levels is None else np.uint8)
+def blank(model: Model, *counts: int, options: Mapping[str, Any] | None = None) -> np.ndarray:
+    """Room for items on the model's grid, (*counts, *shape); the options of a draw may change their length."""
+    shape = shape_under(getattr(model, "generator", None), model.spec.shape, options or {})
+    return np.zeros((*counts, *shape), np.float32 if model.spec.levels is None else np.uint8)
 
 
 def known_options(model: Model, draw: Callable[..., Any]) -> dict[str, Argument]:

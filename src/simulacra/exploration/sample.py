@@ -70,7 +70,8 @@ def sample(
 
     def drawn(given: Condition, count: int) -> np.ndarray:
         draw, signature = (_means if mean else _items)(model, given, temperature)
-        own, items = own_options(model, signature, sampler, options), blank(model, count)
+        own = own_options(model, signature, sampler, options)
+        items = blank(model, count, options=own)
         reports = not mean and reports_progress(signature)
         draw_into(items, functools.partial(draw, **own), model, (seed, "sample"), progress, reports)
         return items

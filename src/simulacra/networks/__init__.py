@@ -27,9 +27,12 @@ from simulacra.networks.r3gan import R3Critic, R3Generator
 from simulacra.networks.reading import Reading
 from simulacra.networks.residual import ResidualCritic, ResidualGenerator
 from simulacra.networks.resnet import ResNetGenerator
+from simulacra.networks.shared_frames import MoCoGenerator, Moving, TGenerator
+from simulacra.networks.space_time import ClipsCritic, SpaceTimeCritic
 from simulacra.networks.spade import SpadeGenerator
 from simulacra.networks.stylegan import StyleGenerator
 from simulacra.networks.stylegan2 import Style2Critic, Style2Generator
+from simulacra.networks.two_streams import TwoStreamGenerator
 from simulacra.networks.unet import UNetGenerator
 from simulacra.networks.upscaling import UpscalingGenerator
 from simulacra.networks.word_layout import WordLayoutGenerator
@@ -38,6 +41,7 @@ __all__ = [
     "AttentionalGenerator",
     "Auto",
     "BigGANGenerator",
+    "ClipsCritic",
     "Concatenation",
     "Conditioning",
     "Conv",
@@ -55,6 +59,8 @@ __all__ = [
     "Growing",
     "InStep",
     "LayoutGenerator",
+    "MoCoGenerator",
+    "Moving",
     "Network",
     "Pair",
     "PatchCritic",
@@ -68,11 +74,14 @@ __all__ = [
     "ResNetGenerator",
     "ResidualCritic",
     "ResidualGenerator",
+    "SpaceTimeCritic",
     "SpadeGenerator",
     "Style2Critic",
     "Style2Generator",
     "StyleGenerator",
     "Styled",
+    "TGenerator",
+    "TwoStreamGenerator",
     "UNetGenerator",
     "Unconditional",
     "UpscalingGenerator",

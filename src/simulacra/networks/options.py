@@ -25,6 +25,36 @@ class Optioned(Protocol):
         ...
 
 
+@runtime_checkable
+class Lasting(Protocol):
+    """A generator of sequences of any length: its option `frames` says how many frames they have."""
+
+    def numbers(self, frames: int) -> int:
+        """Numbers in the code of a sequence of so many frames; those of a shorter one are its first."""
+        ...
+
+
+def numbers_under(generator: object, latent: int, options: Mapping[str, Any]) -> tuple[int, list[int]]:
+    """How many numbers a code of a generator has under its own options, and how many of each further frame are to be
+    drawn after the `latent` ones of training, frame by frame, so that those of a shorter sequence stay the same."""
+    frames = _frames(generator, options)
+    if not isinstance(generator, Lasting) or not frames:
+        return latent, []
+    numbers, each = generator.numbers(frames), generator.numbers(2) - generator.numbers(1)
+    return numbers, [each] * ((numbers - latent) // each)
+
+
+def shape_under(generator: object, shape: tuple[int, ...], options: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of what a generator makes under its own options; `shape` is that of the data."""
+    frames = _frames(generator, options)
+    return (frames, *shape[1:]) if frames else shape
+
+
+def _frames(generator: object, options: Mapping[str, Any]) -> int | None:
+    own = options.get("frames") if isinstance(generator, Lasting) else None
+    return None if own is None else convert(int, own, "frames")
+
+
 def options_of(generator: object) -> dict[str, Argument]:
     """A generator's own options of drawing, by name."""
     return options_in(type(generator)) if isinstance(generator, Optioned) else {}
