@@ -6,7 +6,7 @@ import copy
 import inspect
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,10 @@ from simulacra.capabilities import (
 )
 from simulacra.checks.cases import Case, condition_of, items_of, randomised
 from simulacra.checks.law import law
+from simulacra.condition import Condition
+from simulacra.data.spec import DataSpec
 from simulacra.errors import NotSupported, UsageError
+from simulacra.fields import Paths
 from simulacra.model import Model, load, save
 from simulacra.parts import to_json
 from simulacra.schema import arguments
@@ -138,15 +141,13 @@ def a_forecast_follows_from_its_own_past_and_its_noise(case: Case) -> None:
     model = case.lively()
     if not isinstance(model, Forecaster):
         return
-    step, given = case.spec.shape[1:], condition_of(case.spec, 4)
-    past = torch.cat((case.items(4), case.items(4, seed=1)), dim=1)
-    for length, steps in ((1, 1), (3, case.spec.shape[0] + 2), (past.shape[1], 2)):
-        own = past[:, -length:]
+    for own, given, steps in _pasts(case.spec, case.items(4), case.items(4, seed=1)):
+        step = own.shape[2:]
         one, again, other = (
             model.forecast(own, steps, given, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
         )
         assert one.shape == (4, steps, *step), f"{steps} steps have the shape {tuple(one.shape)}"
-        assert one.dtype == past.dtype, f"a past of {past.dtype} has a future of {one.dtype}"
+        assert one.dtype == own.dtype, f"a past of {own.dtype} has a future of {one.dtype}"
         assert torch.isfinite(one.float()).all(), "a future has values that are not finite"
         assert torch.equal(one, again), "the same noise gives another future"
         assert not torch.equal(one, other), "other noise gives the same future"
@@ -154,6 +155,20 @@ def a_forecast_follows_from_its_own_past_and_its_noise(case: Case) -> None:
         changed[1:] = own[:-1]
         mixed = model.forecast(changed, steps, given, torch.Generator().manual_seed(0))
         assert torch.allclose(mixed[0].float(), one[0].float(), atol=1e-4), "the pasts of others change a future"
+
+
+def _pasts(spec: DataSpec, *items: torch.Tensor) -> Iterator[tuple[torch.Tensor, Condition, int]]:
+    """Pasts (N, P, ...), what is given beside them, and how many steps of a future: of any length for series, of what
+    was fitted for people, whose past is the condition."""
+    given = condition_of(spec, len(items[0]))
+    if isinstance(spec.x, Paths):
+        (name,) = spec.condition
+        past, mask = given[name].transpose(1, 2), given[f"{name}.mask"] | True
+        yield past, Condition({"mask": mask}), spec.shape[1]
+        return
+    past = torch.cat(items, dim=1)
+    for length, steps in ((1, 1), (3, spec.shape[0] + 2), (past.shape[1], 2)):
+        yield past[:, -length:], given, steps
 
 
 @law

@@ -22,8 +22,8 @@ from simulacra.compression.pictures import is_one_picture, names_in, read_pictur
 from simulacra.data import Dataset, DataSpec, names
 from simulacra.data.idx import idx_batches, is_idx, labels_beside
 from simulacra.data.images import SUFFIXES
-from simulacra.data.loading import taken
 from simulacra.errors import UsageError
+from simulacra.fields import Sound, Text
 from simulacra.files import write_arrays, write_atomically
 from simulacra.model import Model, ModelLike, as_model
 from simulacra.verbs import DataLike, data_of
@@ -125,7 +125,7 @@ def contents(source: DataLike | None, model: Model, split: str | None, limit: in
     if not is_path or split is not None:
         return _of_data_set(data_of(model, source), spec, split or "test", limit)
     path = Path(str(source)).expanduser()
-    if "rate" in (steps := taken(path)) or steps == ("window",):  # sound, or text
+    if isinstance(spec.x, Sound | Text) and path.suffix not in (".npy", ".npz"):
         raise UsageError(
             f"{path} is read as pieces of one length: --split all compresses what the recipe of the run makes of it"
         )

@@ -155,6 +155,8 @@ class Paths(Real):
     """Positions in metres of at most P people in a plane at T steps of time, (P, T, 2). Zeros stand for people who are
     not there; who is there, a field of the condition says."""
 
+    shape: tuple[int, ...] = (1, 1, 2)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.shape) != 3 or self.shape[2] != 2:
