@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import simulacra as sim
 from simulacra.data.mulaw import encode
 from simulacra.data.wav import read_wav, wav_bytes
+from simulacra.fields import Sound
 
 SMALL = ["--width", "4", "--layers", "3", "--head", "8", "--steps", "3"]
 
@@ -39,6 +41,19 @@ def test_data_says_what_is_heard(printed, voices):
     assert "splits by speaker" in text
     assert "recipe       window 40" in text
     assert json.loads(printed("data", voices, "--window", "40", "--json"))["recipe"]["window"] == 40
+
+
+def test_a_fit_reads_by_every_flag_that_data_reads_by(voices, tmp_path):
+    from simulacra.cli import main
+    from simulacra.cli.arguments import READING
+    from simulacra.data import Recipe
+
+    assert set(READING) == set(Recipe.__dataclass_fields__)
+    flags = ["--rate", "500", "--window", "20", "--out", str(tmp_path / "run")]
+    assert main(["fit", "wavenet", str(voices), *flags, *SMALL]) == 0
+    heard = sim.load(tmp_path / "run").spec.x
+    assert isinstance(heard, Sound)
+    assert (heard.shape, heard.rate) == ((20,), 500)
 
 
 def test_sample_writes_all_sounds_in_one_file_and_their_spectrograms(printed, run):

@@ -74,10 +74,7 @@ class RNADE(Autoregressive):
         nn.init.uniform_(self.inputs, -(hidden**-0.5), hidden**-0.5)
         nn.init.uniform_(self.start, -1, 1)
         nn.init.uniform_(self.outputs, -0.1 * hidden**-0.5, 0.1 * hidden**-0.5)
-        shares = (torch.arange(self.components) + 0.5) / self.components
-        _, means, log_scales = self.biases.chunk(3, dim=-1)
-        means.copy_(torch.special.ndtri(shares).expand_as(means))
-        log_scales.fill_(-math.log(self.components))
+        side_by_side(self.biases, self.components)
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         if self.training:
@@ -95,22 +92,31 @@ class RNADE(Autoregressive):
             a = torch.cat((start, start + moved), dim=1)
             output = torch.einsum("ndh,dho->ndo", torch.relu(self.rates * a), self.outputs) + self.biases
             shift = torch.zeros_like(z) if self.direct is None else z @ self.direct.triu(1)
-            numbers = self.components_of(output, shift, self.units.mean, self.units.scale)
+            numbers = components_of(output, shift, self.units.mean, self.units.scale)
         back = chain.argsort()
         return MixtureOfGaussians(*(each[:, back].unflatten(1, self.spec.shape) for each in numbers))
-
-    def components_of(
-        self, output: Tensor, shift: Tensor, mean: Tensor, scale: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs of the network (N, ..., 3K), of z -> weights, means and log scales (N, ..., K) of x."""
-        weights, means, log_scales = output.chunk(3, dim=-1)
-        mean, scale = mean.unsqueeze(-1), scale.unsqueeze(-1)
-        means = mean + scale * (means + shift.unsqueeze(-1))
-        return weights, means, log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE) + scale.log()
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> RnadeSteps:
         self.own(order)
         return RnadeSteps(self, n, self.embed(self.conditioned(condition, n)))
+
+
+@torch.no_grad()
+def side_by_side(biases: Tensor, components: int) -> None:
+    """Initialise outputs (..., 3K) as components that share out the range of z, narrow ones."""
+    shares = (torch.arange(components) + 0.5) / components
+    _, means, log_scales = biases.chunk(3, dim=-1)
+    means.copy_(torch.special.ndtri(shares).expand_as(means))
+    log_scales.fill_(-math.log(components))
+
+
+def components_of(output: Tensor, shift: Tensor, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs of a network (N, ..., 3K), of z = (x - mean) / scale, with what shifts its means (N, ...) -> weights,
+    means and log scales (N, ..., K) of x."""
+    weights, means, log_scales = output.chunk(3, dim=-1)
+    mean, scale = mean.unsqueeze(-1), scale.unsqueeze(-1)
+    means = mean + scale * (means + shift.unsqueeze(-1))
+    return weights, means, log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE) + scale.log()
 
 
 class RnadeSteps:
@@ -128,7 +134,7 @@ class RnadeSteps:
         model, i = self.model, self.position
         h = torch.relu(model.rates[i] * self.a)
         output = torch.addmm(model.biases[i], h, model.outputs[i])
-        return MixtureOfGaussians(*model.components_of(output, self.shifts[:, i], self.mean[i], self.scale[i]))
+        return MixtureOfGaussians(*components_of(output, self.shifts[:, i], self.mean[i], self.scale[i]))
 
     @torch.no_grad()
     def append(self, value: Tensor) -> None:

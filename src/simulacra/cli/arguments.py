@@ -88,6 +88,16 @@ Window = Annotated[
 Entity = Annotated[
     str | None, optional("COLUMN", "of a table with a row for each step: which column says of which series a row is")
 ]
+READING = (
+    "resize",
+    "levels",
+    "target",
+    "pairs",
+    "domains",
+    "rate",
+    "window",
+    "entity",
+)  # the steps of a recipe, as flags
 Limit = Annotated[
     int | None,
     optional("INT", "at most so many items; needed where codes are found by search, as of a GAN, which has no encoder"),
@@ -172,7 +182,7 @@ class Reading:
         """Data by name or path, or those of the run; the condition is that of items that have none."""
         from simulacra.verbs import data_of
 
-        own = recipe_of(self.resize, self.levels, self.target, rate=self.rate)
+        own = recipe_of(self.resize, levels=self.levels, target=self.target, rate=self.rate)
         return data_of(model, source, own, condition=condition)
 
 
@@ -234,47 +244,18 @@ def _in_one_line(boxed: str) -> str:
     return re.sub(r"'None', |, 'None'", "", line).rstrip(".") + "."  # what it is where it is left out, not a choice
 
 
-def load_data(
-    source: str,
-    resize: int | None = None,
-    levels: int | None = None,
-    target: str | None = None,
-    pairs: str | None = None,
-    domains: Sequence[str] | None = None,
-    rate: int | None = None,
-    window: int | None = None,
-    entity: str | None = None,
-) -> Dataset:
+def load_data(source: str, **steps: Any) -> Dataset:
+    """Data by name or path, read by the steps that the flags `READING` name."""
     from simulacra import data
 
-    return data.load(
-        source,
-        resize=resize,
-        levels=levels,
-        target=target,
-        pairs=pairs,
-        domains=domains,
-        rate=rate,
-        window=window,
-        entity=entity,
-    )
+    return data.load(source, **steps)
 
 
-def recipe_of(
-    resize: int | None,
-    levels: int | None,
-    target: str | None,
-    pairs: str | None = None,
-    domains: tuple[str, ...] | None = None,
-    rate: int | None = None,
-    window: int | None = None,
-    entity: str | None = None,
-) -> Recipe:
+def recipe_of(resize: int | None = None, **steps: Any) -> Recipe:
     """The steps that flags name."""
     from simulacra.data import Recipe
 
-    size = None if resize is None else (resize, resize)
-    return Recipe(size, levels, target, pairs, domains, rate, window, entity)
+    return Recipe(None if resize is None else (resize, resize), **steps)
 
 
 def as_json(record: Any) -> str:

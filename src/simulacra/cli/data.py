@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from simulacra.cli.arguments import (
+    READING,
     Domains,
     Entity,
     Flag,
@@ -78,18 +79,17 @@ class Data:
         print(as_json(dataset.summary()) if self.json else "\n".join(_lines(dataset)))
 
     def _loaded(self, source: str) -> Dataset:
-        own = {"resize": self.resize, "levels": self.levels, "target": self.target}
-        own |= {"rate": self.rate, "window": self.window, "entity": self.entity}
-        return load(source, **own, pairs=self.pairs, domains=self.domains)
+        return load(source, **self._steps())
 
     def _of_run(self) -> Dataset:
         from simulacra.cli.arguments import recipe_of
         from simulacra.model import load as load_model
         from simulacra.verbs import data_of
 
-        sequences = self.rate, self.window, self.entity
-        own = recipe_of(self.resize, self.levels, self.target, self.pairs, self.domains, *sequences)
-        return data_of(load_model(str(self.data)), None, own)
+        return data_of(load_model(str(self.data)), None, recipe_of(**self._steps()))
+
+    def _steps(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in READING}
 
 
 def _is_run(path: str) -> bool:

@@ -15,6 +15,7 @@ import tyro
 from simulacra import registry
 from simulacra.capabilities import Sampler, Translator, can
 from simulacra.cli.arguments import (
+    READING,
     Domains,
     Entity,
     Flag,
@@ -104,9 +105,7 @@ _OWN: list[Field] = [
     ("entity", Entity, None),
     ("json", Json, False),
 ]
-READING = ("resize", "levels", "target", "pairs", "domains", "rate", "window", "entity")  # how data are read
 
-READING = ("resize", "levels", "target", "pairs", "domains", "window", "entity")  # how data are read
 _USAGE = """usage: simulacra fit MODEL DATA [--out DIR] [--steps N | --epochs N | --minutes M] [options of the model]
 
 Train a model. The same command again continues where the last one stopped; Ctrl-C saves first.

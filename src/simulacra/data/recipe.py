@@ -99,21 +99,18 @@ class Recipe:
         """Raises DataError for what is no recipe; a step that is not there is none."""
         if not isinstance(record, Mapping) or not record.keys() <= cls.__dataclass_fields__.keys():
             raise DataError(f"{record!r:.60} is no recipe of data")
-        fields = map(record.get, cls.__dataclass_fields__)
-        resize, levels, target, pairs, domains, rate, window, entity = fields
+        resize, domains, target = (record.get(name) for name in ("resize", "domains", "target"))
         sides = resize is None or (
             isinstance(resize, list) and len(resize) == 2 and all(type(n) is int for n in resize)
         )
-        if not sides or not (levels is None or type(levels) is int) or not isinstance(target, str | None):
-            raise DataError(f"{dict(record)!r:.60} is no recipe of data")
-        if not all(own is None or type(own) is int for own in (rate, window)):
+        whole = all(type(record.get(name)) in (int, type(None)) for name in ("levels", "rate", "window"))
+        if not sides or not whole or not isinstance(target, str | None):
             raise DataError(f"{dict(record)!r:.60} is no recipe of data")
         if domains is not None and not (isinstance(domains, list) and all(isinstance(name, str) for name in domains)):
             raise DataError(f"{domains!r:.60} are no domains of data")
         try:
-            own = None if domains is None else tuple(domains)
-            size = None if resize is None else (resize[0], resize[1])
-            return cls(size, levels, target, pairs, own, rate, window, entity)
+            lists = {"resize": resize, "domains": domains}
+            return cls(**{**record, **{name: own if own is None else tuple(own) for name, own in lists.items()}})
         except UsageError as error:
             raise DataError(str(error)) from None
 

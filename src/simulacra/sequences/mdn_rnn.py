@@ -15,13 +15,13 @@ units of x do not matter, and p is the density of x itself, in its own units.
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
 from simulacra.autoregressive.chain import Autoregressive
+from simulacra.autoregressive.rnade import components_of, side_by_side
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import MixtureOfGaussians
@@ -31,7 +31,6 @@ from simulacra.registry import register
 from simulacra.sequences.spec import series_shape
 from simulacra.turns import Turn
 
-MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 7.0  # of a component, in deviations: a density may not rise without end
 Hidden = Tensor | tuple[Tensor, Tensor]
 
 
@@ -86,10 +85,7 @@ class MDNRNN(Autoregressive):
         head = self.inputs.shape[1]
         nn.init.uniform_(self.inputs, -(head**-0.5), head**-0.5)
         nn.init.uniform_(self.outputs, -0.1 * head**-0.5, 0.1 * head**-0.5)
-        shares = (torch.arange(self.components) + 0.5) / self.components
-        _, means, log_scales = self.biases.chunk(3, dim=-1)
-        means.copy_(torch.special.ndtri(shares).expand_as(means))
-        log_scales.fill_(-math.log(self.components))
+        side_by_side(self.biases, self.components)
 
     def loss(self, turn: Turn) -> dict[str, Tensor]:
         if self.training:
@@ -110,7 +106,7 @@ class MDNRNN(Autoregressive):
             a = torch.cat((a, a + moved), dim=2)
             output = torch.einsum("ntdh,dho->ntdo", torch.relu(self.rates * a), self.outputs) + self.biases
             shift = z @ self.within.triu(1) + before @ self.before
-            return MixtureOfGaussians(*self.components_of(output, shift, self.units.mean, self.units.scale))
+            return MixtureOfGaussians(*components_of(output, shift, self.units.mean, self.units.scale))
 
     def read(self, before: Tensor, first: bool) -> Tensor:
         """What the network reads at each step (N, T, D + 1): the numbers before, and whether there are none."""
@@ -118,15 +114,6 @@ class MDNRNN(Autoregressive):
         if first:
             flag[:, 0] = 1
         return torch.cat((before, flag), dim=-1)
-
-    def components_of(
-        self, output: Tensor, shift: Tensor, mean: Tensor, scale: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs of the network (N, ..., 3K), of z -> weights, means and log scales (N, ..., K) of x."""
-        weights, means, log_scales = output.chunk(3, dim=-1)
-        mean, scale = mean.unsqueeze(-1), scale.unsqueeze(-1)
-        means = mean + scale * (means + shift.unsqueeze(-1))
-        return weights, means, log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE) + scale.log()
 
     def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> RecurrentSteps:
         self.own(order)
@@ -174,7 +161,7 @@ class RecurrentSteps:
         if d == 0:
             self._next_step()
         output = torch.addmm(model.biases[d], torch.relu(model.rates[d] * self.a), model.outputs[d])
-        return MixtureOfGaussians(*model.components_of(output, self.shifts[:, d], self.mean[d], self.scale[d]))
+        return MixtureOfGaussians(*components_of(output, self.shifts[:, d], self.mean[d], self.scale[d]))
 
     def _next_step(self) -> None:
         model = self.model
