@@ -44,7 +44,12 @@ Part = Callable[[str, int, str, Path], dict[str, Any]]
 ITEMS = 32
 WARM, LAST = 50, 150  # steps between which rates are measured, both of which are in metrics.jsonl
 LABEL = ("label",)
-DATA = {"rnade": "ring", "spade": "scenes", "text2image": "scenes", "sg2im": "scenes"}  # others: digits
+SERIES, PEOPLE = ("mdn-rnn", "series-vae", "timegan"), ("social-gan", "recurrent-mixture")
+DATA = (  # others: digits
+    {"rnade": "ring", "spade": "scenes", "text2image": "scenes", "sg2im": "scenes", "videogan": "bouncing"}
+    | dict.fromkeys(SERIES, "sines")
+    | dict.fromkeys(PEOPLE, "eth-ucy:test=zara1")  # where $SIMULACRA_DATA holds it
+)
 GIVEN = dict.fromkeys(("acgan", "biggan", "cgan", "m2", "cyclegan", "stargan"), LABEL) | {
     "pix2pix": ("mask:kind=half",),
     "puzzle-gan": ("parts",),
@@ -52,6 +57,7 @@ GIVEN = dict.fromkeys(("acgan", "biggan", "cgan", "m2", "cyclegan", "stargan"), 
     "spade": ("map",),
     "text2image": ("caption",),
     "sg2im": ("objects", "relations"),
+    **dict.fromkeys(PEOPLE, ("past",)),
 }
 
 
