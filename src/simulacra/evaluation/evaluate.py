@@ -15,6 +15,8 @@ import numpy as np
 from simulacra.capabilities import Sampler, can
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
+from simulacra.evaluation import bounces as _of_bounces  # noqa: F401
+from simulacra.evaluation import clips as _of_clips  # noqa: F401
 from simulacra.evaluation import conditional as _conditional  # noqa: F401
 from simulacra.evaluation import forecasts as _forecasts  # noqa: F401
 from simulacra.evaluation import maps as _of_maps  # noqa: F401

@@ -61,7 +61,7 @@ class Network(nn.Module):
         return {name.removeprefix("of_"): head(active) for name, head in self.heads.items()}
 
 
-def _seen(spec: DataSpec) -> nn.Sequential:
+def _seen(spec: DataSpec) -> nn.Module:
     return _convolutions(spec.shape[0], spec.shape[1:]) if spec.is_image else _dense(spec.dims)
 
 
