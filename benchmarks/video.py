@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,8 @@ def row(
 
 def few(data: Dataset) -> Dataset:
     """The first clips of each split."""
-    parts = {name: data.split(name).rows(np.arange(48)) for name in ("train", "valid", "test")}
-    return Dataset(data.name, data.spec, **parts, card=data.card, fingerprint=data.fingerprint, source=data.source)
+    train, valid, test = (split.rows(np.arange(48)) for split in data.splits)
+    return replace(data, train=train, valid=valid, test=test, order=None)
 
 
 def show(clips: np.ndarray, model: Model, place: Path) -> None:
@@ -111,8 +112,8 @@ def stepped(shape: tuple[int, ...], parts: Mapping[str, str], device: str) -> di
     data, clock = sim.data.from_arrays(x, levels=256), Clock()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
-        options = {"batch": BATCH, "steps": STEPS, "every": 10**9, "device": device}
-        model = fit("videogan", data, Path(folder) / "run", observers=[clock], **options, **parts)
+        options: dict[str, Any] = {"batch": BATCH, "steps": STEPS, "every": 10**9, "device": device, **parts}
+        model = fit("videogan", data, Path(folder) / "run", observers=[clock], **options)
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     peak = torch.cuda.max_memory_allocated() if device.startswith("cuda") else held * 1024
     return {"gigabytes": peak / 1e9, "seconds_a_step": clock.last, "parameters": parameters(model)}

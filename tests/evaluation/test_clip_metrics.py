@@ -64,19 +64,19 @@ def test_real_clips_move_as_others_do_and_neither_control_does(of_real):
 def test_frames_in_another_order_are_the_same_frames(of_real):
     frames = of_real["frechet_distance_frames"]
     assert abs(frames.baseline["shuffled frames"]) < 1e-6
-    assert frames.baseline["repeat-frame"] < 2 * frames.floor
+    assert frames.baseline["repeat-frame"] < frames.high
 
 
 @pytest.mark.parametrize("control", ["repeat-frame", "shuffled frames"])
 def test_samples_that_are_right_in_one_thing_are_found_wrong_in_the_other(control, bouncing, real, of_real):
     found = distances_of_clips(subject(bouncing, controls(real, 0)[control]))
-    assert found["frechet_distance_clips"].value > 3 * of_real["frechet_distance_clips"].high
-    assert found["frechet_distance_frames"].value < 2 * of_real["frechet_distance_frames"].high
+    assert found["frechet_distance_clips"].value > of_real["frechet_distance_clips"].high
+    assert found["frechet_distance_frames"].value < of_real["frechet_distance_frames"].high
 
 
 def test_wrong_frames_are_found_where_motion_is_right(bouncing, real, of_real):
     found = distances_of_clips(subject(bouncing, (255 - real).astype(np.uint8)))
-    assert found["frechet_distance_frames"].value > 10 * of_real["frechet_distance_frames"].high
+    assert found["frechet_distance_frames"].value > 5 * of_real["frechet_distance_frames"].high
 
 
 def test_features_of_motion_see_nothing_that_stands_still():
