@@ -86,8 +86,8 @@ def test_one_component_is_any_vector_autoregression():
 
 
 def test_further_steps_of_a_column_enter_its_mean():
-    phi, season = torch.zeros(2, 2), torch.tensor([[0.5, 0.0, 0.2], [0.0, -0.4, 0.0]], dtype=torch.float64)  # k = 4, 3, 2
-    model = autoregression(phi.double(), NOISE, length=7)
+    season = torch.tensor([[0.5, 0.0, 0.2], [0.0, -0.4, 0.0]], dtype=torch.float64)  # of 4, 3 and 2 steps back
+    model = autoregression(torch.zeros_like(PHI), NOISE, length=7)
     with torch.no_grad():
         model.further[:, -3:] = season
         model.within.zero_()  # so that means are those of the past
