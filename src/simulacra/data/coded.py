@@ -57,6 +57,7 @@ def _film(path: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
     """The first video stream of a file and its frames; raises UnreadableImage, and DataError without PyAV."""
     try:
         import av
+        from av.error import FFmpegError
     except ImportError:
         raise DataError(
             f"{path} is read with the package av: pip install 'simulacra[video]', or save its frames as pictures"
@@ -66,5 +67,5 @@ def _film(path: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
             if not container.streams.video:
                 raise UnreadableImage("it holds no film")
             yield container.streams.video[0], container.decode(video=0)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         raise UnreadableImage(f"it cannot be decoded: {cause(error)}") from error
