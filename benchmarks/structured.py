@@ -89,6 +89,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--device", default="cpu")
+    options.add_argument("--given", type=json.loads, default={}, help="arguments of the models: '{\"width\": 64}'")
     options.add_argument("--record", default="structured", help="the name of the record")
     options.add_argument("--pictures", type=Path, help="a folder")
     args = options.parse_args()
@@ -121,7 +122,7 @@ def fitted(name: str, task: Task, model: str, args: Any) -> dict[str, dict[str, 
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         out, began = Path(folder) / "run", time.perf_counter()
-        chosen = {**given, **task.models[model], **budget}
+        chosen = {**given, **task.models[model], **args.given, **budget}
         fit = sim.fit(model.split()[0], data, out, seed=args.seed, device=args.device, progress=None, **chosen)
         seconds = time.perf_counter() - began
         steps = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["step"]
@@ -130,6 +131,7 @@ def fitted(name: str, task: Task, model: str, args: Any) -> dict[str, dict[str, 
                 fit.sample = functools.partial(fit.sample, **options)
             figures = {key: slim(own) for key, own in sim.evaluate(fit, data, quick=args.smoke).to_json().items()}
             about = {"commit": COMMIT, "seconds": seconds, "steps": steps, "n": len(data.test)}
+            about |= {"given": args.given} if args.given else {}
             rows[f"{name}, {model}{ending}"] = about | {"figures": figures}
         if args.pictures:
             draw(args.pictures / f"{name}-{model.replace(' ', '-')}.png", out, data)

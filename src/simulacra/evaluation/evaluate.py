@@ -15,6 +15,8 @@ import numpy as np
 from simulacra.capabilities import Sampler, can
 from simulacra.data import Dataset, Split
 from simulacra.errors import UsageError
+from simulacra.evaluation import bounces as _of_bounces  # noqa: F401
+from simulacra.evaluation import clips as _of_clips  # noqa: F401
 from simulacra.evaluation import conditional as _conditional  # noqa: F401
 from simulacra.evaluation import forecasts as _forecasts  # noqa: F401
 from simulacra.evaluation import maps as _of_maps  # noqa: F401
@@ -89,7 +91,8 @@ def evaluate(
     """Every metric that the model's abilities allow, by name.
 
     The usual ones stand in `simulacra.evaluation.metrics` and `simulacra.evaluation.samples`, and in `conditional`,
-    `maps`, `scenes` and `translated` those of models that are given more than a class, with baselines and a control.
+    `maps`, `scenes` and `translated` those of models that are given more than a class, with baselines and a control;
+    in `clips` and `bounces` those of video.
     Those for codes need the extra `eval` and are left out without it. `simulacra.evaluation.table` says how to add one.
     Every protocol ends with a hash of itself and of the data: figures with the same one compare.
 

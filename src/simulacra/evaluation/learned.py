@@ -5,8 +5,9 @@ r"""Features that are learnt on the spot: the last layer but one of a small clas
 It learns from two thirds of the training split, at most 20,000 items, and of the others nothing: on those its accuracy
 is counted, and they stand for real items where a floor is made. What it has learnt by heart looks to it unlike fresh
 items, so that a floor of its own training items would be too high. It takes at most 800 steps of 64 items, whatever the
-size of the set; images larger than 32 pixels are averaged down, and sound is read as its spectrogram. Self-supervision
-by turns: Gidaris et al. 2018.
+size of the set; images larger than 32 pixels are averaged down, and sound is read as its spectrogram. Of a clip four
+evenly spaced frames are seen, each with what changes until the next one; the clip is their mean. Self-supervision by
+turns: Gidaris et al. 2018.
 
 It is made on the CPU from a constant seed, so that one machine makes the same features for every model; the figures of
 two machines compare within rounding, those of two data sets never.
@@ -35,6 +36,7 @@ MOST = 20_000  # items that it learns from
 STEPS, EPOCHS, BATCH, RATE, DECAY = 800, 20, 64, 0.01, 0.02
 WIDTH, LARGEST = 64, 32
 MOMENTS = 32  # of a second of sound
+SEEN = 4  # frames of a clip
 AT_ONCE, KEPT = 256, 4
 UNLABELLED = -1
 TURNS = "turns"  # the name of the field that is made where there is none
@@ -47,7 +49,7 @@ class Network(nn.Module):
     def __init__(self, spec: DataSpec, classes: Mapping[str, int]) -> None:
         super().__init__()
         self.spec = spec
-        convolved = spec.is_image or isinstance(spec.x, Sound)
+        convolved = spec.is_image or spec.is_video or isinstance(spec.x, Sound)
         self.body = _heard(spec.x) if isinstance(spec.x, Sound) else _seen(spec)
         self.last = nn.Linear(4 * WIDTH if convolved else WIDTH, WIDTH)
         self.heads = nn.ModuleDict({f"of_{name}": nn.Linear(WIDTH, count) for name, count in classes.items()})
@@ -61,8 +63,27 @@ class Network(nn.Module):
         return {name.removeprefix("of_"): head(active) for name, head in self.heads.items()}
 
 
-def _seen(spec: DataSpec) -> nn.Sequential:
+def _seen(spec: DataSpec) -> nn.Module:
+    if spec.is_video:
+        return Moments(spec.shape)
     return _convolutions(spec.shape[0], spec.shape[1:]) if spec.is_image else _dense(spec.dims)
+
+
+class Moments(nn.Module):
+    """x (N, T, C, H, W) -> (N, 4 · 64): the mean over some frames, each seen with its difference from the next."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        steps, channels, *sides = shape
+        seen = min(SEEN, steps)
+        self.places = [(2 * k + 1) * steps // (2 * seen) for k in range(seen)]
+        self.following = [min(place + 1, steps - 1) for place in self.places]
+        self.frame = _convolutions(2 * channels, tuple(sides))
+
+    def forward(self, x: Tensor) -> Tensor:
+        now = x[:, self.places]
+        pairs = torch.cat([now, x[:, self.following] - now], dim=2)
+        return self.frame(pairs.flatten(0, 1)).unflatten(0, pairs.shape[:2]).mean(1)
 
 
 def _heard(of: Sound) -> nn.Sequential:
@@ -162,6 +183,7 @@ def trained_once(
     """`trained`, and a hash of all that the network depends on; one that was made of the same before is the same."""
     content = hashlib.sha256(np.ascontiguousarray(x).tobytes() + b"".join(own.tobytes() for own in labels.values()))
     settings = [VERSION, STEPS, EPOCHS, BATCH, RATE, DECAY, spec.to_json()["x"], classes, torch.__version__]
+    settings += [SEEN] * spec.is_video
     content.update(json.dumps(settings, sort_keys=True).encode())
     key = content.hexdigest()
     return *_kept(key, lambda: trained(spec, x, labels, classes)), key
@@ -248,5 +270,6 @@ def logits_of(network: Network, x: np.ndarray) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def _forward(network: Network, x: np.ndarray) -> list[Tensor]:
-    parts = (np.array(x[part]) for part in slices(len(x), AT_ONCE))
+    steps = x.shape[1] if network.spec.is_video else 1
+    parts = (np.array(x[part]) for part in slices(len(x), max(1, AT_ONCE // steps)))
     return [network(torch.from_numpy(part)) for part in parts]
