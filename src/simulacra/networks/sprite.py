@@ -1,13 +1,14 @@
 r"""A generator of clips in layers: a sprite that is drawn from the content, and a path along which it moves.
 
     x_t = shift(m f, p_t) + (1 - shift(m, p_t)) ⊙ b,    0 < m < 1
-    h_0 = tanh(W [ε_0, E c]),   p_0 = P h_0
-    h_t = GRU([ε_t, E c, p_{t-1}], h_{t-1}),   p_t = p_{t-1} + V h_t,    ε_t ~ N(0, I)
+    h_0 = tanh(W [ε_0, E c]),   p_0 = P h_0,   v_0 = V h_0
+    h_t = GRU([ε_t, E c, p_{t-1}, v_{t-1}], h_{t-1}),    ε_t ~ N(0, I)
+    v_t = tanh(A h_t + a) ⊙ v_{t-1} + B h_t,   p_t = p_{t-1} + v_t
 
 f, m and b are images of the content z: the sprite, how much of what is behind it each of its pixels covers, and the
 background. `shift` moves an image by p_t, in half sides, to the right and down; between pixels it is bilinear, and
-from outside nothing comes in. Since the state reads where the sprite is, it can turn round at a wall. With `changing`
-a sprite is drawn for each frame, of [z, h_t].
+from outside nothing comes in. In the beginning a sprite keeps most of its velocity, and the state, which reads where it
+is and how it moves, learns when it turns round. With `changing` a sprite is drawn for each frame, of [z, h_t].
 
 Our own composition of layers that move (Jojic & Frey 2001, "Learning Flexible Sprites in Video Layers"), of bilinear
 shifts (Jaderberg et al. 2015, "Spatial Transformer Networks"), and of content and recurrent motion (Tulyakov et al.
@@ -34,7 +35,8 @@ from simulacra.networks.shared_frames import Framewise
 from simulacra.nn import precise
 from simulacra.parts import part, within
 
-FIRST, STEP = 1.0, 0.3  # deviations of the weights that make a place of a state, and a step of it: half sides
+FIRST, FASTEST, PUSHED, SHAKEN = 1.0, 0.2, 0.02, 0.1  # of p_0, v_0 and B h_t in half sides, and of the noise of a frame
+KEPT = 2.0  # a: a sprite begins with tanh 2 = .96 of its velocity kept
 
 
 class MovedSprite(Framewise):
@@ -45,14 +47,22 @@ class MovedSprite(Framewise):
         self.changing = part.changing
         self.beside = BesideCode(spec.condition, part.motion)
         self.begin = nn.Sequential(nn.Linear(self.beside.outputs, part.hidden), nn.Tanh())
-        self.path = nn.GRUCell(self.beside.outputs + 2, part.hidden)
-        self.place, self.step = (nn.Linear(part.hidden, 2, bias=False) for _ in range(2))
-        for each, deviation in ((self.place, FIRST), (self.step, STEP)):
-            nn.init.normal_(each.weight, 0.0, deviation * part.hidden**-0.5)
+        self.path = nn.GRUCell(self.beside.outputs + 4, part.hidden)
+        self.place, self.velocity, self.push, self.keep = (nn.Linear(part.hidden, 2) for _ in range(4))
+        self._begin()
         frame = frame_of(spec)
         layer = DataSpec(Levels((spec.shape[1] + 1, *spec.shape[2:]), spec.grid_levels), spec.condition)
         self.sprite = part.image.build(layer, self.content + (part.hidden if part.changing else 0))
         self.background = part.image.build(frame, self.content)
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Paths that begin anywhere within a frame and are nearly straight, with little noise."""
+        near = ((self.place, FIRST), (self.velocity, FASTEST), (self.push, PUSHED), (self.keep, PUSHED))
+        for each, deviation in near:
+            nn.init.normal_(each.weight, 0.0, deviation * self.path.hidden_size**-0.5)
+            nn.init.constant_(each.bias, KEPT if each is self.keep else 0.0)
+        self.path.weight_ih[:, : self.motion] *= SHAKEN
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
         content, noise = self.apart(z)
@@ -69,10 +79,11 @@ class MovedSprite(Framewise):
         n, steps = noise.shape[:2]
         inputs = self.beside(noise.flatten(0, 1), Condition(condition).repeat_each(steps)).unflatten(0, (n, steps))
         state = self.begin(inputs[:, 0])
-        place, states, places = self.place(state), [], []
+        place, velocity, states, places = self.place(state), self.velocity(state), [], []
         for given in inputs[:, 1:].unbind(1):
-            state = self.path(torch.cat([given, place], dim=1), state)
-            place = place + self.step(state)
+            state = self.path(torch.cat([given, place, velocity], dim=1), state)
+            velocity = torch.tanh(self.keep(state)) * velocity + self.push(state)
+            place = place + velocity
             states.append(state)
             places.append(place)
         return torch.stack(states, 1), torch.stack(places, 1)
