@@ -60,9 +60,11 @@ def test_the_walk_has_the_factors_of_the_whole(given):
         walk.append(value)
 
 
-def test_a_past_leaves_the_state_that_its_steps_leave():
-    model, x = lively(), items(SPEC, 5).double()
-    for length in (1, 2, 3):
+@pytest.mark.parametrize("lags", [1, 3, 48])
+def test_a_past_leaves_the_state_that_its_steps_leave(lags):
+    spec = DataSpec(Real((6, 3)))
+    model, x = lively(spec, lags=lags), items(spec, 5).double()
+    for length in range(1, 6):
         walk = RecurrentSteps(model, 5, model.embed(model.conditioned(None, 5)), x[:, :length])
         found = walk.conditional().log_each(x[:, length, 0])
         torch.testing.assert_close(found, model.log_each(x)[:, length, 0])
@@ -81,6 +83,20 @@ def test_one_component_is_any_vector_autoregression():
     before = torch.cat((torch.zeros_like(x[:, :1]), x[:, :-1]), 1)
     expected = MultivariateNormal(before @ PHI.T, NOISE).log_prob(x).sum(1)
     torch.testing.assert_close(model.log_prob(x), expected)
+
+
+def test_further_steps_of_a_column_enter_its_mean():
+    season = torch.tensor([[0.5, 0.0, 0.2], [0.0, -0.4, 0.0]], dtype=torch.float64)  # of 4, 3 and 2 steps back
+    model = autoregression(torch.zeros_like(PHI), NOISE, length=7)
+    with torch.no_grad():
+        model.further[:, -3:] = season
+        model.within.zero_()  # so that means are those of the past
+    x = items(DataSpec(Real((7, 2))), 6).double()
+    found = model.conditionals(x).mean
+    for t in range(7):
+        lagged = [x[:, max(0, t - k)] for k in (4, 3, 2)]
+        expected = sum(a * each for a, each in zip(season.T, lagged, strict=True)) if t else torch.zeros_like(x[:, 0])
+        torch.testing.assert_close(found[:, t], expected)
 
 
 def test_futures_have_the_moments_of_the_autoregression():

@@ -5,9 +5,10 @@ r"""A recurrent density of series: the state of a recurrent network gives each n
 Graves 2013, "Generating Sequences With Recurrent Neural Networks", with the mixtures of Bishop 1994, "Mixture Density
 Networks". Graves draws the D numbers of a step from one mixture of diagonal Gaussians. Here they are a chain as in
 RNADE (Uria, Murray & Larochelle 2013), so that any dependence within a step can be learnt, and the exact likelihood,
-completion and the samplers are those of the autoregressive family. Two things are linear and direct: the means depend
-on the step before, A z_{t-1}, and on the numbers before in the same step, L z_t. One component and nothing else is a
-vector autoregression of order one, so that the network learns what that leaves.
+completion and the samplers are those of the autoregressive family. Three things are linear and direct: the means depend
+on the step before, A z_{t-1}, on each column's own steps further back, Σ_k a_k ⊙ z_{t-k} with k = 2 .. `lags` (seasons;
+before the first step its value is repeated), and on the numbers before in the same step, L z_t. One component and
+nothing else is a vector autoregression, so that the network learns what that leaves.
 
 m and s are the means and deviations of the columns over all training items; z is what the network sees, so that the
 units of x do not matter, and p is the density of x itself, in its own units.
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from simulacra.autoregressive.chain import Autoregressive
@@ -49,6 +51,7 @@ class MDNRNN(Autoregressive):
         cell: of the recurrent network: gru or lstm.
         head: units by which a number depends on those before it in the same step.
         components: K, Gaussians in the mixture of a number.
+        lags: steps back that each column's mean depends on directly; at most T - 1 of them.
     """
 
     def __init__(
@@ -59,11 +62,12 @@ class MDNRNN(Autoregressive):
         cell: Literal["gru", "lstm"] = "gru",
         head: int = 32,
         components: int = 5,
+        lags: int = 48,
     ) -> None:
         super().__init__(spec)
-        _, columns = series_shape(spec, "mdn-rnn", "rnade")
-        if min(hidden, layers, head, components) < 1:
-            raise UsageError("mdn-rnn needs hidden, layers, head and components >= 1")
+        length, columns = series_shape(spec, "mdn-rnn", "rnade")
+        if min(hidden, layers, head, components, lags) < 1:
+            raise UsageError("mdn-rnn needs hidden, layers, head, components and lags >= 1")
         self.columns, self.components = columns, components
         self.units = Units(columns)
         self.embed = Embed(spec.condition)
@@ -77,6 +81,8 @@ class MDNRNN(Autoregressive):
         self.biases = nn.Parameter(torch.zeros(columns, 3 * components))
         self.within = nn.Parameter(torch.zeros(columns, columns))
         self.before = nn.Parameter(torch.zeros(columns, columns))
+        far = min(lags, length - 1) - 1
+        self.further = nn.Parameter(torch.zeros(columns, far)) if far > 0 else None  # the furthest first
         self._begin()
 
     @torch.no_grad()
@@ -105,8 +111,17 @@ class MDNRNN(Autoregressive):
             moved = (z[..., :-1, None] * self.inputs[:-1]).cumsum(2)
             a = torch.cat((a, a + moved), dim=2)
             output = torch.einsum("ntdh,dho->ntdo", torch.relu(self.rates * a), self.outputs) + self.biases
-            shift = z @ self.within.triu(1) + before @ self.before
+            shift = z @ self.within.triu(1) + before @ self.before + self.seasons(z)
             return MixtureOfGaussians(*components_of(output, shift, self.units.mean, self.units.scale))
+
+    def seasons(self, z: Tensor) -> Tensor:
+        """What each step's mean owes to its column's own steps further back than one, (N, T, D)."""
+        if self.further is None:
+            return torch.zeros_like(z)
+        far = self.further.shape[1]
+        past = torch.cat((z[:, :1].expand(-1, far, -1), z[:, :-2]), dim=1)  # of step 2 on: z_{t-far-1} .. z_{t-2}
+        own = F.conv1d(past.transpose(1, 2), self.further.unsqueeze(1), groups=self.columns).transpose(1, 2)
+        return torch.cat((torch.zeros_like(z[:, :1]), own[:, : z.shape[1] - 1]), dim=1)
 
     def read(self, before: Tensor, first: bool) -> Tensor:
         """What the network reads at each step (N, T, D + 1): the numbers before, and whether there are none."""
@@ -149,11 +164,14 @@ class RecurrentSteps:
         self.mean, self.scale = model.units.mean, model.units.scale
         self.first, self.hidden = True, None
         self.z = model.inputs.new_zeros(n, model.columns)  # of the step before, then of this one
+        self.further: Tensor | None = None  # steps (n, lags - 1, D) further back than that, once there are any
         if past is not None:
             z = (past.to(self.z) - self.mean) / self.scale
             before = torch.cat((torch.zeros_like(z[:, :1]), z[:, :-1]), dim=1)
             _, self.hidden = model.recurrent(model.read(before, first=True))
             self.z, self.first = z[:, -1], False
+            if model.further is not None:
+                self.further = torch.cat((_repeated(z[:, 0], model.further), z[:, :-1]), dim=1)[:, z.shape[1] - 1 :]
 
     @torch.no_grad()
     def conditional(self) -> MixtureOfGaussians:
@@ -168,6 +186,10 @@ class RecurrentSteps:
         h, self.hidden = model.recurrent(model.read(self.z[:, None], self.first), self.hidden)
         self.a = model.start(model.condition(h[:, 0], self.embedded))
         self.shifts = self.z @ model.before
+        if not self.first and model.further is not None:
+            further = _repeated(self.z, model.further) if self.further is None else self.further
+            self.shifts += torch.einsum("nkd,dk->nd", further, model.further)
+            self.further = torch.cat((further, self.z.unsqueeze(1)), dim=1)[:, 1:]
         self.z, self.first = torch.zeros_like(self.z), False
 
     @torch.no_grad()
@@ -178,3 +200,8 @@ class RecurrentSteps:
         self.a = self.a.addr(z, model.inputs[d])
         self.shifts[:, d + 1 :].addr_(z, model.within[d, d + 1 :])
         self.column = (d + 1) % model.columns
+
+
+def _repeated(first: Tensor, further: Tensor) -> Tensor:
+    """The first step (n, D) in the place of those before it, (n, lags - 1, D)."""
+    return first.unsqueeze(1).repeat(1, further.shape[1], 1)
