@@ -4,8 +4,10 @@ import hashlib
 import io
 import lzma
 import os
+import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -233,3 +235,50 @@ def test_the_actions_are_those_of_the_readme():
         films = list(decoded(read_uint8(folder / "frames_64.delta.npy.xz", 3, 64, 64), index["offsets"]))
     assert len(films) == 36
     assert hashlib.sha256(np.concatenate(films).tobytes()).hexdigest().startswith("e1795f9cb51cbb8a")
+
+
+def coded(path, frames, pixels="gray"):
+    """A film of frames (F, H, W) or (F, H, W, 3), without loss."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixels
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "gray" if frame.ndim == 2 else "rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_films_of_a_codec_are_the_films_of_their_frames(tmp_path):
+    for number in range(5):
+        frames_of(tmp_path / "frames" / f"film{number}", film(number, 10))
+        coded(tmp_path / "coded" / f"film{number}.mkv", film(number, 10))
+    expected, found = (data.load(tmp_path / name, window=4) for name in ("frames", "coded"))
+    assert found.kind == "video: 10 clips of 4 frames from 5 films"
+    assert found.spec == expected.spec
+    for one, other in zip(found.splits, expected.splits, strict=True):
+        assert np.array_equal(one.x, other.x)
+
+
+def test_films_of_a_codec_have_colours_and_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = {(name, i): rng.integers(0, 256, (4, 8, 10, 3), np.uint8) for name in ("run", "walk") for i in range(3)}
+    for (name, i), each in frames.items():
+        coded(tmp_path / "films" / name / f"{i}.avi", each, "bgr0")
+    video = data.load(tmp_path / "films", window=4).split("all")
+    assert video.x.shape == (6, 4, 3, 8, 10)
+    expected = {each.transpose(0, 3, 1, 2).tobytes(): name == "walk" for (name, _), each in frames.items()}
+    for x, label in zip(video.x, video.field("label"), strict=True):
+        assert expected[x.tobytes()] == label
+
+
+def test_a_damaged_film_is_named_and_one_that_needs_its_package_says_so(tmp_path, monkeypatch):
+    for number in range(30):
+        coded(tmp_path / "films" / f"film{number}.mp4.mkv", film(number % 12, 4))
+    (tmp_path / "films" / "torn.mp4").write_bytes(b"no film")
+    video = data.load(tmp_path / "films", window=4)
+    assert [Path(each.path).name for each in video.unreadable] == ["torn.mp4"]
+    assert "cannot be decoded" in video.unreadable[0].reason
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(DataError, match=r"film0.*package av: pip install 'simulacra\[video\]'"):
+        data.load(tmp_path / "films", window=2)

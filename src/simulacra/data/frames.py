@@ -1,4 +1,4 @@
-"""One film of a folder, frame by frame: a folder of numbered pictures, a GIF, or a strip of frames in one picture.
+"""One film of a folder, frame by frame: numbered pictures, a GIF, a film of a codec, or a strip of frames in a picture.
 
 Frames are in the order of their numbers, which must go up by the same step everywhere: what is missing, or is there
 twice, is named, because a clip with a jump in it teaches a motion that never was.
@@ -15,20 +15,22 @@ from typing import Literal
 
 import numpy as np
 
+from simulacra.data.coded import CODED, coded_frames, coded_header
 from simulacra.data.dataset import Unreadable
 from simulacra.data.folder import common_target
 from simulacra.data.images import Decoded, Header, Target, decode, fit, gif_frames, gif_header, read_header
 from simulacra.errors import DataError
 
 GIF = ".gif"
+WHOLE = CODED | {GIF}  # endings of files that are a film each
 NUMBER = re.compile(r"(\d+)\D*$")  # the last number of a name
-Kind = Literal["frames", "gif", "strip"]
+Kind = Literal["frames", "gif", "coded", "strip"]
 
 
 @dataclass(frozen=True)
 class Film:
     """Attributes:
-    path: of the folder of its frames, of the GIF or of the strip.
+    path: of the folder of its frames, or of the one file.
     part: "train", "valid" or "test".
     class_name: None where there are no classes.
     kind: how the frames are stored.
@@ -79,13 +81,14 @@ def _refuse_gaps(folder: Path, numbers: Sequence[int]) -> None:
 
 
 def film_of(path: Path, part: str, class_name: str | None, files: Sequence[Path]) -> Film | list[Unreadable]:
-    """A folder of frames, or a GIF; or what of it cannot be read."""
-    if path.suffix.lower() == GIF and not path.is_dir():
-        found = gif_header(path)
+    """A folder of frames, or a file that is a film; or what of it cannot be read."""
+    if path.suffix.lower() in WHOLE and not path.is_dir():
+        kind: Kind = "gif" if path.suffix.lower() == GIF else "coded"
+        found = gif_header(path) if kind == "gif" else coded_header(path)
         if isinstance(found, Unreadable):
             return [found]
         header, length = found
-        return Film(path, part, class_name, "gif", (path,), length, header)
+        return Film(path, part, class_name, kind, (path,), length, header)
     ordered = in_order(path, files)
     headers = {each: read_header(each) for each in ordered}
     if bad := [header for header in headers.values() if isinstance(header, Unreadable)]:
@@ -111,8 +114,8 @@ def frames_in_strip(header: Header) -> int:
 
 def read_film(film: Film, target: Target, count: int) -> np.ndarray | Unreadable:
     """The first `count` frames (count, C, H, W) uint8, or which of them cannot be read."""
-    if film.kind == "gif":
-        return gif_frames(film.path, target, count)
+    if film.kind in ("gif", "coded"):
+        return (gif_frames if film.kind == "gif" else coded_frames)(film.path, target, count)
     if film.kind == "strip":
         return _strip(film, target, count)
     frames = []

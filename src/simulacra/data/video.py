@@ -3,7 +3,7 @@
 | what lies there                              | a film is     | its class, where there are several                |
 | -------------------------------------------- | ------------- | ------------------------------------------------- |
 | folders of numbered pictures                 | each folder   | the folder that the folder lies in                |
-| .gif files                                   | each file     | the folder that the file lies in                  |
+| .gif files, and .mp4, .mov, .mkv, .avi, .webm | each file    | the folder that the file lies in                  |
 | pictures of T or more square frames in a row | each picture  | the folder that the picture lies in               |
 
 train/ valid/ test/ above any of them are splits. Clips follow each other without overlap; frames that are left at the
@@ -20,7 +20,7 @@ import numpy as np
 
 from simulacra.data.dataset import Card, Unreadable
 from simulacra.data.folder import PART_OF_FOLDER, claims_image, common_target, stop_if_many, things_below
-from simulacra.data.frames import GIF, Film, film_of, frames_in_strip, read_film, strip_of
+from simulacra.data.frames import WHOLE, Film, film_of, frames_in_strip, read_film, strip_of
 from simulacra.data.images import Header, Target, read_header
 from simulacra.data.source import Batch, Source
 from simulacra.errors import DataError
@@ -61,16 +61,16 @@ def films_below(root: Path, window: int) -> tuple[list[Film], list[Unreadable]]:
 
     Raises DataError for a folder that holds none, and for frames that have no order.
     """
-    files = [path for path in things_below(root) if claims_image(path) or path.suffix.lower() == GIF]
+    files = [path for path in things_below(root) if claims_image(path) or path.suffix.lower() in WHOLE]
     if not files:
-        raise DataError(f"{root} holds no folders of frames, no .gif files and no strips of frames")
+        raise DataError(f"{root} holds no folders of frames, no .gif or .mp4 files and no strips of frames")
     films: list[Film] = []
     bad: list[Unreadable] = []
     parts = _parts(root, files)
-    gifs = [path for path in files if path.suffix.lower() == GIF]
-    pictures = [path for path in files if path.suffix.lower() != GIF]
+    whole = [path for path in files if path.suffix.lower() in WHOLE]
+    pictures = [path for path in files if path.suffix.lower() not in WHOLE]
     strips = _strips(pictures, window)
-    for path in gifs:
+    for path in whole:
         _add(film_of(path, _part(root, path, parts), _class(root, path.parent, parts), [path]), films, bad)
     for path, header in strips.items():
         films.append(strip_of(path, _part(root, path, parts), _class(root, path.parent, parts), header))
@@ -150,7 +150,7 @@ def _batches(
 
 
 def _kind(films: Sequence[Film], window: int, classes: tuple[str, ...]) -> str:
-    names = {"frames": "folder", "gif": "GIF", "strip": "strip"}
+    names = {"frames": "folder", "gif": "GIF", "coded": "film", "strip": "strip"}
     counts = {kind: sum(film.kind == kind for film in films) for kind in names}
     listed = " and ".join(
         number_of(n, names[kind]) + " of frames" * (kind == "frames") for kind, n in counts.items() if n
