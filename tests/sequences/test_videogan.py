@@ -31,8 +31,8 @@ SPEC = DataSpec(Levels((FRAMES, 1, 8, 8), 17), labels())
 IMAGE = DCGenerator(4)
 GENERATORS = {
     "mocogan": MoCoGenerator(MOTION, 6, IMAGE),
-    "sprite": SpriteGenerator(MOTION, 6, False, IMAGE),
-    "changing": SpriteGenerator(MOTION, 6, True, IMAGE),
+    "sprite": SpriteGenerator(MOTION, 6, image=IMAGE),
+    "changing": SpriteGenerator(MOTION, 6, True, "drawn", IMAGE),
     "tgan": TGenerator(6, IMAGE),
     "vgan": TwoStreamGenerator(4, IMAGE),
 }
@@ -126,7 +126,7 @@ def test_a_sprite_moves_along_its_path_before_a_background():
     z, given = codes(small("sprite")), condition_of(SPEC, 4)
     content, noise = model.apart(z)
     states, path = model.moves(noise, given)
-    sprite, behind = model.sprites(content, states, given), model.background(content, given)
+    sprite, behind = model.sprites(content, states, given), model.background()
     cover = (sprite[:, 0, -1:] + 1) / 2
     for t in range(FRAMES):
         place = path[:, t : t + 1]

@@ -21,19 +21,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulacra.capabilities import Sampler
-from simulacra.data import DataSpec
 from simulacra.evaluation import intervals
-from simulacra.evaluation.convolutions import RandomConvolutions
+from simulacra.evaluation.clip_features import SEEN, FrameFeatures
 from simulacra.evaluation.embedding import Features, Projection
 from simulacra.evaluation.fidelity import frechet_distance
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.motion_convolutions import MotionConvolutions
 from simulacra.evaluation.subject import Subject
 from simulacra.evaluation.table import metric
-from simulacra.fields import Levels
 from simulacra.randomness import mix, some_of
 
-SEEN = 16  # frames of a clip
 POOL = 500  # training clips that components are fitted to and floors are drawn from, where there are no more samples
 DRAWN, PAIRS = 5, 20  # draws behind a floor, and halves behind an interval
 FEWEST = 4  # clips, of whose halves there is a covariance
@@ -60,20 +57,6 @@ def controls(clips: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     rng, steps = np.random.default_rng(seed), clips.shape[1]
     still = np.repeat(clips[:, steps // 2, None], steps, axis=1)
     return {"repeat-frame": still, "shuffled frames": np.stack([clip[rng.permutation(steps)] for clip in clips])}
-
-
-class FrameFeatures:
-    """Fixed random convolutions of some frames of each clip: (N, T, C, H, W) -> (N·k, features) float64."""
-
-    def __init__(self, spec: DataSpec) -> None:
-        self.of_frame = RandomConvolutions(DataSpec(Levels(spec.shape[1:], spec.grid_levels)))
-        steps = spec.shape[0]
-        seen = min(SEEN, steps)
-        self.places = (2 * np.arange(seen) + 1) * steps // (2 * seen)
-        self.name = self.of_frame.name
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        return self.of_frame(x[:, self.places].reshape(-1, *x.shape[2:]))
 
 
 def _distance(subject: Subject, features: Features, what: str, beside: Mapping[str, np.ndarray]) -> Measure:

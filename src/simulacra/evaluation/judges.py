@@ -24,6 +24,8 @@ from simulacra.capabilities import Decoder, Encoder, Sampler, Translator, can
 from simulacra.condition import Condition
 from simulacra.data import Dataset, Split
 from simulacra.evaluation import fidelity, intervals, kernels
+from simulacra.evaluation.clip_features import ClipFeatures
+from simulacra.evaluation.embedding import Features, Projection
 from simulacra.evaluation.forecasts import deviations
 from simulacra.evaluation.likelihood import has_likelihood, score_items
 from simulacra.evaluation.subject import Subject
@@ -35,6 +37,7 @@ from simulacra.randomness import generator, mix, some_of
 from simulacra.training.judge import Judge, Verdict
 
 SCORED = 1000  # validation items by which a likelihood, a reconstruction or an energy distance is judged
+CLIPS = 500  # training clips whose features are known
 COMPARED = 2000  # validation items that samples are compared with
 WALKED = 250  # validation scenes of people, of whom there are many
 TRANSLATED = 256  # validation items of each domain, and those that are translated to it
@@ -100,26 +103,36 @@ def by_energy_distance(model: Model, data: Dataset, seed: int) -> Verdict | None
 
 
 class ByFrechetDistance:
-    """FD of samples to validation items. A run ends early by it once figures stay above the lowest by more than noise.
+    """FD of samples to validation items, in principal components of pixels, and of clips in those of `ClipFeatures`: in
+    pixels, clips that hardly move are near to the mean of all places. A run ends early by it once figures stay above
+    the lowest by more than noise.
 
     The features are fitted to the training items once, at the first verdict.
     """
 
     def __init__(self) -> None:
-        self.features: fidelity.PixelPCA | None = None
+        self.features: Features | None = None
 
     def __call__(self, model: Model, data: Dataset, seed: int) -> Verdict | None:
         items = drawn_of(data.valid, COMPARED, seed)
         if len(items) < 4:
             return None  # halves of which have no covariance
         if self.features is None:
-            components = fidelity.components_for(len(items) // 2, data.spec.dims)
-            self.features = fidelity.PixelPCA.fit(data.train.x, data.spec.levels, components)
+            self.features = _features_of(data, len(items) // 2)
         real, fake = self.features(np.asarray(items.x)), self.features(_samples(model, items, seed))
         rng = np.random.default_rng(mix(seed, "judge"))
         halves = functools.partial(fidelity.frechet_distances, fake, real)
         error = intervals.standard_error(halves, len(items), rng, PAIRS)
         return Verdict("valid_frechet_distance", fidelity.frechet_distance(fake, real), error)
+
+
+def _features_of(data: Dataset, n: int) -> Features:
+    """For n items to compare."""
+    if not data.spec.is_video or data.spec.shape[0] < 2:
+        return fidelity.PixelPCA.fit(data.train.x, data.spec.levels, fidelity.components_for(n, data.spec.dims))
+    train = np.asarray(drawn_of(data.train, CLIPS, 0).x)
+    features = ClipFeatures(data.spec, train)
+    return Projection.fit(features, features(train), n)
 
 
 class ByTranslation:

@@ -5,10 +5,11 @@ r"""A generator of clips in layers: a sprite that is drawn from the content, and
     h_t = GRU([ε_t, E c, p_{t-1}, v_{t-1}], h_{t-1}),    ε_t ~ N(0, I)
     v_t = tanh(A h_t + a) ⊙ v_{t-1} + B h_t,   p_t = p_{t-1} + v_t
 
-f, m and b are images of the content z: the sprite, how much of what is behind it each of its pixels covers, and the
-background. `shift` moves an image by p_t, in half sides, to the right and down; between pixels it is bilinear, and
-from outside nothing comes in. In the beginning a sprite keeps most of its velocity, and the state, which reads where it
-is and how it moves, learns when it turns round. With `changing` a sprite is drawn for each frame, of [z, h_t].
+f and m are images of the content z: the sprite, and how much of what is behind it each of its pixels covers. The
+background b is one for all clips or, with `behind=drawn`, an image of z too, which may take what should move. `shift`
+moves an image by p_t, in half sides, to the right and down; between pixels it is bilinear, and from outside nothing
+comes in. In the beginning a sprite keeps most of its velocity, and the state, which reads where it is and how it moves,
+learns when it turns round. With `changing` a sprite is drawn for each frame, of [z, h_t].
 
 Our own composition of layers that move (Jojic & Frey 2001, "Learning Flexible Sprites in Video Layers"), of bilinear
 shifts (Jaderberg et al. 2015, "Spatial Transformer Networks"), and of content and recurrent motion (Tulyakov et al.
@@ -18,7 +19,7 @@ shifts (Jaderberg et al. 2015, "Spatial Transformer Networks"), and of content a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,8 @@ class MovedSprite(Framewise):
         frame = frame_of(spec)
         layer = DataSpec(Levels((spec.shape[1] + 1, *spec.shape[2:]), spec.grid_levels), spec.condition)
         self.sprite = part.image.build(layer, self.content + (part.hidden if part.changing else 0))
-        self.background = part.image.build(frame, self.content)
+        self.drawn = part.behind == "drawn"
+        self.background = part.image.build(frame, self.content) if self.drawn else Picture(frame.shape)
 
     @torch.no_grad()
     def _begin(self) -> None:
@@ -69,10 +71,10 @@ class MovedSprite(Framewise):
         with without_autocast(z.device):  # places need more digits than bfloat16 has
             states, path = self.moves(precise(noise), condition)
         sprite = self.sprites(content, states, condition)
-        behind = self.background(content, condition).unsqueeze(1)
+        behind = self.background(content, condition) if self.drawn else self.background()
         cover = (sprite[:, :, -1:] + 1) / 2
         moved = shifted(torch.cat([cover * sprite[:, :, :-1], cover], dim=2), path.to(sprite.dtype))
-        return moved[:, :, :-1] + (1 - moved[:, :, -1:]) * behind
+        return moved[:, :, :-1] + (1 - moved[:, :, -1:]) * behind.unsqueeze(1)
 
     def moves(self, noise: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
         """Noise (N, 1 + T, motion) -> states (N, T, hidden) and places (N, T, 2)."""
@@ -95,6 +97,17 @@ class MovedSprite(Framewise):
         n, steps = states.shape[:2]
         codes = torch.cat([content.unsqueeze(1).expand(-1, steps, -1), states.to(content.dtype)], dim=2)
         return self.sprite(codes.flatten(0, 1), Condition(condition).repeat_each(steps)).unflatten(0, (n, steps))
+
+
+class Picture(nn.Module):
+    """One picture (1, C, H, W) in [-1, 1], grey in the beginning."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.zeros(1, *shape))
+
+    def forward(self) -> Tensor:
+        return torch.tanh(self.values)
 
 
 def shifted(x: Tensor, path: Tensor) -> Tensor:
@@ -121,13 +134,15 @@ class SpriteGenerator(Generator):
         motion: numbers of noise for each frame.
         hidden: numbers in the state of the motion.
         changing: whether the sprite is drawn anew for each frame.
-        image: the generator of the sprite, and of the background.
+        behind: the background: one for all clips, or drawn from the content of each.
+        image: the generator of the sprite, and of a background that is drawn.
     """
 
     options: ClassVar[Sequence[str]] = tuple(options_in(MovedSprite))
     motion: int = 10
     hidden: int = 64
     changing: bool = False
+    behind: Literal["one", "drawn"] = "one"
     image: Generator = DCGenerator(16)
 
     def __post_init__(self) -> None:
