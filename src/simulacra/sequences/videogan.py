@@ -17,12 +17,11 @@ from __future__ import annotations
 from simulacra.adversarial import GAN, Relativistic
 from simulacra.adversarial.zero_centred import gamma_of, zero_centred
 from simulacra.data.spec import DataSpec
-from simulacra.networks import ClipsCritic, Critic, Generator, Moving, ResidualCritic, SpaceTimeCritic, SpriteGenerator
+from simulacra.networks import ClipsCritic, Critic, DCCritic, Generator, Moving, SpaceTimeCritic, SpriteGenerator
 from simulacra.networks.images import frame_of, refuse_unless_clips
 from simulacra.registry import register
 
-FRAMES = ResidualCritic(16, 64, normalise="none")  # r1 and r2 keep both critics in bounds
-CLIPS = SpaceTimeCritic(16, coarse=2, spectral=False)
+FRAMES, CLIPS = DCCritic(24, batch_norm=False), SpaceTimeCritic(24, coarse=2, spectral=False)  # bounded by r1 and r2
 EVERY = 4  # steps from one penalty to the next
 
 
