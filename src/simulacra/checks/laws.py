@@ -88,7 +88,7 @@ def code(model: Any, n: int, condition: Any) -> Tensor:
 def likelihoods(model: Any, x: Tensor, condition: Any) -> list[Tensor]:
     """All that the model says of how probable the items are, with noise of a fixed seed."""
     found = []
-    torch.manual_seed(1)
+    torch.default_generator.manual_seed(1)
     if can(model, Density):
         found.append(model.log_prob(x, condition))
     if can(model, Bound):
@@ -176,9 +176,9 @@ def a_sample_follows_from_its_generator_alone(case: Case) -> None:
     if not can(case.entry.model, Sampler):
         return
     model = case.lively()
-    torch.manual_seed(1)
+    torch.default_generator.manual_seed(1)
     one = draw(model, seed=3)
-    torch.manual_seed(2)
+    torch.default_generator.manual_seed(2)
     state = torch.get_rng_state()
     assert _equal(draw(model, seed=3), one), "the same generator gives other samples"
     assert torch.equal(torch.get_rng_state(), state), "sampling drew from the global generator"
@@ -300,7 +300,7 @@ def recorded_arguments_build_an_equal_model(case: Case) -> None:
     record = json.loads(json.dumps(model.config()))
     assert record == model.config(), "the config changes as JSON"
     ((name, recipe),) = record["model"].items()
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     again = registry.build(name, case.spec, **recipe)
     assert _same(again.state_dict(), model.state_dict()), "the recipe and the seed make other weights"
     assert to_json(again.arguments) == to_json(model.arguments), "the recipe makes other arguments"
