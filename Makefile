@@ -10,8 +10,8 @@ demo: .venv/installed
 
 setup: .venv/installed
 
-test: .venv/installed
-	$(BIN)/python -m pytest -n auto --dist worksteal
+test: .venv/installed  # with bytecode: some forty tests start Python, which would compile everything each time
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: .venv/linted
 	$(BIN)/ruff check .

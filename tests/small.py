@@ -127,7 +127,7 @@ def small_arguments(entry: Entry) -> dict[str, Any]:
 
 
 def small_model(entry: Entry, spec: DataSpec, seed: int = 0) -> Model:
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     return entry.build(spec, **small_arguments(entry)).eval()
 
 

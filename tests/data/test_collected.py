@@ -3,6 +3,7 @@
 import io
 import json
 import lzma
+import shutil
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def packed(path, array):
     file = io.BytesIO()
     np.save(file, array)
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(lzma.compress(file.getvalue()))
+    path.write_bytes(lzma.compress(file.getvalue(), preset=0))
 
 
 def differences(x):
@@ -45,9 +46,10 @@ def differences(x):
     return relative
 
 
-@pytest.fixture
-def files(own_data, random):
-    """The files of all sets; which item one is, is told by its first pixel."""
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    """A folder with the files of all sets, and the photographs of facades; which item one is, its first pixel tells."""
+    folder, random = tmp_path_factory.mktemp("collected"), np.random.default_rng(0)
 
     def numbered(*shape):
         x = random.integers(0, 256, (N, *shape), dtype=np.uint8)
@@ -55,13 +57,13 @@ def files(own_data, random):
         return x
 
     kinds = np.arange(N) % 3
-    packed(own_data / "quickdraw" / "images_28.npy.xz", numbered(28, 28))
-    np.savez(own_data / "quickdraw" / "labels.npz", labels=kinds.astype(np.uint8), class_names=["a", "b", "c"])
+    packed(folder / "quickdraw" / "images_28.npy.xz", numbered(28, 28))
+    np.savez(folder / "quickdraw" / "labels.npz", labels=kinds.astype(np.uint8), class_names=["a", "b", "c"])
 
-    packed(own_data / "avatars" / "images_64.npy.xz", numbered(64, 64, 3))
+    packed(folder / "avatars" / "images_64.npy.xz", numbered(64, 64, 3))
     options = {name: kinds.astype(np.int8) for name in ("expression", "hair", "skin")}
     np.savez(
-        own_data / "avatars" / "attributes.npz",
+        folder / "avatars" / "attributes.npz",
         split=(np.arange(N) % 4 - 1).clip(0).astype(np.int8),
         binary=np.stack([np.arange(N) % 2, kinds == 1], axis=1).astype(np.int8),
         binary_names=["smiling", "glasses"],
@@ -70,19 +72,19 @@ def files(own_data, random):
     )
 
     for style in ("openmoji", "twemoji", "noto"):
-        packed(own_data / "emoji" / f"{style}_64.npy.xz", numbered(64, 64, 3))
-    packed(own_data / "emoji" / "openmoji_line_64.npy.xz", numbered(64, 64))
+        packed(folder / "emoji" / f"{style}_64.npy.xz", numbered(64, 64, 3))
+    packed(folder / "emoji" / "openmoji_line_64.npy.xz", numbered(64, 64))
     records = [{"group": ("food", "animals", "flags")[kind], "name": f"thing {i}"} for i, kind in enumerate(kinds)]
-    (own_data / "emoji" / "captions.json").write_text(json.dumps(records))
+    (folder / "emoji" / "captions.json").write_text(json.dumps(records))
 
     photos, maps = numbered(3, 128, 128), random.integers(0, 5, (N, 128, 128), dtype=np.uint8)
     maps[:, 0, 0] = kinds
-    packed(own_data / "facades" / "photos_128.delta.npy.xz", differences(photos))
-    packed(own_data / "facades" / "labels_128.npy.xz", maps)
+    packed(folder / "facades" / "photos_128.delta.npy.xz", differences(photos))
+    packed(folder / "facades" / "labels_128.npy.xz", maps)
     parts = np.array(["train", "val", "test"])[kinds]
-    np.savez(own_data / "facades" / "index.npz", split=parts, class_names=[*"abcdefgh"])
+    np.savez(folder / "facades" / "index.npz", split=parts, class_names=[*"abcdefgh"])
 
-    coco = own_data / "coco_layouts"
+    coco = folder / "coco_layouts"
     coco.mkdir()
     segments = random.integers(0, 5, (N + 9, 128, 128), dtype=np.uint8)
     segments[:, 0, 0] = np.arange(N + 9)
@@ -95,7 +97,15 @@ def files(own_data, random):
     record = {"thing_classes": things, "semantic_classes": names, "layouts": [{"objects": own} for own in objects]}
     (coco / "layouts.json").write_text(json.dumps(record))
 
-    horses_and_zebras(own_data, [jpeg(6 * i) for i in range(N)])
+    horses_and_zebras(folder, [jpeg(6 * i) for i in range(N)])
+    return folder, photos
+
+
+@pytest.fixture
+def files(originals, own_data):
+    """Copies of them, which a test may spoil."""
+    folder, photos = originals
+    shutil.copytree(folder, own_data, dirs_exist_ok=True)
     return photos
 
 

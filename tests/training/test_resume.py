@@ -9,6 +9,7 @@ import tracemalloc
 
 import pytest
 import torch
+from launching import once
 from safetensors.torch import load_file
 from small import before_step, dataset, same, saved_weights, small_arguments, stripes, suited, trained_in_steps
 
@@ -53,16 +54,16 @@ def assert_equal_runs(one, other) -> None:
 
 @pytest.mark.parametrize("entry", trained_in_steps(), ids=lambda entry: entry.name)
 @pytest.mark.parametrize("step", [1, 3, 6])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, entry, step):
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, tmp_path_factory, entry, step):
     """Before a validation, at one, and after one; every weight, moment, figure and picture."""
-    fit(tmp_path / "whole", entry)
+    whole = once(tmp_path_factory, f"whole-{entry.name}", lambda folder: fit(folder / "run", entry)) / "run"
     with (
         pytest.raises(Interrupted, match=f"stopped at step {step + 1} and saved"),
         before_step(step, send(signal.SIGTERM)),
     ):
         fit(tmp_path / "halves", entry)
     fit(tmp_path / "halves", entry)
-    assert_equal_runs(tmp_path / "whole", tmp_path / "halves")
+    assert_equal_runs(whole, tmp_path / "halves")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -88,7 +88,7 @@ def code(model: Any, n: int, condition: Any) -> Tensor:
 def likelihoods(model: Any, x: Tensor, condition: Any) -> list[Tensor]:
     """All that the model says of how probable the items are, with noise of a fixed seed."""
     found = []
-    torch.manual_seed(1)
+    torch.default_generator.manual_seed(1)
     if can(model, Density):
         found.append(model.log_prob(x, condition))
     if can(model, Bound):
@@ -123,9 +123,9 @@ def samples_lie_on_the_grid(case: Case) -> None:
 
 @law
 def translations_lie_on_the_grid_and_depend_on_the_domain(case: Case) -> None:
-    model: Any = case.lively()
-    if not can(model, Translator):
+    if not can(case.entry.model, Translator):
         return
+    model: Any = case.lively()
     x, levels = case.items(6), case.spec.levels
     every = [model.translate(x, case.condition(6 + shift).rows(slice(shift, None))) for shift in (0, 1)]
     for made in every:
@@ -138,9 +138,9 @@ def translations_lie_on_the_grid_and_depend_on_the_domain(case: Case) -> None:
 @law
 def a_forecast_follows_from_its_own_past_and_its_noise(case: Case) -> None:
     """Whole futures of any length, which neither the noise of another seed nor the past of another item enters."""
-    model = case.lively()
-    if not isinstance(model, Forecaster):
+    if not can(case.entry.model, Forecaster):
         return
+    model: Any = case.lively()
     for own, given, steps in _pasts(case.spec, case.items(4), case.items(4, seed=1)):
         step = own.shape[2:]
         one, again, other = (
@@ -176,9 +176,9 @@ def a_sample_follows_from_its_generator_alone(case: Case) -> None:
     if not can(case.entry.model, Sampler):
         return
     model = case.lively()
-    torch.manual_seed(1)
+    torch.default_generator.manual_seed(1)
     one = draw(model, seed=3)
-    torch.manual_seed(2)
+    torch.default_generator.manual_seed(2)
     state = torch.get_rng_state()
     assert _equal(draw(model, seed=3), one), "the same generator gives other samples"
     assert torch.equal(torch.get_rng_state(), state), "sampling drew from the global generator"
@@ -202,11 +202,12 @@ def a_sample_does_not_depend_on_the_conditions_of_the_others(case: Case) -> None
 def an_item_does_not_depend_on_the_others(case: Case) -> None:
     """Codes, decoded items and exact likelihoods of a batch are those of its items one by one."""
     model: Any = case.lively().double()
-    x, given = case.items(5), case.condition(5)
+    x, given = case.items(3), case.condition(3)
 
+    @torch.no_grad()
     def compare(what: Callable[..., Tensor], *batches: Tensor) -> None:
         together = what(*batches, given)
-        for i in range(5):
+        for i in range(3):
             alone = what(*(batch[i : i + 1] for batch in batches), given.rows(slice(i, i + 1)))
             torch.testing.assert_close(alone[0], together[i], rtol=1e-9, atol=1e-9)
 
@@ -219,15 +220,15 @@ def an_item_does_not_depend_on_the_others(case: Case) -> None:
     if can(model, Encoder):
         compare(lambda x, c: model.encode(x, c).mean, x)
     if can(model, Decoder):
-        compare(lambda z, c: model.decode(z, c).mean, code(model, 5, given))
+        compare(lambda z, c: model.decode(z, c).mean, code(model, 3, given))
 
 
 @law
 def a_search_for_codes_ends_at_the_error_that_it_reports(case: Case) -> None:
     """And it follows from its generator alone."""
-    model: Any = case.lively()
-    if not can(model, Inverter):
+    if not can(case.entry.model, Inverter):
         return
+    model: Any = case.lively()
     x, given, spec = case.items(3), case.condition(3), case.spec
     one, again = (model.invert(x, given, steps=2, starts=2, generator=torch.Generator().manual_seed(1)) for _ in "12")
     assert _equal(one.z, again.z), "the same generator finds other codes"
@@ -265,6 +266,8 @@ def loss_terms_are_named_finite_scalars_in_any_precision(case: Case) -> None:
 
 @law
 def a_bf16_network_hardly_moves_the_likelihood(case: Case) -> None:
+    if not any(can(case.entry.model, ability) for ability in (Density, Bound, Weighted)):
+        return
     model, x, given = case.model(), case.items(50), case.condition(50)
     with torch.no_grad():
         plain = likelihoods(model, x, given)
@@ -300,7 +303,7 @@ def recorded_arguments_build_an_equal_model(case: Case) -> None:
     record = json.loads(json.dumps(model.config()))
     assert record == model.config(), "the config changes as JSON"
     ((name, recipe),) = record["model"].items()
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     again = registry.build(name, case.spec, **recipe)
     assert _same(again.state_dict(), model.state_dict()), "the recipe and the seed make other weights"
     assert to_json(again.arguments) == to_json(model.arguments), "the recipe makes other arguments"
@@ -436,9 +439,9 @@ def items_of_another_shape_type_or_grid_are_refused_by_every_method(case: Case) 
 
 @law
 def codes_of_another_shape_are_refused(case: Case) -> None:
-    model = case.model()
-    if not can(model, Decoder):
+    if not can(case.entry.model, Decoder):
         return
+    model = case.model()
     z = code(model, 2, condition_of(case.spec, 2))
     wrong = {
         "codes that are larger by one": torch.cat([z, z[..., :1]], dim=-1),
