@@ -126,7 +126,7 @@ def test_a_sprite_moves_along_its_path_before_a_background():
     z, given = codes(small("sprite")), condition_of(SPEC, 4)
     content, noise = model.apart(z)
     states, path = model.moves(noise, given)
-    sprite, behind = model.sprites(content, states, given), model.background()
+    sprite, behind = model.sprites(content, states, given), model.background(model.constant.expand(4, -1), given)
     cover = (sprite[:, 0, -1:] + 1) / 2
     for t in range(FRAMES):
         place = path[:, t : t + 1]

@@ -6,7 +6,7 @@ r"""A generator of clips in layers: a sprite that is drawn from the content, and
     v_t = tanh(A h_t + a) ⊙ v_{t-1} + B h_t,   p_t = p_{t-1} + v_t
 
 f and m are images of the content z: the sprite, and how much of what is behind it each of its pixels covers. The
-background b is one for all clips or, with `behind=drawn`, an image of z too, which may take what should move. `shift`
+background b is that of one code for all clips or, with `behind=drawn`, of z too, and may take what should move. `shift`
 moves an image by p_t, in half sides, to the right and down; between pixels it is bilinear, and from outside nothing
 comes in. In the beginning a sprite keeps most of its velocity, and the state, which reads where it is and how it moves,
 learns when it turns round. With `changing` a sprite is drawn for each frame, of [z, h_t].
@@ -43,6 +43,8 @@ KEPT = 2.0  # a: a sprite begins with tanh 2 = .96 of its velocity kept
 class MovedSprite(Framewise):
     """z (N, content + (1 + T)·motion) -> x (N, T, C, H, W), for any T >= 1."""
 
+    constant: Tensor | None  # the code of a background for all clips
+
     def __init__(self, spec: DataSpec, latent: int, part: SpriteGenerator) -> None:
         super().__init__(spec, latent, part.motion)
         self.changing = part.changing
@@ -54,8 +56,8 @@ class MovedSprite(Framewise):
         frame = frame_of(spec)
         layer = DataSpec(Levels((spec.shape[1] + 1, *spec.shape[2:]), spec.grid_levels), spec.condition)
         self.sprite = part.image.build(layer, self.content + (part.hidden if part.changing else 0))
-        self.drawn = part.behind == "drawn"
-        self.background = part.image.build(frame, self.content) if self.drawn else Picture(frame.shape)
+        self.background = part.image.build(frame, self.content)
+        self.register_buffer("constant", torch.randn(1, self.content) if part.behind == "one" else None)
 
     @torch.no_grad()
     def _begin(self) -> None:
@@ -71,7 +73,7 @@ class MovedSprite(Framewise):
         with without_autocast(z.device):  # places need more digits than bfloat16 has
             states, path = self.moves(precise(noise), condition)
         sprite = self.sprites(content, states, condition)
-        behind = self.background(content, condition) if self.drawn else self.background()
+        behind = self.background(content if self.constant is None else self.constant.expand_as(content), condition)
         cover = (sprite[:, :, -1:] + 1) / 2
         moved = shifted(torch.cat([cover * sprite[:, :, :-1], cover], dim=2), path.to(sprite.dtype))
         return moved[:, :, :-1] + (1 - moved[:, :, -1:]) * behind.unsqueeze(1)
@@ -99,17 +101,6 @@ class MovedSprite(Framewise):
         return self.sprite(codes.flatten(0, 1), Condition(condition).repeat_each(steps)).unflatten(0, (n, steps))
 
 
-class Picture(nn.Module):
-    """One picture (1, C, H, W) in [-1, 1], grey in the beginning."""
-
-    def __init__(self, shape: Sequence[int]) -> None:
-        super().__init__()
-        self.values = nn.Parameter(torch.zeros(1, *shape))
-
-    def forward(self) -> Tensor:
-        return torch.tanh(self.values)
-
-
 def shifted(x: Tensor, path: Tensor) -> Tensor:
     """Images (N, T or 1, C, H, W) at places (N, T, 2) in half sides right and down: bilinear, with zeros around.
 
@@ -134,8 +125,8 @@ class SpriteGenerator(Generator):
         motion: numbers of noise for each frame.
         hidden: numbers in the state of the motion.
         changing: whether the sprite is drawn anew for each frame.
-        behind: the background: one for all clips, or drawn from the content of each.
-        image: the generator of the sprite, and of a background that is drawn.
+        behind: the background: one for all clips of a condition, or drawn from the content of each.
+        image: the generator of the sprite, and of the background.
     """
 
     options: ClassVar[Sequence[str]] = tuple(options_in(MovedSprite))
