@@ -1,6 +1,8 @@
-"""`wavenet` on spoken digits (`fsdd`, which $SIMULACRA_DATA holds), by speakers that it never heard in training.
+"""`wavenet` on spoken digits (`fsdd`, which $SIMULACRA_DATA holds), by speakers that it never heard in training, or other
+takes of the same speakers.
 
     python benchmarks/sound.py --minutes 5
+    python benchmarks/sound.py --data fsdd:test=takes --seconds 0.5 --batch 8 --minutes 30 --record sound_takes
     python benchmarks/sound.py --smoke
 
 bits          per recorded sample of the test split, exact; the silence that fills a clip is not counted. Beside it a
@@ -43,27 +45,32 @@ NAIVE_CALLS, BATCH = 3, 16
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--minutes", type=float, default=5.0, help="of training")
+    options.add_argument("--data", default="fsdd", choices=["fsdd", "fsdd:test=takes"])
+    options.add_argument("--seconds", type=float, default=SECONDS, help="of a clip")
+    options.add_argument("--batch", type=int, default=4)
     options.add_argument("--layers", type=int, default=10)
     options.add_argument("--width", type=int, default=32)
     options.add_argument("--scored", type=int, default=200, help="test recordings, drawn by seed 0")
     options.add_argument("--coded", type=int, default=16, help="test clips by the codec")
     options.add_argument("--drawn", type=int, default=10, help="sounds of each digit")
+    options.add_argument("--record", default="sound")
     options.add_argument("--picture", type=Path, help="a .png for the spectrograms of drawn sounds")
     args = options.parse_args()
     if args.smoke:
         args.minutes, args.scored, args.coded, args.drawn, args.layers, args.width = 0.02, 5, 2, 1, 4, 8
-    data = sim.data.load("fsdd", window=400 if args.smoke else RATE * SECONDS)
-    budget = {"minutes": args.minutes, "layers": args.layers, "width": args.width, "cycle": 10}
+    data = sim.data.load(args.data, window=400 if args.smoke else round(RATE * args.seconds))
+    budget = {"minutes": args.minutes, "layers": args.layers, "width": args.width, "cycle": 10, "batch": args.batch}
     with tempfile.TemporaryDirectory() as scratch:
         model = sim.fit("wavenet", data, Path(scratch) / "run", condition=("label",), seed=SEED, **budget)
         assert isinstance(model, WaveNet)
-        figures = {"model": budget | {"parameters": model.free_parameters(), "sees": model.receptive_field}}
+        about = {"parameters": model.free_parameters(), "sees": model.receptive_field, "steps": model.trained_steps}
+        figures = {"model": budget | about}
         figures["bits"] = bits(model, data, some(data.test, args.scored))
         figures["codec"] = codec(model, some(data.test, args.coded))
         figures["speed"] = speed(model)
         figures["digits"] = by_digit(model, data, args)
-    about = {"name": "fsdd", "split": "test", "n": args.scored, "fingerprint": data.fingerprint}
-    conclude("sound", figures, smoke=args.smoke, data=about, seeds=[SEED])
+    about = {"name": args.data, "split": "test", "n": args.scored, "fingerprint": data.fingerprint}
+    conclude(args.record, figures, smoke=args.smoke, data=about, seeds=[SEED])
 
 
 def some(split: Split, n: int) -> Split:
@@ -132,7 +139,7 @@ def flac(raw: bytes) -> dict[str, float]:
         return {}
     sound, file = mulaw.decode(np.frombuffer(raw, np.uint8)), io.BytesIO()
     soundfile.write(file, np.rint(sound * 32767).astype(np.int16), RATE, format="FLAC", subtype="PCM_16")
-    return {"FLAC": 8 * file.tell() / len(raw)}
+    return {"FLAC": 8 * len(file.getvalue()) / len(raw)}
 
 
 def codec(model: WaveNet, test: Split) -> dict[str, Any]:

@@ -274,6 +274,7 @@ def digits(tmp_path, monkeypatch):
         offsets=np.cumsum([0, *lengths]),
         digit=(np.arange(n) % 10).astype(np.uint8),
         speaker=(np.arange(n) // 10).astype(np.uint8),
+        take=(np.arange(n) % 10).astype(np.uint8),
         speaker_names=list("abcdef"),
     )
     return lengths
@@ -289,3 +290,13 @@ def test_fsdd_is_one_clip_a_recording_with_digit_speaker_and_length(digits):
     assert data.kind == "sound: 60 recordings"
     assert "1 recording cut at the end of a clip" in data.remarks
     assert sim.data.load("fsdd", window=400).spec.x == Sound((400,), rate=8000)
+
+
+def test_fsdd_by_takes_tests_on_the_first_five_of_them_by_every_speaker(digits):
+    data = sim.data.load("fsdd:test=takes")
+    lengths = [np.rint(part.field("length")[:, 0] * 8000).astype(int).tolist() for part in data.splits]
+    expected = np.minimum(digits, 8000)
+    assert lengths[2] == expected[np.arange(60) % 10 < 5].tolist()
+    assert sorted(lengths[0] + lengths[1]) == sorted(expected[np.arange(60) % 10 >= 5])
+    assert set(data.test.field("speaker").tolist()) == set(range(6))
+    assert "takes 0 to 4 are the test split" in data.remarks

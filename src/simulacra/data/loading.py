@@ -125,7 +125,10 @@ NAMED = {
         window=16,
     ),
     "fsdd": NamedSet(
-        "3,000 spoken digits by six speakers, 1 s at 8 kHz, 256 levels", fsdd_source, steps=("rate", "window")
+        "3,000 spoken digits by six speakers, 1 s at 8 kHz, 256 levels; tests on other speakers, `fsdd:test=takes` on "
+        "other takes of the same ones",
+        fsdd_source,
+        steps=("rate", "window"),
     ),
     "sines": NamedSet(
         "10,000 series of five sinusoids, 24×5, continuous; ships with the package",
@@ -150,7 +153,9 @@ NAMED = {
         eth_ucy_source,
     ),
 }
-VARIANTS = {f"eth-ucy:test={scene}": NamedSet("", partial(eth_ucy_source, scene)) for scene in SCENES}
+VARIANTS = {f"eth-ucy:test={scene}": NamedSet("", partial(eth_ucy_source, scene)) for scene in SCENES} | {
+    "fsdd:test=takes": NamedSet("", partial(fsdd_source, takes=True), steps=("rate", "window"))
+}
 NAMED |= VARIANTS
 
 

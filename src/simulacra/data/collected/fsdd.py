@@ -34,11 +34,12 @@ CARD = Card(
     licence="CC BY-SA 4.0",
     reference="Z. Jackson et al., Free Spoken Digit Dataset, 2016-2020",
 )
-RATE = 8000
+RATE, TEST_TAKES = 8000, 5
 
 
-def fsdd_source(rate: int | None = None, window: int | None = None) -> Source:
-    """Raises DataError where a file is missing or damaged."""
+def fsdd_source(rate: int | None = None, window: int | None = None, takes: bool = False) -> Source:
+    """takes: whether the first five takes of each speaker and digit are the test split, that of those who collected
+    them; else speakers are split. Raises DataError where a file is missing or damaged."""
     audio, index = held("fsdd", "audio_8khz.npy.xz", "index.npz")
     rate = rate or RATE
     with reading(index):
@@ -46,23 +47,29 @@ def fsdd_source(rate: int | None = None, window: int | None = None) -> Source:
         names = tuple(str(name) for name in npz_array(index, "speaker_names").read())
         count = len(offsets) - 1
         digit, speaker = (as_labels(npz_array(index, name).read(), count, index) for name in ("digit", "speaker"))
+        test = npz_array(index, "take").read() < TEST_TAKES if takes else None
     clips = Clips(rate, window or rate, tuple(map(str, range(10))), names)
     longer = int((np.diff(offsets) * rate > clips.window * RATE).sum())
     return Source(
-        "fsdd",
+        "fsdd-takes" if takes else "fsdd",
         CARD,
         count,
-        partial(_batches, audio, offsets, digit, speaker, clips),
+        partial(_batches, audio, offsets, digit, speaker, test, clips),
         (audio, index),
-        (f"rate={rate}", f"window={clips.window}"),
+        (f"rate={rate}", f"window={clips.window}", *["test=takes"] * takes),
         x=Sound((clips.window,), rate=rate),
         fields=clips.fields,
         kind=f"sound: {number_of(count, 'recording')}",
-        remarks=("splits by speaker", f"{number_of(longer, 'recording')} cut at the end of a clip"),
+        remarks=(
+            f"takes 0 to {TEST_TAKES - 1} are the test split" if takes else "splits by speaker",
+            f"{number_of(longer, 'recording')} cut at the end of a clip",
+        ),
     )
 
 
-def _batches(audio: Path, offsets: np.ndarray, digit: np.ndarray, speaker: np.ndarray, clips: Clips) -> Iterator[Batch]:
+def _batches(
+    audio: Path, offsets: np.ndarray, digit: np.ndarray, speaker: np.ndarray, test: np.ndarray | None, clips: Clips
+) -> Iterator[Batch]:
     with reading(audio):
         sound = NpyArray.inspect(str(audio), partial(lzma.open, audio)).read()
     if sound.dtype != np.int16 or sound.ndim != 1:
@@ -76,5 +83,9 @@ def _batches(audio: Path, offsets: np.ndarray, digit: np.ndarray, speaker: np.nd
         x.append(levels[:1])
         length.append(recorded[:1])
     voices = np.array([key_of(name) for name in clips.speakers], np.uint64)
-    fields = {"label": digit, "speaker": speaker, "length": np.concatenate(length)}
-    yield Batch("train", np.concatenate(x), fields, siblings={"speaker": voices[speaker]})
+    fields, levels = {"label": digit, "speaker": speaker, "length": np.concatenate(length)}, np.concatenate(x)
+    if test is None:
+        yield Batch("train", levels, fields, siblings={"speaker": voices[speaker]})
+        return
+    for part, own in (("train", ~test), ("test", test)):
+        yield Batch(part, levels[own], {name: values[own] for name, values in fields.items()})
