@@ -1,5 +1,5 @@
-"""`wavenet` on spoken digits (`fsdd`, which $SIMULACRA_DATA holds), by speakers that it never heard in training, or other
-takes of the same speakers.
+"""`wavenet` on spoken digits (`fsdd`, which $SIMULACRA_DATA holds), by speakers that it never heard in training, or
+other takes of the same speakers.
 
     python benchmarks/sound.py --minutes 5
     python benchmarks/sound.py --data fsdd:test=takes --seconds 0.5 --batch 8 --minutes 30 --record sound_takes
