@@ -127,7 +127,7 @@ def test_a_sprite_moves_along_its_path_before_a_background():
     content, noise = model.apart(z)
     states, path = model.moves(noise, given)
     sprite, behind = model.sprites(content, states, given), model.background(model.constant.expand(4, -1), given)
-    cover = (sprite[:, 0, -1:] + 1) / 2
+    cover = torch.sigmoid(6 * sprite[:, 0, -1:] - 2)
     for t in range(FRAMES):
         place = path[:, t : t + 1]
         over, ink = (shifted(each.unsqueeze(1), place)[:, 0] for each in (cover, cover * sprite[:, 0, :-1]))

@@ -37,6 +37,7 @@ from simulacra.nn import precise
 from simulacra.parts import part, within
 
 FIRST, FASTEST, PUSHED, SHAKEN = 1.0, 0.2, 0.02, 0.1  # of p_0, v_0 and B h_t in half sides, and of the noise of a frame
+STEEP, BEHIND = 6.0, -2.0  # of the logit of m: in the beginning most of a clip is background
 KEPT = 2.0  # a: a sprite begins with tanh 2 = .96 of its velocity kept
 
 
@@ -74,7 +75,7 @@ class MovedSprite(Framewise):
             states, path = self.moves(precise(noise), condition)
         sprite = self.sprites(content, states, condition)
         behind = self.background(content if self.constant is None else self.constant.expand_as(content), condition)
-        cover = (sprite[:, :, -1:] + 1) / 2
+        cover = torch.sigmoid(STEEP * sprite[:, :, -1:] + BEHIND)
         moved = shifted(torch.cat([cover * sprite[:, :, :-1], cover], dim=2), path.to(sprite.dtype))
         return moved[:, :, :-1] + (1 - moved[:, :, -1:]) * behind.unsqueeze(1)
 
@@ -93,7 +94,7 @@ class MovedSprite(Framewise):
         return torch.stack(states, 1), torch.stack(places, 1)
 
     def sprites(self, content: Tensor, states: Tensor, condition: Condition) -> Tensor:
-        """Of each clip one, (N, 1, C + 1, H, W), or with `changing` one for each frame; the last channel covers."""
+        """Of each clip one, (N, 1, C + 1, H, W), or with `changing` one for each frame; the last channel is m's."""
         if not self.changing:
             return self.sprite(content, condition).unsqueeze(1)
         n, steps = states.shape[:2]
