@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from small import condition_of, labels, randomise
 from torch import Tensor
 
@@ -32,7 +33,7 @@ IMAGE = DCGenerator(4)
 GENERATORS = {
     "mocogan": MoCoGenerator(MOTION, 6, IMAGE),
     "sprite": SpriteGenerator(MOTION, 6, image=IMAGE),
-    "changing": SpriteGenerator(MOTION, 6, True, "drawn", IMAGE),
+    "changing": SpriteGenerator(MOTION, 6, True, 1.0, "drawn", IMAGE),
     "tgan": TGenerator(6, IMAGE),
     "vgan": TwoStreamGenerator(4, IMAGE),
 }
@@ -128,10 +129,19 @@ def test_a_sprite_moves_along_its_path_before_a_background():
     states, path = model.moves(noise, given)
     sprite, behind = model.sprites(content, states, given), model.background(model.constant.expand(4, -1), given)
     cover = torch.sigmoid(6 * sprite[:, 0, -1:] - 2)
+    layers = [F.pad(each, model.around).unsqueeze(1) for each in (cover, cover * sprite[:, 0, :-1])]
     for t in range(FRAMES):
-        place = path[:, t : t + 1]
-        over, ink = (shifted(each.unsqueeze(1), place)[:, 0] for each in (cover, cover * sprite[:, 0, :-1]))
+        over, ink = (shifted(each, path[:, t : t + 1])[:, 0] for each in layers)
         torch.testing.assert_close(model(z, given)[:, t], ink + (1 - over) * behind)
+
+
+def test_the_picture_of_a_sprite_is_a_share_of_a_frame_in_its_middle():
+    spec = DataSpec(Levels((2, 3, 16, 25), 256))
+    model = small("sprite", spec).generator
+    assert model.sprites(*model.apart(torch.randn(1, model.numbers(2)).double()), Condition()).shape[-2:] == (8, 12)
+    assert F.pad(torch.ones(1, 8, 12), model.around)[0, 4:12, 6:18].sum() == 96
+    with pytest.raises(UsageError, match="share of generator .sprite. must be positive and at most 1"):
+        SpriteGenerator(share=1.5)
 
 
 def test_a_shift_by_whole_pixels_is_exact_and_others_are_bilinear():

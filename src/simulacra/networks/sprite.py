@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simulacra.condition import Condition
@@ -30,11 +31,11 @@ from simulacra.devices import without_autocast
 from simulacra.fields import Levels
 from simulacra.networks.dcgan import DCGenerator
 from simulacra.networks.generators import BesideCode, Generator
-from simulacra.networks.images import frame_of, refuse_unless_clips
+from simulacra.networks.images import SMALLEST, frame_of, refuse_unless_clips
 from simulacra.networks.options import options_in
 from simulacra.networks.shared_frames import Framewise
 from simulacra.nn import precise
-from simulacra.parts import part, within
+from simulacra.parts import above, part, within
 
 FIRST, FASTEST, PUSHED, SHAKEN = 1.0, 0.2, 0.02, 0.1  # of p_0, v_0 and B h_t in half sides, and of the noise of a frame
 STEEP, BEHIND = 6.0, -2.0  # of the logit of m: in the beginning most of a clip is background
@@ -55,7 +56,9 @@ class MovedSprite(Framewise):
         self.place, self.velocity, self.push, self.keep = (nn.Linear(part.hidden, 2) for _ in range(4))
         self._begin()
         frame = frame_of(spec)
-        layer = DataSpec(Levels((spec.shape[1] + 1, *spec.shape[2:]), spec.grid_levels), spec.condition)
+        sides = tuple(max(min(SMALLEST, side), round(part.share * side)) for side in frame.shape[1:])
+        layer = DataSpec(Levels((spec.shape[1] + 1, *sides), spec.grid_levels), spec.condition)
+        self.around = around(sides, frame.shape[1:])
         self.sprite = part.image.build(layer, self.content + (part.hidden if part.changing else 0))
         self.background = part.image.build(frame, self.content)
         self.register_buffer("constant", torch.randn(1, self.content) if part.behind == "one" else None)
@@ -76,7 +79,8 @@ class MovedSprite(Framewise):
         sprite = self.sprites(content, states, condition)
         behind = self.background(content if self.constant is None else self.constant.expand_as(content), condition)
         cover = torch.sigmoid(STEEP * sprite[:, :, -1:] + BEHIND)
-        moved = shifted(torch.cat([cover * sprite[:, :, :-1], cover], dim=2), path.to(sprite.dtype))
+        layer = F.pad(torch.cat([cover * sprite[:, :, :-1], cover], dim=2), self.around)
+        moved = shifted(layer, path.to(sprite.dtype))
         return moved[:, :, :-1] + (1 - moved[:, :, -1:]) * behind.unsqueeze(1)
 
     def moves(self, noise: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
@@ -100,6 +104,14 @@ class MovedSprite(Framewise):
         n, steps = states.shape[:2]
         codes = torch.cat([content.unsqueeze(1).expand(-1, steps, -1), states.to(content.dtype)], dim=2)
         return self.sprite(codes.flatten(0, 1), Condition(condition).repeat_each(steps)).unflatten(0, (n, steps))
+
+
+def around(sides: Sequence[int], whole: Sequence[int]) -> tuple[int, int, int, int]:
+    """Zeros left, right, above and below that put a smaller picture (H, W) in the middle of a larger one."""
+    (above, below), (left, right) = (
+        ((large - small) // 2, (large - small + 1) // 2) for small, large in zip(sides, whole, strict=True)
+    )
+    return left, right, above, below
 
 
 def shifted(x: Tensor, path: Tensor) -> Tensor:
@@ -126,6 +138,7 @@ class SpriteGenerator(Generator):
         motion: numbers of noise for each frame.
         hidden: numbers in the state of the motion.
         changing: whether the sprite is drawn anew for each frame.
+        share: of the sides of a frame, that the picture of a sprite has; a larger one may be a curtain with holes.
         behind: the background: one for all clips of a condition, or drawn from the content of each.
         image: the generator of the sprite, and of the background.
     """
@@ -134,11 +147,13 @@ class SpriteGenerator(Generator):
     motion: int = 10
     hidden: int = 64
     changing: bool = False
+    share: float = 0.5
     behind: Literal["one", "drawn"] = "one"
     image: Generator = DCGenerator(16)
 
     def __post_init__(self) -> None:
         within(1, motion=self.motion, hidden=self.hidden)
+        above(0, 1, share=self.share)
 
     def moving(self, spec: DataSpec) -> int:
         return (1 + spec.shape[0]) * self.motion
