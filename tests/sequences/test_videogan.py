@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 import torch
-import torch.nn.functional as F
 from small import condition_of, labels, randomise
 from torch import Tensor
 
@@ -20,11 +19,9 @@ from simulacra.networks import (
     MoCoGenerator,
     ResidualCritic,
     SpaceTimeCritic,
-    SpriteGenerator,
     TGenerator,
     TwoStreamGenerator,
 )
-from simulacra.networks.sprite import MovedSprite, shifted
 from simulacra.sequences import videogan
 
 CONTENT, MOTION, FRAMES = 3, 2, 5
@@ -32,23 +29,15 @@ SPEC = DataSpec(Levels((FRAMES, 1, 8, 8), 17), labels())
 IMAGE = DCGenerator(4)
 GENERATORS = {
     "mocogan": MoCoGenerator(MOTION, 6, IMAGE),
-    "sprite": SpriteGenerator(MOTION, 6, image=IMAGE),
-    "changing": SpriteGenerator(MOTION, 6, True, 1.0, "drawn", IMAGE),
     "tgan": TGenerator(6, IMAGE),
     "vgan": TwoStreamGenerator(4, IMAGE),
 }
-FRAME_BY_FRAME = ["mocogan", "sprite", "changing"]
 CRITIC = ClipsCritic(ResidualCritic(3), SpaceTimeCritic(3), 2)
 
 
 def small(generator: str = "mocogan", spec: DataSpec = SPEC, critic: ClipsCritic = CRITIC) -> GAN:
     torch.manual_seed(0)
-    model = randomise(videogan(spec, CONTENT, GENERATORS[generator], critic)).double().eval()
-    if isinstance(model.generator, MovedSprite):
-        for each in (model.generator.place, model.generator.velocity, model.generator.push):
-            each.weight.data *= 0.1  # so that it stays in the picture
-            each.bias.data *= 0.1
-    return model
+    return randomise(videogan(spec, CONTENT, GENERATORS[generator], critic)).double().eval()
 
 
 def codes(model: GAN, n: int = 4, seed: int = 1) -> Tensor:
@@ -63,10 +52,9 @@ def changed(model: GAN, z: Tensor, other: Tensor) -> list[bool]:
     return [bool(each.any()) for each in moved.T]
 
 
-@pytest.mark.parametrize("generator", FRAME_BY_FRAME)
 @pytest.mark.parametrize("t", range(FRAMES))
-def test_a_frame_depends_on_its_own_motion_and_on_that_before(t, generator):
-    model = small(generator)
+def test_a_frame_depends_on_its_own_motion_and_on_that_before(t):
+    model = small()
     z = codes(model)
     other = z.clone()
     place = CONTENT + (1 + t) * MOTION
@@ -74,9 +62,8 @@ def test_a_frame_depends_on_its_own_motion_and_on_that_before(t, generator):
     assert changed(model, z, other) == [frame >= t for frame in range(FRAMES)]
 
 
-@pytest.mark.parametrize("generator", FRAME_BY_FRAME)
-def test_where_the_motion_begins_enters_every_frame(generator):
-    model = small(generator)
+def test_where_the_motion_begins_enters_every_frame():
+    model = small()
     z = codes(model)
     other = z.clone()
     other[:, CONTENT : CONTENT + MOTION] += 1
@@ -122,48 +109,6 @@ def test_a_clip_is_what_moves_before_a_background_that_does_not():
     assert streams.moving.flatten(2).std(1).min() > 0
 
 
-def test_a_sprite_moves_along_its_path_before_a_background():
-    model = small("sprite").generator
-    z, given = codes(small("sprite")), condition_of(SPEC, 4)
-    content, noise = model.apart(z)
-    states, path = model.moves(noise, given)
-    sprite, behind = model.sprites(content, states, given), model.background(model.constant.expand(4, -1), given)
-    cover = torch.sigmoid(6 * sprite[:, 0, -1:] - 2)
-    layers = [F.pad(each, model.around).unsqueeze(1) for each in (cover, cover * sprite[:, 0, :-1])]
-    for t in range(FRAMES):
-        over, ink = (shifted(each, path[:, t : t + 1])[:, 0] for each in layers)
-        torch.testing.assert_close(model(z, given)[:, t], ink + (1 - over) * behind)
-
-
-def test_the_picture_of_a_sprite_is_a_share_of_a_frame_in_its_middle():
-    spec = DataSpec(Levels((2, 3, 16, 25), 256))
-    model = small("sprite", spec).generator
-    assert model.sprites(*model.apart(torch.randn(1, model.numbers(2)).double()), Condition()).shape[-2:] == (8, 12)
-    assert F.pad(torch.ones(1, 8, 12), model.around)[0, 4:12, 6:18].sum() == 96
-    with pytest.raises(UsageError, match=r"share of generator .sprite. must be positive"):
-        SpriteGenerator(share=1.5)
-
-
-def test_a_shift_by_whole_pixels_is_exact_and_others_are_bilinear():
-    x = torch.randn(1, 1, 2, 6, 10).double()
-
-    def at(right: float, down: float) -> Tensor:
-        return shifted(x, torch.tensor([[[right / 5, down / 3]]], dtype=torch.float64))
-
-    torch.testing.assert_close(at(0, 0), x)
-    moved = torch.zeros_like(x)
-    moved[..., 1:, :-3] = x[..., :-1, 3:]
-    torch.testing.assert_close(at(-3, 1), moved)
-    torch.testing.assert_close(at(0.25, 0), 0.75 * x + 0.25 * at(1, 0))
-    torch.testing.assert_close(at(0, -0.5), 0.5 * x + 0.5 * at(0, -1))
-    assert not at(10, 0).any()
-
-
-def test_the_gradient_of_a_path_is_that_of_its_differences():
-    x, path = torch.randn(2, 1, 1, 6, 6).double(), 0.1 * torch.randn(2, 3, 2).double()
-    assert torch.autograd.gradcheck(lambda p: shifted(x, p), path.requires_grad_())
-
-
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_items_are_independent_and_of_their_class(generator):
     model = small(generator)
@@ -206,9 +151,8 @@ def test_frames_are_judged_one_by_one_and_clips_by_their_order():
     assert all(len(set(each)) == 2 for each in seen)
 
 
-@pytest.mark.parametrize("generator", FRAME_BY_FRAME)
-def test_a_longer_clip_begins_as_the_shorter_one(generator):
-    model = small(generator).float()
+def test_a_longer_clip_begins_as_the_shorter_one():
+    model = small().float()
     given = {"label": [0, 1, 2, 0]}
 
     def draw(**own: int) -> Tensor:
@@ -222,7 +166,7 @@ def test_a_longer_clip_begins_as_the_shorter_one(generator):
     assert sim.sample(model, 3, condition={"label": 0}, options={"frames": 9}).shape == (3, 9, 1, 8, 8)
     with pytest.raises(UsageError, match="frames must be at least 1"):
         draw(frames=0)
-    with pytest.raises(UsageError, match=r"no sampling option 'frames'.*--generator mocogan or sprite"):
+    with pytest.raises(UsageError, match=r"no sampling option 'frames'.*--generator mocogan"):
         small("tgan").float().sample(4, given, frames=7)
 
 

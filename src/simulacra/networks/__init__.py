@@ -30,7 +30,6 @@ from simulacra.networks.resnet import ResNetGenerator
 from simulacra.networks.shared_frames import MoCoGenerator, Moving, TGenerator
 from simulacra.networks.space_time import ClipsCritic, SpaceTimeCritic
 from simulacra.networks.spade import SpadeGenerator
-from simulacra.networks.sprite import SpriteGenerator
 from simulacra.networks.stylegan import StyleGenerator
 from simulacra.networks.stylegan2 import Style2Critic, Style2Generator
 from simulacra.networks.two_streams import TwoStreamGenerator
@@ -77,7 +76,6 @@ __all__ = [
     "ResidualGenerator",
     "SpaceTimeCritic",
     "SpadeGenerator",
-    "SpriteGenerator",
     "Style2Critic",
     "Style2Generator",
     "StyleGenerator",

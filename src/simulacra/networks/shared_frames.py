@@ -39,22 +39,31 @@ class Moving(Protocol):
         ...
 
 
-class Framewise(nn.Module):
-    """A generator whose code is content and, frame by frame, noise: content + (1 + T)·motion numbers, for any T."""
+class RecurrentFrames(nn.Module):
+    """z (N, content + (1 + T)·motion) -> x (N, T, C, H, W), for any T >= 1."""
 
-    def __init__(self, spec: DataSpec, latent: int, motion: int) -> None:
+    def __init__(self, spec: DataSpec, latent: int, part: MoCoGenerator) -> None:
         super().__init__()
-        every = (1 + spec.shape[0]) * motion
-        self.content, self.motion = latent - every, motion
+        self.content, self.motion = latent - part.moving(spec), part.motion
         if self.content < 1:
             raise UsageError(
-                f"these networks read {motion} numbers for each of {spec.shape[0]} frames and as many before them: a "
-                f"code that has content too needs latent > {every}, not {latent}"
+                f"mocogan networks read {part.motion} numbers for each of {spec.shape[0]} frames and as many before "
+                f"them: a code that has content too needs latent > {part.moving(spec)}, not {latent}"
             )
+        self.beside = BesideCode(spec.condition, part.motion)
+        self.begin = nn.Sequential(nn.Linear(self.beside.outputs, part.hidden), nn.Tanh())
+        self.path = nn.GRU(self.beside.outputs, part.hidden, batch_first=True)
+        nn.init.normal_(cast(Tensor, self.path.weight_ih_l0), 0.0, part.motion**-0.5)  # noise moves it at once
+        self.image = part.image.build(frame_of(spec), self.content + part.hidden)
 
-    def apart(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes -> content (N, content) and noise (N, 1 + T, motion)."""
-        return z[:, : self.content], z[:, self.content :].unflatten(1, (-1, self.motion))
+    def forward(self, z: Tensor, condition: Condition) -> Tensor:
+        content, noise = z[:, : self.content], z[:, self.content :].unflatten(1, (-1, self.motion))
+        n, steps = len(z), noise.shape[1] - 1
+        inputs = self.beside(noise.flatten(0, 1), Condition(condition).repeat_each(1 + steps)).unflatten(0, (n, -1))
+        motion, _ = self.path(inputs[:, 1:], self.begin(inputs[:, 0]).unsqueeze(0))
+        of_frames = Condition(condition).repeat_each(steps)
+        codes = torch.cat([content.unsqueeze(1).expand(-1, steps, -1), motion.to(z.dtype)], dim=2)
+        return self.image(codes.flatten(0, 1), of_frames).unflatten(0, (n, steps))
 
     def under_options(self, condition: Condition, frames: int | None = None) -> Condition:
         """The condition as it is: how many frames are drawn changes the code alone."""
@@ -63,27 +72,6 @@ class Framewise(nn.Module):
 
     def numbers(self, frames: int) -> int:
         return self.content + (1 + frames) * self.motion
-
-
-class RecurrentFrames(Framewise):
-    """z (N, content + (1 + T)·motion) -> x (N, T, C, H, W), for any T >= 1."""
-
-    def __init__(self, spec: DataSpec, latent: int, part: MoCoGenerator) -> None:
-        super().__init__(spec, latent, part.motion)
-        self.beside = BesideCode(spec.condition, part.motion)
-        self.begin = nn.Sequential(nn.Linear(self.beside.outputs, part.hidden), nn.Tanh())
-        self.path = nn.GRU(self.beside.outputs, part.hidden, batch_first=True)
-        nn.init.normal_(cast(Tensor, self.path.weight_ih_l0), 0.0, part.motion**-0.5)  # noise moves it at once
-        self.image = part.image.build(frame_of(spec), self.content + part.hidden)
-
-    def forward(self, z: Tensor, condition: Condition) -> Tensor:
-        content, noise = self.apart(z)
-        n, steps = len(z), noise.shape[1] - 1
-        inputs = self.beside(noise.flatten(0, 1), Condition(condition).repeat_each(1 + steps)).unflatten(0, (n, -1))
-        motion, _ = self.path(inputs[:, 1:], self.begin(inputs[:, 0]).unsqueeze(0))
-        of_frames = Condition(condition).repeat_each(steps)
-        codes = torch.cat([content.unsqueeze(1).expand(-1, steps, -1), motion.to(z.dtype)], dim=2)
-        return self.image(codes.flatten(0, 1), of_frames).unflatten(0, (n, steps))
 
 
 class ConvolvedFrames(nn.Module):

@@ -1,13 +1,12 @@
-"""Video by the parts of a GAN: a sprite or frames along a path of motion, critics of frames and of clips.
+"""Video by the parts of a GAN: frames of one image generator along a path of motion, critics of frames and of clips.
 
-    sprite     --generator sprite     layers: what moves is drawn once, before a background (by default)
-    MoCoGAN    --generator mocogan    content and a recurrent motion, a picture drawn for each frame
+    MoCoGAN    --generator mocogan    content and a recurrent motion (by default)
     TGAN       --generator tgan       codes of frames by convolutions along time
     VGAN       --generator vgan       what moves, before a background that does not
     DVD-GAN    --critic clips         some frames at full size, and the clip (by default)
 
-The game is the relativistic one with r1 and r2 every fourth step: under the hinge game with spectral norm, that of
-DVD-GAN, the critic wins on `bouncing`. Conditioning is that of any `gan`, of which it is a composition.
+The game is the relativistic one with r1 and r2 every fourth step; that of DVD-GAN is `gan --game hinge` with critics
+under spectral norm. Conditioning is that of any `gan`, of which it is a composition.
 Tulyakov et al. 2018, "MoCoGAN: Decomposing Motion and Content for Video Generation"; Clark et al. 2019, "Adversarial
 Video Generation on Complex Datasets"; Huang et al. 2024, "The GAN is dead; long live the GAN!".
 """
@@ -17,7 +16,7 @@ from __future__ import annotations
 from simulacra.adversarial import GAN, Relativistic
 from simulacra.adversarial.zero_centred import gamma_of, zero_centred
 from simulacra.data.spec import DataSpec
-from simulacra.networks import ClipsCritic, Critic, DCCritic, Generator, Moving, SpaceTimeCritic, SpriteGenerator
+from simulacra.networks import ClipsCritic, Critic, DCCritic, Generator, MoCoGenerator, Moving, SpaceTimeCritic
 from simulacra.networks.images import frame_of, refuse_unless_clips
 from simulacra.registry import register
 
@@ -40,11 +39,11 @@ EVERY = 4  # steps from one penalty to the next
 def videogan(
     spec: DataSpec,
     content: int = 50,
-    generator: Generator = SpriteGenerator(),  # noqa: B008 (parts are immutable)
+    generator: Generator = MoCoGenerator(),  # noqa: B008 (parts are immutable)
     critic: Critic = ClipsCritic(FRAMES, CLIPS),  # noqa: B008
     gamma: float | None = None,
 ) -> GAN:
-    """A generator of what moves under the relativistic game, with critics of frames and of clips; frames from 8×8 up.
+    """Frames that move, under the relativistic game with critics of frames and of clips; frames from 8×8 up.
 
     Args:
         spec: what x is: clips on a grid of levels; both networks are conditioned on its condition.
