@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from record import COMMIT, RESULTS, conclude, parser
+from record import COMMIT, conclude, earlier, parser
 
 import simulacra as sim
 
@@ -39,6 +38,4 @@ def by_defaults(record: str, doc: str | None, models: Sequence[str], measure: Me
 
 def before(record: str, models: Sequence[str]) -> dict[str, Any]:
     """The rows of an earlier record, those of models that there are no longer left out."""
-    path = RESULTS / f"{record}.json"
-    rows = json.loads(path.read_text())["figures"] if path.exists() else {}
-    return {name: row for name, row in rows.items() if name in models}
+    return {name: row for name, row in earlier(record).items() if name in models}

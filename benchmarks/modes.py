@@ -15,14 +15,13 @@ python benchmarks/modes.py [--data ring grid] [--games relativistic minimax]
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import COMMIT, RESULTS, conclude, parser
+from record import COMMIT, conclude, earlier, parser
 
 import simulacra as sim
 
@@ -56,8 +55,7 @@ def main() -> None:
     options.add_argument("--data", nargs="*", default=list(MODES), choices=list(MODES))
     options.add_argument("--games", nargs="*", default=list(GAMES), choices=list(GAMES))
     args = options.parse_args()
-    path = RESULTS / "modes.json"
-    figures: dict[str, Any] = json.loads(path.read_text())["figures"] if path.exists() and not args.smoke else {}
+    figures = {} if args.smoke else earlier("modes")
     for name in args.data:
         data = sim.data.load(name)
         for game in args.games:

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from record import COMMIT, RESULTS, conclude, parser
+from record import COMMIT, conclude, earlier, parser
 
 import simulacra as sim
 from simulacra.pictures import rows_picture, save_image
@@ -84,7 +84,8 @@ def main() -> None:
     minutes, steps = (None, 20) if args.smoke else (None, args.steps) if args.steps else (args.minutes, None)
     budget = (minutes, steps, args.device, args.width, args.threads, args.fitted)
     jobs = [Job(args.data, preset, seed, *budget) for preset in wanted for seed in args.seeds]
-    rows, shown = earlier(args.record or f"presets_{args.data}", bool(args.presets)), {}
+    record = args.record or f"presets_{args.data}"
+    rows, shown = earlier(record) if args.presets else {}, {}
     fork = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.workers, mp_context=fork, max_tasks_per_child=1) as pool:
         running = {pool.submit(fitted, job): job for job in jobs}
@@ -98,7 +99,7 @@ def main() -> None:
     if args.picture and shown:
         draw(args.picture, data, {name: shown[name] for name in rows if name in shown})
     conclude(
-        args.record or f"presets_{args.data}",
+        record,
         rows,
         smoke=args.smoke,
         data={"name": data.name, "split": "test", "n": len(data.test), "fingerprint": data.fingerprint},
@@ -115,11 +116,6 @@ def conditional_where_it_must() -> list[str]:
 def place(row: str) -> tuple[int, str]:
     name = row.split(",")[0]
     return PRESETS.index(name) if name in PRESETS else len(PRESETS), row
-
-
-def earlier(record: str, kept: bool) -> dict[str, Any]:
-    path = RESULTS / f"{record}.json"
-    return json.loads(path.read_text())["figures"] if kept and path.exists() else {}
 
 
 def classes_of(data: sim.data.Dataset) -> dict[str, sim.data.ClassLabel]:

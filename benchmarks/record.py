@@ -40,6 +40,24 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def earlier(name: str) -> dict[str, Any]:
+    """The figures of the record that there is, for scripts that replace some of its rows; {} where there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["figures"] if path.exists() else {}
+
+
+def at_hand(name: str) -> bool:
+    """Whether a data set is here; where not, a line says that it is left out."""
+    import simulacra as sim  # here, so that a script may time what imports nothing
+
+    try:
+        sim.data.load(name)
+    except sim.errors.DataError as error:
+        print(f"{name} is left out: {error}")
+        return False
+    return True
+
+
 def conclude(
     name: str,
     figures: dict[str, Any],

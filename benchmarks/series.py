@@ -29,13 +29,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from record import RESULTS, conclude, parser
+from record import at_hand, conclude, earlier, parser
 
 import simulacra as sim
 import simulacra.evaluation.timegan_scores as scores
 from simulacra.capabilities import Forecaster, can
 from simulacra.data import Dataset
-from simulacra.errors import DataError
 from simulacra.evaluation.forecasts import forecasts
 from simulacra.evaluation.measure import Measure
 from simulacra.evaluation.subject import Subject
@@ -96,15 +95,6 @@ def suits(kind: str, name: str) -> bool:
     return name in SCORED or can(model, Forecaster)
 
 
-def at_hand(name: str) -> bool:
-    try:
-        sim.data.load(name)
-    except DataError as error:
-        print(f"{name} is left out: {error}")
-        return False
-    return True
-
-
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
@@ -117,8 +107,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if own.smoke:
         own.sets, own.steps, scores.STEPS = ["sines"], 12, 5
-    path = RESULTS / f"{own.record}.json"
-    rows: dict[str, Any] = json.loads(path.read_text())["figures"]["rows"] if path.exists() and not own.smoke else {}
+    rows: dict[str, Any] = {} if own.smoke else earlier(own.record).get("rows", {})
     for name in filter(at_hand, own.sets):
         for kind in (kind for kind in own.models if suits(kind, name)):
             for seed in own.seeds:

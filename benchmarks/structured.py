@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from record import COMMIT, RESULTS, conclude, parser
+from record import COMMIT, conclude, earlier, parser
 
 import simulacra as sim
 from simulacra.capabilities import Translator, can
@@ -96,8 +96,7 @@ def main() -> None:
     if unknown := set(args.tasks) - set(TASKS):
         options.error(f"no task {', '.join(sorted(unknown))}; there are {', '.join(TASKS)}")
     torch.set_num_threads(args.threads)
-    path = RESULTS / f"{args.record}.json"
-    rows: dict[str, Any] = json.loads(path.read_text())["figures"] if path.exists() else {}
+    rows = earlier(args.record)
     for name in args.tasks or TASKS:
         task = TASKS[name]
         for model in args.models or task.models:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from record import RESULTS, conclude, parser
+from record import conclude, earlier, parser
 
 import simulacra as sim
 from simulacra.capabilities import Density, can
@@ -98,8 +98,7 @@ def main() -> None:
     own = arguments.parse_args()
     torch.set_num_threads(1)
     scenes = own.scenes[:1] if own.smoke else own.scenes
-    path = RESULTS / f"{own.record}.json"
-    rows: dict[str, Any] = json.loads(path.read_text())["figures"]["rows"] if path.exists() and not own.smoke else {}
+    rows: dict[str, Any] = {} if own.smoke else earlier(own.record).get("rows", {})
     for seed in own.seeds:
         for scene in scenes:
             minutes = 0.1 if own.smoke else own.minutes

@@ -34,11 +34,10 @@ from typing import Any
 import numpy as np
 import torch
 from large_images import Clock
-from record import RESULTS, conclude, parser
+from record import at_hand, conclude, earlier, parser
 
 import simulacra as sim
 from simulacra.data import Dataset
-from simulacra.errors import DataError
 from simulacra.evaluation.bounces import bounces, motion_of_digits
 from simulacra.evaluation.clips import distances_of_clips
 from simulacra.evaluation.measure import Measure
@@ -97,15 +96,6 @@ def parameters(model: Model) -> int:
     return sum(each.numel() for each in model.parameters())
 
 
-def at_hand(name: str) -> bool:
-    try:
-        sim.data.load(name)
-    except DataError as error:
-        print(f"{name} is left out: {error}")
-        return False
-    return True
-
-
 def stepped(shape: tuple[int, ...], parts: Mapping[str, str], device: str) -> dict[str, Any]:
     """The memory that some steps took, and the seconds of those after the first."""
     x = np.random.default_rng(0).integers(0, 256, (8 * BATCH, *shape), np.uint8)
@@ -157,8 +147,7 @@ def fits(own: Any, parts: Mapping[str, str]) -> None:
     own.sets = ["bouncing"] if own.smoke else own.sets
     budget = {"steps": 3} if own.smoke else {"steps": 10**9, "minutes": own.minutes}
     budget |= {"device": own.device}
-    path = RESULTS / f"{own.record}.json"
-    rows: dict[str, Any] = json.loads(path.read_text())["figures"]["rows"] if path.exists() and not own.smoke else {}
+    rows: dict[str, Any] = {} if own.smoke else earlier(own.record).get("rows", {})
     for name in filter(at_hand, own.sets):
         for seed in own.seeds:
             key = " ".join([name, *(parts.values() or ["defaults"]), str(seed)])

@@ -10,47 +10,21 @@ through the differences, the convolutions along time and the two halves of a cli
 
 from __future__ import annotations
 
-import hashlib
-import json
+from torch import Tensor, nn
 
-import numpy as np
-import torch
-from torch import nn
-
-from simulacra.data import DataSpec
-from simulacra.feed import slices
-
-SEED, LAYERS, WIDTH = 1, 4, 16
-AT_ONCE = 128  # frames
+from simulacra.evaluation.convolutions import FixedConvolutions
 
 
-class MotionConvolutions:
-    """φ of clips of one shape, of at least two frames, on the CPU."""
+class MotionConvolutions(FixedConvolutions):
+    """φ of clips (N, T, C, H, W) of at least two frames."""
 
-    def __init__(self, spec: DataSpec) -> None:
-        # The legacy generator, because NumPy promises its stream for ever; that of `default_rng` may change.
-        random, self.spec, self.weights = np.random.RandomState(SEED), spec, []
-        for inputs in (spec.shape[1], *[WIDTH] * (LAYERS - 1)):
-            drawn = random.standard_normal((WIDTH, inputs, 3, 3, 3)) * (2 / (27 * inputs)) ** 0.5
-            self.weights.append(torch.from_numpy(drawn.astype(np.float32)))
+    kind, width, kernel = "motion-convolutions", 16, (3, 3, 3)
 
-    @property
-    def name(self) -> str:
-        """With a hash of the weights and of the shape of the clips."""
-        content = b"".join(weight.numpy().tobytes() for weight in self.weights)
-        content += json.dumps(self.spec.x.describe()).encode()
-        return f"motion-convolutions@{hashlib.sha256(content).hexdigest()[:8]}"
-
-    @torch.no_grad()
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(N, T, C, H, W) -> (N, features) float64"""
-        return np.concatenate([self._of(x[part]) for part in slices(len(x), max(1, AT_ONCE // self.spec.shape[0]))])
-
-    def _of(self, x: np.ndarray) -> np.ndarray:
-        h, found = self.spec.centred(torch.from_numpy(np.array(x))).diff(dim=1).transpose(1, 2), []
+    def means(self, x: Tensor) -> list[Tensor]:
+        h, found = x.diff(dim=1).transpose(1, 2), []
         for weight in self.weights:
             h = nn.functional.conv3d(h, weight, padding=1).relu()
             found.append(nn.functional.adaptive_avg_pool3d(h, 2).flatten(1))
             halved = [2 if side > 2 else 1 for side in h.shape[2:]]
             h = nn.functional.avg_pool3d(h, halved, ceil_mode=True)
-        return torch.cat(found, 1).double().numpy()
+        return found
