@@ -134,7 +134,7 @@ def test_a_density_is_printed_in_nats_and_as_a_density(printed, tmp_path):
     assert record["measure"] == "density"
     assert record["bits_per_dim"] is None
     assert (tmp_path / "each.csv").read_text().splitlines()[0] == "index,nats"
-    assert "bits_per_dim" not in json.loads(printed("evaluate", run, "--json"))
+    assert "bits_per_dim" not in json.loads(printed("evaluate", run, "--quick", "--json"))
 
 
 def test_compress_says_what_its_bits_are_made_of(printed, runs, tmp_path):

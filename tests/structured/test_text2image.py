@@ -55,8 +55,8 @@ def turn(spec: DataSpec = SPEC) -> Turn:
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 13, 10), (1, 24, 17)], ids=str)
 def test_items_follow_from_their_own_code_and_words_alone(generator, shape):
     spec = DataSpec(Levels(shape, 256), SPEC.condition)
-    model = randomise(small(spec, generator)).eval()
-    z, condition = torch.randn(3, 3), model.conditioned(GIVEN, 3)
+    model = randomise(small(spec, generator)).eval().double()
+    z, condition = torch.randn(3, 3, dtype=torch.float64), model.conditioned(GIVEN, 3)
     made = model.generator(z, condition)
     assert made.shape == (3, *shape)
     for i in range(3):

@@ -57,6 +57,7 @@ WRONG_LABELS: list[tuple[Any, str]] = [
     ({"label": 1.5}, "label"),
     ({"label": [0.5, 1.5]}, "label"),
 ]
+LABELLED = ("grey-labelled", "colour-labelled")  # kinds with these labels for which models are asked all of this
 SPELLINGS = [1, "b", "1", [1], ["b"], np.int64(1), np.array([1, 1]), torch.tensor(1), torch.tensor([1, 1])]
 
 
@@ -380,7 +381,7 @@ def _refuses(call: Callable[[Any], Any], condition: Any, phrase: str) -> None:
 
 @law
 def a_wrong_condition_is_refused_by_every_method(case: Case) -> None:
-    if case.kind != "grey-labelled":
+    if case.kind not in LABELLED:
         return
     calls = conditional_calls(case.model())
     for condition, phrase in WRONG_LABELS:
@@ -477,7 +478,7 @@ def a_model_without_labels_refuses_one(case: Case) -> None:
 
 @law
 def a_label_may_be_given_in_any_spelling(case: Case) -> None:
-    if case.kind != "grey-labelled":
+    if case.kind not in LABELLED:
         return
     model = case.lively()
     expected = made(model, 2, {"label": torch.tensor([1, 1])})

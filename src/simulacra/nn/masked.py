@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,11 +12,12 @@ from torch import Tensor, nn
 def groups_of(channels: int, groups: int, period: int | None = None) -> Tensor:
     """(channels,) the group of each: equal runs (red, green, blue), repeated every `period` channels for a gate."""
     period = period or channels
-    return torch.arange(channels) % period * groups // period
+    return torch.arange(channels, device="cpu") % period * groups // period
 
 
+@functools.cache
 def group_mask(out_channels: int, in_channels: int, groups: int, strict: bool, period: int | None = None) -> Tensor:
-    """(out, in) of 0 and 1: an output of group g sees inputs of groups up to g, or before g when `strict`."""
+    """(out, in) of 0 and 1: an output of group g sees inputs of groups up to g, or before g when `strict`. Kept, so nobody writes to it."""
     out_group, in_group = groups_of(out_channels, groups, period), groups_of(in_channels, groups)
     before = in_group[None, :] < out_group[:, None]
     return (before if strict else before | (in_group[None, :] == out_group[:, None])).float()

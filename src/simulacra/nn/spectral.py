@@ -103,7 +103,14 @@ def spectral(module: M) -> M:
             weight = cast(Tensor, layer.weight).detach()
             layer.register_buffer("u", F.normalize(torch.randn(len(weight), device=weight.device), dim=0))
             layer.__class__ = TWINS[type(layer)]  # a twin made anew would register every parameter twice
-            for _ in range(0 if weight.is_meta else FIRST):
-                u, _ = Spectral.iterated(weight.float().flatten(1), cast(Tensor, layer.u))
-                cast(Tensor, layer.u).copy_(u)
+            if not weight.is_meta:
+                cast(Tensor, layer.u).copy_(_begun(weight.float().flatten(1), cast(Tensor, layer.u)))
     return module
+
+
+def _begun(matrix: Tensor, u: Tensor) -> Tensor:
+    """u after the first power iterations, each of which is normalised once."""
+    for _ in range(FIRST):
+        u = matrix @ (matrix.t() @ u)
+        u = u / u.norm().clamp(min=SMALLEST**2)
+    return u

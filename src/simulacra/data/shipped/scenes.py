@@ -140,6 +140,7 @@ class _Digits:
         label = np.asarray(split.field("label"))
         self.of = [np.flatnonzero(label == digit) for digit in range(10)]
         self.tiles: dict[tuple[int, int], np.ndarray] = {}
+        self.extents: dict[tuple[int, int], tuple[int, int, int, int]] = {}
 
     def at(self, thing: Thing, scale: int) -> np.ndarray:
         """How much of each pixel is ink, 0 to 1, of a tile as large as the thing is at so many times side 32."""
@@ -150,9 +151,13 @@ class _Digits:
 
     def box(self, thing: Thing, scale: int) -> tuple[int, int, int, int]:
         """The pixels (x0, y0, x1, y1) between which the digit lies."""
-        rows, columns = np.nonzero(self.at(thing, scale) >= INK)
+        key = thing.item, scale * TILES[thing.size]
+        if key not in self.extents:
+            rows, columns = np.nonzero(self.at(thing, scale) >= INK)
+            self.extents[key] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        x0, y0, x1, y1 = self.extents[key]
         left, top = scale * thing.left, scale * thing.top
-        return left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1
+        return left + x0, top + y0, left + x1, top + y1
 
 
 def is_unseen(subject: int, relation: int, other: int) -> bool:
