@@ -78,6 +78,7 @@ OWN = {  # of one model alone
         "generator": "mocogan:motion=2,hidden=6,image=(dcgan:width=4)",
         "critic": "clips:frames=(residual:width=3),clips=(space-time:width=3),seen=2",
     },
+    "motion-mixture": {"network": "gated-pixelcnn:width=6,layers=2", "reach": 1, "hidden": 6, "width": 3},
     "wavenet": {"layers": 5, "components": None, "head": 8},
     "timegan": {"hidden": 5, "layers": 1},
     "stylegan": {"mapping": 2},

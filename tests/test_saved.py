@@ -55,7 +55,7 @@ DRAWN: dict[str, Callable[[Any, Tensor, Given], Tensor]] = {  # of (model, x, co
         [sum(p.loss(Turn(x, Condition(given), step=LATE)).values()) for p in model.phases()]
     ),
 }
-DRAWS, LATE = 100, 10**6  # a step after every warm-up
+DRAWS, LATE = 40, 10**6  # a step after every warm-up
 SETTINGS = [  # (case, attribute, value): of training or estimation, which no output above is sure to show
     ("1/independent-label", "smoothing", 2.0),
     ("1/markov-label", "smoothing", 3.0),

@@ -43,9 +43,10 @@ def save_image(image: Image.Image, path: Path) -> None:
     write_atomically(path, png(image))
 
 
-def png(image: Image.Image) -> bytes:
+def png(image: Image.Image, smallest: bool = False) -> bytes:
+    """A PNG file; the smallest takes five times as long, for some 3 % less."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")  # a search for the best filter takes five times as long for 3 % less
+    image.save(buffer, "PNG", optimize=smallest)
     return buffer.getvalue()
 
 

@@ -30,7 +30,7 @@ from simulacra.training.options import Options, resolve
 from simulacra.training.runtime import Runtime, leads, runtime
 from simulacra.turns import Phase
 
-BATCH, STEPS = 15, 3  # shared by two processes unevenly; of 40 items, so that the last step is of the second epoch
+BATCH, STEPS = 9, 5  # shared by two processes unevenly; of 40 items, so that the last step is of the second epoch
 
 Case = tuple[str, dict[str, Any]]
 GRADIENT = {"penalties": ("gradient", "gradient:every=2"), "critic_steps": 2, "game": "wasserstein"}

@@ -128,15 +128,15 @@ def test_k_steps_a_restored_loop_and_k_more_are_2k_steps_bitwise(entry):
             training.step(Stream(spec), 0.0)
         return training
 
-    straight = advance(fresh(0), 6)
-    half = advance(fresh(0), 3)
-    saved = {name: tensor.clone() for name, tensor in half.tensors().items()}
+    straight = advance(fresh(0), 2)
+    saved = {name: tensor.clone() for name, tensor in straight.tensors().items()}
+    advance(straight, 2)
     torch.manual_seed(99)
     again = fresh(1)
-    again.restore(3, saved)
+    again.restore(2, saved)
     assert same(again.tensors(), saved)
-    advance(again, 3)
-    assert again.steps == straight.steps == 6
+    advance(again, 2)
+    assert again.steps == straight.steps == 4
     assert same(again.tensors(), straight.tensors())
     assert not same(again.tensors(), saved)
 

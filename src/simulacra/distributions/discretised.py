@@ -21,7 +21,7 @@ MAX_MEAN = 1e3  # of a component, on a grid that ends at 1
 ALL_LEVELS_AT_ONCE = 1 << 24  # numbers in a table of masses; beyond it one level after the other, to spare memory
 
 
-def _log_logistic_mass(lower: Tensor, upper: Tensor) -> Tensor:
+def log_logistic_mass(lower: Tensor, upper: Tensor) -> Tensor:
     """log(σ(b) - σ(a)) = log σ(b) + log σ(-a) + log(1 - e^{a-b}) with a = lower, b = upper."""
     return F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
 
@@ -80,7 +80,7 @@ class DiscretisedLogisticMixture(GridDistribution):
 
     def _log_mass_between(self, lower: Tensor, upper: Tensor) -> Tensor:
         """Edges broadcast against (N, *shape, K) -> the mixture's log mass with the K axis summed out."""
-        components = _log_logistic_mass(
+        components = log_logistic_mass(
             (lower - self.means) * self.inverse_scales, (upper - self.means) * self.inverse_scales
         )
         return torch.logsumexp(self.log_weights + components, dim=-1)
@@ -94,7 +94,7 @@ class DiscretisedLogisticMixture(GridDistribution):
             edges = zip(*bin_edges(self.levels, self.means), strict=True)
             return torch.stack([self._log_mass_between(lower, upper) for lower, upper in edges], dim=-1)
         lower, upper = (edge[:, None] for edge in bin_edges(self.levels, self.means))
-        components = _log_logistic_mass(
+        components = log_logistic_mass(
             (lower - self.means.unsqueeze(-2)) * self.inverse_scales.unsqueeze(-2),
             (upper - self.means.unsqueeze(-2)) * self.inverse_scales.unsqueeze(-2),
         )
@@ -105,7 +105,7 @@ class DiscretisedLogisticMixture(GridDistribution):
         half = 1 / (self.levels - 1)
         lower = torch.where(value < half - 1, -FAR, value - half).unsqueeze(-1)
         upper = torch.where(value > 1 - half, FAR, value + half).unsqueeze(-1)
-        return self.log_weights + _log_logistic_mass(
+        return self.log_weights + log_logistic_mass(
             (lower - self.means) * self.inverse_scales, (upper - self.means) * self.inverse_scales
         )
 

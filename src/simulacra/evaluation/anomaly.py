@@ -63,7 +63,7 @@ def png_bytes(x: np.ndarray, spec: DataSpec) -> np.ndarray:
         raise UsageError(f"items of shape {spec.shape} are no images and have no PNG file")
     eight_bit = pixels(x, spec)
     shown = eight_bit if spec.shape[0] == 3 else eight_bit[..., 0]
-    return np.array([len(png(Image.fromarray(image))) for image in shown])
+    return np.array([len(png(Image.fromarray(image), smallest=True)) for image in shown])
 
 
 def beyond_png(log_prob: np.ndarray, bytes_of_png: np.ndarray) -> np.ndarray:

@@ -20,11 +20,11 @@ def refuse_unless_images(spec: DataSpec, name: str, on_grid: bool = False) -> No
         raise UsageError(f"{name} networks are for images on a grid of levels; try dense, the networks of gan")
 
 
-def refuse_unless_clips(spec: DataSpec, name: str) -> None:
-    """Raise UsageError for data other than clips of frames from 8×8 up."""
-    if not spec.is_video or min(spec.shape[2:]) < SMALLEST:
+def refuse_unless_clips(spec: DataSpec, name: str, smallest: int = SMALLEST) -> None:
+    """Raise UsageError for data other than clips of frames whose shorter side is at least so long."""
+    if not spec.is_video or min(spec.shape[2:]) < smallest:
         raise UsageError(
-            f"{name} networks are for clips (T, C, H, W) of frames from {SMALLEST}×{SMALLEST} up, not "
+            f"{name} networks are for clips (T, C, H, W) of frames from {smallest}×{smallest} up, not "
             f"{spec.x.describe()}: read films with --window T"
         )
 

@@ -17,7 +17,10 @@ def groups_of(channels: int, groups: int, period: int | None = None) -> Tensor:
 
 @functools.cache
 def group_mask(out_channels: int, in_channels: int, groups: int, strict: bool, period: int | None = None) -> Tensor:
-    """(out, in) of 0 and 1: an output of group g sees inputs of groups up to g, or before g when `strict`. Kept, so nobody writes to it."""
+    """(out, in) of 0 and 1: an output of group g sees inputs of groups up to g, or before g when `strict`.
+
+    It is kept for the next layer of this kind, so nobody writes to it.
+    """
     out_group, in_group = groups_of(out_channels, groups, period), groups_of(in_channels, groups)
     before = in_group[None, :] < out_group[:, None]
     return (before if strict else before | (in_group[None, :] == out_group[:, None])).float()

@@ -1,0 +1,303 @@
+r"""An exact density of clips: each frame is the one before, moved by one of some motions, and then changed a little,
+
+    p(x) = p(x_0) Π_t Σ_d π_d(h_t) Π_i p(x_ti | x_t-1, moved by d),    h_t = GRU(h_t-1, [r_t-1, encoder(x_t-1)]).
+
+d goes over all displacements by whole pixels, up to `reach` along either axis; what comes in over a side repeats the
+pixels there. A moved pixel is kept with probability w, and otherwise drawn from a discretised logistic about it; w, the
+shift of its mean and its scale are those of the pixel in the frame before, and move with it. r_t says how well each
+displacement explains frame t: r_t(d) is in proportion to exp -|x_t - (x_t-1 moved by d)|, on the grid from -1 to 1. It
+is what the network is told of the motion so far, beside where things are. The first frame is a chain over its pixels.
+
+That frames are displaced frames, with motions that follow each other as a chain, is the transformed hidden Markov model
+of Jojic, Petrovic, Frey & Huang 2000, "Transformed hidden Markov models: Estimating mixture models of images and
+inferring spatial transformations in video sequences"; that a network weighs displacements of pixels, from Finn,
+Goodfellow & Levine 2016, "Unsupervised Learning for Physical Interaction through Video Prediction".
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from simulacra.autoregressive.gated_pixelcnn import GatedPixelCNN
+from simulacra.autoregressive.pixels import PixelPart
+from simulacra.autoregressive.raster import Raster
+from simulacra.condition import Condition, ConditionLike
+from simulacra.data.spec import DataSpec
+from simulacra.distributions import DiscretisedLogisticMixture
+from simulacra.distributions.base import bin_edges, uniform
+from simulacra.distributions.discretised import MAX_LOG_SCALE, MIN_LOG_SCALE, log_logistic_mass
+from simulacra.errors import UsageError
+from simulacra.model import Model
+from simulacra.networks.images import frame_of, refuse_unless_clips
+from simulacra.nn import AddCondition, Embed
+from simulacra.registry import register
+from simulacra.turns import Phase, Turn
+
+COARSEST = 8  # sides of the map from which the encoder says where things are
+TINY = 1e-30  # of a probability, whose logarithm is taken
+KEPT, SPREAD = 2.0, -2.0  # in the beginning: logit of w, and log of the scale on the grid from -1 to 1
+
+
+@register(
+    "motion-mixture",
+    paper="Jojic et al. 2000, Transformed hidden Markov models; Finn et al. 2016, Unsupervised Learning for Physical "
+    "Interaction through Video Prediction",
+    defaults={"learning_rate": 2e-3, "batch": 16, "steps": 3000, "schedule": "cosine", "clip": 1.0},
+)
+class MotionMixture(Model):
+    r"""log p(x|c) = log p(x_0|c) + Σ_t log Σ_d π_d(x_<t, c) p(x_t | x_t-1 moved by d), exact, for clips on a grid.
+
+    Args:
+        spec: what x is: clips (T, C, H, W) on a grid of levels, with any condition.
+        network: of the chain over the pixels of the first frame: gated-pixelcnn, pixelcnn, pixelsnail, ...
+        reach: pixels that a frame moves along either axis, at most; (2 reach + 1)² motions.
+        hidden: units of the recurrent state.
+        width: channels of the encoder of a frame, and of what is known of each pixel.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: PixelPart = GatedPixelCNN(),  # noqa: B008 (parts are immutable)
+        reach: int = 3,
+        hidden: int = 128,
+        width: int = 16,
+    ) -> None:
+        super().__init__(spec)
+        refuse_unless_clips(spec, "motion-mixture", smallest=1)
+        if min(hidden, width) < 1 or reach < 0:
+            raise UsageError("motion-mixture needs hidden and width >= 1, and reach >= 0")
+        channels = spec.shape[1]
+        self.reach, self.motions = reach, (2 * reach + 1) ** 2
+        self.first = Raster(frame_of(spec), network)
+        self.embed = Embed(spec.condition)
+        self.encoder = _encoder(spec.shape[1:], width, hidden)
+        self.recurrent = nn.GRU(self.motions + hidden, hidden, batch_first=True)
+        self.condition = AddCondition(spec.condition, hidden)
+        self.weigh = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, self.motions))
+        last = nn.Conv2d(width, 3 * channels, 3, padding=1)
+        self.pixels = nn.Sequential(nn.Conv2d(2 * channels, width, 3, padding=1), nn.ReLU(), last)
+        with torch.no_grad():
+            cast(Tensor, last.bias).copy_(torch.tensor([KEPT, 0.0, SPREAD]).repeat_interleave(channels))
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(self, self.loss)]
+
+    def loss(self, turn: Turn) -> dict[str, Tensor]:
+        """A bound of -log p, with r in the place of the posterior of a motion: one motion of each frame is drawn from
+        it, so that the pixels are looked at once."""
+        x, given = turn.x, self.conditioned(turn.condition, len(turn.x))
+        first = self.first.log_prob(x[:, 0], given)
+        with torch.autocast(x.device.type, enabled=False):
+            matched = self.matched(x)
+            weights = self.weights_of(x, matched, given)
+            motion = _drawn(matched.flatten(0, 1).log(), None)
+            pixels = (
+                self.moving(x[:, :-1])
+                .by(motion, self.reach)
+                .log_each(Edges.of(x[:, 1:].flatten(0, 1), weights, self.spec.grid_levels))
+            )
+            chosen = (matched * (weights - matched.clamp(min=TINY).log())).sum((1, 2))
+            return {"nats": -(first + chosen).mean() - pixels.sum() / len(x)}
+
+    def log_prob(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
+        """log p(x | condition), exact, (N,) nats; x (N, T, C, H, W) on the grid."""
+        given = self.conditioned(condition, len(x))
+        first = self.first.log_prob(x[:, 0], given)
+        with torch.autocast(x.device.type, enabled=False):  # states that add up, and densities, need 24 bits
+            weights = self.weights_of(x, self.matched(x), given)
+            return first + (weights + self.under_each(x)).logsumexp(2).sum(1)
+
+    @torch.no_grad()
+    def matched(self, x: Tensor) -> Tensor:
+        """r_t of every frame but the first of clips (N, T, ...), (N, T - 1, motions)."""
+        u = self.spec.centred(x).to(self.weigh[-1].weight)
+        frames, (height, width) = u[:, 1:], x.shape[-2:]
+        padded = _padded(u[:, :-1].flatten(0, 1), self.reach).unflatten(0, frames.shape[:2])
+        gaps = [(frames - window(padded)).abs().flatten(2).sum(2) for window in _windows(height, width, self.reach)]
+        return torch.stack(gaps, dim=2).neg().softmax(2)
+
+    def under_each(self, x: Tensor) -> Tensor:
+        """log p(x_t | x_t-1 moved by d) of clips (N, T, ...) for t from 1 on and each motion, (N, T - 1, motions)."""
+        moving = self.moving(x[:, :-1])
+        frames = Edges.of(x[:, 1:].flatten(0, 1), moving.u, self.spec.grid_levels)
+        each = [moved.log_each(frames).flatten(1).sum(1) for moved in moving.by_each(self.reach)]
+        return torch.stack(each, dim=1).view(len(x), -1, self.motions)
+
+    def weights_of(self, x: Tensor, matched: Tensor, given: Condition) -> Tensor:
+        """log π_d of every frame but the first, (N, T - 1, motions)."""
+        h, _ = self.walked(x[:, :-1], F.pad(matched[:, :-1], (0, 0, 1, 0)))
+        return self.weights(h, self.embed(given))
+
+    def moving(self, x: Tensor) -> Moving:
+        """What may move of every frame of clips (N, T, ...), from it and the one before it; the frames in a row."""
+        u = self.spec.centred(x).to(self.weigh[-1].weight)
+        before = torch.cat((u[:, :1], u[:, :-1]), dim=1)
+        known = self.pixels(torch.cat((u, before), dim=2).flatten(0, 1))
+        return Moving(x.flatten(0, 1), u.flatten(0, 1), *known.chunk(3, dim=1), levels=self.spec.grid_levels)
+
+    def walked(self, x: Tensor, told: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The states (N, T, hidden) from which the frame after each of (N, T, ...) is drawn, and the last one, with
+        which the walk goes on; told (N, T, motions): r_t of the motion to every frame, zeros for the very first."""
+        seen = self.encoder(self.spec.centred(x).to(told).flatten(0, 1)).unflatten(0, x.shape[:2])
+        return self.recurrent(torch.cat((told, seen), dim=2), state)
+
+    def weights(self, h: Tensor, embedded: Condition) -> Tensor:
+        """log π_d of states (N, T, hidden), (N, T, motions)."""
+        h = self.condition(h.transpose(1, 2), embedded).transpose(1, 2)
+        return self.weigh(h).log_softmax(2)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        condition: ConditionLike | None = None,
+        temperature: float = 1.0,
+        generator: Generator | None = None,
+    ) -> Tensor:
+        """(n, T, C, H, W) draws; every motion and every pixel is sharpened to p^(1/temperature)."""
+        given = self.conditioned(condition, n)
+        first = self.first.sample(n, given, temperature, generator)[:, None]
+        return torch.cat((first, self._gone_on(first, self.spec.shape[0] - 1, given, temperature, generator)), dim=1)
+
+    @torch.no_grad()
+    def forecast(
+        self, past: Tensor, steps: int, condition: ConditionLike | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """One future (N, steps, C, H, W) of each past (N, P, C, H, W): draws of p(what follows | the past)."""
+        return self._gone_on(past, steps, self.conditioned(condition, len(past)), 1.0, generator)
+
+    def _gone_on(
+        self, past: Tensor, steps: int, given: Condition, temperature: float, generator: Generator | None
+    ) -> Tensor:
+        embedded, state, drawn = self.embed(given), None, []
+        before, last = past[:, :1], past  # the frame before the last ones, and those that the walk has not seen
+        told = F.pad(self.matched(past), (0, 0, 1, 0))
+        for _ in range(steps):
+            h, state = self.walked(last, told, state)
+            motion = _drawn(self.weights(h[:, -1:], embedded)[:, 0] / temperature, generator)
+            two = torch.cat((before, last), dim=1)[:, -2:]
+            frame = self.moving(two).last().by(motion, self.reach).sample(temperature, generator)[:, None]
+            told = self.matched(torch.cat((last, frame), dim=1)[:, -2:])
+            before, last = two[:, 1:], frame
+            drawn.append(frame)
+        return torch.cat(drawn, dim=1)
+
+
+Window = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Levels x of frames, (M, C, H, W), and the edges of their bins on the centred grid."""
+
+    x: Tensor
+    lower: Tensor
+    upper: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, like: Tensor, levels: int) -> Edges:
+        lower, upper = (edge[x.long()] for edge in bin_edges(levels, like))
+        return cls(x.to(like), lower, upper)
+
+
+@dataclass(frozen=True)
+class Moving:
+    """Frames, and what is known of each of their pixels, (M, C, H, W) all of them, before they move.
+
+    Attributes:
+        x: levels. u: the same on the centred grid.
+        kept: logit of the probability that a pixel is kept. shift, log_scale: of the logistic about it.
+        levels: of the grid.
+    """
+
+    x: Tensor
+    u: Tensor
+    kept: Tensor
+    shift: Tensor
+    log_scale: Tensor
+    levels: int
+
+    def last(self) -> Moving:
+        """Of clips of two frames, the second ones."""
+        own = (each.unflatten(0, (-1, 2))[:, 1] for each in (self.x, self.u, self.kept, self.shift, self.log_scale))
+        return Moving(*own, levels=self.levels)
+
+    def _every(self, reach: int) -> Tensor:
+        """All of it as channels of a padded picture."""
+        return _padded(torch.cat((self.x.to(self.u), self.kept, self.u + self.shift, self.log_scale), dim=1), reach)
+
+    def by_each(self, reach: int) -> Iterator[Moved]:
+        """Moved by every displacement in turn: `reach` pixels up and left first, then row by row."""
+        padded, (height, width) = self._every(reach), self.x.shape[-2:]
+        for window in _windows(height, width, reach):
+            yield Moved(*window(padded).chunk(4, dim=1), levels=self.levels)
+
+    def by(self, motion: Tensor, reach: int) -> Moved:
+        """Every frame by its own displacement, (M,) numbers in the order of `by_each`."""
+        padded, (height, width), side = self._every(reach), self.x.shape[-2:], 2 * reach + 1
+        down, right = (side - 1 - each for each in (motion // side, motion % side))
+        rows = (down[:, None] + torch.arange(height, device=down.device))[:, None, :, None]
+        columns = (right[:, None] + torch.arange(width, device=down.device))[:, None, None, :]
+        items = torch.arange(len(padded), device=down.device)[:, None, None, None]
+        channels = torch.arange(padded.shape[1], device=down.device)[None, :, None, None]
+        return Moved(*padded[items, channels, rows, columns].chunk(4, dim=1), levels=self.levels)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """p of a frame of independent pixels: that of another one at its place, x, with probability σ(kept), and else a
+    logistic, discretised."""
+
+    x: Tensor
+    kept: Tensor
+    mean: Tensor
+    log_scale: Tensor
+    levels: int
+
+    def log_each(self, frame: Edges) -> Tensor:
+        """log p of every pixel, (M, C, H, W)."""
+        inverse = torch.exp(-self.log_scale.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE))
+        mass = log_logistic_mass((frame.lower - self.mean) * inverse, (frame.upper - self.mean) * inverse)
+        changed = F.logsigmoid(-self.kept) + mass
+        return torch.where(frame.x == self.x, torch.logaddexp(F.logsigmoid(self.kept), changed), changed)
+
+    def sample(self, temperature: float, generator: Generator | None) -> Tensor:
+        kept = uniform(self.kept, generator) < torch.sigmoid(self.kept / temperature)
+        one = torch.zeros_like(self.mean)[..., None], self.mean[..., None], self.log_scale[..., None]
+        changed = DiscretisedLogisticMixture(*one, levels=self.levels).sample(generator, temperature)
+        return torch.where(kept, self.x.to(changed.dtype), changed)
+
+
+def _padded(x: Tensor, reach: int) -> Tensor:
+    """Pictures with `reach` more pixels on each side: what comes in repeats those at the side."""
+    return F.pad(x, (reach,) * 4, mode="replicate") if reach else x
+
+
+def _windows(height: int, width: int, reach: int) -> Iterator[Window]:
+    """What is seen of a padded picture, (..., H, W), when it has moved by each displacement."""
+    for down, right in itertools.product(range(2 * reach, -1, -1), repeat=2):
+        yield lambda padded, down=down, right=right: padded[..., down : down + height, right : right + width]
+
+
+def _drawn(logits: Tensor, generator: Generator | None) -> Tensor:
+    """A number for each row, (N,)."""
+    below = logits.softmax(1).cumsum(1) <= uniform(logits[:, :1], generator)
+    return below.sum(1).clamp(max=logits.shape[1] - 1)
+
+
+def _encoder(shape: tuple[int, ...], width: int, outputs: int) -> nn.Sequential:
+    """A frame -> what it is of and where, (N, outputs)."""
+    channels, height, across = shape
+    layers: list[nn.Module] = []
+    while max(height, across) > COARSEST:
+        layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.ReLU()]
+        channels, height, across = width, height // 2, across // 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * across, outputs), nn.ReLU())
