@@ -3,10 +3,11 @@ r"""An exact density of clips: each frame is the one before, moved by one of som
     p(x) = p(x_0) Π_t Σ_d π_d(h_t) Π_i p(x_ti | x_t-1, moved by d),    h_t = GRU(h_t-1, [r_t-1, encoder(x_t-1)]).
 
 d goes over all displacements by whole pixels, up to `reach` along either axis; what comes in over a side repeats the
-pixels there. A moved pixel is kept with probability w, and otherwise drawn from a discretised logistic about it; w, the
-shift of its mean and its scale are those of the pixel in the frame before, and move with it. r_t says how well each
-displacement explains frame t: r_t(d) is in proportion to exp -|x_t - (x_t-1 moved by d)|, on the grid from -1 to 1. It
-is what the network is told of the motion so far, beside where things are. The first frame is a chain over its pixels.
+pixels there, or is dark. A moved pixel is kept with probability w, and otherwise drawn from a discretised logistic
+about it; w, the shift of its mean and its scale are those of the pixel in the frame before, and move with it. r_t says
+how well each displacement explains frame t: r_t(d) is in proportion to exp -|x_t - (x_t-1 moved by d)|, on the grid
+from -1 to 1. It is what the network is told of the motion so far, beside where things are. The first frame is a chain
+over its pixels.
 
 That frames are displaced frames, with motions that follow each other as a chain, is the transformed hidden Markov model
 of Jojic, Petrovic, Frey & Huang 2000, "Transformed hidden Markov models: Estimating mixture models of images and
@@ -17,9 +18,9 @@ Goodfellow & Levine 2016, "Unsupervised Learning for Physical Interaction throug
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +61,7 @@ class MotionMixture(Model):
         reach: pixels that a frame moves along either axis, at most; (2 reach + 1)² motions.
         hidden: units of the recurrent state.
         width: channels of the encoder of a frame, and of what is known of each pixel.
+        padding: what comes in over a side: its pixels again (replicate), or the lowest level (zeros).
     """
 
     def __init__(
@@ -69,13 +71,14 @@ class MotionMixture(Model):
         reach: int = 3,
         hidden: int = 128,
         width: int = 16,
+        padding: Literal["replicate", "zeros"] = "replicate",
     ) -> None:
         super().__init__(spec)
         refuse_unless_clips(spec, "motion-mixture", smallest=1)
         if min(hidden, width) < 1 or reach < 0:
             raise UsageError("motion-mixture needs hidden and width >= 1, and reach >= 0")
         channels = spec.shape[1]
-        self.reach, self.motions = reach, (2 * reach + 1) ** 2
+        self.reach, self.motions, self.padding = reach, (2 * reach + 1) ** 2, padding
         self.first = Raster(frame_of(spec), network)
         self.embed = Embed(spec.condition)
         self.encoder = _encoder(spec.shape[1:], width, hidden)
@@ -98,14 +101,11 @@ class MotionMixture(Model):
         with torch.autocast(x.device.type, enabled=False):
             matched = self.matched(x)
             weights = self.weights_of(x, matched, given)
-            motion = _drawn(matched.flatten(0, 1).log(), None)
-            pixels = (
-                self.moving(x[:, :-1])
-                .by(motion, self.reach)
-                .log_each(Edges.of(x[:, 1:].flatten(0, 1), weights, self.spec.grid_levels))
-            )
-            chosen = (matched * (weights - matched.clamp(min=TINY).log())).sum((1, 2))
-            return {"nats": -(first + chosen).mean() - pixels.sum() / len(x)}
+            moved = self.moving(x[:, :-1]).by(_drawn(matched).flatten())
+            frames = Edges.of(x[:, 1:].flatten(0, 1), weights, self.spec.grid_levels)
+            pixels = moved.log_each(frames).view(len(x), -1).sum(1)
+            motions = (matched * (weights - matched.clamp(min=TINY).log())).sum((1, 2))
+            return {"nats": -(first + motions + pixels).mean()}
 
     def log_prob(self, x: Tensor, condition: ConditionLike | None = None) -> Tensor:
         """log p(x | condition), exact, (N,) nats; x (N, T, C, H, W) on the grid."""
@@ -119,16 +119,22 @@ class MotionMixture(Model):
     def matched(self, x: Tensor) -> Tensor:
         """r_t of every frame but the first of clips (N, T, ...), (N, T - 1, motions)."""
         u = self.spec.centred(x).to(self.weigh[-1].weight)
-        frames, (height, width) = u[:, 1:], x.shape[-2:]
-        padded = _padded(u[:, :-1].flatten(0, 1), self.reach).unflatten(0, frames.shape[:2])
-        gaps = [(frames - window(padded)).abs().flatten(2).sum(2) for window in _windows(height, width, self.reach)]
+        padded = self.padded(u[:, :-1].flatten(0, 1), -1.0).unflatten(0, (len(x), -1))
+        gaps = [(u[:, 1:] - seen).abs().flatten(2).sum(2) for seen in windows(padded, self.reach)]
         return torch.stack(gaps, dim=2).neg().softmax(2)
+
+    def padded(self, pictures: Tensor, lowest: float | None) -> Tensor:
+        """Pictures (M, ..., H, W) with `reach` more pixels on each side."""
+        sides = (self.reach,) * 4
+        if lowest is None or self.padding == "replicate":
+            return F.pad(pictures, sides, mode="replicate") if self.reach else pictures
+        return F.pad(pictures, sides, value=lowest)
 
     def under_each(self, x: Tensor) -> Tensor:
         """log p(x_t | x_t-1 moved by d) of clips (N, T, ...) for t from 1 on and each motion, (N, T - 1, motions)."""
         moving = self.moving(x[:, :-1])
-        frames = Edges.of(x[:, 1:].flatten(0, 1), moving.u, self.spec.grid_levels)
-        each = [moved.log_each(frames).flatten(1).sum(1) for moved in moving.by_each(self.reach)]
+        frames = Edges.of(x[:, 1:].flatten(0, 1), moving.padded, self.spec.grid_levels)
+        each = [moved.log_each(frames).flatten(1).sum(1) for moved in moving.by_each()]
         return torch.stack(each, dim=1).view(len(x), -1, self.motions)
 
     def weights_of(self, x: Tensor, matched: Tensor, given: Condition) -> Tensor:
@@ -140,8 +146,10 @@ class MotionMixture(Model):
         """What may move of every frame of clips (N, T, ...), from it and the one before it; the frames in a row."""
         u = self.spec.centred(x).to(self.weigh[-1].weight)
         before = torch.cat((u[:, :1], u[:, :-1]), dim=1)
-        known = self.pixels(torch.cat((u, before), dim=2).flatten(0, 1))
-        return Moving(x.flatten(0, 1), u.flatten(0, 1), *known.chunk(3, dim=1), levels=self.spec.grid_levels)
+        kept, shift, log_scale = self.pixels(torch.cat((u, before), dim=2).flatten(0, 1)).chunk(3, dim=1)
+        levels, mean = self.padded(x.to(u).flatten(0, 1), 0.0), self.padded(u.flatten(0, 1) + shift, -1.0)
+        how = self.padded(torch.cat((kept, log_scale), dim=1), None)
+        return Moving(torch.cat((levels, mean, how), dim=1), self.reach, self.spec.grid_levels)
 
     def walked(self, x: Tensor, told: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The states (N, T, hidden) from which the frame after each of (N, T, ...) is drawn, and the last one, with
@@ -182,16 +190,13 @@ class MotionMixture(Model):
         told = F.pad(self.matched(past), (0, 0, 1, 0))
         for _ in range(steps):
             h, state = self.walked(last, told, state)
-            motion = _drawn(self.weights(h[:, -1:], embedded)[:, 0] / temperature, generator)
+            motion = _drawn((self.weights(h[:, -1:], embedded)[:, 0] / temperature).softmax(1), generator)
             two = torch.cat((before, last), dim=1)[:, -2:]
-            frame = self.moving(two).last().by(motion, self.reach).sample(temperature, generator)[:, None]
+            frame = self.moving(two).every_second().by(motion).sample(temperature, generator)[:, None]
             told = self.matched(torch.cat((last, frame), dim=1)[:, -2:])
             before, last = two[:, 1:], frame
             drawn.append(frame)
         return torch.cat(drawn, dim=1)
-
-
-Window = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -210,45 +215,39 @@ class Edges:
 
 @dataclass(frozen=True)
 class Moving:
-    """Frames, and what is known of each of their pixels, (M, C, H, W) all of them, before they move.
+    """M frames, and what is known of each of their pixels, before they move.
 
     Attributes:
-        x: levels. u: the same on the centred grid.
-        kept: logit of the probability that a pixel is kept. shift, log_scale: of the logistic about it.
+        padded: (M, 4 C, H + 2 reach, W + 2 reach): of each channel the level, the mean on the centred grid of what it
+            changes to, the logit of the probability that it is kept, and the log of the scale.
+        reach: of a motion, in pixels.
         levels: of the grid.
     """
 
-    x: Tensor
-    u: Tensor
-    kept: Tensor
-    shift: Tensor
-    log_scale: Tensor
+    padded: Tensor
+    reach: int
     levels: int
 
-    def last(self) -> Moving:
-        """Of clips of two frames, the second ones."""
-        own = (each.unflatten(0, (-1, 2))[:, 1] for each in (self.x, self.u, self.kept, self.shift, self.log_scale))
-        return Moving(*own, levels=self.levels)
+    def every_second(self) -> Moving:
+        return Moving(self.padded[1::2], self.reach, self.levels)
 
-    def _every(self, reach: int) -> Tensor:
-        """All of it as channels of a padded picture."""
-        return _padded(torch.cat((self.x.to(self.u), self.kept, self.u + self.shift, self.log_scale), dim=1), reach)
-
-    def by_each(self, reach: int) -> Iterator[Moved]:
+    def by_each(self) -> Iterator[Moved]:
         """Moved by every displacement in turn: `reach` pixels up and left first, then row by row."""
-        padded, (height, width) = self._every(reach), self.x.shape[-2:]
-        for window in _windows(height, width, reach):
-            yield Moved(*window(padded).chunk(4, dim=1), levels=self.levels)
+        return (self._moved(seen) for seen in windows(self.padded, self.reach))
 
-    def by(self, motion: Tensor, reach: int) -> Moved:
+    def by(self, motion: Tensor) -> Moved:
         """Every frame by its own displacement, (M,) numbers in the order of `by_each`."""
-        padded, (height, width), side = self._every(reach), self.x.shape[-2:], 2 * reach + 1
-        down, right = (side - 1 - each for each in (motion // side, motion % side))
-        rows = (down[:, None] + torch.arange(height, device=down.device))[:, None, :, None]
-        columns = (right[:, None] + torch.arange(width, device=down.device))[:, None, None, :]
-        items = torch.arange(len(padded), device=down.device)[:, None, None, None]
-        channels = torch.arange(padded.shape[1], device=down.device)[None, :, None, None]
-        return Moved(*padded[items, channels, rows, columns].chunk(4, dim=1), levels=self.levels)
+        side, (channels, high, wide) = 2 * self.reach + 1, self.padded.shape[1:]
+        down, right = side - 1 - motion // side, side - 1 - motion % side
+        rows, columns = (
+            first[:, None] + torch.arange(length - side + 1, device=motion.device)
+            for first, length in ((down, high), (right, wide))
+        )
+        places = (rows[:, :, None] * wide + columns[:, None]).flatten(1)[:, None].expand(-1, channels, -1)
+        return self._moved(self.padded.flatten(2).gather(2, places).unflatten(2, (rows.shape[1], columns.shape[1])))
+
+    def _moved(self, seen: Tensor) -> Moved:
+        return Moved(*seen.chunk(4, dim=1), levels=self.levels)
 
 
 @dataclass(frozen=True)
@@ -257,8 +256,8 @@ class Moved:
     logistic, discretised."""
 
     x: Tensor
-    kept: Tensor
     mean: Tensor
+    kept: Tensor
     log_scale: Tensor
     levels: int
 
@@ -276,21 +275,17 @@ class Moved:
         return torch.where(kept, self.x.to(changed.dtype), changed)
 
 
-def _padded(x: Tensor, reach: int) -> Tensor:
-    """Pictures with `reach` more pixels on each side: what comes in repeats those at the side."""
-    return F.pad(x, (reach,) * 4, mode="replicate") if reach else x
-
-
-def _windows(height: int, width: int, reach: int) -> Iterator[Window]:
-    """What is seen of a padded picture, (..., H, W), when it has moved by each displacement."""
+def windows(padded: Tensor, reach: int) -> Iterator[Tensor]:
+    """What is seen of padded pictures, (..., H, W), when they have moved by each displacement."""
+    height, width = (length - 2 * reach for length in padded.shape[-2:])
     for down, right in itertools.product(range(2 * reach, -1, -1), repeat=2):
-        yield lambda padded, down=down, right=right: padded[..., down : down + height, right : right + width]
+        yield padded[..., down : down + height, right : right + width]
 
 
-def _drawn(logits: Tensor, generator: Generator | None) -> Tensor:
-    """A number for each row, (N,)."""
-    below = logits.softmax(1).cumsum(1) <= uniform(logits[:, :1], generator)
-    return below.sum(1).clamp(max=logits.shape[1] - 1)
+def _drawn(shares: Tensor, generator: Generator | None = None) -> Tensor:
+    """A number for each row of probabilities, (N, ..., K) -> (N, ...)."""
+    below = shares.cumsum(-1) <= uniform(shares[..., :1], generator)
+    return below.sum(-1).clamp(max=shares.shape[-1] - 1)
 
 
 def _encoder(shape: tuple[int, ...], width: int, outputs: int) -> nn.Sequential:
