@@ -1,7 +1,8 @@
-"""Video: `videogan` on `bouncing` (16×32²) and, by action, on `actions-video` (16×64²); memory of longer clips.
+"""Video: models of clips on `bouncing` (16×32²) and, by action, on `actions-video` (16×64²); memory of longer clips.
 
     python benchmarks/video.py                                          # both sets by the defaults, 5 minutes each
-    python benchmarks/video.py --sets bouncing --generator tgan --critic "clips:seen=4" --picture docs/pictures/tgan.gif
+    python benchmarks/video.py --sets bouncing --given '{"generator": "tgan", "critic": "clips:seen=4"}'
+    python benchmarks/video.py --sets bouncing --model motion-mixture --given '{"padding": "zeros"}' --picture made.gif
     python benchmarks/video.py --sets actions-video --minutes 30 --picture docs/pictures/actions.gif
     python benchmarks/video.py --memory                                 # of a step at 48×64² and 12×128²
     python benchmarks/video.py --smoke
@@ -13,9 +14,9 @@ action      of `actions-video`: the share of samples in which a classifier sees 
 memory      the most that a process held while it took three steps of four random clips, beyond what it held before; of
             a GPU what torch held there. Seconds are those of a step after the first
 
-A fit ends after its minutes, of one thread. A row is a fit, named by its set, its parts and its seed, and a new one
-replaces it in the record. `actions-video` is read where $SIMULACRA_DATA holds it, and left out, with a line, elsewhere.
-Its 29 test clips are of eight films: what is said of them is a hint.
+A fit ends after its minutes, of so many threads. A row is a fit, named by its set, its model, what is given and its
+seed, and a new one replaces it in the record. `actions-video` is read where $SIMULACRA_DATA holds it, and left out, with
+a line, elsewhere. Its 29 test clips are of eight films: what is said of them is a hint.
 """
 
 from __future__ import annotations
@@ -63,12 +64,18 @@ def figures_of(subject: Subject) -> dict[str, Any]:
 
 
 def row(
-    name: str, parts: Mapping[str, str], seed: int, budget: Mapping[str, Any], smoke: bool, place: Path | None
+    name: str,
+    which: str,
+    given: Mapping[str, Any],
+    seed: int,
+    budget: Mapping[str, Any],
+    smoke: bool,
+    place: Path | None,
 ) -> dict[str, Any]:
     data = few(sim.data.load(name)) if smoke else sim.data.load(name)
     with tempfile.TemporaryDirectory() as folder:
         began, out = time.process_time(), Path(folder) / "run"
-        model = sim.fit("videogan", data, out, condition=CONDITIONS[name], seed=seed, **parts, **budget)
+        model = sim.fit(which, data, out, condition=CONDITIONS[name], seed=seed, **given, **budget)
         seconds = time.process_time() - began
     subject = Subject(model, data, "test", seed)
     if place is not None:
@@ -96,26 +103,26 @@ def parameters(model: Model) -> int:
     return sum(each.numel() for each in model.parameters())
 
 
-def stepped(shape: tuple[int, ...], parts: Mapping[str, str], device: str) -> dict[str, Any]:
+def stepped(shape: tuple[int, ...], which: str, given: Mapping[str, Any], device: str) -> dict[str, Any]:
     """The memory that some steps took, and the seconds of those after the first."""
     x = np.random.default_rng(0).integers(0, 256, (8 * BATCH, *shape), np.uint8)
     data, clock = sim.data.from_arrays(x, levels=256), Clock()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
-        options: dict[str, Any] = {"batch": BATCH, "steps": STEPS, "every": 10**9, "device": device, **parts}
-        model = fit("videogan", data, Path(folder) / "run", observers=[clock], **options)
+        options: dict[str, Any] = {"batch": BATCH, "steps": STEPS, "every": 10**9, "device": device, **given}
+        model = fit(which, data, Path(folder) / "run", observers=[clock], **options)
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     peak = torch.cuda.max_memory_allocated() if device.startswith("cuda") else held * 1024
     return {"gigabytes": peak / 1e9, "seconds_a_step": clock.last, "parameters": parameters(model)}
 
 
-def memory(parts: Mapping[str, str], device: str, smoke: bool) -> dict[str, Any]:
+def memory(which: str, given: Mapping[str, Any], device: str, smoke: bool) -> dict[str, Any]:
     """Each in a process of its own."""
     shapes = {"12×16²": (12, 3, 16, 16)} if smoke else LONG
     rows: dict[str, Any] = {}
     for name, shape in shapes.items():
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
-            rows[name] = fresh.submit(stepped, shape, parts, device).result()
+            rows[name] = fresh.submit(stepped, shape, which, given, device).result()
         print(name, rows[name], flush=True)
     return rows
 
@@ -123,35 +130,37 @@ def memory(parts: Mapping[str, str], device: str, smoke: bool) -> dict[str, Any]
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--sets", nargs="+", default=list(CONDITIONS), choices=list(CONDITIONS))
-    arguments.add_argument("--generator", help="the part; without it that of the defaults")
-    arguments.add_argument("--critic", help="the part; without it that of the defaults")
+    arguments.add_argument("--model", default="videogan")
+    arguments.add_argument(
+        "--given", type=json.loads, default={}, help="parts and options that differ from the defaults"
+    )
     arguments.add_argument("--seeds", nargs="+", type=int, default=[0])
     arguments.add_argument("--minutes", type=float, default=5.0, help="of each fit")
+    arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--picture", type=Path, help=f"{SHOWN} samples of the last fit: a .gif or a .png")
     arguments.add_argument("--memory", action="store_true", help="of a step of longer clips; nothing else is measured")
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--record", default="video")
     own = arguments.parse_args()
-    given = {"generator": own.generator, "critic": own.critic}
-    parts = {key: value for key, value in given.items() if value is not None}
     if own.memory or own.smoke:
-        found, notes = memory(parts, own.device, own.smoke), f"batch {BATCH}, {STEPS} steps"
+        found, notes = memory(own.model, own.given, own.device, own.smoke), f"batch {BATCH}, {STEPS} steps"
         conclude(f"{own.record}_memory_{own.device}", found, smoke=own.smoke, seeds=[0], notes=notes)
     if not own.memory:
-        fits(own, parts)
+        fits(own)
 
 
-def fits(own: Any, parts: Mapping[str, str]) -> None:
+def fits(own: Any) -> None:
     """A row for each set and seed."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(own.threads)
     own.sets = ["bouncing"] if own.smoke else own.sets
     budget = {"steps": 3} if own.smoke else {"steps": 10**9, "minutes": own.minutes}
     budget |= {"device": own.device}
     rows: dict[str, Any] = {} if own.smoke else earlier(own.record).get("rows", {})
     for name in filter(at_hand, own.sets):
         for seed in own.seeds:
-            key = " ".join([name, *(parts.values() or ["defaults"]), str(seed)])
-            found = rows[key] = row(name, parts, seed, budget, own.smoke, own.picture)
+            other = [] if own.model == "videogan" else [own.model]
+            key = " ".join([name, *other, *(map(str, own.given.values()) if own.given else ["defaults"]), str(seed)])
+            found = rows[key] = row(name, own.model, own.given, seed, budget, own.smoke, own.picture)
             values = {figure: round(measure["value"], 4) for figure, measure in found["figures"].items()}
             print(key, found["steps"], "steps", json.dumps(values), flush=True)
     conclude(
@@ -159,7 +168,7 @@ def fits(own: Any, parts: Mapping[str, str]) -> None:
         {"rows": rows, "target": "`bouncing`: distance of clips below both controls, motion law >= 0.8"},
         smoke=own.smoke,
         seeds=own.seeds,
-        notes=f"one thread; {own.minutes:g} minutes a fit",
+        notes=f"{own.threads} thread(s); {own.minutes:g} minutes a fit",
     )
 
 
