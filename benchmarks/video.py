@@ -15,8 +15,8 @@ memory      the most that a process held while it took three steps of four rando
             a GPU what torch held there. Seconds are those of a step after the first
 
 A fit ends after its minutes, of so many threads. A row is a fit, named by its set, its model, what is given and its
-seed, and a new one replaces it in the record. `actions-video` is read where $SIMULACRA_DATA holds it, and left out, with
-a line, elsewhere. Its 29 test clips are of eight films: what is said of them is a hint.
+seed, and a new one replaces it in the record. `actions-video` is read where $SIMULACRA_DATA holds it, and left out,
+with a line, elsewhere. Its 29 test clips are of eight films: what is said of them is a hint.
 """
 
 from __future__ import annotations

@@ -224,13 +224,13 @@ def there_and_back(frames: Sequence[Image.Image], milliseconds: int = 80) -> byt
     return buffer.getvalue()
 
 
-def clips_gif(clips: np.ndarray, spec: DataSpec, milliseconds: int = 100) -> bytes:
-    """Clips (N, T, C, H, W) side by side, about a square of them, as a GIF without end.
+def clips_gif(clips: np.ndarray, spec: DataSpec, milliseconds: int = 100, columns: int | None = None) -> bytes:
+    """Clips (N, T, C, H, W) side by side, so many in a row or about a square of them, as a GIF without end.
 
     One clip alone has its own size and no line around it. A GIF has 256 colours; frames that are equal become one that
     is shown for longer. Where that matters, write a .npz file.
     """
-    columns = math.ceil(math.sqrt(len(clips)))
+    columns = columns or math.ceil(math.sqrt(len(clips)))
     if len(clips) == 1:
         frames = [Image.fromarray(frame) for frame in pixels(clips[0], spec)]
     else:

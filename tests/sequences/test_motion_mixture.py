@@ -3,17 +3,21 @@
 import itertools
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageSequence
 from small import all_items, items, randomise
 from torch import Tensor
 
 from simulacra.autoregressive import GatedPixelCNN
 from simulacra.checks.cases import condition_of
+from simulacra.cli import main
 from simulacra.condition import Condition
 from simulacra.data import ClassLabel, DataSpec, Levels
 from simulacra.data.shipped.bouncing import path_of, rendered
 from simulacra.errors import UsageError
+from simulacra.pictures import clips_gif
 from simulacra.sequences import MotionMixture
 from simulacra.turns import Turn
 
@@ -127,6 +131,25 @@ def test_it_learns_where_things_go():
         adam.step()
     future = model.eval().forecast(x[:8, :3], 3, generator=torch.Generator().manual_seed(0))
     assert (future == x[:8, 3:]).double().mean() > 0.98  # of frames that stay as they are 0.75
+
+
+def test_the_command_shows_what_came_and_futures(tmp_path, capsys):
+    """A row for each past: in the first column what came, and every column begins alike."""
+    spec, films, run, film = DataSpec(Levels((5, 1, 8, 8), 256)), tmp_path / "in", tmp_path / "run", tmp_path / "x.gif"
+    films.mkdir()
+    for number, clip in enumerate(items(spec, 30).numpy()):
+        (films / f"{number:02}.gif").write_bytes(clips_gif(clip[None], spec))
+    small = ["--network", "gated-pixelcnn:width=4,layers=2", "--hidden", "5", "--width", "3", "--steps", "1"]
+    assert main(["fit", "motion-mixture", str(films), "--window", "5", *small, "--out", str(run)]) == 0
+    assert main(["forecast", str(run), "--steps", "2", "-n", "5", "--limit", "2", "--out", str(film)]) == 0
+    assert f"5 futures of 2 steps of 2 pasts in {film}" in capsys.readouterr().out
+    with Image.open(film) as shown:
+        frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(shown)]
+    scale = frames[0].shape[1] // (4 * 9 + 1)
+    columns = [[frame[::scale, ::scale][:, 9 * k + 1 : 9 * k + 9] for k in range(4)] for frame in frames]
+    assert len(frames) == 5
+    assert all(np.array_equal(columns[t][0], columns[t][k]) for t in range(3) for k in range(4))
+    assert not any(np.array_equal(columns[4][0], columns[4][k]) for k in range(1, 4))
 
 
 def test_what_are_no_clips_is_refused():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-ENDINGS = (".csv", ".png", ".npz")
+TABLE, FILM = (".csv", ".png", ".npz"), (".gif", ".npz")  # the first one by default
 DATA = "a table or an .npy, whose end is the past, or data, whose test windows are forecast; by default the run's"
 
 
@@ -29,7 +29,8 @@ class Forecast(Given, OnRun):
     """Draw futures of a past: what follows the end of a file, or the last steps of held-out windows beside what came.
 
     Writes a table with the mean and the quantiles of each step, and a picture of them as bands; a .npz has all draws.
-    Of people who walk the table has every draw, and the picture shows scenes from above.
+    Of people who walk the table has every draw, and the picture shows scenes from above. Of clips a film shows some of
+    them: what came, where it is known, and futures beside it.
     """
 
     data: Annotated[str | None, tyro.conf.Positional, optional("[DATA]", DATA)] = None
@@ -41,7 +42,8 @@ class Forecast(Given, OnRun):
     limit: Annotated[int | None, optional("INT", "at most so many windows, drawn by seed 0")] = None
     seed: Seed = 0
     out: Annotated[
-        Path | None, optional("PATH", ".csv, with a .png beside it, or .png or .npz; by default RUN/forecast.csv")
+        Path | None,
+        optional("PATH", ".csv, with a .png beside it, .png or .npz; of clips .gif or .npz; by default in RUN"),
     ] = None
     json: Json = False
 
@@ -49,13 +51,15 @@ class Forecast(Given, OnRun):
         from simulacra.exploration.forecast import as_rows, futures_of, pasts_of
         from simulacra.exploration.forecast_people import as_rows as of_people_rows
         from simulacra.exploration.forecast_people import of_people, people_picture, scenes_of, walks_of
-        from simulacra.exploration.forecast_picture import SHARES, forecast_picture
+        from simulacra.exploration.forecast_picture import SHARES, forecast_film, forecast_picture
+        from simulacra.pictures import clips_gif
 
         model = self.load_model()
         people = of_people(model)
         shown = people or len(model.spec.shape) == 2
-        path = self.out or self.run / ("forecast.csv" if shown else "forecast.npz")
-        self._refuse(path, shown)
+        endings = TABLE if shown else FILM if model.spec.is_video else (".npz",)
+        path = self.out or self.run / f"forecast{endings[0]}"
+        self._refuse(path, endings)
         if people:
             scenes = scenes_of(model, self.data, None, self.split, self.limit)
             walks = walks_of(model, scenes, self.steps, self.n, self.seed)
@@ -66,15 +70,20 @@ class Forecast(Given, OnRun):
             scenes = pasts_of(model, self.data, self.steps, condition, self.split, self.limit)
             found = futures_of(model, scenes, self.steps, self.n, self.seed)
             arrays = {"x": found.futures, "truth": scenes.truth}
-            written = _write(path, arrays, lambda: as_rows(found, SHARES), lambda: forecast_picture(found))
+            if path.suffix == ".gif":
+                film, columns = forecast_film(found)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, clips_gif(film, model.spec, columns=columns))
+                written = [path]
+            else:
+                written = _write(path, arrays, lambda: as_rows(found, SHARES), lambda: forecast_picture(found))
         record = {"n": self.n, "items": len(scenes), "steps": self.steps, "seed": self.seed, "out": str(path)}
         past = "scene" if people else "past"
         said = f"{number_of(self.n, 'future')} of {number_of(self.steps, 'step')} of {number_of(len(scenes), past)}"
         print(as_json(record) if self.json else f"{said} in {' and '.join(map(str, written))}")
 
-    def _refuse(self, path: Path, shown: bool) -> None:
+    def _refuse(self, path: Path, endings: tuple[str, ...]) -> None:
         """Raise UsageError, before anything is drawn, for a path that is not written to."""
-        endings = ENDINGS if shown else (".npz",)
         if path.suffix not in endings:
             raise UsageError(f"cannot write {path}: use a {' or a '.join(endings)} file")
         if self.data is not None and path.exists() and path.resolve() == Path(self.data).expanduser().resolve():

@@ -1,4 +1,4 @@
-"""Forecasts as a picture: the past, the middle and the outer part of the draws as bands, and what came."""
+"""Forecasts as a picture: the past, the middle and the outer part of the draws as bands, what came; or as a film."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ def forecast_picture(found: Forecasts) -> Image.Image:
             panel = _panel(found, quantiles[:, item].reshape(len(SHARES), quantiles.shape[2], -1), item, column)
             sheet.paste(panel, (column * WIDTH, item * HEIGHT + 24))
     return sheet
+
+
+def forecast_film(found: Forecasts) -> tuple[np.ndarray, int]:
+    """Clips (items · columns, P + K, C, H, W) of the first pasts, and the columns: each past goes on as it did, where
+    that is known, and as some futures do."""
+    rows = []
+    for item, past in enumerate(found.given.past[:MOST_ITEMS]):
+        came = [] if found.given.truth is None else [found.given.truth[item]]
+        futures = [*came, *found.futures[item][: MOST_COLUMNS - len(came)]]
+        rows += [np.concatenate((past, future)) for future in futures]
+    return np.stack(rows), len(rows) // min(len(found.given), MOST_ITEMS)
 
 
 def _panel(found: Forecasts, quantiles: np.ndarray, item: int, column: int) -> Image.Image:
