@@ -116,12 +116,11 @@ def test_the_preset_is_the_game_that_its_flags_spell(call, folder):
 def test_an_encoder_of_ones_own_is_trained_saved_and_found_again(call, folder):
     run = str(folder / "patches-run")
     fit = ["--import", "patches", "fit", "vae", "digits", "--network", "patches:width=8", "--out", run, "--steps"]
-    call("-c", COMMANDS, json.dumps([[*fit, "5"]]))
+    call("-c", COMMANDS, json.dumps([[*fit, "5"], ["--import", "patches", "encode", run, "digits"], [*fit, "7"]]))
     assert recipe(folder / "patches-run")["vae"]["network"] == {
         "patches": {"hidden": 400, "layers": 1, "dropout": 0.0, "width": 8}
     }
     assert "import patches" in call("-m", "simulacra", "encode", run, "digits", fails=True)
-    call("-c", COMMANDS, json.dumps([["--import", "patches", "encode", run, "digits"], [*fit, "7"]]))
     assert "step-00000007" in [path.name for path in (folder / "patches-run" / "checkpoints").iterdir()]
 
 

@@ -26,8 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from simulacra.autoregressive.gated_pixelcnn import GatedPixelCNN
 from simulacra.autoregressive.pixels import PixelPart
+from simulacra.autoregressive.pixelsnail import PixelSNAIL
 from simulacra.autoregressive.raster import Raster
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
@@ -50,14 +50,15 @@ KEPT, SPREAD = 2.0, -2.0  # in the beginning: logit of w, and log of the scale o
     "motion-mixture",
     paper="Jojic et al. 2000, Transformed hidden Markov models; Finn et al. 2016, Unsupervised Learning for Physical "
     "Interaction through Video Prediction",
-    defaults={"learning_rate": 2e-3, "batch": 16, "steps": 3000, "schedule": "cosine", "clip": 1.0},
+    defaults={"learning_rate": 4e-3, "batch": 8, "steps": 5000, "schedule": "cosine", "clip": 1.0, "every": 1000},
 )
 class MotionMixture(Model):
     r"""log p(x|c) = log p(x_0|c) + Σ_t log Σ_d π_d(x_<t, c) p(x_t | x_t-1 moved by d), exact, for clips on a grid.
 
     Args:
         spec: what x is: clips (T, C, H, W) on a grid of levels, with any condition.
-        network: of the chain over the pixels of the first frame: gated-pixelcnn, pixelcnn, pixelsnail, ...
+        network: of the chain over the pixels of the first frame: pixelsnail, gated-pixelcnn, ... It has to know how many things
+            there are, wherever they are, as attention does.
         reach: pixels that a frame moves along either axis, at most; (2 reach + 1)² motions.
         hidden: units of the recurrent state.
         width: channels of the encoder of a frame, and of what is known of each pixel.
@@ -67,7 +68,7 @@ class MotionMixture(Model):
     def __init__(
         self,
         spec: DataSpec,
-        network: PixelPart = GatedPixelCNN(),  # noqa: B008 (parts are immutable)
+        network: PixelPart = PixelSNAIL(width=24, dropout=0.0),  # noqa: B008 (parts are immutable)
         reach: int = 3,
         hidden: int = 128,
         width: int = 16,
