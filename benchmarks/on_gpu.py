@@ -47,6 +47,7 @@ LABEL = ("label",)
 SERIES, PEOPLE = ("mdn-rnn", "series-vae", "timegan"), ("social-gan", "recurrent-mixture")
 DATA = (  # others: digits
     {"rnade": "ring", "spade": "scenes", "text2image": "scenes", "sg2im": "scenes", "videogan": "bouncing"}
+    | {"motion-mixture": "bouncing"}
     | dict.fromkeys(SERIES, "sines")
     | dict.fromkeys(PEOPLE, "eth-ucy:test=zara1")  # where $SIMULACRA_DATA holds it
 )

@@ -57,8 +57,8 @@ class MotionMixture(Model):
 
     Args:
         spec: what x is: clips (T, C, H, W) on a grid of levels, with any condition.
-        network: of the chain over the pixels of the first frame: pixelsnail, gated-pixelcnn, ... It has to know how many things
-            there are, wherever they are, as attention does.
+        network: of the chain over the pixels of the first frame: pixelsnail, gated-pixelcnn, ... Attention sees how
+            many things there are already, wherever they lie.
         reach: pixels that a frame moves along either axis, at most; (2 reach + 1)² motions.
         hidden: units of the recurrent state.
         width: channels of the encoder of a frame, and of what is known of each pixel.
