@@ -45,9 +45,10 @@ ITEMS = 32
 WARM, LAST = 50, 150  # steps between which rates are measured, both of which are in metrics.jsonl
 LABEL = ("label",)
 SERIES, PEOPLE = ("mdn-rnn", "series-vae", "timegan"), ("social-gan", "recurrent-mixture")
+CLIPS = ("videogan", "motion-mixture")
 DATA = (  # others: digits
-    {"rnade": "ring", "spade": "scenes", "text2image": "scenes", "sg2im": "scenes", "videogan": "bouncing"}
-    | {"motion-mixture": "bouncing"}
+    {"rnade": "ring", "spade": "scenes", "text2image": "scenes", "sg2im": "scenes"}
+    | dict.fromkeys(CLIPS, "bouncing")
     | dict.fromkeys(SERIES, "sines")
     | dict.fromkeys(PEOPLE, "eth-ucy:test=zara1")  # where $SIMULACRA_DATA holds it
 )
