@@ -15,7 +15,7 @@ def groups_of(channels: int, groups: int, period: int | None = None) -> Tensor:
     return torch.arange(channels, device="cpu") % period * groups // period
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def group_mask(out_channels: int, in_channels: int, groups: int, strict: bool, period: int | None = None) -> Tensor:
     """(out, in) of 0 and 1: an output of group g sees inputs of groups up to g, or before g when `strict`.
 

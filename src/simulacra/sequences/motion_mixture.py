@@ -171,7 +171,8 @@ class MotionMixture(Model):
         temperature: float = 1.0,
         generator: Generator | None = None,
     ) -> Tensor:
-        """(n, T, C, H, W) draws; every motion and every pixel is sharpened to p^(1/temperature)."""
+        """(n, T, C, H, W) draws; every choice is sharpened to p^(1/temperature): of a motion, of keeping a pixel, and of
+        what it changes to."""
         given = self.conditioned(condition, n)
         first = self.first.sample(n, given, temperature, generator)[:, None]
         return torch.cat((first, self._gone_on(first, self.spec.shape[0] - 1, given, temperature, generator)), dim=1)
