@@ -171,7 +171,7 @@ class MotionMixture(Model):
         temperature: float = 1.0,
         generator: Generator | None = None,
     ) -> Tensor:
-        """(n, T, C, H, W) draws; every choice is sharpened to p^(1/temperature): of a motion, of keeping a pixel, and of
+        """(n, T, C, H, W) draws; every choice is sharpened to p^(1/temperature): of a motion, of keeping a pixel, of
         what it changes to."""
         given = self.conditioned(condition, n)
         first = self.first.sample(n, given, temperature, generator)[:, None]
