@@ -15,6 +15,7 @@ from torch import Tensor
 from simulacra.autoregressive.chain import Autoregressive
 from simulacra.autoregressive.gated_pixelcnn import GatedPixelCNN
 from simulacra.autoregressive.pixels import PixelPart
+from simulacra.capabilities import Steps
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
 from simulacra.distributions import GridDistribution
@@ -63,7 +64,7 @@ class Raster(Autoregressive):
         above = self.network.vertical_pass(F.pad(image, (0, 0, 1, 0))[:, :, :-1], self.embed(condition))
         return self.network.horizontal_pass(image, above)
 
-    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> RasterSteps:
+    def steps(self, n: int, condition: ConditionLike | None = None, order: Tensor | None = None) -> Steps:
         return RasterSteps(self, n, self.conditioned(condition, n))
 
 

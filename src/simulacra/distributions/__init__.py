@@ -1,5 +1,6 @@
 """Distributions: what priors, encoders and decoders return, so that each likelihood, draw and KL is written once."""
 
+from simulacra.distributions.above import AboveLowest
 from simulacra.distributions.ancestral import Ancestral
 from simulacra.distributions.base import Distribution, Factorised, GridDistribution, at_least_float32, grid_dtype
 from simulacra.distributions.categorical import Bernoulli, Categorical
@@ -14,6 +15,7 @@ from simulacra.distributions.mixture_of_gaussians import MixtureOfGaussians
 from simulacra.distributions.truncated import TruncatedGaussian
 
 __all__ = [
+    "AboveLowest",
     "Ancestral",
     "Bernoulli",
     "BinaryCode",

@@ -28,6 +28,7 @@ from torch import Generator, Tensor, nn
 
 from simulacra.autoregressive.pixels import PixelPart
 from simulacra.autoregressive.pixelsnail import PixelSNAIL
+from simulacra.autoregressive.placed import Placed
 from simulacra.autoregressive.raster import Raster
 from simulacra.condition import Condition, ConditionLike
 from simulacra.data.spec import DataSpec
@@ -63,6 +64,8 @@ class MotionMixture(Model):
         hidden: units of the recurrent state.
         width: channels of the encoder of a frame, and of what is known of each pixel.
         padding: what comes in over a side: its pixels again (replicate), or the lowest level (zeros).
+        first: the first frame: a chain over all of it (raster), or, of what lies on a ground of the lowest level, what
+            there is and where (placed).
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class MotionMixture(Model):
         hidden: int = 128,
         width: int = 16,
         padding: Literal["replicate", "zeros"] = "replicate",
+        first: Literal["raster", "placed"] = "raster",
     ) -> None:
         super().__init__(spec)
         refuse_unless_clips(spec, "motion-mixture", smallest=1)
@@ -80,7 +84,7 @@ class MotionMixture(Model):
             raise UsageError("motion-mixture needs hidden and width >= 1, and reach >= 0")
         channels = spec.shape[1]
         self.reach, self.motions, self.padding = reach, (2 * reach + 1) ** 2, padding
-        self.first = Raster(frame_of(spec), network)
+        self.first = Raster(frame_of(spec), network) if first == "raster" else Placed(frame_of(spec), network)
         self.embed = Embed(spec.condition)
         self.encoder = _encoder(spec.shape[1:], width, hidden)
         self.recurrent = nn.GRU(self.motions + hidden, hidden, batch_first=True)
