@@ -1,6 +1,6 @@
 r"""An exact density of clips: each frame is the one before, moved by one of some motions, and then changed a little,
 
-    p(x) = p(x_0) Π_t Σ_d π_d(h_t) Π_i p(x_ti | x_t-1, moved by d),    h_t = GRU(h_t-1, [r_t-1, encoder(x_t-1)]).
+    p(x) = p(x_0) Π_t Σ_d π_d(h_t) Π_i p(x_ti | x_t-1, moved by d),    h_t = GRU(h_t-1, [r_t-1, place(x_t-1)]).
 
 d goes over all displacements by whole pixels, up to `reach` along either axis; what comes in over a side repeats the
 pixels there, or is dark. A moved pixel is kept with probability w, and otherwise drawn from a discretised logistic
@@ -39,10 +39,10 @@ from simulacra.errors import UsageError
 from simulacra.model import Model
 from simulacra.networks.images import frame_of, refuse_unless_clips
 from simulacra.nn import AddCondition, Embed
+from simulacra.parts import share
 from simulacra.registry import register
 from simulacra.turns import Phase, Turn
 
-COARSEST = 8  # sides of the map from which the encoder says where things are
 TINY = 1e-30  # of a probability, whose logarithm is taken
 KEPT, SPREAD = 2.0, -2.0  # in the beginning: logit of w, and log of the scale on the grid from -1 to 1
 
@@ -51,7 +51,7 @@ KEPT, SPREAD = 2.0, -2.0  # in the beginning: logit of w, and log of the scale o
     "motion-mixture",
     paper="Jojic et al. 2000, Transformed hidden Markov models; Finn et al. 2016, Unsupervised Learning for Physical "
     "Interaction through Video Prediction",
-    defaults={"learning_rate": 4e-3, "batch": 8, "steps": 5000, "schedule": "cosine", "clip": 1.0, "every": 1000},
+    defaults={"learning_rate": 4e-3, "batch": 16, "steps": 3000, "schedule": "cosine", "clip": 1.0, "every": 1000},
 )
 class MotionMixture(Model):
     r"""log p(x|c) = log p(x_0|c) + Σ_t log Σ_d π_d(x_<t, c) p(x_t | x_t-1 moved by d), exact, for clips on a grid.
@@ -62,10 +62,11 @@ class MotionMixture(Model):
             many things there are already, wherever they lie.
         reach: pixels that a frame moves along either axis, at most; (2 reach + 1)² motions.
         hidden: units of the recurrent state.
-        width: channels of the encoder of a frame, and of what is known of each pixel.
+        width: channels of what is known of each pixel.
         padding: what comes in over a side: its pixels again (replicate), or the lowest level (zeros).
         first: the first frame: a chain over all of it (raster), or, of what lies on a ground of the lowest level, what
             there is and where (placed).
+        dropout: share of what is said of where things are that is dropped in training.
     """
 
     def __init__(
@@ -73,20 +74,22 @@ class MotionMixture(Model):
         spec: DataSpec,
         network: PixelPart = PixelSNAIL(width=24, dropout=0.0),  # noqa: B008 (parts are immutable)
         reach: int = 3,
-        hidden: int = 128,
+        hidden: int = 256,
         width: int = 16,
         padding: Literal["replicate", "zeros"] = "replicate",
         first: Literal["raster", "placed"] = "raster",
+        dropout: float = 0.3,
     ) -> None:
         super().__init__(spec)
         refuse_unless_clips(spec, "motion-mixture", smallest=1)
         if min(hidden, width) < 1 or reach < 0:
             raise UsageError("motion-mixture needs hidden and width >= 1, and reach >= 0")
+        share(dropout=dropout)
         channels = spec.shape[1]
         self.reach, self.motions, self.padding = reach, (2 * reach + 1) ** 2, padding
         self.first = Raster(frame_of(spec), network) if first == "raster" else Placed(frame_of(spec), network)
         self.embed = Embed(spec.condition)
-        self.encoder = _encoder(spec.shape[1:], width, hidden)
+        self.where = _Profiles(spec.shape[1:], hidden, dropout)
         self.recurrent = nn.GRU(self.motions + hidden, hidden, batch_first=True)
         self.condition = AddCondition(spec.condition, hidden)
         self.weigh = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, self.motions))
@@ -159,7 +162,7 @@ class MotionMixture(Model):
     def walked(self, x: Tensor, told: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The states (N, T, hidden) from which the frame after each of (N, T, ...) is drawn, and the last one, with
         which the walk goes on; told (N, T, motions): r_t of the motion to every frame, zeros for the very first."""
-        seen = self.encoder(self.spec.centred(x).to(told).flatten(0, 1)).unflatten(0, x.shape[:2])
+        seen = self.where(self.spec.centred(x).to(told).flatten(0, 1)).unflatten(0, x.shape[:2])
         return self.recurrent(torch.cat((told, seen), dim=2), state)
 
     def weights(self, h: Tensor, embedded: Condition) -> Tensor:
@@ -294,11 +297,18 @@ def _drawn(shares: Tensor, generator: Generator | None = None) -> Tensor:
     return below.sum(-1).clamp(max=shares.shape[-1] - 1)
 
 
-def _encoder(shape: tuple[int, ...], width: int, outputs: int) -> nn.Sequential:
-    """A frame -> what it is of and where, (N, outputs)."""
-    channels, height, across = shape
-    layers: list[nn.Module] = []
-    while max(height, across) > COARSEST:
-        layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.ReLU()]
-        channels, height, across = width, height // 2, across // 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * across, outputs), nn.ReLU())
+class _Profiles(nn.Module):
+    """Frames (N, C, H, W) -> where things are, (N, outputs), of the means over their rows and over their columns.
+
+    All of these are centred and scaled together, so that neither an even ground nor how bright a thing is matters.
+    """
+
+    def __init__(self, shape: tuple[int, ...], outputs: int, dropout: float) -> None:
+        super().__init__()
+        channels, height, width = shape
+        first, last = nn.Linear(channels * (height + width), outputs), nn.Linear(outputs, outputs)
+        self.layers = nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), last, nn.ReLU(), nn.Dropout(dropout))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        profiles = torch.cat((frames.mean(2), frames.mean(3)), dim=2).flatten(1)
+        return self.layers(F.layer_norm(profiles, profiles.shape[1:]))
