@@ -2,7 +2,7 @@
 
     python benchmarks/video.py                                          # both sets by the defaults, 5 minutes each
     python benchmarks/video.py --sets bouncing --given '{"generator": "tgan", "critic": "clips:seen=4"}'
-    python benchmarks/video.py --sets bouncing --model motion-mixture --given '{"padding": "zeros"}' --picture made.gif
+    python benchmarks/video.py --sets bouncing --model motion-mixture --given '{"padding": "zeros", "first": "placed"}'
     python benchmarks/video.py --sets actions-video --minutes 30 --picture docs/pictures/actions.gif
     python benchmarks/video.py --memory                                 # of a step at 48×64² and 12×128²
     python benchmarks/video.py --smoke

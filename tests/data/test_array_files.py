@@ -212,3 +212,14 @@ def test_a_description_longer_than_a_comment_may_be_is_left_out(tmp_path):
     spec = data.DataSpec(SPEC.x, {"attributes": data.Real((3,)), "words": data.Tokens(words, 3)})
     write_items(tmp_path / "s.npz", items(30), spec, {name: columns(30)[name] for name in ("attributes", "words")})
     assert data.load(tmp_path / "s.npz").spec.condition == {"attributes": data.Real((3,))}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (0, 1, 3, 4, 2)], ids=["channels first", "channels last"])
+def test_clips(tmp_path, order):
+    x = np.random.default_rng(0).integers(0, 256, (40, 6, 3, 8, 9), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x=x.transpose(order))
+    dataset = data.load(tmp_path / "a.npz")
+    assert dataset.spec.is_video
+    assert (dataset.spec.shape, dataset.spec.levels) == ((6, 3, 8, 9), 256)
+    read = np.concatenate([np.asarray(split.x) for split in dataset.splits])
+    assert sorted(clip.tobytes() for clip in read) == sorted(clip.tobytes() for clip in x)

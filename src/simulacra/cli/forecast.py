@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from simulacra.terminal import number_of
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
+
+    from simulacra.data.spec import DataSpec
 
 TABLE, FILM = (".csv", ".png", ".npz"), (".gif", ".npz")  # the first one by default
 DATA = "a table or an .npy, whose end is the past, or data, whose test windows are forecast; by default the run's"
@@ -52,7 +55,6 @@ class Forecast(Given, OnRun):
         from simulacra.exploration.forecast_people import as_rows as of_people_rows
         from simulacra.exploration.forecast_people import of_people, people_picture, scenes_of, walks_of
         from simulacra.exploration.forecast_picture import SHARES, forecast_film, forecast_picture
-        from simulacra.pictures import clips_gif
 
         model = self.load_model()
         people = of_people(model)
@@ -70,13 +72,8 @@ class Forecast(Given, OnRun):
             scenes = pasts_of(model, self.data, self.steps, condition, self.split, self.limit)
             found = futures_of(model, scenes, self.steps, self.n, self.seed)
             arrays = {"x": found.futures, "truth": scenes.truth}
-            if path.suffix == ".gif":
-                film, columns = forecast_film(found)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, clips_gif(film, model.spec, columns=columns))
-                written = [path]
-            else:
-                written = _write(path, arrays, lambda: as_rows(found, SHARES), lambda: forecast_picture(found))
+            rows, picture = functools.partial(as_rows, found, SHARES), functools.partial(forecast_picture, found)
+            written = _write(path, arrays, rows, picture, lambda: _gif(*forecast_film(found), model.spec))
         record = {"n": self.n, "items": len(scenes), "steps": self.steps, "seed": self.seed, "out": str(path)}
         past = "scene" if people else "past"
         said = f"{number_of(self.n, 'future')} of {number_of(self.steps, 'step')} of {number_of(len(scenes), past)}"
@@ -95,13 +92,17 @@ def _write(
     arrays: Mapping[str, np.ndarray | None],
     rows: Callable[[], Iterable[Sequence[str]]],
     picture: Callable[[], Image.Image],
+    film: Callable[[], bytes] | None = None,
 ) -> list[Path]:
-    """A table with a picture beside it, a picture, or the arrays that there are; returns where they went."""
+    """A table with a picture beside it, a picture, a film, or the arrays that there are; returns where they went."""
     from simulacra.pictures import save_image
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npz":
         write_arrays(path, {name: own for name, own in arrays.items() if own is not None})
+        return [path]
+    if path.suffix == ".gif" and film is not None:
+        write_atomically(path, film())
         return [path]
     if path.suffix == ".csv":
         text = io.StringIO(newline="")
@@ -110,6 +111,12 @@ def _write(
     drawn = path.with_suffix(".png")
     save_image(picture(), drawn)
     return [path] if path == drawn else [path, drawn]
+
+
+def _gif(film: np.ndarray, columns: int, spec: DataSpec) -> bytes:
+    from simulacra.pictures import clips_gif
+
+    return clips_gif(film, spec, columns=columns)
 
 
 def main(argv: Sequence[str]) -> None:

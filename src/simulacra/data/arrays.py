@@ -3,6 +3,7 @@
 | values                   | shapes                                      | become                          |
 | ------------------------ | ------------------------------------------- | ------------------------------- |
 | bool, integers 0..255    | (N, H, W), (N, C, H, W), (N, H, W, C)        | images (C, H, W), C at most 4   |
+| bool, integers 0..255    | (N, T, C, H, W), (N, T, H, W, C)            | clips (T, C, H, W)              |
 | bool, integers 0..255    | (N, D)                                      | vectors on a grid               |
 | real numbers             | (N, D), (N, T, D), images as above          | continuous data, float32        |
 

@@ -12,7 +12,7 @@ MOST_CHANNELS = 4
 
 
 def item_shape(shape: tuple[int, ...], dtype: np.dtype, where: object) -> tuple[int, ...]:
-    """Of an array (N, ...) the shape of an item: (C, H, W), (D,), or (T, D) of real numbers.
+    """Of an array (N, ...) the shape of an item: (C, H, W), a clip (T, C, H, W), (D,), or (T, D) of real numbers.
 
     Raises DataError for a shape or type that is none of these.
     """
@@ -23,13 +23,16 @@ def item_shape(shape: tuple[int, ...], dtype: np.dtype, where: object) -> tuple[
         return own
     if len(own) == 2:
         return own if kind == "f" else (1, *own)
-    if len(own) == 3 and own[0] <= MOST_CHANNELS:
-        return own
-    if len(own) == 3 and own[2] <= MOST_CHANNELS:
-        return (own[2], *own[:2])
+    if len(own) == 3 or (len(own) == 4 and kind != "f"):
+        if own[-3] <= MOST_CHANNELS:
+            return own
+        if own[-1] <= MOST_CHANNELS:
+            return (*own[:-3], own[-1], *own[-3:-1])
     if kind == "f" and own:
         return own
-    raise DataError(f"{where} has shape {shape}: neither (N, H, W), (N, C, H, W), (N, H, W, C) nor (N, D)")
+    raise DataError(
+        f"{where} has shape {shape}: neither (N, H, W), (N, C, H, W), (N, H, W, C), clips (N, T, C, H, W) nor (N, D)"
+    )
 
 
 def as_items(values: np.ndarray, where: object, start: int = 0) -> np.ndarray:
@@ -40,8 +43,8 @@ def as_items(values: np.ndarray, where: object, start: int = 0) -> np.ndarray:
     shape = item_shape(values.shape, values.dtype, where)
     if not len(values):
         raise DataError(f"{where} holds no items: x is (N, ...) with N >= 1")
-    if values.ndim == 4 and values.shape[1:] != shape:
-        values = values.transpose(0, 3, 1, 2)
+    if values.ndim >= 4 and values.shape[1:] != shape:
+        values = np.moveaxis(values, -1, -3)
     values = values.reshape(len(values), *shape)
     if values.dtype.kind == "f":
         return values.astype(np.float32)
