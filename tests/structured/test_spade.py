@@ -7,7 +7,7 @@ from small import condition_of, items, randomise
 
 import simulacra as sim
 from simulacra import registry
-from simulacra.adversarial import Hinge
+from simulacra.adversarial import L1, CrossEntropy, Hinge, MatchedFeatures
 from simulacra.data import ClassLabel, DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Classes, LabelMap, Levels
@@ -112,7 +112,7 @@ def test_a_map_of_a_photograph_has_a_style_too():
     """x of classes has a channel for each in both networks and in the encoder."""
     own = randomise(model(DataSpec(Classes((1, 8, 8), 5), {"photo": Levels((3, 8, 8), 17)})))
     x, given = items(own.spec, 4), condition_of(own.spec, 4)
-    assert own.generator_loss(Turn(x, given))["l1"] > 0
+    assert own.generator_loss(Turn(x, given))["cross-entropy"] > 0
     made = own.decode(own.encode(x).mean, given).mean
     assert made.shape == x.shape
     assert int(made.max()) < 5
@@ -144,3 +144,10 @@ def test_under_its_own_condition_an_item_is_reconstructed():
     own, x, given = randomise(model(), 1.0).eval(), items(SPEC, 3), condition_of(SPEC, 3)
     table = sim.restyle(own, x, given)
     assert np.array_equal(table[range(3), range(3)], sim.reconstruct(own, x, given).numpy())
+
+
+def test_of_maps_of_classes_the_distance_to_the_pair_is_their_cross_entropy():
+    of_maps, of_pictures = model(DataSpec(Classes((1, 8, 8), 4), SPEC.condition)), model()
+    distances = [[type(penalty) for penalty in own.penalties] for own in (of_maps, of_pictures)]
+    assert distances == [[MatchedFeatures, CrossEntropy], [MatchedFeatures, L1]]
+    assert of_maps.penalties[1].weight == of_pictures.penalties[1].weight / 10

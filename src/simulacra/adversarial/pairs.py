@@ -84,6 +84,11 @@ class CrossEntropy(OfPairs):
         return self.weight * cross_entropy(SHARPNESS * seen.fake.x.float(), seen.real.x.detach().argmax(1))
 
 
+def distance_to_pair(spec: DataSpec, weight: float) -> OfPairs:
+    """The distance `l1` of x, and of maps of classes the cross-entropy, a tenth of the weight."""
+    return CrossEntropy(weight / 10) if isinstance(spec.x, Classes) else L1(weight)
+
+
 @part("penalty", "matched")
 class MatchedFeatures(OfPairs):
     r"""λ E |f(x, c) - f(G(z, c), c)|, f the features before the critic's head, in place of those of a network that was

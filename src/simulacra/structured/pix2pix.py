@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from simulacra.adversarial.games import Game, NonSaturating
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.pairs import L1, CrossEntropy
+from simulacra.adversarial.pairs import distance_to_pair
 from simulacra.data.spec import DataSpec
-from simulacra.fields import Classes
 from simulacra.networks import Concatenation, Critic, Generator, PatchCritic, UNetGenerator
 from simulacra.registry import register
 
@@ -49,5 +48,4 @@ def pix2pix(
         game: of the two.
         weight: λ of the distance to the item of the pair; of maps of classes a tenth of it weighs the cross-entropy.
     """
-    pairs = CrossEntropy(weight / 10) if isinstance(spec.x, Classes) else L1(weight)
-    return GAN(spec, latent, generator, critic, game, (pairs,), Concatenation())
+    return GAN(spec, latent, generator, critic, game, (distance_to_pair(spec, weight),), Concatenation())

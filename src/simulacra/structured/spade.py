@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from simulacra.adversarial.games import Game, Hinge
 from simulacra.adversarial.gan import GAN
-from simulacra.adversarial.pairs import L1, MatchedFeatures
+from simulacra.adversarial.pairs import MatchedFeatures, distance_to_pair
 from simulacra.adversarial.penalties import Penalty
 from simulacra.adversarial.rounds import Round
 from simulacra.condition import Condition, ConditionLike
@@ -52,7 +52,7 @@ class Spade(GAN):
         encoder: the network of q(z | x): auto, conv or dense.
         game: of the two.
         penalties: terms of either's loss; by default the distance to the item of the pair, in the critic's features and
-            in pixels.
+            in pixels, whose cross-entropy it is where they are classes.
         kl: β of KL(q(z | x) || N(0, I)), nats: the larger, the less a code holds, and the more draws are like codes.
         critic_rate: the critic's learning rate in units of the generator's.
     """
@@ -65,11 +65,13 @@ class Spade(GAN):
         critic: Critic = PatchCritic(scales=2),  # noqa: B008
         encoder: Network = Auto(),  # noqa: B008
         game: Game = Hinge(),  # noqa: B008
-        penalties: tuple[Penalty, ...] = (MatchedFeatures(10.0), L1(10.0)),
+        penalties: tuple[Penalty, ...] | None = None,
         kl: float = 0.005,
         critic_rate: float = 1.0,
     ) -> None:
         above(0, kl=kl)
+        if penalties is None:
+            penalties = MatchedFeatures(10.0), distance_to_pair(spec, 10.0)
         super().__init__(spec, latent, generator, critic, game, penalties, Concatenation(), critic_rate=critic_rate)
         self.kl = kl
         self.encoder = Encoder(DataSpec(self.form.made.x), 2 * latent, encoder)
