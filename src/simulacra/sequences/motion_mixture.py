@@ -7,7 +7,7 @@ pixels there, or is dark. A moved pixel is kept with probability w, and otherwis
 about it; w, the shift of its mean and its scale are those of the pixel in the frame before, and move with it. r_t says
 how well each displacement explains frame t: r_t(d) is in proportion to exp -|x_t - (x_t-1 moved by d)|, on the grid
 from -1 to 1. It is what the network is told of the motion so far, beside where things are. The first frame is a chain
-over its pixels.
+over its pixels, or over those of what there is, beside where it is.
 
 That frames are displaced frames, with motions that follow each other as a chain, is the transformed hidden Markov model
 of Jojic, Petrovic, Frey & Huang 2000, "Transformed hidden Markov models: Estimating mixture models of images and
@@ -72,7 +72,7 @@ class MotionMixture(Model):
     def __init__(
         self,
         spec: DataSpec,
-        network: PixelPart = PixelSNAIL(width=24, dropout=0.0),  # noqa: B008 (parts are immutable)
+        network: PixelPart = PixelSNAIL(width=16, blocks=1, layers=4, dropout=0.0),  # noqa: B008 (parts are immutable)
         reach: int = 3,
         hidden: int = 256,
         width: int = 16,
