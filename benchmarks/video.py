@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 from large_images import Clock
-from record import at_hand, conclude, earlier, parser
+from record import COMMIT, at_hand, conclude, earlier, parser
 
 import simulacra as sim
 from simulacra.data import Dataset
@@ -80,7 +80,12 @@ def row(
     subject = Subject(model, data, "test", seed)
     if place is not None:
         show(subject.samples[:SHOWN], model, place)
-    own = {"seconds of processors": seconds, "steps": model.trained_steps, "parameters": parameters(model)}
+    own = {
+        "seconds of processors": seconds,
+        "steps": model.trained_steps,
+        "parameters": parameters(model),
+        "commit": COMMIT,
+    }
     return own | {"figures": figures_of(subject)}
 
 
