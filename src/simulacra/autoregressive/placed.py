@@ -102,7 +102,7 @@ class Extent:
 
 
 class _Place(nn.Module):
-    """Logits of a first row, or column, from what is known as one-hot rows, and the condition; only where it fits."""
+    """p(first row or column | what is known, the condition), over those places where what there is fits."""
 
     def __init__(self, known: Sequence[int], places: int, condition: Mapping[str, Field], hidden: int) -> None:
         super().__init__()
