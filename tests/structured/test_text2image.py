@@ -18,8 +18,8 @@ from simulacra.networks import (
     Reading,
     WordLayoutGenerator,
 )
-from simulacra.networks.layout import within_image
-from simulacra.structured import StarGAN, text2image
+from simulacra.nn.boxes import spread
+from simulacra.structured import Grounded, StarGAN, text2image
 from simulacra.turns import Turn
 
 WORDS = ("a", "b", "c", "d")
@@ -173,6 +173,9 @@ def test_penalties_of_the_critics_slope_have_gradients_in_all_that_reads():
         (lambda: small(generator=attends(stages=3)), "stages of generator 'attentional' must be 1 to 2"),
         (lambda: small(DataSpec(Levels((1, 5, 5), 4), SPEC.condition)), "attentional networks are for images from 8×8"),
         (lambda: GAN(DataSpec(GREY), 3, PLACES), "word-layout reads a condition of words"),
+        (lambda: small(penalties=(Grounded(),)), "'grounded' is for a generator whose words have places"),
+        (lambda: Grounded(apart=-1.0), "apart of penalty 'grounded' must be at least 0"),
+        (lambda: small(generator=PLACES, penalties=(Grounded(features=5),)), "an even number, not 5"),
         (lambda: Described(first=1.0), "first of penalty 'described' must be at least 0 and below 1"),
         (
             lambda: StarGAN(DataSpec(GREY, {"label": ClassLabel(2)}), penalties=(Described(first=0.1),)),
@@ -191,18 +194,27 @@ def test_features_of_items_as_a_whole_are_described_too():
     assert model.critic_loss(turn())["described"].isfinite()
 
 
-def test_words_cover_their_boxes_at_most_padding_nothing_and_the_ground_everything():
+def test_words_cover_their_boxes_at_most_and_padding_nothing():
     generator = randomise(small(generator=PLACES)).generator
     given = small().conditioned(GIVEN, 3)
-    vectors, covered, _ = generator._laid_out(torch.randn(3, 64), given)
-    boxes = within_image(generator.boxes(vectors[:, :-1]))
-    areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
-    own = covered[:, :-1].mean((2, 3))
+    words = generator.words(torch.randn(3, 3), given)
+    areas = (words.boxes[..., 2:] - words.boxes[..., :2]).prod(-1)
+    own = spread(words.masks, words.boxes, generator.size).mean((2, 3))
     there = given["caption"] >= 0
     assert not own[~there].any()
+    assert not words.gates[~there].any()
     assert (own[there] > 0).all()
     assert (own <= areas + 1e-5).all()
-    assert torch.equal(covered[:, -1], torch.ones(3, 8, 8))
+
+
+def test_a_word_is_painted_in_the_box_that_is_given_and_else_in_its_own():
+    generator, given = randomise(small(generator=PLACES)).generator, small().conditioned(GIVEN, 3)
+    z = torch.randn(3, 3)
+    words = generator.words(z, given)
+    assert torch.equal(generator.painted(words, given, words.boxes), generator(z, given))
+    other = words.boxes.clone()
+    other[:, :1] = torch.tensor([0.5, 0.5, 0.75, 0.75])
+    assert (generator.painted(words, given, other) - generator(z, given)).abs().amax((1, 2, 3)).min() > 1e-4
 
 
 def test_what_is_learned_first_moves_the_critic_alone_until_the_game_begins():
@@ -217,3 +229,15 @@ def test_what_is_learned_first_moves_the_critic_alone_until_the_game_begins():
     assert all(p.grad is None for p in model.generator.parameters())
     assert any(p.grad is not None and p.grad.any() for p in model.critic.body.parameters())
     assert model.critic_loss(turn()).keys() == {"critic", "matching", "described"}
+
+
+def test_words_are_found_and_painted_first_by_the_generator_alone():
+    model = small(generator=PLACES, penalties=None)
+    phases = model.phases()
+    assert [phase.name for phase in phases if phase.on(0.0)] == ["grounded"]
+    assert [phase.name for phase in phases if phase.on(0.75)] == ["critic", "r1", "r2", "generator"]
+    phases[0].loss(turn())["grounded"].backward()
+    assert all(p.grad is None for p in model.critic.parameters())
+    for learns in (model.generator, model.memories[1]):
+        assert all(p.grad is not None and p.grad.any() for p in learns.parameters())
+    assert model.generator_loss(turn()).keys() == {"generator", "grounded"}

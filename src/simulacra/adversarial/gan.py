@@ -136,9 +136,9 @@ class GAN(Model):
     def phases(self) -> Sequence[Phase]:
         critic, generator = self._player("critic"), self._player("generator")
         look = {name: functools.partial(self.round, player=name, later=True) for name in PLAYERS}
-        begin, first = self.terms.before_the_game(critic, look["critic"])
+        begin, players = self.terms.begin, {"critic": critic, "generator": generator}
         return [
-            *first,
+            *(own for name in PLAYERS for own in self.terms.before_the_game(players[name], name, look[name])),
             Phase(critic, self.critic_loss, repeat=self.critic_steps, begin=begin),
             *self.terms.in_some_steps(critic, "critic", look["critic"], begin),
             Phase(generator, self.generator_loss, begin=begin),

@@ -8,6 +8,9 @@ r"""Penalties: terms that are added to a player's loss, in all steps or in some,
     matching     λ L(D(x, c), D(x, c̄)), c̄ of another item, L the game's    Reed et al. 2016, GAN-CLS (matching.py)
     described    -λ E log P(words | x), read from the critic's features    Qiao et al. 2019, MirrorGAN (described.py)
 
+and those on pairs of an item and what is made under its condition (pairs.py), on objects and on words in their boxes
+(`simulacra.structured`).
+
 Gradients of the critic are taken in float32. A penalty that has buffers or a head of its own builds them as a module,
 its *memory*, which is saved and resumed with the model.
 """
@@ -79,7 +82,7 @@ class Prepared(Protocol):
     """A penalty that is learned before the game.
 
     Attributes:
-        first: the share of a run, from its beginning, in which it is the critic's whole loss; the game begins then.
+        first: the share of a run, from its beginning, in which its owners have no other loss; the game begins then.
     """
 
     @property

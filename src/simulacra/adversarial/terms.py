@@ -1,7 +1,7 @@
 """The penalties of a game as terms of the losses of both players: whose they are, under which name, and how often.
 
 Those that are taken in every step are added to a player's loss; of the others each is a phase of its own. What is
-learned before the game is the critic's only phase until it begins.
+learned before the game is a player's only phase until it begins.
 """
 
 from __future__ import annotations
@@ -54,12 +54,15 @@ class Terms:
         rare = [(k, self.penalties[k].every) for k in self._of(name) if self.penalties[k].every > 1]
         return [Phase(player, self._alone(k, look, every), every, begin=begin) for k, every in rare]
 
-    def before_the_game(self, critic: Player, look: Callable[[Turn], Round]) -> tuple[float, list[Phase]]:
-        """The share of a run at which the game begins, and the phases of the critic until then: of what is learned
-        first."""
-        first = [k for k in self._of("critic") if prepared(self.penalties[k])]
-        begin = max((prepared(self.penalties[k]) for k in first), default=0.0)
-        return begin, [Phase(critic, self._alone(k, look, 1), end=begin) for k in first]
+    @property
+    def begin(self) -> float:
+        """The share of a run at which the game begins."""
+        return max(map(prepared, self.penalties), default=0.0)
+
+    def before_the_game(self, player: Player, name: str, look: Callable[[Turn], Round]) -> list[Phase]:
+        """The phases of a player until then: of what it learns first, and owns."""
+        first = [k for k in self._of(name) if prepared(self.penalties[k]) and name in self.penalties[k].owners]
+        return [Phase(player, self._alone(k, look, 1), end=self.begin) for k in first]
 
     def _alone(self, k: int, look: Callable[[Turn], Round], every: int) -> _Alone:
         return _Alone(self.names[k], self.penalties[k], self.memories[k], look, every)

@@ -15,6 +15,8 @@ Graphs", 3.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +34,25 @@ from simulacra.parts import part, within
 
 APART = 3.0  # by which the first places of words differ more than those of a usual initialisation
 OPEN, SMALL = -1.0, -1.0  # logits that gates, and the sides of boxes, begin at
+
+
+class Words(NamedTuple):
+    """What is known of T words of each of N items, before a picture is made of them.
+
+    pictures: (N, count, H, W) those of the condition.
+    s:        (N, STYLE) the code, the sentence and all other fields.
+    vectors:  (N, T, features) what each word is made of.
+    gates:    (N, T) whether it is a thing that has a place; 0 where there is no word.
+    masks:    (N, T, m, m) how much of each place in its box it covers, the gate included.
+    boxes:    (N, T, 4) its own box.
+    """
+
+    pictures: Tensor
+    s: Tensor
+    vectors: Tensor
+    gates: Tensor
+    masks: Tensor
+    boxes: Tensor
 
 
 class WordLayout(nn.Module):
@@ -57,24 +78,31 @@ class WordLayout(nn.Module):
         _begin(self.boxes[-1], self.masks[-1])
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
+        return self.painted(self.words(z, condition), condition)
+
+    def words(self, z: Tensor, condition: Condition) -> Words:
+        """What codes (N, latent) and a condition say of each word."""
         pictures, s = self.inputs(z, condition)
         with without_autocast(z.device):  # places need more digits than bfloat16 has
-            vectors, covered, s = self._laid_out(s.float() if s.dtype == torch.bfloat16 else s, condition)
-        return self.last(self.refined(vectors, covered, pictures, s), condition)
+            s = s.float() if s.dtype == torch.bfloat16 else s
+            read = self.text(condition)
+            s = self.style(torch.cat([s, read.sentence], dim=1))
+            own = torch.cat([self.rows[key(name)](condition[name].clamp(min=0)) for name in self.names], dim=1)
+            beside = s.unsqueeze(1).expand(-1, own.shape[1], -1)
+            vectors = own + self.within(torch.cat([own + read.words, beside], dim=2))
+            gate, mask = torch.sigmoid(self.masks(vectors)).split([1, self.side**2], dim=2)
+            gate = gate * read.mask.unsqueeze(2)
+            mask = (gate * mask).unflatten(2, (self.side, self.side))
+            return Words(pictures, s, vectors, gate.squeeze(2), mask, within_image(self.boxes(vectors)))
 
-    def _laid_out(self, s: Tensor, condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
-        """Vectors (N, T + 1, features) of the words and of the ground, how much of each pixel each covers
-        (N, T + 1, H, W), and s with the sentence."""
-        read = self.text(condition)
-        s = self.style(torch.cat([s, read.sentence], dim=1))
-        own = torch.cat([self.rows[key(name)](condition[name].clamp(min=0)) for name in self.names], dim=1)
-        beside = s.unsqueeze(1).expand(-1, own.shape[1], -1)
-        vectors = own + self.within(torch.cat([own + read.words, beside], dim=2))
-        gate, mask = torch.sigmoid(self.masks(vectors)).split([1, self.side**2], dim=2)
-        mask = (gate * mask * read.mask.unsqueeze(2)).unflatten(2, (self.side, self.side))
-        covered = spread(mask, within_image(self.boxes(vectors)), self.size)
+    def painted(self, words: Words, condition: Condition, boxes: Tensor | None = None) -> Tensor:
+        """The picture of words in boxes (N, T, 4), or in their own."""
+        with without_autocast(words.vectors.device):
+            covered = spread(words.masks, words.boxes if boxes is None else boxes, self.size)
         everywhere = covered.new_ones(len(covered), 1, *self.size)
-        return torch.cat([vectors, self.ground(s).unsqueeze(1)], dim=1), torch.cat([covered, everywhere], dim=1), s
+        vectors = torch.cat([words.vectors, self.ground(words.s).unsqueeze(1)], dim=1)
+        h = self.refined(vectors, torch.cat([covered, everywhere], dim=1), words.pictures, words.s)
+        return self.last(h, condition)
 
 
 def _begin(boxes: nn.Module, masks: nn.Module) -> None:

@@ -4,6 +4,7 @@ Each preset is a record over the parts of the house: what reads the condition, w
 """
 
 from simulacra.structured.cyclegan import CycleGAN
+from simulacra.structured.grounded import Grounded
 from simulacra.structured.objects import Boxes, Masks, Objects
 from simulacra.structured.pix2pix import pix2pix
 from simulacra.structured.puzzle_gan import puzzle_gan
@@ -16,6 +17,7 @@ from simulacra.structured.text2image import text2image
 __all__ = [
     "Boxes",
     "CycleGAN",
+    "Grounded",
     "Masks",
     "Objects",
     "Spade",

@@ -28,7 +28,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import ClassLabel
 from simulacra.networks import CriticNetwork
-from simulacra.networks.layout import Arrangement, Arranging
+from simulacra.networks.layout import Arranging
 from simulacra.nn import spectral
 from simulacra.nn.boxes import cropped
 from simulacra.nn.embed import key, masked_mean, present
@@ -85,17 +85,18 @@ class Boxes(OfCritic):
             z = torch.cat([z, *(whole.normal(z.shape, z) for _ in range(self.answers - 1))])
         own = generator.arranged(z, seen.condition.repeat(self.answers))
         away = means((own.predicted - own.boxes).abs().mean(-1), own.known).view(self.answers, -1).amin(0).mean()
-        return self.weight * away + self.apart * means(shared(own), own.known).mean()
+        reach = shared(own.predicted, own.boxes, own.known.to(own.boxes.dtype))
+        return self.weight * away + self.apart * means(reach, own.known).mean()
 
 
-def shared(own: Arrangement) -> Tensor:
-    """o, (N, K): how far the predicted box of an object reaches into those of others, beyond what is so in the data."""
-    sides = (own.predicted[..., 2:] - own.predicted[..., :2]).detach()
+def shared(predicted: Tensor, boxes: Tensor, weights: Tensor) -> Tensor:
+    """o, (N, K): how far each predicted box (N, K, 4) reaches into the others, each as far as its weight (N, K), beyond
+    what is so of the boxes of the data."""
+    sides = (predicted[..., 2:] - predicted[..., :2]).detach()
     area = sides.prod(-1)
-    more = (_reach(own.predicted, sides) - _reach(own.boxes, own.boxes[..., 2:] - own.boxes[..., :2])).clamp(min=0)
-    pairs = own.known[:, :, None] & own.known[:, None]
-    pairs = pairs & ~torch.eye(pairs.shape[1], dtype=torch.bool, device=pairs.device)
-    return (more / torch.minimum(area[:, :, None], area[:, None])).masked_fill(~pairs, 0.0).sum(2)
+    more = (_reach(predicted, sides) - _reach(boxes, boxes[..., 2:] - boxes[..., :2])).clamp(min=0)
+    others = weights[:, None] * ~torch.eye(weights.shape[1], dtype=torch.bool, device=weights.device)
+    return (more / torch.minimum(area[:, :, None], area[:, None]) * others).sum(2)
 
 
 def _reach(boxes: Tensor, sides: Tensor) -> Tensor:

@@ -1,15 +1,18 @@
-r"""Text to image: words that place themselves, a critic that is aware of matching, and one that describes.
+r"""Text to image: words that find their places in pictures, and are painted there; a critic that is aware of matching.
 
-    critic     L(D(x, c), D(G(z, c), c)) + λ_m L(D(x, c), D(x, c̄)) - λ_d E log P(words | x) + γ/2 E |∇D|²
-    generator  L(D(G(z, c), c)) - λ_d E log P(words | G(z, c))
+    critic     L(D(x, c), D(G(z, c), c)) + λ_m L(D(x, c), D(x, c̄)) + γ/2 E |∇D|²
+    generator  L(D(G(z, c), c)) + R(x, c) + λ E |x - G(z, c; b)| + μ E |b̂ - b| + ν E o(b̂)
 
-with L those of a game, and c̄ the sentence of another item. In the first part of a run the critic learns to describe,
-and nothing else: the game begins once words can be read of pictures.
+with L those of a game, c̄ the sentence of another item, R what tells apart which sentence is of which picture, b the
+boxes in which the words of c are found in x, and b̂ those in which the generator puts them (`grounded`). For the larger
+part of a run the generator learns to find and to paint words, and nothing else; the game then makes what is blurred
+sharp.
 Reed et al. 2016, "Generative Adversarial Text to Image Synthesis" (wrong sentences); Hong et al. 2018, "Inferring
-Semantic Layout for Hierarchical Text-to-Image Synthesis" (a layout first); Xu et al. 2018, "AttnGAN" (attention over
-words, and what compares pictures with words trained before the game); Qiao et al. 2019, "MirrorGAN" (what is made is
-described); Huang et al. 2024, "The GAN is dead; long live the GAN!" (the relativistic game with r1 and r2). With
-`--generator attentional:stages=2,augmented=16` it is StackGAN's two stages (Zhang et al. 2017), and AttnGAN's network.
+Semantic Layout for Hierarchical Text-to-Image Synthesis" (a layout first); Xu et al. 2018, "AttnGAN" (words and regions
+that are matched before the game); Huang et al. 2024, "The GAN is dead; long live the GAN!" (the relativistic game with
+r1 and r2). With `--generator attentional`, whose words have no place, pictures must be `described` instead (Qiao et al.
+2019, "MirrorGAN"); that is AttnGAN's network, and with `:stages=2,augmented=16` StackGAN's two stages (Zhang et al.
+2017).
 """
 
 from __future__ import annotations
@@ -28,19 +31,18 @@ from simulacra.networks import (
 )
 from simulacra.nn import refuse_without_text
 from simulacra.registry import register
+from simulacra.structured.grounded import Grounded
 
-PENALTIES: tuple[Penalty, ...] = (
-    Matching(1.0), Described(1.0, first=0.2), R1(0.5, every=4, end=0.1), R2(0.5, every=4, end=0.1)
-)  # fmt: skip
+SLOPES = R1(0.5, every=4, end=0.1), R2(0.5, every=4, end=0.1)
 
 
 @register(
     "text2image",
     paper="Xu et al. 2018, AttnGAN: Fine-Grained Text to Image Generation with Attentional GANs",
     defaults={
-        "learning_rate": 1e-3,
+        "learning_rate": 2e-3,
         "betas": (0.0, 0.99),
-        "batch": 64,
+        "batch": 32,
         "steps": 4000,
         "ema": 0.995,
         "schedule": "cosine",
@@ -52,10 +54,10 @@ def text2image(
     generator: Generator = WordLayoutGenerator(),  # noqa: B008 (parts are immutable)
     critic: Critic = PatchCritic(normalise="none"),  # noqa: B008
     game: Game = Relativistic(),  # noqa: B008
-    penalties: tuple[Penalty, ...] = PENALTIES,
+    penalties: tuple[Penalty, ...] | None = None,
     conditioning: Reading = Reading(),  # noqa: B008
 ) -> GAN:
-    """Words lay the picture out; the critic sees wrong sentences too, and describes what it sees.
+    """Words lay the picture out, where they were found in real ones; the critic sees wrong sentences too.
 
     Args:
         spec: what x is: images from 8×8 up, conditioned on words and on whatever else.
@@ -63,11 +65,14 @@ def text2image(
         generator: word-layout, where each word has a place of its own, or attentional, where places read the words.
         critic: the network from pictures to features of patches.
         game: of the two.
-        penalties: matching is λ_m, described λ_d, r1 and r2 are γ; of a generator whose sentences are augmented
-            `sentence-kl` is added.
+        penalties: by default matching (λ_m), grounded (λ, μ and ν), r1 and r2 (γ); of a generator without places
+            described in the place of grounded, and sentence-kl where its sentences are augmented.
         conditioning: how the critic reads.
     """
     refuse_without_text(spec.condition, "text2image")
+    if penalties is None:
+        read: Penalty = Grounded(first=0.75) if isinstance(generator, WordLayoutGenerator) else Described(first=0.2)
+        penalties = Matching(), read, *SLOPES
     if isinstance(generator, AttentionalGenerator) and generator.augmented:
         penalties = (*penalties, *(() if _has_kl(penalties) else (SentenceKL(),)))
     return GAN(spec, latent, generator, critic, game, penalties, conditioning)

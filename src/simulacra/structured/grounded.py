@@ -1,0 +1,109 @@
+r"""Words that are found in the items that they are of, so that each is painted where it belongs.
+
+    L = R + λ E |x - G(z, c; b)| + μ E |b̂ - b| + ν E o(b̂),    R = -E log P(c | x) - E log P(x | c) in a batch
+
+b are the boxes in which the words of c are found in x, b̂ those in which the generator would put them by itself, and o
+how far these reach into each other beyond what is so of b (`objects`). R
+teaches what words look like and where they are, from which sentence is of which picture alone. In the boxes that it
+finds each word has a piece of the picture to learn from, as an object of a scene graph has whose box is known; four
+numbers for each word say nothing of what is in it. Boxes that may be in one place or another go to the middle,
+and o keeps those that are there together from lying on each other.
+Words and regions that are matched in a batch: Xu et al. 2018, "AttnGAN", eq. 10; boxes first, then the picture: Hong et
+al. 2018, "Inferring Semantic Layout for Hierarchical Text-to-Image Synthesis", who are given them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from simulacra import whole
+from simulacra.adversarial.pairs import OfPairs, distance_to_pair
+from simulacra.adversarial.rounds import Round, Side
+from simulacra.condition import Condition
+from simulacra.data.spec import DataSpec
+from simulacra.devices import without_autocast
+from simulacra.errors import UsageError
+from simulacra.networks import CriticNetwork, form_of
+from simulacra.networks.grounding import Grounding, Looks, told_apart
+from simulacra.networks.word_layout import WordLayout
+from simulacra.nn.text import texts_of
+from simulacra.parts import above, part, share, within
+from simulacra.structured.objects import shared
+
+FAINTEST = 1e-6  # sum of the gates of an item by which is divided, at least
+
+
+@part("penalty", "grounded")
+class Grounded(OfPairs):
+    r"""Words find their places in real items, and the generator learns to paint them there, and to choose such places.
+
+    Attributes:
+        weight: λ of the distance to the item, as in `l1`.
+        every: steps from one to the next.
+        places: μ of the distance of boxes, where the sides of the image are 1.
+        apart: ν.
+        first: the share of a run in which the generator does nothing else, and the game has not begun.
+        features: numbers of a place, and of a word that is sought, an even number.
+        width: channels of the network that looks.
+    """
+
+    owners: ClassVar[Sequence[str]] = ("generator",)
+    weight: float = 20.0
+    every: int = 1
+    places: float = 5.0
+    apart: float = 1.0
+    first: float = 0.0
+    features: int = 64
+    width: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        above(0, places=self.places)
+        within(0, apart=self.apart)
+        share(first=self.first)
+        within(1, features=self.features, width=self.width)
+
+    def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
+        if not isinstance(generator, WordLayout):
+            raise UsageError("penalty 'grounded' is for a generator whose words have places: --generator word-layout")
+        shape = form_of(spec).made.shape
+        sought = Grounding(texts_of(spec.condition), shape, self.features, self.width)
+        return Found(sought, distance_to_pair(spec, self.weight))
+
+    def loss(self, seen: Round, memory: nn.Module) -> Tensor:
+        assert isinstance(memory, Found)
+        generator, condition = cast(WordLayout, seen.generator), seen.condition
+        with without_autocast(seen.z.device):
+            looks = memory.sought(seen.real.x.detach().float(), condition)
+            boxes = memory.sought.boxes(looks, generator.size)
+            nats = memory.nats(looks, condition)
+        words = generator.words(seen.z, condition)
+        painted = Side(seen.critic, generator.painted(words, condition, boxes), condition)
+        distance = memory.distance.loss(replace(seen, fake=painted), nn.Module())
+        assert distance is not None
+        gates = words.gates.detach()  # constants, lest all words should close them to be near
+        far = (words.boxes - boxes.detach()).abs().mean(2)
+        reach = shared(words.boxes, boxes.detach(), gates)
+        places = (gates * (self.places * far + self.apart * reach)).sum(1) / gates.sum(1).clamp(min=FAINTEST)
+        return nats + distance + places.mean()
+
+
+class Found(nn.Module):
+    """What looks for words, and the distance between an item and what was painted in its places."""
+
+    def __init__(self, sought: Grounding, distance: OfPairs) -> None:
+        super().__init__()
+        self.sought, self.distance = sought, distance
+
+    def nats(self, looks: Looks, condition: Condition) -> Tensor:
+        """R, a scalar; items of all processes are told apart from each other."""
+        tokens = torch.cat([condition[name] for name in self.sought.names], dim=1)
+        everything = whole.gathered(tokens.float())
+        everyone = Looks(whole.gathered(looks.places), whole.gathered(looks.queries), everything >= 0)
+        alike = (everything[:, None] == everything).all(2)
+        return whole.own(told_apart(self.sought.fits(everyone), alike)).mean()
