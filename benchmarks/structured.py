@@ -108,8 +108,8 @@ def main() -> None:
         rows,
         smoke=args.smoke,
         seeds=[args.seed],
-        notes=f"budget of a fit: {args.minutes} minutes on {args.device}, threads: {args.threads}; evaluate on the "
-        "test split, touched once a fit; each row names its commit",
+        notes=f"budget of a fit: {args.minutes} minutes on {args.device}, threads: {args.threads}, unless a row says so; evaluate on "
+        "the test split, touched once a fit; each row names its commit",
     )
 
 
@@ -129,7 +129,7 @@ def fitted(name: str, task: Task, model: str, args: Any) -> dict[str, dict[str, 
             if options:
                 fit.sample = functools.partial(fit.sample, **options)
             figures = {key: slim(own) for key, own in sim.evaluate(fit, data, quick=args.smoke).to_json().items()}
-            about = {"commit": COMMIT, "seconds": seconds, "steps": steps, "n": len(data.test)}
+            about = {"commit": COMMIT, "seconds": seconds, "steps": steps, "threads": args.threads, "n": len(data.test)}
             about |= {"given": args.given} if args.given else {}
             rows[f"{name}, {model}{ending}"] = about | {"figures": figures}
         if args.pictures:

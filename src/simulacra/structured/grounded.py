@@ -89,7 +89,7 @@ class Grounded(OfPairs):
         gates = words.gates.detach()  # constants, lest all words should close them to be near
         far = (words.boxes - boxes.detach()).abs().mean(2)
         reach = shared(words.boxes, boxes.detach(), gates)
-        places = (gates * (self.places * far + self.apart * reach)).sum(1) / gates.sum(1).clamp(min=FAINTEST)
+        places = (self.places * gates * far + self.apart * reach).sum(1) / gates.sum(1).clamp(min=FAINTEST)
         return nats + distance + places.mean()
 
 

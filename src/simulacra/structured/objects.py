@@ -90,13 +90,14 @@ class Boxes(OfCritic):
 
 
 def shared(predicted: Tensor, boxes: Tensor, weights: Tensor) -> Tensor:
-    """o, (N, K): how far each predicted box (N, K, 4) reaches into the others, each as far as its weight (N, K), beyond
-    what is so of the boxes of the data."""
+    """o, (N, K): how far each predicted box (N, K, 4) reaches into the others beyond what is so of the boxes of the
+    data, both of a pair by their weights (N, K)."""
     sides = (predicted[..., 2:] - predicted[..., :2]).detach()
     area = sides.prod(-1)
     more = (_reach(predicted, sides) - _reach(boxes, boxes[..., 2:] - boxes[..., :2])).clamp(min=0)
-    others = weights[:, None] * ~torch.eye(weights.shape[1], dtype=torch.bool, device=weights.device)
-    return (more / torch.minimum(area[:, :, None], area[:, None]) * others).sum(2)
+    pairs = weights[:, :, None] * weights[:, None]
+    pairs = pairs * ~torch.eye(pairs.shape[1], dtype=torch.bool, device=pairs.device)
+    return (more / torch.minimum(area[:, :, None], area[:, None]) * pairs).sum(2)
 
 
 def _reach(boxes: Tensor, sides: Tensor) -> Tensor:
