@@ -7,6 +7,7 @@ words_t are the features of word t in its context, e(w_t) a row of its own, so t
 sentence, and where it stands follows from the words about it. No place is given: a word that names a thing finds one,
 and the others close their gate g. What a critic says of a place reaches the words that are there alone, as it does the
 objects of a scene graph (`layout`), where a map that all places read from (`attentional`) has to find the place first.
+The penalty `grounded` teaches it to paint words in the boxes in which they are found in real items.
 
 Layouts that follow from words: Hong et al. 2018, "Inferring Semantic Layout for Hierarchical Text-to-Image Synthesis",
 whose boxes are learned from given ones; the picture made of a layout: Johnson et al. 2018, "Image Generation from Scene
