@@ -3,11 +3,11 @@ r"""Words that are found in the items that they are of, so that each is painted 
     L = R + λ E |x - G(z, c; b)| + μ E |b̂ - b| + ν E o(b̂),    R = -E log P(c | x) - E log P(x | c) in a batch
 
 b are the boxes in which the words of c are found in x, b̂ those in which the generator would put them by itself, and o
-how far these reach into each other beyond what is so of b (`objects`). R
-teaches what words look like and where they are, from which sentence is of which picture alone. In the boxes that it
-finds each word has a piece of the picture to learn from, as an object of a scene graph has whose box is known; four
-numbers for each word say nothing of what is in it. Boxes that may be in one place or another go to the middle,
-and o keeps those that are there together from lying on each other.
+how far these reach into each other beyond what is so of b (`objects`). R teaches what words look like and where they
+are, from which sentence is of which picture alone. In the boxes that it finds each word has a piece of the picture to
+learn from, as an object of a scene graph has whose box is known; four numbers for each word say nothing of what is in
+it. Boxes that may be in one place or another go to the middle, and o keeps those that are there together from lying on
+each other.
 Words and regions that are matched in a batch: Xu et al. 2018, "AttnGAN", eq. 10; boxes first, then the picture: Hong et
 al. 2018, "Inferring Semantic Layout for Hierarchical Text-to-Image Synthesis", who are given them.
 """
