@@ -28,7 +28,7 @@ SMALLEST_GRID = 8  # places along the shorter side of a picture
 CONTEXT = 0.3  # what the sentence adds to a word in the beginning: words are recognised by themselves
 SHARPNESS = 2.0  # of where a word looks, in units of its scores
 APART, FARTHEST = 0.1, 0.15  # of the neighbours' weights in the beginning; from where a word looks to its box's middle
-SMALLEST_SIDE, SIDE = 0.04, -2.0  # of a box, at least; the logit that its sides begin at
+SMALLEST_SIDE, SIDE = 0.04, -1.3  # of a box, at least; the logit that its sides begin at
 
 
 class Looks(NamedTuple):

@@ -34,7 +34,7 @@ from simulacra.nn.text import Text, refuse_without_text, texts_of
 from simulacra.parts import part, within
 
 APART = 3.0  # by which the first places of words differ more than those of a usual initialisation
-SMALL = -1.0  # logit that the sides of boxes begin at
+OPEN, SMALL = -1.0, -1.0  # logits that gates, and the sides of boxes, begin at
 
 
 class Words(NamedTuple):
@@ -107,13 +107,13 @@ class WordLayout(nn.Module):
 
 
 def _begin(boxes: nn.Module, masks: nn.Module) -> None:
-    """Words that begin with small boxes apart from each other, and gates that are half open."""
+    """Words that begin with small boxes apart from each other, and gates that are half closed."""
     assert isinstance(boxes, nn.Linear)
     assert isinstance(masks, nn.Linear)
     with torch.no_grad():
         boxes.weight[:2] *= APART
         boxes.bias[2:] = SMALL
-        masks.bias[0] = 0.0
+        masks.bias[0] = OPEN
 
 
 @part("generator", "word-layout")

@@ -41,10 +41,10 @@ SLOPES = R1(0.5, every=4, end=0.1), R2(0.5, every=4, end=0.1)
     paper="Xu et al. 2018, AttnGAN: Fine-Grained Text to Image Generation with Attentional GANs",
     defaults={
         "learning_rate": 2e-3,
-        "betas": (0.5, 0.99),
-        "batch": 64,
+        "betas": (0.0, 0.99),
+        "batch": 32,
         "steps": 4000,
-        "ema": 0.995,
+        "ema": 0.98,
         "schedule": "cosine",
     },
 )
@@ -71,7 +71,7 @@ def text2image(
     """
     refuse_without_text(spec.condition, "text2image")
     if penalties is None:
-        read: Penalty = Grounded(first=0.8) if isinstance(generator, WordLayoutGenerator) else Described(first=0.2)
+        read: Penalty = Grounded(first=0.75) if isinstance(generator, WordLayoutGenerator) else Described(first=0.2)
         penalties = Matching(), read, *SLOPES
     if isinstance(generator, AttentionalGenerator) and generator.augmented:
         penalties = (*penalties, *(() if _has_kl(penalties) else (SentenceKL(),)))
