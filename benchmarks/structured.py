@@ -130,7 +130,8 @@ def fitted(name: str, task: Task, model: str, args: Any) -> dict[str, dict[str, 
             if options:
                 fit.sample = functools.partial(fit.sample, **options)
             figures = {key: slim(own) for key, own in sim.evaluate(fit, data, quick=args.smoke).to_json().items()}
-            about = {"commit": COMMIT, "seconds": seconds, "steps": steps, "threads": args.threads, "n": len(data.test)}
+            about = {"commit": COMMIT, "minutes": args.minutes, "seconds": seconds, "steps": steps}
+            about |= {"threads": args.threads, "n": len(data.test)}
             about |= {"given": args.given} if args.given else {}
             rows[f"{name}, {model}{ending}"] = about | {"figures": figures}
         if args.pictures:

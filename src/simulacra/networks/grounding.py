@@ -13,6 +13,7 @@ Descriptions", eq. 8; Xu et al. 2018, "AttnGAN", 3.2.
 from __future__ import annotations
 
 import itertools
+import math
 from typing import NamedTuple
 
 import torch
@@ -21,8 +22,7 @@ from torch import Tensor, nn
 from simulacra.condition import Condition
 from simulacra.fields import Tokens
 from simulacra.nn import groups_for, halvings
-from simulacra.nn.embed import key
-from simulacra.nn.text import Text
+from simulacra.nn.text import Rows, Text
 
 SMALLEST_GRID = 8  # places along the shorter side of a picture
 CONTEXT = 0.3  # what the sentence adds to a word in the beginning: words are recognised by themselves
@@ -49,14 +49,14 @@ class Grounding(nn.Module):
 
     def __init__(self, texts: dict[str, Tokens], shape: tuple[int, ...], features: int, width: int) -> None:
         super().__init__()
-        count = halvings(shape, SMALLEST_GRID)[0]
+        count, self.grid = halvings(shape, SMALLEST_GRID)
         sizes = [min(features, width << k) for k in range(max(1, count))]
         body = _layer(shape[0], sizes[0], 5, 2 if count else 1)
         for before, after in itertools.pairwise(sizes):
             body += _layer(before, after, 3, 2)
         self.body = nn.Sequential(*body, *_layer(sizes[-1], features, 3, 1), nn.Conv2d(features, features, 1))
         self.names, self.text = list(texts), Text(texts, features)
-        self.rows = nn.ModuleDict({key(n): nn.Embedding(len(own.vocabulary), features) for n, own in texts.items()})
+        self.rows = Rows(texts, features)
         self.beside = nn.Conv1d(features, features, 3, padding=1, bias=False)
         self.box = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, 4))
         self.log_scale = nn.Parameter(torch.tensor(1.0))
@@ -73,33 +73,31 @@ class Grounding(nn.Module):
 
     def forward(self, x: Tensor, condition: Condition) -> Looks:
         read = self.text(condition)
-        own = torch.cat([self.rows[key(name)](condition[name].clamp(min=0)) for name in self.names], dim=1)
-        words = (own + CONTEXT * read.words) * read.mask.unsqueeze(2)
+        words = (self.rows(condition) + CONTEXT * read.words) * read.mask.unsqueeze(2)
         queries = self.beside(words.transpose(1, 2)).transpose(1, 2) * read.mask.unsqueeze(2)
-        return Looks(self.body(x).flatten(2).transpose(1, 2).float(), queries.float(), read.mask)
+        return Looks(self.body(x).flatten(2).transpose(1, 2), queries, read.mask)
 
     def fits(self, looks: Looks) -> Tensor:
         """e^s S of every picture with every sentence, (N, M)."""
         (n, places, features), (m, words, _) = looks.places.shape, looks.queries.shape
         scores = looks.queries.flatten(0, 1) @ looks.places.flatten(0, 1).T * features**-0.5
-        best = scores.view(m, words, n, places).logsumexp(3) - torch.tensor(float(places)).log()
+        best = scores.view(m, words, n, places).logsumexp(3) - math.log(places)
         mean = (best * looks.mask.unsqueeze(2)).sum(1) / looks.mask.sum(1, keepdim=True).clamp(min=1)
         return self.log_scale.exp() * mean.T
 
-    def boxes(self, looks: Looks, size: tuple[int, int]) -> Tensor:
-        """Where each word is in the picture that its sentence is of, a box (N, T, 4) within it. size: H, W."""
+    def boxes(self, looks: Looks) -> Tensor:
+        """Where each word is in the picture that its sentence is of, a box (N, T, 4) within it."""
         scores = looks.queries @ looks.places.transpose(1, 2) * looks.places.shape[2] ** -0.5
         there = torch.softmax(SHARPNESS * scores, dim=2)
         moved, side = self.box(there @ looks.places).chunk(2, dim=2)
         side = SMALLEST_SIDE + (1 - SMALLEST_SIDE) * torch.sigmoid(side)
-        middle = there @ self._middles(looks.places, size) + FARTHEST * torch.tanh(moved)
+        middle = there @ self._middles(looks.places) + FARTHEST * torch.tanh(moved)
         middle = torch.maximum(torch.minimum(middle, 1 - side / 2), side / 2)
         return torch.cat([middle - side / 2, middle + side / 2], dim=2)
 
-    def _middles(self, places: Tensor, size: tuple[int, int]) -> Tensor:
+    def _middles(self, places: Tensor) -> Tensor:
         """x and y of the places, in shares of the sides, (P, 2)."""
-        sides = halvings((1, *size), SMALLEST_GRID)[1]
-        rows, columns = ((torch.arange(n, device=places.device, dtype=places.dtype) + 0.5) / n for n in sides)
+        rows, columns = ((torch.arange(n, device=places.device, dtype=places.dtype) + 0.5) / n for n in self.grid)
         return torch.cartesian_prod(rows, columns).flip(1)
 
 

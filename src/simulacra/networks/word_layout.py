@@ -29,8 +29,7 @@ from simulacra.networks.images import refuse_unless_images
 from simulacra.networks.layout import Cascade, normed_perceptron, within_image
 from simulacra.networks.translating import STYLE, Ending, Inputs
 from simulacra.nn.boxes import spread
-from simulacra.nn.embed import key
-from simulacra.nn.text import Text, refuse_without_text, texts_of
+from simulacra.nn.text import Rows, Text, refuse_without_text, texts_of
 from simulacra.parts import part, within
 
 APART = 3.0  # by which the first places of words differ more than those of a usual initialisation
@@ -65,8 +64,8 @@ class WordLayout(nn.Module):
         rest = {name: own for name, own in spec.condition.items() if name not in texts}
         self.size, self.side = (spec.shape[1], spec.shape[2]), part.mask
         self.inputs = Inputs(DataSpec(spec.x, rest), latent, self.size)
-        self.text, self.names = Text(spec.condition, features), list(texts)
-        self.rows = nn.ModuleDict({key(n): nn.Embedding(len(own.vocabulary), features) for n, own in texts.items()})
+        self.text = Text(spec.condition, features)
+        self.rows = Rows(texts, features)
         self.style = nn.Sequential(nn.Linear(STYLE + features, STYLE), nn.ReLU())
         self.within = nn.Sequential(
             nn.Linear(features + STYLE, part.hidden), nn.ReLU(), nn.Linear(part.hidden, features)
@@ -88,7 +87,7 @@ class WordLayout(nn.Module):
             s = s.float() if s.dtype == torch.bfloat16 else s
             read = self.text(condition)
             s = self.style(torch.cat([s, read.sentence], dim=1))
-            own = torch.cat([self.rows[key(name)](condition[name].clamp(min=0)) for name in self.names], dim=1)
+            own = self.rows(condition)
             beside = s.unsqueeze(1).expand(-1, own.shape[1], -1)
             vectors = own + self.within(torch.cat([own + read.words, beside], dim=2))
             gate, mask = torch.sigmoid(self.masks(vectors)).split([1, self.side**2], dim=2)

@@ -81,6 +81,19 @@ class Text(nn.Module):
         return Read(words, mask, torch.stack([each.sentence for each in read]).sum(0))
 
 
+class Rows(nn.ModuleDict):
+    """A condition -> a row for each word, (N, T, width), the same in every sentence, in the order of `Text`; padding
+    has that of some word."""
+
+    def __init__(self, fields: Mapping[str, Field], width: int) -> None:
+        texts = texts_of(fields)
+        super().__init__({key(name): nn.Embedding(len(own.vocabulary), width) for name, own in texts.items()})
+        self.names = list(texts)
+
+    def forward(self, condition: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([self[key(name)](condition[name].clamp(min=0)) for name in self.names], dim=1)
+
+
 def texts_of(fields: Mapping[str, Field]) -> dict[str, Tokens]:
     """The fields of tokens."""
     own = {name: plain(field) for name, field in fields.items()}

@@ -46,7 +46,7 @@ class Grounded(OfPairs):
         weight: λ of the distance to the item, as in `l1`.
         every: steps from one to the next.
         places: μ of the distance of boxes, where the sides of the image are 1.
-        apart: ν.
+        apart: ν, of how far boxes reach into each other.
         first: the share of a run in which the generator does nothing else, and the game has not begun.
         features: numbers of a place, and of a word that is sought, an even number.
         width: channels of the network that looks.
@@ -80,7 +80,7 @@ class Grounded(OfPairs):
         generator, condition = cast(WordLayout, seen.generator), seen.condition
         with without_autocast(seen.z.device):
             looks = memory.sought(seen.real.x.detach().float(), condition)
-            boxes = memory.sought.boxes(looks, generator.size)
+            boxes = memory.sought.boxes(looks)
             nats = memory.nats(looks, condition)
         words = generator.words(seen.z, condition)
         painted = Side(seen.critic, generator.painted(words, condition, boxes), condition)
