@@ -13,6 +13,7 @@ from simulacra.fields import Levels, Tokens
 from simulacra.networks import PatchCritic, Reading, WordLayoutGenerator
 from simulacra.networks.grounding import Grounding, Looks, told_apart
 from simulacra.structured import Grounded
+from simulacra.structured.grounded import named
 from simulacra.structured.objects import shared
 
 COLOURS = ("red", "blue", "and")
@@ -28,9 +29,9 @@ def squares(n: int, seed: int = 0) -> tuple[torch.Tensor, Condition, torch.Tenso
     tokens = torch.full((n, 3), -1)
     for i in range(n):
         many = int(torch.randint(1, 3, (), generator=random))
-        named = torch.randperm(2, generator=random)[:many].tolist()
+        colours = torch.randperm(2, generator=random)[:many].tolist()
         halves = torch.randperm(2, generator=random).tolist()  # squares that do not meet: one on each side
-        for place, colour in enumerate(named):
+        for place, colour in enumerate(colours):
             left = 8 * halves[place] + int(torch.randint(4, (), generator=random))
             top = int(torch.randint(SIDE - 4, (), generator=random))
             x[i, 2 * colour, top : top + 4, left : left + 4] = 235
@@ -103,20 +104,20 @@ def test_boxes_reach_into_each_other_by_weight_and_only_beyond_what_is_so_of_the
 
 
 def test_words_come_to_lie_where_their_things_are_by_telling_sentences_apart():
-    found = model().memories[0]
-    moved = torch.optim.Adam(found.parameters(), 5e-3)
+    sought = model().memories[0]
+    moved = torch.optim.Adam(sought.parameters(), 5e-3)
     x, given, _ = squares(512)
     for step in range(100):
         rows = slice(32 * (step % 16), 32 * (step % 16 + 1))
-        loss = found.nats(found.sought(x[rows] / 127.5 - 1, given.rows(rows)), given.rows(rows))
+        loss = named(sought, sought(x[rows] / 127.5 - 1, given.rows(rows)), given.rows(rows))
         moved.zero_grad()
         loss.backward()
         moved.step()
     unseen, words, boxes = squares(64, seed=1)
-    boxed = found.sought.boxes(found.sought(unseen / 127.5 - 1, words))
+    boxed = sought.boxes(sought(unseen / 127.5 - 1, words))
     colour = words["caption"][:, ::2]
-    named = colour >= 0
-    true = boxes.gather(1, colour.clamp(min=0)[..., None].expand(-1, -1, 4))[named]
-    middles = (boxed[:, ::2][named][:, :2] + boxed[:, ::2][named][:, 2:]) / 2
+    stated = colour >= 0
+    true = boxes.gather(1, colour.clamp(min=0)[..., None].expand(-1, -1, 4))[stated]
+    middles = (boxed[:, ::2][stated][:, :2] + boxed[:, ::2][stated][:, 2:]) / 2
     within = ((middles >= true[:, :2]) & (middles <= true[:, 2:])).all(1).float().mean()
     assert within > 0.9, within

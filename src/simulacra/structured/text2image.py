@@ -1,7 +1,7 @@
 r"""Text to image: words that find their places in pictures, and are painted there; a critic that is aware of matching.
 
     critic     L(D(x, c), D(G(z, c), c)) + λ_m L(D(x, c), D(x, c̄)) + γ/2 E |∇D|²
-    generator  L(D(G(z, c), c)) + R(x, c) + λ E |x - G(z, c; b)| + μ E |b̂ - b| + ν E o(b̂)
+    generator  L(D(G(z, c), c)) + R(x, c) + λ E |x - G(z, c; b)|² + μ E |b̂ - b| + ν E o(b̂)
 
 with L those of a game, c̄ the sentence of another item, R what tells apart which sentence is of which picture, b the
 boxes in which the words of c are found in x, and b̂ those in which the generator puts them (`grounded`). For the larger
