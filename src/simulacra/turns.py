@@ -133,7 +133,7 @@ class Phase:
 
     def share(self, done: float) -> float:
         """How much of its own time has passed once `done` of the budget is spent: 0 at `begin`, 1 at `end`."""
-        return (done - self.begin) / (self.end - self.begin)
+        return passed([self], done)
 
     def on(self, done: float) -> bool:
         """Whether its own time has begun and not ended, with `done` of the budget spent."""
@@ -148,6 +148,13 @@ def players(phases: Sequence[Phase]) -> list[Player]:
     """Every player of these phases once, in the order of their first turns."""
     found = dict.fromkeys(phase.player for phase in phases)
     return [player for player in found if isinstance(player, Player)]
+
+
+def passed(phases: Sequence[Phase], done: float) -> float:
+    """The share of the time of phases, from their first `begin` to the last `end`, that has passed once `done` of the
+    budget is spent."""
+    begin, end = min(phase.begin for phase in phases), max(phase.end for phase in phases)
+    return (done - begin) / (end - begin)
 
 
 def names(phases: Sequence[Phase]) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -86,6 +87,18 @@ def test_the_learning_rate_of_a_phase_runs_over_its_own_share():
         training.step(Nothing(), done)
         rates.append(training.optimisers[done >= 0.5].param_groups[0]["lr"])
     assert rates == pytest.approx([0.5, 1.0, 0.5, 0.5, 1.0, 0.5])
+
+
+def test_who_is_trained_in_two_stages_goes_on_at_the_rate_at_which_the_first_one_ended():
+    model = Relay(SPEC, (0.0,), (0.5,))
+    (first,) = model.phases()
+    model.phases = lambda: [first, replace(first, begin=0.5, end=1.0)]
+    training = loop(model, learning_rate=1.0, schedule="cosine")
+    rates = []
+    for done in (0.0, 0.25, 0.499, 0.5, 0.75):
+        training.step(Nothing(), done)
+        rates.append(training.optimisers[0].param_groups[0]["lr"])
+    assert rates == pytest.approx([(1 + math.cos(math.pi * done)) / 2 for done in (0.0, 0.25, 0.499, 0.5, 0.75)])
 
 
 def test_there_is_nothing_to_judge_before_the_last_stage_has_begun():

@@ -29,7 +29,7 @@ from simulacra.training.guard import Guard
 from simulacra.training.options import Options
 from simulacra.training.runtime import Runtime
 from simulacra.training.shares import shared_out
-from simulacra.turns import Items, Player, Turn, lazy_correction, names, players
+from simulacra.turns import Items, Player, Turn, lazy_correction, names, passed, players
 from simulacra.whole import seen_from
 
 Values = dict[str, Tensor]
@@ -106,7 +106,7 @@ class Loop:
         return values
 
     def _turn(self, number: int, turn: Turn, repeated: int, done: float) -> Values:
-        optimiser = self._ready(number, turn.share, done)
+        optimiser = self._ready(number, done)
         terms = self._backward(number, turn, repeated)
         parameters = self._moved[number]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -162,14 +162,15 @@ class Loop:
         }  # fmt: skip
         return {name if alone or name == own else f"{own}.{name}": mean for name, mean in means.items()}
 
-    def _ready(self, number: int, share: float, done: float) -> torch.optim.Optimizer:
+    def _ready(self, number: int, done: float) -> torch.optim.Optimizer:
         """The optimiser of phase `number`, with its learning rate and betas for this turn and without gradients."""
         player = self.players.index(self._player(number))
         optimiser = self.optimisers[player]
-        correction = lazy_correction([phase for phase in self.phases if phase.player is self.players[player]], done)
+        own = [phase for phase in self.phases if phase.player is self.players[player]]
+        correction = lazy_correction(own, done)
         first, second = self.players[player].betas or self.options.betas
         for group in optimiser.param_groups:
-            group["lr"] = correction * self._learning_rate(player, share)
+            group["lr"] = correction * self._learning_rate(player, passed(own, done))
             group["betas"] = (first**correction, second**correction)
         for parameter in self._moved[number]:
             parameter.grad = None
@@ -214,7 +215,10 @@ class Loop:
                 )
 
     def _learning_rate(self, number: int, share: float) -> float:
-        """Of a player in a phase that has had this share of its time; it rises over the player's own first turns."""
+        """Of a player, of whose time in all its phases this share has passed; it rises over its own first turns.
+
+        Who goes on in another phase goes on at the rate at which the last one ended, and keeps what was learned there.
+        """
         options, taken = self.options, int(self.turns[number])
         rise = min(1.0, (taken + 1) / options.warmup) if options.warmup else 1.0
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, share))) if options.schedule == "cosine" else 1.0

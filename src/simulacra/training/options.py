@@ -30,7 +30,7 @@ class Options:
         learning_rate: of Adam, reached after `warmup` steps.
         betas: of Adam.
         weight_decay: decoupled from the gradient (AdamW).
-        schedule: constant, or cosine: down to zero over the budget.
+        schedule: constant, or cosine: down to zero over the part of the budget in which a network is trained.
         warmup: steps over which the learning rate rises.
         clip: largest norm of the gradient of a phase, in units of its loss; none without it.
         skip: an update whose gradient has a larger norm than this, before clipping, is not taken; none without it.
