@@ -13,7 +13,7 @@ from simulacra.fields import Levels, Tokens
 from simulacra.networks import PatchCritic, Reading, WordLayoutGenerator
 from simulacra.networks.grounding import Grounding, Looks, told_apart
 from simulacra.structured import Grounded
-from simulacra.structured.grounded import named
+from simulacra.structured.grounded import in_common, misplaced, named
 from simulacra.structured.objects import shared
 
 COLOURS = ("red", "blue", "and")
@@ -101,6 +101,26 @@ def test_boxes_reach_into_each_other_by_weight_and_only_beyond_what_is_so_of_the
     assert shared(over, apart, weights)[0].tolist() == pytest.approx([0.5, 0.5, 0.0])
     assert not shared(over, over, weights).any()
     assert not shared(apart, over, weights).any()
+
+
+def test_words_of_one_place_may_move_together_and_those_of_others_as_they_like():
+    found = torch.tensor([[[0.1, 0.1, 0.3, 0.3], [0.1, 0.1, 0.3, 0.3], [0.6, 0.6, 0.8, 0.8]]])
+    weights = torch.tensor([[1.0, 0.5, 1.0]])
+    assert not misplaced(found, found, weights).any()
+    shift = torch.tensor([0.1, 0.0, 0.1, 0.0])
+    together, alone, other = found.clone(), found.clone(), found.clone()
+    together[0, :2] += shift
+    alone[0, 0] += shift
+    other[0, 2] += shift
+    assert misplaced(together, found, weights)[0].tolist() == pytest.approx([0.05, 0.025, 0.0])
+    assert misplaced(alone, found, weights)[0].tolist() == pytest.approx([0.05 + 0.5 * 0.05, 0.5 * 0.05, 0.0])
+    assert misplaced(other, found, weights)[0].tolist() == pytest.approx([0.0, 0.0, 0.05])
+
+
+def test_what_two_boxes_have_in_common_is_a_share_of_the_smaller_one():
+    boxes = torch.tensor([[[0.0, 0.0, 0.4, 0.4], [0.2, 0.0, 0.6, 0.4], [0.1, 0.1, 0.3, 0.3], [0.5, 0.5, 1.0, 1.0]]])
+    expected = [[1.0, 0.5, 1.0, 0.0], [0.5, 1.0, 0.5, 0.0], [1.0, 0.5, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    torch.testing.assert_close(in_common(boxes)[0], torch.tensor(expected))
 
 
 def test_words_come_to_lie_where_their_things_are_by_telling_sentences_apart():
