@@ -28,6 +28,7 @@ from simulacra.fields import Classes, LabelMap, Levels, Real
 from simulacra.networks import Concatenation, CriticNetwork, PatchCritic, ResNetGenerator, UNetGenerator
 from simulacra.nn import Imposed, Pictures
 from simulacra.structured import pix2pix, srgan
+from simulacra.turns import Turn
 
 SIZES = [(1, 8, 8), (3, 9, 14), (1, 28, 28), (3, 15, 31)]
 GENERATORS = [UNetGenerator(width=4), UNetGenerator(width=4, halvings=1), ResNetGenerator(width=4, blocks=1)]
@@ -134,6 +135,19 @@ def test_samples_agree_with_their_condition(preset, words):
     drawn = randomise(preset(spec).eval()).sample(4, condition, generator=torch.Generator().manual_seed(0))
     again = field.by.derive(drawn.numpy(), np.arange(4), spec.x)
     assert np.abs(again.astype(int) - condition[name].numpy().astype(int)).max() <= 2
+
+
+def test_the_likely_picture_is_learned_before_the_game_and_by_the_generator_alone():
+    spec = derived((1, 16, 16), "down:factor=4")
+    x, condition = of(spec, 4)
+    model = srgan(spec)
+    assert [phase.name for phase in model.phases() if phase.on(0.59)] == ["l1"]
+    assert [phase.name for phase in model.phases() if phase.on(0.6)] == ["critic", "generator"]
+    model.phases()[0].loss(Turn(x, condition))["l1"].backward()
+    assert all(p.grad is None for p in model.critic.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in model.generator.parameters())
+    with pytest.raises(UsageError, match="first of penalty 'l1' must be at least 0 and below 1"):
+        L1(first=1.0)
 
 
 # Patches

@@ -21,7 +21,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Classes
 from simulacra.networks import CriticNetwork
-from simulacra.parts import called, part
+from simulacra.parts import called, part, share
 
 SHARPNESS = 5.0  # of logits in units of what is made: 10 nats lie between the ends of its range [-1, 1]
 
@@ -48,10 +48,19 @@ class L1(OfPairs):
     Attributes:
         weight: λ, where x is in [-1, 1].
         every: steps from one to the next.
+        first: the share of a run in which the generator does nothing else, and the game has not begun: it then starts
+            from the likeliest picture. Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a
+            Generative Adversarial Network", 3.2.
     """
 
+    owners: ClassVar[Sequence[str]] = ("generator",)
     weight: float = 100.0
     every: int = 1
+    first: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        share(first=self.first)
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         return self.weight * (seen.real.x.float().detach() - seen.fake.x.float()).abs().mean()

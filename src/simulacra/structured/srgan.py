@@ -1,7 +1,8 @@
 r"""Super-resolution: a large picture of a small one, E |x - G| + λ E |f(x) - f(G)| + α E -log D(G).
 
 Of the large pictures that a small one can have been made of, the distance to the true one picks a blurred mean; the
-critic asks for one of them. What the generator makes agrees with the small picture: its area means are imposed.
+critic asks for one of them, once the generator has learned what is likely (3.2 of the paper). What the generator makes
+agrees with the small picture: its area means are imposed.
 Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network", eq. 3, with
 features of the critic in place of those of a network that was trained on other images.
 """
@@ -20,7 +21,7 @@ from simulacra.structured.pix2pix import TRAINING
 @register(
     "srgan",
     paper="Ledig et al. 2017, Photo-Realistic Single Image Super-Resolution Using a GAN",
-    defaults=TRAINING,
+    defaults=TRAINING | {"learning_rate": 2e-3, "batch": 64},
 )
 def srgan(
     spec: DataSpec, latent: int = 8, width: int = 32, blocks: int = 6, weight: float = 20.0, matched: float = 10.0
@@ -35,6 +36,6 @@ def srgan(
         weight: of the distance to the true picture.
         matched: λ of the distance in the critic's features.
     """
-    penalties = L1(weight), MatchedFeatures(matched)
+    penalties = L1(weight, first=0.6), MatchedFeatures(matched)
     critic = PatchCritic(halvings=3)
     return GAN(spec, latent, UpscalingGenerator(width, blocks), critic, NonSaturating(), penalties, Concatenation())
