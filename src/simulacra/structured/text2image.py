@@ -1,12 +1,12 @@
 r"""Text to image: words that find their places in pictures, and are painted there; a critic that is aware of matching.
 
     critic     L(D(x, c), D(G(z, c), c)) + λ_m L(D(x, c), D(x, c̄)) + γ/2 E |∇D|²
-    generator  L(D(G(z, c), c)) + R(x, c) + λ E |x - G(z, c; b)|² + μ E |b̂ - b| + ν E o(b̂)
+    generator  L(D(G(z, c), c)) + R(x, c) + λ E |x - G(z, c; b)|² + μ E m(b̂, b) + ν E o(b̂, b)
 
 with L those of a game, c̄ the sentence of another item, R what tells apart which sentence is of which picture, b the
-boxes in which the words of c are found in x, and b̂ those in which the generator puts them (`grounded`). For the larger
-part of a run the generator learns to find and to paint words, and nothing else; the game then makes what is blurred
-sharp.
+boxes in which the words of c are found in x, b̂ those in which the generator puts them, m how far off these are and o
+how far they lie on each other (`grounded`). For the larger part of a run the generator learns to find and to paint
+words, and nothing else; the game then makes what is blurred sharp.
 Reed et al. 2016, "Generative Adversarial Text to Image Synthesis" (wrong sentences); Hong et al. 2018, "Inferring
 Semantic Layout for Hierarchical Text-to-Image Synthesis" (a layout first); Xu et al. 2018, "AttnGAN" (words and regions
 that are matched before the game); Huang et al. 2024, "The GAN is dead; long live the GAN!" (the relativistic game with
