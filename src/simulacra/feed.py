@@ -142,14 +142,14 @@ def in_order(
         yield feed(split, part, spec, device)
 
 
-def shown(model: Model, split: Split, n: int, each: int = 1) -> Condition:
+def shown(model: Model, split: Split, n: int, each: int = 1) -> tuple[Tensor | None, Condition]:
     """A condition for n items to look at: all classes in turn, or where there is more than classes that of items of the
-    split, drawn by a constant seed, `each` times one after the other, in turn where it has fewer."""
+    split, drawn by a constant seed, `each` times one after the other, in turn where it has fewer; and these items."""
     if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()):
-        return model.every_class(n)
+        return None, model.every_class(n)
     count = -(-n // each)
     index = np.resize(some_of(len(split), count, "shown"), count).repeat(each)[:n]
-    return feed(split, index, model.spec, model.device)[1]
+    return feed(split, index, model.spec, model.device)
 
 
 def drawn(split: Split, n: int, model: Model, seed: int) -> Items:

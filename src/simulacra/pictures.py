@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from simulacra.data.spec import DataSpec
 from simulacra.derived import Derived, Mask, Parts
 from simulacra.errors import UsageError
-from simulacra.fields import Classes, ClassLabel, Field, LabelMap, Levels, Real
+from simulacra.fields import Classes, ClassLabel, Field, LabelMap, Levels, Real, Tokens
 from simulacra.files import write_atomically
 
 SMALL, LARGE = 96, 1200  # pixels: items are enlarged until one has SMALL, unless the grid would then exceed LARGE
@@ -22,6 +23,7 @@ UNKNOWN = (70, 110, 190)  # a blue that no grey picture has
 HEAT = ((8, 8, 24), (70, 20, 110), (190, 45, 85), (248, 140, 35), (252, 250, 190))  # dark to bright, evenly spaced
 GOLDEN = 0.6180339887  # the golden section
 PAIRS = 5  # items and their maps to a row
+LINE = 32  # letters of a caption in a line, where it is a sentence
 
 
 def has_picture(spec: DataSpec) -> bool:
@@ -116,7 +118,8 @@ def labelled(
     What would overlap the one before it is left out.
     """
     font = ImageFont.load_default(size=size)
-    left = math.ceil(max((font.getlength(caption) for caption in captions), default=0))
+    lines = [caption.split("\n") for caption in captions]
+    left = math.ceil(max((font.getlength(line) for caption in lines for line in caption), default=0))
     left, top = left and left + size, 2 * size if any(headings) else 0
     height, width = body.height / table[0], body.width / table[1]
     halves = [font.getlength(heading) / 2 for heading in headings]
@@ -127,9 +130,10 @@ def labelled(
     draw, free, above = ImageDraw.Draw(whole), 0.0, -math.inf
     for i, caption in enumerate(captions):
         middle = top + (i + 0.5) * height
-        if caption and middle - above >= size:
-            draw.text((left - size / 2, middle), caption, fill="black", font=font, anchor="rm")
-            above = middle
+        half = size * len(lines[i]) / 2
+        if caption and middle - half >= above:
+            draw.text((left - size / 2, middle), caption, fill="black", font=font, anchor="rm", align="right")
+            above = middle + half
     for heading, middle, half in zip(headings, middles, halves, strict=True):
         if heading and middle - half >= free:
             draw.text((middle, size), heading, fill="black", font=font, anchor="mm")
@@ -138,8 +142,8 @@ def labelled(
 
 
 def shows_conditions(spec: DataSpec) -> bool:
-    """Whether items are images, conditioned on pictures beside which they are shown."""
-    return spec.is_image and any(_is_picture(field) for field in spec.condition.values())
+    """Whether items are images, conditioned on pictures or on words beside which they are shown."""
+    return spec.is_image and any(_is_picture(field) or isinstance(field, Tokens) for field in spec.condition.values())
 
 
 def draws_each(spec: DataSpec, n: int) -> int:
@@ -147,9 +151,12 @@ def draws_each(spec: DataSpec, n: int) -> int:
     return max(1, round(math.sqrt(n))) if shows_conditions(spec) else 1
 
 
-def conditioned_picture(items: np.ndarray, fields: Mapping[str, np.ndarray], spec: DataSpec) -> Image.Image:
-    """Items (N, *shape), those of one condition (N, ...) after the other: a row for each condition, with its pictures
-    in front; more draws than fit go into further rows, with the same in front. Without pictures among the conditions,
+def conditioned_picture(
+    items: np.ndarray, fields: Mapping[str, np.ndarray], spec: DataSpec, truth: np.ndarray | None = None
+) -> Image.Image:
+    """Items (N, *shape), those of one condition (N, ...) after the other: a row for each condition, with its words and
+    pictures in front, and behind them the truth, of items that the conditions are of, where that is known (N, *shape);
+    more draws than fit go into further rows, with the same in front. Without pictures or words among the conditions,
     the items alone."""
     if not shows_conditions(spec):
         return picture(items, spec)
@@ -161,17 +168,17 @@ def conditioned_picture(items: np.ndarray, fields: Mapping[str, np.ndarray], spe
     across = min(max(stop - start for start, stop in runs), math.ceil(math.sqrt(len(items))))
     pictured = {name: field for name, field in spec.condition.items() if _is_picture(field)}
     fronts = [scaled(field_pixels(fields[name], field), height, width) for name, field in pictured.items()]
+    behind = [] if truth is None else [pixels(truth, spec)]
     drawn, rows, captions = pixels(items, spec), [], []
     for start, stop in runs:
         for begin in range(start, stop, across):
-            row = np.full((len(fronts) + across, height, width, 3), 255, np.uint8)
-            for i, front in enumerate(fronts):
-                row[i] = front[start]
-            row[len(fronts) :][: min(across, stop - begin)] = drawn[begin : min(begin + across, stop)]
-            rows.append(row)
-            captions.append(_classes(fields, spec, start) if begin == start else "")
-    body = sheet(np.concatenate(rows), len(fronts) + across)
-    return labelled(body, (len(rows), len(fronts) + across), captions, [*pictured, "draws"])
+            own = drawn[begin : min(begin + across, stop)]
+            blank = np.full((across - len(own), height, width, 3), 255, np.uint8)
+            ahead, last = ([tiles[start][None] for tiles in each] for each in (fronts, behind))
+            rows.append(np.concatenate([*ahead, own, blank, *last]))
+            captions.append(_said(fields, spec, start) if begin == start else "")
+    headings = [*pictured, "draws", *[""] * (across - 1), *["truth"] * len(behind)]
+    return labelled(sheet(np.concatenate(rows), len(headings)), (len(rows), len(headings)), captions, headings)
 
 
 def _is_picture(field: Field) -> bool:
@@ -209,12 +216,14 @@ def scaled(tiles: np.ndarray, height: int, width: int) -> np.ndarray:
     return tiles[:, rows][:, :, columns]
 
 
-def _classes(fields: Mapping[str, np.ndarray], spec: DataSpec, i: int) -> str:
-    """The classes of the condition of item i: `label 3, shape disc`."""
+def _said(fields: Mapping[str, np.ndarray], spec: DataSpec, i: int) -> str:
+    """The classes of the condition of item i, `label 3, shape disc`, and its sentences, each broken into lines."""
     classes = [(name, field) for name, field in spec.condition.items() if isinstance(field, ClassLabel)]
-    return ", ".join(
+    names = ", ".join(
         f"{name} {field.names[v] if field.names else v}" for name, field in classes for v in [fields[name][i]]
     )
+    sentences = [field.sentence(fields[name][i]) for name, field in spec.condition.items() if isinstance(field, Tokens)]
+    return "\n".join([*[names] * bool(names), *(textwrap.fill(each, LINE) for each in sentences)])
 
 
 def there_and_back(frames: Sequence[Image.Image], milliseconds: int = 80) -> bytes:

@@ -11,6 +11,7 @@ from PIL import Image
 import simulacra as sim
 from simulacra.data import ClassLabel, DataSpec, LabelMap, Levels, Real
 from simulacra.derived import Derived
+from simulacra.fields import Tokens
 from simulacra.pictures import conditioned_picture, draws_each, labelled, rows_picture, sheet, shows_conditions
 from simulacra.randomness import some_of
 
@@ -63,6 +64,21 @@ def test_a_row_for_each_condition_which_stands_in_front_of_its_draws():
             assert (tiles[row, 1 + draw, ..., 0] == 255 * x[3 * row + draw, 0]).all()
 
 
+def test_words_stand_in_front_of_their_draws_and_the_item_that_has_them_behind():
+    spec = DataSpec(X, {"caption": Tokens(("a", "red", "one"), 40)})
+    x, truth, tokens = items(4), items(2).repeat(2, axis=0), np.full((4, 40), -1)
+    tokens[:2, :3], tokens[2:, :1] = (0, 1, 2), 0
+    image = conditioned_picture(x, {"caption": tokens}, spec, truth)
+    tiles = tiles_of(image, 2, 3)
+    for row in range(2):
+        assert (tiles[row, :2, ..., 0] == 255 * x[2 * row : 2 * row + 2, 0]).all()
+        assert (tiles[row, 2, ..., 0] == 255 * truth[2 * row, 0]).all()
+    without = conditioned_picture(x, {"caption": np.full((4, 40), -1)}, spec, truth)
+    assert image.width > without.width
+    tokens[:2] = 1  # forty words in several lines
+    assert conditioned_picture(x, {"caption": tokens}, spec, truth).width < 3 * image.width
+
+
 def test_draws_of_one_condition_that_do_not_fit_go_on_below():
     spec, x = DataSpec(X, {"small": FIELDS["small"]}), items(7)
     image = conditioned_picture(x, {"small": np.zeros((7, 1, 2, 2), np.uint8)}, spec)
@@ -109,10 +125,10 @@ def test_the_pictures_of_a_run_show_what_its_model_is_conditioned_on(tmp_path, p
     words = ["--width", "4", "--layers", "2", "--kernel", "3", "--steps", "2", "--condition", "down:factor=2"]
     printed("fit", "gated-pixelcnn", "digits", *words, "--out", run)
     (trained,) = (run / "samples").iterdir()
-    by_rows = sheet(np.zeros((42, 8, 8, 3), np.uint8), 7)  # 6 conditions, each in front of 6 draws
+    by_rows = sheet(np.zeros((48, 8, 8, 3), np.uint8), 8)  # 6 conditions, each in front of 6 draws and the truth
     assert size_of(trained) == (by_rows.width, by_rows.height + 32)
     printed("sample", run, "digits", "-n", "9", "--out", tmp_path / "x.png")
-    by_rows = sheet(np.zeros((12, 8, 8, 3), np.uint8), 4)
+    by_rows = sheet(np.zeros((15, 8, 8, 3), np.uint8), 5)
     assert size_of(tmp_path / "x.png") == (by_rows.width, by_rows.height + 32)
     test = sim.data.load("digits").test.x
     for each in (1, 2):

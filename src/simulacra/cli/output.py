@@ -30,9 +30,16 @@ from simulacra.pictures import (
 )
 
 
-def write_items(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[str, np.ndarray]) -> Path:
-    """Write items (N, *shape) to a .png, behind the pictures that they are conditioned on, clips to a .gif, a .npz (`x`
-    and the fields) or a folder; sound and text as `write_heard` does; returns where they went.
+def write_items(
+    path: Path,
+    items: np.ndarray,
+    spec: DataSpec,
+    fields: Mapping[str, np.ndarray],
+    truth: np.ndarray | None = None,
+) -> Path:
+    """Write items (N, *shape) to a .png, behind the pictures and words that they are conditioned on and before the
+    truth, clips to a .gif, a .npz (`x` and the fields) or a folder; sound and text as `write_heard` does; returns where
+    they went.
 
     Raises UsageError as `refuse_place` does.
     """
@@ -45,7 +52,7 @@ def write_items(path: Path, items: np.ndarray, spec: DataSpec, fields: Mapping[s
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, clips_gif(items, spec))
     elif path.suffix == ".png" and has_picture(spec):
-        save_image(conditioned_picture(items, fields, spec) if fields else picture(items, spec), path)
+        save_image(conditioned_picture(items, fields, spec, truth) if fields else picture(items, spec), path)
     elif path.suffix == ".png":
         path = path.with_suffix(".npz")
         _write_described(path, items, spec, fields)

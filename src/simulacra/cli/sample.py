@@ -27,8 +27,8 @@ class Sample(MaybeOnData):
     written as .wav, with spectrograms beside it (.png), or as a folder of .wav; text as .txt.
 
     Without a condition, a model that is conditioned on classes draws all of them in turn. With DATA, one that is
-    conditioned on more takes the conditions of the test items, in their order. A picture shows pictures that items are
-    conditioned on in front of them, a row for each condition.
+    conditioned on more takes the conditions of test items. A picture shows pictures and words that items are
+    conditioned on in front of them, a row for each condition, and with DATA the item that has it behind them.
     """
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="how many")] = 64
@@ -66,11 +66,12 @@ class Sample(MaybeOnData):
         path = self.out or self.run / f"samples{usual_ending(model.spec.x)}"
         as_rows = path.suffix == ".csv"
         (refuse_rows if as_rows else refuse_place)(path, model.spec)
+        x = None
         if data is None:
             condition = condition_or_classes(model, condition, self.n)
         else:
             refuse_condition(condition)
-            condition = shown(model, data.test, self.n, self._each(model.spec, path))
+            x, condition = shown(model, data.test, self.n, self._each(model.spec, path))
         with watching(model.spec, self.watch) as progress:
             items = simulacra.sample(
                 model,
@@ -89,7 +90,7 @@ class Sample(MaybeOnData):
         if as_rows:
             write_rows_of_text(path, items, model.spec, fields, model.origin.columns if model.origin else ())
         else:
-            path = write_items(path, items, model.spec, fields)
+            path = write_items(path, items, model.spec, fields, None if x is None else x.cpu().numpy())
         print(
             as_json({"n": self.n, "seed": self.seed, "out": str(path)})
             if self.json

@@ -123,7 +123,7 @@ def _cut(key: str, leaf: Tokens, most: int, parts: Iterator[np.ndarray]) -> list
     first = next((rows[0] for rows in long if len(rows)), None)
     if first is None:
         return []
-    example = " ".join(leaf.vocabulary[token] for token in first[:most])
+    example = leaf.sentence(first[:most])
     return [Altered(f"{key} is cut to the {most} words of the longest training item", sum(map(len, long)), example)]
 
 

@@ -62,6 +62,10 @@ class Tokens(Leaf):
         """The number of the token for words of data that are not in the vocabulary; None where it has none."""
         return self.vocabulary.index(UNKNOWN) if UNKNOWN in self.vocabulary else None
 
+    def sentence(self, values: np.ndarray) -> str:
+        """The words of one item (most,), with blanks between them."""
+        return " ".join(self.vocabulary[token] for token in values if token != PADDING)
+
     def wrong(self, values: np.ndarray) -> np.ndarray:
         """A token beyond the vocabulary, or one behind the padding."""
         padding = values == PADDING

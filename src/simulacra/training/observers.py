@@ -85,8 +85,8 @@ class MetricsLog(Observer):
 
 class Pictures(Observer):
     """A picture at every validation: of samples, always from the same noise; conditions that are no classes are those
-    of validation items, and stand in front of their samples where they are pictures. Of a model that maps items some of
-    these, and beside each its translations to all domains."""
+    of validation items, and stand in front of their samples where they are pictures or words, and these items behind
+    them. Of a model that maps items some of these, and beside each its translations to all domains."""
 
     def __init__(self, folder: Path, split: Split, seed: int) -> None:
         self.folder, self.split, self.seed = folder, split, seed
@@ -94,10 +94,11 @@ class Pictures(Observer):
     def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
         if isinstance(model, Sampler) and has_picture(model.spec):
             noise = generator(model.device, self.seed, "picture")
-            condition = shown(model, self.split, SHOWN, draws_each(model.spec, SHOWN))
+            x, condition = shown(model, self.split, SHOWN, draws_each(model.spec, SHOWN))
             items = model.sample(SHOWN, condition, generator=noise).cpu().numpy()
             fields = {name: values.cpu().numpy() for name, values in condition.items()}
-            save_image(conditioned_picture(items, fields, model.spec), self.folder / f"step-{at.step:08d}.png")
+            truth = None if x is None else x.cpu().numpy()
+            save_image(conditioned_picture(items, fields, model.spec, truth), self.folder / f"step-{at.step:08d}.png")
         elif isinstance(model, Translator) and model.spec.is_image:
             image = rows_picture(*_translations(model, model, self.split))
             save_image(image, self.folder / f"step-{at.step:08d}.png")
