@@ -142,9 +142,14 @@ def in_order(
         yield feed(split, part, spec, device)
 
 
-def shown(model: Model, split: Split, n: int, each: int = 1) -> tuple[Tensor | None, Condition]:
+def shown(model: Model, split: Split, n: int, each: int = 1) -> Condition:
     """A condition for n items to look at: all classes in turn, or where there is more than classes that of items of the
-    split, drawn by a constant seed, `each` times one after the other, in turn where it has fewer; and these items."""
+    split, drawn by a constant seed, `each` times one after the other, in turn where it has fewer."""
+    return shown_of(model, split, n, each)[1]
+
+
+def shown_of(model: Model, split: Split, n: int, each: int = 1) -> tuple[Tensor | None, Condition]:
+    """The same behind the items (n, *shape) that it is of; None of classes in turn."""
     if all(isinstance(field, ClassLabel) for field in model.spec.condition.values()):
         return None, model.every_class(n)
     count = -(-n // each)

@@ -55,7 +55,7 @@ class Sample(MaybeOnData):
         from simulacra.cli.given import options_of
         from simulacra.cli.watch import watching
         from simulacra.exploration.codes import condition_or_classes, refuse_condition
-        from simulacra.feed import shown
+        from simulacra.feed import shown_of
 
         if self.each is not None and self.data is None:
             raise UsageError(f"--each {self.each} is for the conditions of DATA: name the data set too")
@@ -71,7 +71,7 @@ class Sample(MaybeOnData):
             condition = condition_or_classes(model, condition, self.n)
         else:
             refuse_condition(condition)
-            x, condition = shown(model, data.test, self.n, self._each(model.spec, path))
+            x, condition = shown_of(model, data.test, self.n, self._each(model.spec, path))
         with watching(model.spec, self.watch) as progress:
             items = simulacra.sample(
                 model,

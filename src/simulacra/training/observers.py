@@ -17,7 +17,7 @@ import torch
 from simulacra.capabilities import Sampler, Translator
 from simulacra.condition import Condition
 from simulacra.data import DataSpec, Split
-from simulacra.feed import drawn, shown
+from simulacra.feed import drawn, shown_of
 from simulacra.model import Model
 from simulacra.pictures import conditioned_picture, draws_each, has_picture, rows_picture, save_image
 from simulacra.randomness import generator
@@ -94,7 +94,7 @@ class Pictures(Observer):
     def validated(self, at: Moment, model: Model, verdict: Verdict | None) -> None:
         if isinstance(model, Sampler) and has_picture(model.spec):
             noise = generator(model.device, self.seed, "picture")
-            x, condition = shown(model, self.split, SHOWN, draws_each(model.spec, SHOWN))
+            x, condition = shown_of(model, self.split, SHOWN, draws_each(model.spec, SHOWN))
             items = model.sample(SHOWN, condition, generator=noise).cpu().numpy()
             fields = {name: values.cpu().numpy() for name, values in condition.items()}
             truth = None if x is None else x.cpu().numpy()
