@@ -89,11 +89,10 @@ class Entry:
         if general is None:
             return ""
         of = kind_of(arguments(self.model)[name].type)
-        own = self.name if of is not None and self.name in named(of) else None
-        chosen = "..." if of is None else example(of, own or next(iter(named(of)), "..."))
+        chosen = example(of, self.name) if of is not None and self.name in named(of) else "..."
         return (
             f" {self.name} is {general} with its {name} fixed: `simulacra fit {general} DATA "
-            f"--{name.replace('_', '-')} {chosen}` leaves it open"
+            f"--{name.replace('_', '-')} {chosen}` leaves it open, and takes the other parts of {self.name} beside it"
         )
 
 

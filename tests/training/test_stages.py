@@ -15,6 +15,7 @@ from simulacra import registry
 from simulacra.model import Model
 from simulacra.training import Interrupted
 from simulacra.training.loop import Loop
+from simulacra.training.observers import Observer
 from simulacra.training.options import Options
 from simulacra.training.plan import make_plan
 from simulacra.training.rehearse import rehearse
@@ -113,6 +114,14 @@ def stop() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
+class Heard(Observer):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def said(self, line: str) -> None:
+        self.lines.append(line)
+
+
 def fit(out, **options):
     arguments = small_arguments(registry.find("vqvae"))
     chosen = {"steps": 8, "batch": 8, "every": 2, "warmup": 1, "patience": 1, "ema": 0.0} | options
@@ -137,6 +146,18 @@ def test_until_then_the_newest_is_the_model(tmp_path):
     kept = sim.load(tmp_path)
     assert kept.autoencoder.codebooks[0].started
     assert "validation: none" in (tmp_path / "model" / "card.md").read_text()
+
+
+def test_what_was_judged_is_kept_while_a_larger_budget_is_in_the_first_stage_again(tmp_path):
+    fit(tmp_path)
+    kept = {each.name: each.read_bytes() for each in (tmp_path / "model").iterdir()}
+    with pytest.raises(Interrupted), before_step(13, stop):
+        fit(tmp_path, steps=40, progress=(heard := Heard()))
+    assert any("by this budget an earlier stage goes on" in line for line in heard.lines)
+    assert {each.name: each.read_bytes() for each in (tmp_path / "model").iterdir()} == kept
+    assert [line["step"] for line in metrics(tmp_path) if "valid_bits_per_dim" in line][-1] == 8
+    fit(tmp_path, steps=40)
+    assert json.loads((tmp_path / "run.json").read_text())["finished"]["best_step"] > 20
 
 
 @pytest.mark.parametrize("step", [2, 4, 5])

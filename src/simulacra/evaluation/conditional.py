@@ -93,7 +93,7 @@ def _consistency(subject: Subject, name: str, field: Derived) -> Measure:
     if share:
         return found
     within = float((figure(paired.samples, paired.everything) <= TWO_LEVELS).mean())
-    return replace(found, note=f"{within:.3g} of the samples within {TWO_LEVELS:g}/255")
+    return replace(found, note=f"a share of {within:.3g} of the samples is within {TWO_LEVELS:g}/255")
 
 
 # Which item it is, and how many there are

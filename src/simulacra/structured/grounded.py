@@ -49,8 +49,8 @@ class Grounded(OfPairs):
     Attributes:
         weight: λ of the squared distance to the item, where x is in [-1, 1].
         every: steps from one to the next.
-        places: μ of where boxes are, where the sides of the image are 1.
-        apart: ν, of how far boxes reach into each other.
+        places: μ of the distance of the generator's own boxes from those found, where the sides of the image are 1.
+        apart: ν of how far its own boxes reach into each other.
         first: the share of a run in which the generator does nothing else, and the game has not begun.
         features: numbers of a place, and of a word that is sought, an even number.
         width: channels of the network that looks.

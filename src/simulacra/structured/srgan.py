@@ -24,7 +24,13 @@ from simulacra.structured.pix2pix import TRAINING
     defaults=TRAINING | {"learning_rate": 2e-3, "batch": 64},
 )
 def srgan(
-    spec: DataSpec, latent: int = 8, width: int = 32, blocks: int = 6, weight: float = 20.0, matched: float = 10.0
+    spec: DataSpec,
+    latent: int = 8,
+    width: int = 32,
+    blocks: int = 6,
+    weight: float = 20.0,
+    matched: float = 10.0,
+    first: float = 0.6,
 ) -> GAN:
     """Residual blocks at the size of the small picture, pixels shuffled into 2×2, and a critic of patches.
 
@@ -35,7 +41,8 @@ def srgan(
         blocks: residual blocks of the generator.
         weight: of the distance to the true picture.
         matched: λ of the distance in the critic's features.
+        first: the share of a run in which the distance alone is learned, before the game begins.
     """
-    penalties = L1(weight, first=0.6), MatchedFeatures(matched)
+    penalties = L1(weight, first=first), MatchedFeatures(matched)
     critic = PatchCritic(halvings=3)
     return GAN(spec, latent, UpscalingGenerator(width, blocks), critic, NonSaturating(), penalties, Concatenation())

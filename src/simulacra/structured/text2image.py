@@ -65,8 +65,9 @@ def text2image(
         generator: word-layout, where each word has a place of its own, or attentional, where places read the words.
         critic: the network from pictures to features of patches.
         game: of the two.
-        penalties: by default matching (λ_m), grounded (λ, μ and ν), r1 and r2 (γ); of a generator without places
-            described in the place of grounded, and sentence-kl where its sentences are augmented.
+        penalties: by default matching (λ_m), grounded:first=0.75 (λ, μ and ν), and r1 and r2 with
+            weight=0.5,every=4,end=0.1 (γ); of a generator without places described:first=0.2 in the place of grounded,
+            and sentence-kl where its sentences are augmented.
         conditioning: how the critic reads.
     """
     refuse_without_text(spec.condition, "text2image")

@@ -175,11 +175,13 @@ class _Run:
         if resumed:
             over = self.at.done >= 1 or self._out_of_patience()
             line = f"{path} is {'finished' if over else 'continued'} at step {self.loop.steps}"
-        processes = []
+        more = []
+        if self.best is not None and self.at.done < 1 and not self.loop.judges(self.at.done):
+            more = ["by this budget an earlier stage goes on; the model that was judged is kept until the last begins"]
         if self.where.world > 1 and drops_out(self.plan.model):
             by = f"the number of processes ({self.where.world}), as each draws its own dropout"
-            processes = [f"its weights depend on {by}"]
-        for sentence in (line, *processes, *([] if resumed else self.plan.warnings)):
+            more += [f"its weights depend on {by}"]
+        for sentence in (line, *more, *([] if resumed else self.plan.warnings)):
             self._notify(lambda observer, sentence=sentence: observer.said(sentence))
 
     # Steps
@@ -259,14 +261,15 @@ class _Run:
     def _validate(self, judged: bool) -> None:
         """Judge, show and save: with the averaged weights, and from seeds of their own.
 
-        The best is kept, and the newest as long as there is nothing to judge it by.
+        The best is kept, and the newest as long as there is nothing to judge it by. None that is not judged takes the
+        place of one that was: a run of stages may be continued with a budget by which it is in an earlier stage.
         """
         self.loop.refuse_unless_finite()
         model, seed = self.loop.fitted, self.plan.options.seed
         verdict = self.judge(model, self.plan.dataset, seed) if judged and self.judge is not None else None
-        better = verdict is None or verdict.better_than(self.best)
+        better = self.best is None if verdict is None else verdict.better_than(self.best)
         if verdict is None or verdict.stops:
-            self.waited = int(self.where.leaders(0 if better else self.waited + 1))
+            self.waited = int(self.where.leaders(0 if better or verdict is None else self.waited + 1))
         if better:
             self.best, self.best_step = verdict and verdict.after(self.best), self.loop.steps
         if verdict is not None:

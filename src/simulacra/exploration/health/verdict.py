@@ -30,6 +30,7 @@ from simulacra.exploration.health.findings import Diagnosis, Finding
 from simulacra.exploration.health.game import LOG2
 from simulacra.exploration.health.remedies import Options
 from simulacra.model import Model
+from simulacra.terminal import number_of
 
 APART = 0.95  # of log 2: a JSD from which samples do not overlap the data
 CERTAIN = 0.95  # of all pairs, in which the game's critic is right
@@ -97,7 +98,7 @@ def too_early(signs: Signs) -> Diagnosis | None:
     curve = signs.judged
     if curve is None or len(curve.steps) >= EARLY:
         return None
-    reason = f"there were {len(curve.steps)} validations so far, and {EARLY} or more show where a game goes"
+    reason = f"{number_of(len(curve.steps), 'validation')} so far, and {EARLY} or more show where a game goes"
     return Diagnosis("still learning", reason, _longer(signs))
 
 
