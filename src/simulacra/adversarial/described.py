@@ -27,7 +27,7 @@ from simulacra.networks import CriticNetwork
 from simulacra.nn.cross_attention import Attend
 from simulacra.nn.embed import key
 from simulacra.nn.text import refuse_without_text, texts_of
-from simulacra.parts import part, share
+from simulacra.parts import part
 
 HIDDEN = 64  # numbers of a state
 
@@ -91,10 +91,6 @@ class Described(Weighed):
     weight: float = 1.0
     every: int = 1
     first: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        share(first=self.first)
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
         refuse_without_text(spec.condition, "penalty 'described'")

@@ -21,7 +21,7 @@ from simulacra.data.spec import DataSpec
 from simulacra.errors import UsageError
 from simulacra.fields import Classes
 from simulacra.networks import CriticNetwork
-from simulacra.parts import called, part, share
+from simulacra.parts import called, part
 
 SHARPNESS = 5.0  # of logits in units of what is made: 10 nats lie between the ends of its range [-1, 1]
 
@@ -53,14 +53,9 @@ class L1(OfPairs):
             Generative Adversarial Network", 3.2.
     """
 
-    owners: ClassVar[Sequence[str]] = ("generator",)
     weight: float = 100.0
     every: int = 1
     first: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        share(first=self.first)
 
     def loss(self, seen: Round, memory: nn.Module) -> Tensor:
         return self.weight * (seen.real.x.float().detach() - seen.fake.x.float()).abs().mean()

@@ -32,7 +32,7 @@ from simulacra.distributions import Distribution
 from simulacra.errors import UsageError
 from simulacra.networks import CriticNetwork, of_items
 from simulacra.nn import Spectral
-from simulacra.parts import above, kind, part, within
+from simulacra.parts import above, kind, part, share, within
 
 PLAYERS = ("critic", "generator")
 
@@ -119,6 +119,8 @@ class Weighed(OfCritic):
     def __post_init__(self) -> None:
         above(0, weight=self.weight)
         within(1, every=self.every)
+        if isinstance(self, Prepared):
+            share(first=self.first)
 
 
 def squared_gradients(side: Side, x: Tensor | None = None) -> Tensor:

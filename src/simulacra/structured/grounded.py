@@ -19,8 +19,7 @@ al. 2018, "Inferring Semantic Layout for Hierarchical Text-to-Image Synthesis", 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ from simulacra.networks import CriticNetwork, form_of
 from simulacra.networks.grounding import Grounding, Looks, told_apart
 from simulacra.networks.word_layout import WordLayout
 from simulacra.nn.text import texts_of
-from simulacra.parts import above, part, share, within
+from simulacra.parts import above, part, within
 from simulacra.structured.objects import shared
 
 FAINTEST = 1e-6  # sum of the gates of an item by which is divided, at least
@@ -56,7 +55,6 @@ class Grounded(OfPairs):
         width: channels of the network that looks.
     """
 
-    owners: ClassVar[Sequence[str]] = ("generator",)
     weight: float = 20.0
     every: int = 1
     places: float = 5.0
@@ -69,7 +67,6 @@ class Grounded(OfPairs):
         super().__post_init__()
         above(0, places=self.places)
         within(0, apart=self.apart)
-        share(first=self.first)
         within(1, features=self.features, width=self.width)
 
     def memory(self, spec: DataSpec, generator: nn.Module, critic: CriticNetwork) -> nn.Module:
