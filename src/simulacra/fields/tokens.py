@@ -98,7 +98,7 @@ class Tokens(Leaf):
         if strangers:
             raise UsageError(f"{name!r}: {self._not_known(list(dict.fromkeys(strangers)))}")
         if len(words) > self.most:
-            raise UsageError(f"{name!r} has at most {self.most} tokens, not {len(words)}")
+            raise UsageError(f"{name!r} has at most {self.most} tokens, not {len(words)}: shorten it")
         return [self.vocabulary.index(word) if isinstance(word, str) else int(word) for word in words]
 
     def _split(self, text: str) -> list[str]:
